@@ -1,0 +1,193 @@
+//! Approvals: a principal's yes to one exact action, signed as a JWT, or (dangerously) only asserted.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::ApprovalMode;
+use crate::digest::Digest;
+use crate::document::{
+    ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument, read_claims, schema_tag, write_claims,
+};
+use crate::ids::{ActionId, Agent, ApprovalId, Approver, Issuer, RuleId, Statement, Tenant};
+use crate::json::{JsonObject, present};
+use crate::time::{Timestamp, UnixSeconds};
+use crate::trust::KeyUse;
+
+/// How long an approval holds unless its approver says otherwise.
+pub const DEFAULT_APPROVAL_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// The longest that an approval may hold.
+pub const MAX_APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The claims of a signed approval (`typ: actionpass-approval+jwt`).
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalClaims {
+    /// The approver.
+    pub iss: Approver,
+    /// The agent that the approval is for.
+    pub sub: Agent,
+    /// The issuer of passes that it is made for.
+    pub aud: Issuer,
+    /// When it was given.
+    pub iat: UnixSeconds,
+    /// From when on it no longer holds.
+    pub exp: UnixSeconds,
+    /// Its id: with the approver, what it is used up by.
+    pub jti: ApprovalId,
+    /// What was approved.
+    pub approval: ApprovalTerms,
+}
+
+/// What was approved, and how. Everything that is present must match the action, the issuer and its policy.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalTerms {
+    /// The version of these claims.
+    pub v: ClaimsVersion,
+    /// How the approval counts.
+    pub mode: ApprovalMode,
+    /// Why, in the approver's words.
+    pub reason: Statement,
+    /// The organization.
+    pub tenant: Tenant,
+    /// The exact action.
+    pub action_hash: Digest,
+    /// The exact payload.
+    pub payload_hash: Digest,
+    /// The policy that the approval was given under; an override must say it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub policy_digest: Option<Digest>,
+    /// The deny rules that an override lifts; an override must name them.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<RuleId>>,
+    /// The one occurrence that it is for.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub action_id: Option<ActionId>,
+    /// The context that the approver saw.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub context_hash: Option<Digest>,
+    /// What the approver was shown.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
+    /// Additions without meaning for security.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub ext: Option<JsonObject>,
+}
+
+/// What an approver was shown: the hash of the rendering, and what rendered it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shown {
+    /// SHA-256 of the rendered bytes.
+    pub hash: Digest,
+    /// Name and version of what rendered them.
+    pub renderer: Statement,
+}
+
+impl ApprovalTerms {
+    fn check(&self) -> Result<(), DocumentError> {
+        let wrong = |path: &str, problem: &str| Err(DocumentError::new(DocumentCode::MembersContradict, path, problem));
+        if self.rules.as_ref().is_some_and(Vec::is_empty) {
+            return wrong("approval.rules", "names no rule");
+        }
+        if self.mode == ApprovalMode::PolicyOverride {
+            if self.policy_digest.is_none() {
+                return wrong("approval.policyDigest", "is missing, and an override needs it");
+            }
+            if self.rules.is_none() {
+                return wrong("approval.rules", "is missing, and an override needs it");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ApprovalClaims {
+    fn check(&self) -> Result<(), DocumentError> {
+        let wrong = |problem: &str| Err(DocumentError::new(DocumentCode::MembersContradict, "exp", problem));
+        if self.exp <= self.iat {
+            return wrong("is not after `iat`");
+        }
+        if self.exp > self.iat.saturating_add(MAX_APPROVAL_LIFETIME.as_secs()) {
+            return wrong("is more than 24 hours after `iat`");
+        }
+        self.approval.check()
+    }
+}
+
+impl SignedDocument for ApprovalClaims {
+    const TYP: &'static str = "actionpass-approval+jwt";
+    const KEY_USE: KeyUse = KeyUse::Approval;
+
+    fn from_claims(payload: &[u8]) -> Result<Self, ClaimsError> {
+        let claims: Self = read_claims(payload, "approval")?;
+        claims.check().map_err(ClaimsError::Malformed)?;
+        Ok(claims)
+    }
+
+    fn to_claims(&self) -> Result<Vec<u8>, ClaimsError> {
+        self.check().map_err(ClaimsError::Malformed)?;
+        write_claims(self)
+    }
+}
+
+schema_tag!(
+    /// `actionpass.approval.v1`.
+    ApprovalSchema, "actionpass.approval.v1");
+
+/// An approval that nobody signed: a name and nothing to prove it. Accepted only where issuer **and** verifier opt
+/// in by a setting named *dangerous*; never overrides.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AssertedApproval {
+    /// The version of this document.
+    pub schema: ApprovalSchema,
+    /// Its id.
+    pub id: ApprovalId,
+    /// Who is said to have approved.
+    pub approved_by: Approver,
+    /// The agent that it is for.
+    pub agent: Agent,
+    /// The issuer of passes that it is made for.
+    pub issuer: Issuer,
+    /// When it was given.
+    pub approved_at: Timestamp,
+    /// From when on it no longer holds.
+    pub expires_at: Timestamp,
+    /// How it counts; only `human` is ever accepted.
+    pub mode: ApprovalMode,
+    /// Why.
+    pub reason: Statement,
+    /// The organization.
+    pub tenant: Tenant,
+    /// The exact action.
+    pub action_hash: Digest,
+    /// The exact payload.
+    pub payload_hash: Digest,
+    /// Additions without meaning for security.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub ext: Option<JsonObject>,
+}
+
+impl Document for AssertedApproval {
+    const KIND: &'static str = "approval";
+
+    fn check(&self) -> Result<(), DocumentError> {
+        let wrong = |path: &str, problem: &str| Err(DocumentError::new(DocumentCode::MembersContradict, path, problem));
+        if self.mode != ApprovalMode::Human {
+            return wrong("mode", "is not `human`: what nobody signed never overrides");
+        }
+        if self.expires_at <= self.approved_at {
+            return wrong("expiresAt", "is not after `approvedAt`");
+        }
+        if self.expires_at > self.approved_at.saturating_add(MAX_APPROVAL_LIFETIME) {
+            return wrong("expiresAt", "is more than 24 hours after `approvedAt`");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! The schema of ActionPass: documents, ids and codes as types whose values are valid by construction.
+//!
+//! ```
+//! use actionpass_model::{Action, Document, DEMO_ACTION};
+//!
+//! let action = Action::from_json(DEMO_ACTION.as_bytes())?;
+//! assert_eq!(action.capability.tool.as_str(), "github.pull_requests.create");
+//!
+//! let later = DEMO_ACTION.replace("action.v1", "action.v2");
+//! let error = Action::from_json(later.as_bytes()).unwrap_err();
+//! assert_eq!(error.code().as_str(), "schema_unsupported");
+//! # Ok::<(), actionpass_model::DocumentError>(())
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | an intended tool call, and what its hash covers | [`Action`], [`Binding`], [`Facts`] |
+//! | a human's yes | [`ApprovalClaims`], [`AssertedApproval`] |
+//! | the permission | [`PassClaims`] |
+//! | whom to believe | [`TrustStore`], [`TrustKey`], [`Revocation`] |
+//! | evidence | [`Record`] and its bodies |
+//! | stable codes | [`codes!`], [`Code`] |
+//!
+//! No I/O, no clock, no randomness, no cryptography. Documents of version 1 are closed: members are added by a
+//! version 2 only, so their structs are exhaustive on purpose.
+
+mod action;
+mod approval;
+mod codes;
+mod decision;
+mod digest;
+mod document;
+mod facts;
+mod ids;
+mod json;
+mod pass;
+mod record;
+mod revocation;
+#[cfg(feature = "schema")]
+mod schemas;
+mod text;
+mod time;
+mod trust;
+
+pub use action::{
+    Action, ActionHead, ActionOf, ActionSchema, Actor, Binding, BindingSchema, Caller, Capability, DEMO_ACTION, Intent, MAX_VIA,
+    ToolDefinition, demo_action,
+};
+pub use approval::{
+    ApprovalClaims, ApprovalSchema, ApprovalTerms, AssertedApproval, DEFAULT_APPROVAL_LIFETIME, MAX_APPROVAL_LIFETIME, Shown,
+};
+pub use codes::Code;
+pub use decision::{ApprovalMode, Assurance, Decision, Grant, Obligation, PolicyRef, Reason};
+pub use digest::Digest;
+pub use document::{ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument};
+pub use facts::{Facts, FactsSchema};
+pub use ids::{
+    ActionId, Agent, ApprovalId, Approver, Audience, Issuer, KeyId, ObligationId, Origin, Owner, PassId, PolicyId, Principal,
+    RecordId, Resource, RevocationId, Role, RuleId, Runtime, Server, Statement, Task, Tenant, Tool, Trace, is_hidden,
+};
+pub use json::{JsonObject, JsonValue, SkippedObject, SkippedValue};
+pub use pass::{
+    Canon, DEFAULT_PASS_LIFETIME, EmbeddedApproval, MAX_APPROVALS, MAX_PASS_LIFETIME, MAX_TOKEN_BYTES, PassClaims, PassTerms,
+};
+pub use record::{
+    ApprovalEvidence, Commitment, DecisionBody, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef, KeyBody, KeyEvent,
+    KeyEventSchema, MAX_ENTRY_BYTES, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PolicyBody, PolicyChangeSchema,
+    Record, RecordKind, RecordSchema, RevocationBody, RevocationRecordSchema, TrustBody, TrustChangeSchema, TrustEvidence,
+    UseBody, UseSchema,
+};
+pub use revocation::{Revocation, RevocationSchema, RevocationTarget};
+#[cfg(feature = "schema")]
+pub use schemas::schemas;
+pub use text::TextError;
+pub use time::{Timestamp, UnixSeconds};
+pub use trust::{Jwk, KeyStatus, KeyUse, Roots, Tenants, TrustKey, TrustSchema, TrustStore};

@@ -1,0 +1,396 @@
+//! The ledger record: one entry of the append-only log of evidence, and the bodies of every kind.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{ApprovalMode, Assurance, Decision, Obligation, PolicyRef, Reason};
+use crate::digest::Digest;
+use crate::document::{Document, schema_tag};
+use crate::action::Actor;
+use crate::ids::{
+    ActionId, ApprovalId, Approver, Audience, Issuer, KeyId, Origin, PassId, Principal, RecordId, Resource, RuleId, Server,
+    Statement, Task, Tenant, Tool, Trace,
+};
+use crate::json::{JsonObject, present};
+use crate::revocation::Revocation;
+use crate::time::Timestamp;
+use crate::trust::KeyUse;
+
+/// The longest entry that a log takes, in bytes: what C2SP tlog-tiles entry bundles can carry.
+pub const MAX_ENTRY_BYTES: usize = 65_535;
+
+schema_tag!(
+    /// `actionpass.record.v1`.
+    RecordSchema, "actionpass.record.v1");
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RecordKind {
+    /// An allow, deny or step_up.
+    Decision,
+    /// Something was revoked.
+    Revocation,
+    /// What came of an executed call.
+    Outcome,
+    /// A pass was consumed.
+    Use,
+    /// A key was made, retired or rotated.
+    Key,
+    /// The trust store changed in another way.
+    Trust,
+    /// Another policy came into force.
+    Policy,
+    /// Side data was erased.
+    Erasure,
+}
+
+impl RecordKind {
+    /// The kind as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decision => "decision",
+            Self::Revocation => "revocation",
+            Self::Outcome => "outcome",
+            Self::Use => "use",
+            Self::Key => "key",
+            Self::Trust => "trust",
+            Self::Policy => "policy",
+            Self::Erasure => "erasure",
+        }
+    }
+}
+
+/// One entry of the ledger.
+///
+/// The **entry** is the RFC 8785 bytes of the record without `ledgerHash`; `ledgerHash` is its SHA-256. Only the
+/// store's `seal` makes one that chains. `body` is of the kind that `kind` says, each with its own `schema`; the
+/// chain verifies whatever it is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Record {
+    /// The version of this document.
+    pub schema: RecordSchema,
+    /// The log's checkpoint origin.
+    pub log: Origin,
+    /// Its place in the log, from 0.
+    pub seq: u64,
+    /// Its id.
+    pub id: RecordId,
+    /// When it was appended.
+    pub time: Timestamp,
+    /// What it is about.
+    pub kind: RecordKind,
+    /// Whose log it is.
+    pub issuer: Issuer,
+    /// The organization that it concerns, if it is one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
+    /// The evidence.
+    pub body: JsonObject,
+    /// What it can be correlated by.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
+    /// The hash of the record before; [`Digest::ZERO`] in the first.
+    pub previous_ledger_hash: Digest,
+    /// The hash of this one.
+    pub ledger_hash: Digest,
+    /// Additions without meaning for security.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub ext: Option<JsonObject>,
+}
+
+impl Document for Record {
+    const KIND: &'static str = "record";
+}
+
+schema_tag!(
+    /// `actionpass.decision.v1`.
+    DecisionSchema, "actionpass.decision.v1");
+
+/// The body of a decision. Hashes and ids, never a payload value.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DecisionBody {
+    /// The version of this body.
+    pub schema: DecisionSchema,
+    /// Who wanted to act.
+    pub actor: Actor,
+    /// For which task.
+    pub task: Task,
+    /// With which tool.
+    pub tool: Tool,
+    /// On what.
+    pub resource: Resource,
+    /// The server that lists the tool.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+    /// The hash of the tool's definition.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub definition_hash: Option<Digest>,
+    /// Which occurrence.
+    pub action_id: ActionId,
+    /// The hash of the binding, or its commitment.
+    pub action_hash: Digest,
+    /// The hash of the payload, or its commitment.
+    pub payload_hash: Digest,
+    /// The hash of the context, or its commitment.
+    pub context_hash: Digest,
+    /// The hash of the facts, or its commitment.
+    pub facts_hash: Digest,
+    /// For whom a pass was asked.
+    pub audience: Audience,
+    /// What was decided.
+    pub decision: Decision,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// By which policy.
+    pub policy: PolicyRef,
+    /// What the executor must enforce.
+    pub obligations: Vec<Obligation>,
+    /// The approvals that the decision relied on.
+    pub approvals: Vec<ApprovalEvidence>,
+    /// The pass, if one was issued.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub pass: Option<PassEvidence>,
+    /// The trust store that approvals and keys were judged by.
+    pub trust: TrustEvidence,
+    /// Hashes of further evidence that is kept elsewhere.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Vec<EvidenceRef>>,
+    /// `salted` where the four hashes are commitments to (salt, hash) and the salts can be erased.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub commitment: Option<Commitment>,
+}
+
+/// How the four hashes of a decision are hidden.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Commitment {
+    /// Each is the SHA-256 of the RFC 8785 bytes of `{salt, hash}`.
+    Salted,
+}
+
+/// An approval that a decision relied on.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalEvidence {
+    /// Its id.
+    pub id: ApprovalId,
+    /// How it counted.
+    pub mode: ApprovalMode,
+    /// Who gave it.
+    pub approved_by: Approver,
+    /// How sure that is.
+    pub assurance: Assurance,
+    /// SHA-256 of its signing input; of the whole document if it is only asserted.
+    pub token_hash: Digest,
+}
+
+/// The pass that a decision led to.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PassEvidence {
+    /// Its id.
+    pub id: PassId,
+    /// The key that signed it.
+    pub kid: KeyId,
+    /// SHA-256 of its signing input: signatures are malleable, so they are left out.
+    pub token_hash: Digest,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// The trust store that was in force.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustEvidence {
+    /// Its version.
+    pub version: u64,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+}
+
+/// Evidence that is kept elsewhere.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EvidenceRef {
+    /// What it is.
+    pub name: RuleId,
+    /// SHA-256 of its bytes.
+    pub hash: Digest,
+}
+
+schema_tag!(
+    /// `actionpass.revocation-record.v1`.
+    RevocationRecordSchema, "actionpass.revocation-record.v1");
+
+/// The body of a revocation.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevocationBody {
+    /// The version of this body.
+    pub schema: RevocationRecordSchema,
+    /// The revocation as it stands in the trust store.
+    pub revocation: Revocation,
+    /// The trust store that holds it first.
+    pub trust: TrustEvidence,
+}
+
+schema_tag!(
+    /// `actionpass.outcome.v1`.
+    OutcomeSchema, "actionpass.outcome.v1");
+
+/// The body of an outcome: what came of an executed call.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OutcomeBody {
+    /// The version of this body.
+    pub schema: OutcomeSchema,
+    /// The pass that the call was made under.
+    pub pass: PassId,
+    /// Whether the call succeeded.
+    pub status: OutcomeStatus,
+    /// SHA-256 of the canonical result, if the executor states it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub result_hash: Option<Digest>,
+}
+
+/// Whether an executed call succeeded.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeStatus {
+    /// It did.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
+schema_tag!(
+    /// `actionpass.use.v1`.
+    UseSchema, "actionpass.use.v1");
+
+/// The body of a use: a pass was consumed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UseBody {
+    /// The version of this body.
+    pub schema: UseSchema,
+    /// The pass.
+    pub pass: PassId,
+    /// Who issued it.
+    pub issuer: Issuer,
+    /// Where it was consumed.
+    pub audience: Audience,
+    /// SHA-256 of its signing input.
+    pub token_hash: Digest,
+}
+
+schema_tag!(
+    /// `actionpass.key.v1`.
+    KeyEventSchema, "actionpass.key.v1");
+
+/// The body of a key event.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyBody {
+    /// The version of this body.
+    pub schema: KeyEventSchema,
+    /// What happened.
+    pub event: KeyEvent,
+    /// The key.
+    pub kid: KeyId,
+    /// Its use.
+    #[serde(rename = "use")]
+    pub key_use: KeyUse,
+    /// The key that took its place.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<KeyId>,
+    /// Why.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Statement>,
+    /// The trust store that says so.
+    pub trust: TrustEvidence,
+}
+
+/// What happened to a key.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KeyEvent {
+    /// It came into the trust store.
+    Added,
+    /// Another key took its place.
+    Rotated,
+    /// It signs nothing any more.
+    Retired,
+    /// It was taken out of the trust store.
+    Removed,
+}
+
+schema_tag!(
+    /// `actionpass.trust-change.v1`.
+    TrustChangeSchema, "actionpass.trust-change.v1");
+
+/// The body of another change of the trust store.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustBody {
+    /// The version of this body.
+    pub schema: TrustChangeSchema,
+    /// The trust store from now on.
+    pub trust: TrustEvidence,
+}
+
+schema_tag!(
+    /// `actionpass.policy-change.v1`.
+    PolicyChangeSchema, "actionpass.policy-change.v1");
+
+/// The body of a change of policy.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyBody {
+    /// The version of this body.
+    pub schema: PolicyChangeSchema,
+    /// The policy from now on; `rules` is empty.
+    pub policy: PolicyRef,
+}
+
+schema_tag!(
+    /// `actionpass.erasure.v1`.
+    ErasureSchema, "actionpass.erasure.v1");
+
+/// The body of an erasure: side data of earlier records is gone, the records stand.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ErasureBody {
+    /// The version of this body.
+    pub schema: ErasureSchema,
+    /// The records whose side data was erased.
+    pub records: Vec<u64>,
+    /// Who had it erased.
+    pub erased_by: Principal,
+    /// Why.
+    pub reason: Statement,
+    /// The rules or laws that it rests on.
+    pub rules: Vec<RuleId>,
+}

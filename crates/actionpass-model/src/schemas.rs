@@ -1,0 +1,38 @@
+//! JSON Schemas of every document, generated from the types.
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::Value;
+
+use crate::{
+    Action, ApprovalClaims, AssertedApproval, DecisionBody, ErasureBody, Facts, KeyBody, OutcomeBody, PassClaims, PolicyBody,
+    Record, Revocation, RevocationBody, TrustBody, TrustStore, UseBody,
+};
+
+/// The name of every document of this version with its JSON Schema (draft 2020-12).
+///
+/// The schemas say the shape. What they can't say (digests that must agree, windows of time) is in the readers.
+#[must_use]
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    vec![
+        ("action.v1", of::<Action>()),
+        ("facts.v1", of::<Facts>()),
+        ("approval-claims.v1", of::<ApprovalClaims>()),
+        ("approval.v1", of::<AssertedApproval>()),
+        ("pass-claims.v1", of::<PassClaims>()),
+        ("revocation.v1", of::<Revocation>()),
+        ("trust.v1", of::<TrustStore>()),
+        ("record.v1", of::<Record>()),
+        ("decision.v1", of::<DecisionBody>()),
+        ("revocation-record.v1", of::<RevocationBody>()),
+        ("outcome.v1", of::<OutcomeBody>()),
+        ("use.v1", of::<UseBody>()),
+        ("key.v1", of::<KeyBody>()),
+        ("trust-change.v1", of::<TrustBody>()),
+        ("policy-change.v1", of::<PolicyBody>()),
+        ("erasure.v1", of::<ErasureBody>()),
+    ]
+}
+
+fn of<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>().to_value()
+}

@@ -1,0 +1,482 @@
+//! The trust store: public keys with use, owner and validity, and revocations. Never a private key.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::document::{Document, DocumentCode, DocumentError, schema_tag};
+use crate::ids::{Approver, Issuer, KeyId, Origin, Role, Statement, Tenant};
+use crate::json::{JsonObject, present};
+use crate::revocation::{Revocation, RevocationTarget, checked};
+use crate::time::Timestamp;
+
+schema_tag!(
+    /// `actionpass.trust.v1`.
+    TrustSchema, "actionpass.trust.v1");
+
+/// What a key may sign. One key has one use.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KeyUse {
+    /// Passes of one issuer.
+    Pass,
+    /// Revocation lists of one issuer.
+    Revocation,
+    /// Approvals of one principal.
+    Approval,
+    /// Checkpoints of one ledger.
+    Ledger,
+    /// Trust stores.
+    Root,
+}
+
+impl KeyUse {
+    /// `pass`, `revocation`, `approval`, `ledger` or `root`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Revocation => "revocation",
+            Self::Approval => "approval",
+            Self::Ledger => "ledger",
+            Self::Root => "root",
+        }
+    }
+}
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KeyStatus {
+    /// It signs.
+    Active,
+    /// It signs nothing any more; what it signed before holds until it expires.
+    Retired,
+    /// Nothing that it signed is accepted.
+    Revoked,
+}
+
+impl KeyStatus {
+    /// `active`, `retired` or `revoked`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A public key as a JWK (RFC 7517), closed: members of private keys refuse it, and so do members that we don't know.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Jwk {
+    /// `EC`, `OKP`.
+    pub kty: String,
+    /// `P-256` …
+    pub crv: String,
+    /// The x coordinate, or the whole key for `OKP`: unpadded base64url.
+    pub x: String,
+    /// The y coordinate: unpadded base64url.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    /// The thumbprint (RFC 7638).
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub kid: Option<KeyId>,
+    /// The algorithm (RFC 7518 §3.1).
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+    /// `sig`.
+    #[serde(rename = "use", default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub key_use: Option<String>,
+    /// `["verify"]`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub key_ops: Option<Vec<String>>,
+}
+
+/// The members that only private keys have (RFC 7518 §6.2.2, §6.3.2, §6.4.1; RFC 8037 §2).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// Whether an unknown member at this path is part of a private key.
+pub(crate) fn is_private_member(path: &str, problem: &str) -> bool {
+    let in_jwk = path.contains("jwk") || !path.contains('.');
+    in_jwk && PRIVATE_MEMBERS.iter().any(|member| problem.starts_with(&format!("unknown field `{member}`")))
+}
+
+impl Jwk {
+    /// Reads a public JWK.
+    ///
+    /// # Errors
+    /// [`DocumentError`]; [`DocumentCode::PrivateKeyMember`] if it holds part of a private key.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, DocumentError> {
+        crate::document::read(bytes)
+    }
+
+    /// The first member that says something else than a verifying key of this algorithm and id would.
+    fn contradiction(&self, kid: &KeyId, alg: &str) -> Option<&'static str> {
+        if self.kid.as_ref().is_some_and(|own| own != kid) {
+            Some("jwk.kid")
+        } else if self.alg.as_ref().is_some_and(|own| own != alg) {
+            Some("jwk.alg")
+        } else if self.key_use.as_ref().is_some_and(|own| own != "sig") {
+            Some("jwk.use")
+        } else if self.key_ops.as_ref().is_some_and(|own| !matches!(own.as_slice(), [only] if only == "verify")) {
+            Some("jwk.key_ops")
+        } else {
+            None
+        }
+    }
+}
+
+/// Which tenants a key speaks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Tenants {
+    /// Every tenant, written `["*"]`.
+    Any,
+    /// These and no other; never empty.
+    Only(Vec<Tenant>),
+}
+
+impl Tenants {
+    /// Whether the key speaks for this tenant.
+    #[must_use]
+    pub fn contains(&self, tenant: &Tenant) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(tenants) => tenants.contains(tenant),
+        }
+    }
+}
+
+impl Serialize for Tenants {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Any => ["*"].serialize(serializer),
+            Self::Only(tenants) => tenants.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Tenants {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        match texts.as_slice() {
+            [] => Err(serde::de::Error::custom("names no tenant; `[\"*\"]` means every one")),
+            [any] if any == "*" => Ok(Self::Any),
+            some => some.iter().map(|text| Tenant::parse(text).map_err(serde::de::Error::custom)).collect::<Result<_, _>>().map(Self::Only),
+        }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Tenants {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Tenants".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "array", "minItems": 1,
+            "items": { "type": "string", "pattern": "^(\\*|org:[!-~]{1,256})$" }
+        })
+    }
+}
+
+/// One public key, with everything that says when to believe it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustKey {
+    /// The thumbprint of the key (RFC 7638).
+    pub kid: KeyId,
+    /// The key.
+    pub jwk: Jwk,
+    /// The one algorithm that it verifies (RFC 7518 §3.1).
+    pub alg: String,
+    /// The one use that it has.
+    #[serde(rename = "use")]
+    pub key_use: KeyUse,
+    /// Whose passes or revocation lists it signs.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Issuer>,
+    /// Whose approvals it signs.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Approver>,
+    /// The roles of that principal.
+    pub roles: Vec<Role>,
+    /// The tenants that it speaks for.
+    pub tenants: Tenants,
+    /// Whose checkpoints it signs.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// From when on it signs.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Until when it signs; retiring sets it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
+    /// Where it is in its life.
+    pub status: KeyStatus,
+    /// The key that took its place.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<KeyId>,
+    /// Since when it may have been in other hands.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub compromised_since: Option<Timestamp>,
+    /// Why it was retired or revoked.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Statement>,
+    /// Additions without meaning for security.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub ext: Option<JsonObject>,
+}
+
+impl TrustKey {
+    /// Whether the key was one to sign with at this time: inside of `notBefore` and `notAfter`.
+    #[must_use]
+    pub fn signs_at(&self, time: Timestamp) -> bool {
+        self.not_before.is_none_or(|start| start <= time) && self.not_after.is_none_or(|end| time <= end)
+    }
+
+    /// The principal that the key belongs to, if it belongs to one.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.principal
+            .as_ref()
+            .map(Approver::as_str)
+            .or_else(|| self.issuer.as_ref().map(Issuer::as_str))
+            .or_else(|| self.origin.as_ref().map(Origin::as_str))
+    }
+
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if let Some(member) = self.jwk.contradiction(&self.kid, &self.alg) {
+            return Some((member, "contradicts the entry"));
+        }
+        let (issuer, principal, origin) = match self.key_use {
+            KeyUse::Pass | KeyUse::Revocation => (true, false, false),
+            KeyUse::Approval => (false, true, false),
+            KeyUse::Ledger => (false, false, true),
+            KeyUse::Root => (false, false, false),
+        };
+        if self.issuer.is_some() != issuer {
+            return Some(("issuer", "must stand on pass and revocation keys, and on no other"));
+        }
+        if self.principal.is_some() != principal {
+            return Some(("principal", "must stand on approval keys, and on no other"));
+        }
+        if self.origin.is_some() != origin {
+            return Some(("origin", "must stand on ledger keys, and on no other"));
+        }
+        if !self.roles.is_empty() && self.key_use != KeyUse::Approval {
+            return Some(("roles", "must be empty but on approval keys"));
+        }
+        if let (Some(start), Some(end)) = (self.not_before, self.not_after)
+            && end < start
+        {
+            return Some(("notAfter", "is before `notBefore`"));
+        }
+        if self.status == KeyStatus::Retired && self.not_after.is_none() {
+            return Some(("notAfter", "is missing on a retired key"));
+        }
+        if self.status == KeyStatus::Active && (self.superseded_by.is_some() || self.compromised_since.is_some()) {
+            return Some(("status", "is `active` on a key that was superseded or compromised"));
+        }
+        None
+    }
+}
+
+/// How many root keys must sign a trust store that is handed on.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Roots {
+    /// At least so many.
+    pub threshold: u32,
+}
+
+/// Public keys and revocations: one JSON file.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustStore {
+    /// The version of this document.
+    pub schema: TrustSchema,
+    /// Grows with every write.
+    pub version: u64,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+    /// When its revocations were known to be complete.
+    pub revocations_as_of: Timestamp,
+    /// From when on nothing verifies with it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// The keys.
+    pub keys: Vec<TrustKey>,
+    /// The revocations.
+    #[serde(deserialize_with = "checked")]
+    pub revocations: Vec<Revocation>,
+    /// How many root keys must sign it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub roots: Option<Roots>,
+    /// Additions without meaning for security.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub ext: Option<JsonObject>,
+}
+
+impl TrustStore {
+    /// An empty store, version 1.
+    #[must_use]
+    pub const fn new(now: Timestamp) -> Self {
+        Self {
+            schema: TrustSchema,
+            version: 1,
+            updated_at: now,
+            revocations_as_of: now,
+            expires_at: None,
+            keys: Vec::new(),
+            revocations: Vec::new(),
+            roots: None,
+            ext: None,
+        }
+    }
+
+    /// The entry of a key.
+    #[must_use]
+    pub fn key(&self, kid: &KeyId) -> Option<&TrustKey> {
+        self.keys.iter().find(|key| key.kid == *kid)
+    }
+
+    /// Whether a key is revoked, by its own entry or by a revocation.
+    #[must_use]
+    pub fn is_key_revoked(&self, kid: &KeyId) -> bool {
+        self.key(kid).is_some_and(|key| key.status == KeyStatus::Revoked)
+            || self.revocations.iter().any(|entry| matches!(&entry.target, RevocationTarget::Key(id) if id == kid))
+    }
+}
+
+impl Document for TrustStore {
+    const KIND: &'static str = "trust";
+
+    fn check(&self) -> Result<(), DocumentError> {
+        let wrong = |path: &str, problem: &str| Err(DocumentError::new(DocumentCode::MembersContradict, path, problem));
+        let mut kids = HashSet::new();
+        let mut principals: HashMap<String, &str> = HashMap::new();
+        for (index, key) in self.keys.iter().enumerate() {
+            if let Some((member, problem)) = key.problem() {
+                return wrong(&format!("keys[{index}].{member}"), problem);
+            }
+            if !kids.insert(&key.kid) {
+                return wrong(&format!("keys[{index}].kid"), "stands in the file twice");
+            }
+            let tenants = match &key.tenants {
+                Tenants::Any => &[][..],
+                Tenants::Only(tenants) => tenants,
+            };
+            for name in key.principal.iter().map(Approver::as_str).chain(tenants.iter().map(Tenant::as_str)) {
+                let known = principals.entry(name.to_ascii_lowercase()).or_insert(name);
+                if *known != name {
+                    return wrong(&format!("keys[{index}]"), "names a principal that differs from another only in case");
+                }
+            }
+        }
+        let mut ids = HashSet::new();
+        if let Some(twice) = self.revocations.iter().find(|entry| !ids.insert(&entry.id)) {
+            return wrong("revocations", &format!("holds `{}` twice", twice.id));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+
+    fn key() -> Value {
+        json!({
+            "kid": KID, "jwk": { "kty": "EC", "crv": "P-256", "x": "x", "y": "y" }, "alg": "ES256", "use": "pass",
+            "issuer": "https://issuer.example", "roles": [], "tenants": ["*"], "status": "active"
+        })
+    }
+
+    fn store(keys: &[Value]) -> Vec<u8> {
+        let time = "2026-11-23T01:02:03.000Z";
+        json!({
+            "schema": "actionpass.trust.v1", "version": 1, "updatedAt": time, "revocationsAsOf": time,
+            "keys": keys, "revocations": []
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    fn refusal(change: impl FnOnce(&mut Value)) -> DocumentError {
+        let mut key = key();
+        change(&mut key);
+        TrustStore::from_json(&store(&[key])).unwrap_err()
+    }
+
+    #[test]
+    fn a_good_store_reads_and_round_trips() {
+        let read = TrustStore::from_json(&store(&[key()])).unwrap();
+        let again = TrustStore::from_json(&serde_json::to_vec(&read).unwrap()).unwrap();
+        assert_eq!(read, again);
+    }
+
+    #[test]
+    fn private_members_are_refused_by_name() {
+        for member in PRIVATE_MEMBERS {
+            let error = refusal(|key| key["jwk"][member] = json!("AA"));
+            assert_eq!(error.code(), DocumentCode::PrivateKeyMember, "{member}: {error}");
+        }
+        assert_eq!(refusal(|key| key["jwk"]["x5c"] = json!([])).code(), DocumentCode::MemberUnknown);
+        let bare = br#"{"kty":"EC","crv":"P-256","x":"x","y":"y","d":"AA"}"#;
+        assert_eq!(Jwk::from_json(bare).unwrap_err().code(), DocumentCode::PrivateKeyMember);
+    }
+
+    #[test]
+    fn contradictions_refuse_the_whole_file() {
+        let other = KID.replace('N', "M");
+        let changes: [(&str, &str, Value); 9] = [
+            ("/jwk", "kid", json!(other)),
+            ("/jwk", "alg", json!("ES384")),
+            ("/jwk", "use", json!("enc")),
+            ("/jwk", "key_ops", json!(["sign", "verify"])),
+            ("", "use", json!("approval")),
+            ("", "roles", json!(["maintainer"])),
+            ("", "status", json!("retired")),
+            ("", "principal", json!("user:a")),
+            ("", "supersededBy", json!(other)),
+        ];
+        for (place, member, value) in changes {
+            let error = refusal(|key| key.pointer_mut(place).unwrap()[member] = value);
+            assert_eq!(error.code(), DocumentCode::MembersContradict, "{place}/{member}: {error}");
+        }
+        assert_eq!(
+            TrustStore::from_json(&store(&[key(), key()])).unwrap_err().code(),
+            DocumentCode::MembersContradict
+        );
+        assert_eq!(refusal(|key| key["tenants"] = json!([])).code(), DocumentCode::MemberInvalid);
+    }
+
+    #[test]
+    fn principals_alike_after_case_folding_refuse_the_file() {
+        let approver = |kid: &str, principal: &str| {
+            let mut key = key();
+            key["kid"] = json!(kid);
+            key["use"] = json!("approval");
+            key["principal"] = json!(principal);
+            key.as_object_mut().unwrap().remove("issuer");
+            key
+        };
+        let other = KID.replace('N', "M");
+        assert!(TrustStore::from_json(&store(&[approver(KID, "user:a"), approver(&other, "user:a")])).is_ok());
+        assert!(TrustStore::from_json(&store(&[approver(KID, "user:a"), approver(&other, "user:A")])).is_err());
+    }
+}
