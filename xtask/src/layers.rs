@@ -1,0 +1,284 @@
+//! `cargo xtask layers`: the floors of the workspace, and the proof that no arrow goes up.
+
+use crate::graph::Graph;
+use crate::process::{Result, capture, cargo};
+
+/// Every crate of the workspace, from the ground up, with the members that it may use. Normal and build
+/// dependencies count, optional ones too; what only tests use does not. A crate that is missing here is an error.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("actionpass-model", &[]),
+    ("actionpass-canon", &["actionpass-model"]),
+    // These three don't know each other.
+    ("actionpass-policy", &["actionpass-canon", "actionpass-model"]),
+    ("actionpass-crypto", &["actionpass-canon", "actionpass-model"]),
+    ("actionpass-store", &["actionpass-canon", "actionpass-model"]),
+    // Backends stand beside the layers: nothing below the command line names one.
+    (
+        "actionpass-store-sqlite",
+        &["actionpass-canon", "actionpass-model", "actionpass-store"],
+    ),
+    (
+        "actionpass-verify",
+        &[
+            "actionpass-canon",
+            "actionpass-crypto",
+            "actionpass-model",
+            "actionpass-store",
+        ],
+    ),
+    (
+        "actionpass-core",
+        &[
+            "actionpass-canon",
+            "actionpass-crypto",
+            "actionpass-model",
+            "actionpass-policy",
+            "actionpass-store",
+            "actionpass-verify",
+        ],
+    ),
+    (
+        "actionpass-testkit",
+        &[
+            "actionpass-canon",
+            "actionpass-core",
+            "actionpass-crypto",
+            "actionpass-model",
+            "actionpass-policy",
+            "actionpass-store",
+            "actionpass-store-sqlite",
+            "actionpass-verify",
+        ],
+    ),
+    // Not the testkit: its keys are public.
+    (
+        "actionpass-cli",
+        &[
+            "actionpass-canon",
+            "actionpass-core",
+            "actionpass-crypto",
+            "actionpass-model",
+            "actionpass-policy",
+            "actionpass-store",
+            "actionpass-store-sqlite",
+            "actionpass-verify",
+        ],
+    ),
+    (
+        "actionpass-tests",
+        &[
+            "actionpass-canon",
+            "actionpass-cli",
+            "actionpass-core",
+            "actionpass-crypto",
+            "actionpass-model",
+            "actionpass-policy",
+            "actionpass-store",
+            "actionpass-store-sqlite",
+            "actionpass-testkit",
+            "actionpass-verify",
+        ],
+    ),
+    ("xtask", &["actionpass-model"]),
+];
+
+/// What an executor never gets by depending on `actionpass-verify`, by the start of a package's name.
+const NOT_FOR_EXECUTORS: &[(&str, &str)] = &[
+    ("actionpass-core", "the issuer's side"),
+    ("actionpass-policy", "a policy engine"),
+    ("actionpass-store-", "a database"),
+    ("async-executor", "an async runtime"),
+    ("async-global-executor", "an async runtime"),
+    ("async-std", "an async runtime"),
+    ("cedar-policy", "a policy engine"),
+    ("deadpool", "a database"),
+    ("diesel", "a database"),
+    ("fjall", "a database"),
+    ("libsqlite3-sys", "a database"),
+    ("mio", "an async runtime"),
+    ("postgres", "a database"),
+    ("redb", "a database"),
+    ("regorus", "a policy engine"),
+    ("rocksdb", "a database"),
+    ("rusqlite", "a database"),
+    ("sled", "a database"),
+    ("smol", "an async runtime"),
+    ("sqlx", "a database"),
+    ("tokio", "an async runtime"),
+];
+
+/// Checks the arrows between our crates, and the whole tree that executors depend on.
+pub(crate) fn run() -> Result {
+    let mut problems = arrows_up(&Graph::load()?);
+    let tree = [
+        "tree",
+        "--package=actionpass-verify",
+        "--edges=normal",
+        "--all-features",
+        "--target=all",
+        "--prefix=none",
+    ];
+    problems.extend(unwanted(&capture(&mut cargo(tree)?)?));
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join("\n").into())
+    }
+}
+
+/// The arrows between members that [`FLOORS`] doesn't allow, and the members that it doesn't know.
+fn arrows_up(graph: &Graph) -> Vec<String> {
+    let mut problems = Vec::new();
+    for package in graph.members() {
+        let Some((_, allowed)) = FLOORS.iter().find(|(name, _)| *name == package.name) else {
+            problems.push(format!(
+                "`{}` has no floor: add it to FLOORS in xtask/src/layers.rs",
+                package.name
+            ));
+            continue;
+        };
+        let used = package.dependencies.iter().filter(|dependency| !dependency.is_dev());
+        let used = used.filter(|dependency| graph.members().any(|member| member.name == dependency.name));
+        for dependency in used.filter(|dependency| !allowed.contains(&dependency.name.as_str())) {
+            let may = if allowed.is_empty() {
+                "no other member".to_owned()
+            } else {
+                allowed.join(", ")
+            };
+            problems.push(format!(
+                "`{}` depends on `{}`; it may use {may}",
+                package.name, dependency.name
+            ));
+        }
+    }
+    problems
+}
+
+/// The packages of a tree (`cargo tree --prefix none`) that executors must not get.
+fn unwanted(tree: &str) -> Vec<String> {
+    let mut names: Vec<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let unwanted = names.into_iter().filter_map(|name| {
+        let (_, what) = NOT_FOR_EXECUTORS.iter().find(|(start, _)| name.starts_with(start))?;
+        Some(format!(
+            "`actionpass-verify` depends on `{name}`, {what}; see `cargo tree -p actionpass-verify -i {name}`"
+        ))
+    });
+    unwanted.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Dependencies: name and kind.
+    type Arrows<'a> = &'a [(&'a str, Option<&'a str>)];
+
+    /// A graph of members and their dependencies.
+    fn graph(members: &[(&str, Arrows<'_>)]) -> Graph {
+        let packages = members.iter().map(|(name, dependencies)| {
+            let dependencies = dependencies
+                .iter()
+                .map(|(name, kind)| json!({ "name": name, "rename": null, "kind": kind, "features": [] }));
+            json!({
+                "id": name, "name": name, "version": "0.1.0", "features": {},
+                "dependencies": dependencies.collect::<Vec<_>>(),
+            })
+        });
+        let ids: Vec<_> = members.iter().map(|(name, _)| name).collect();
+        serde_json::from_value(json!({
+            "packages": packages.collect::<Vec<_>>(), "workspace_members": ids, "resolve": { "nodes": [] },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_floors_themselves_have_no_arrow_up() {
+        for (row, (name, allowed)) in FLOORS.iter().enumerate() {
+            for below in *allowed {
+                let found = FLOORS.iter().position(|(other, _)| other == below);
+                assert!(found.is_some_and(|found| found < row), "{name} may use {below}");
+            }
+        }
+    }
+
+    #[test]
+    fn arrows_down_and_foreign_crates_are_fine() {
+        let graph = graph(&[
+            ("actionpass-model", &[("serde", None)]),
+            ("actionpass-canon", &[("actionpass-model", None)]),
+            (
+                "actionpass-verify",
+                &[("actionpass-canon", None), ("actionpass-model", Some("build"))],
+            ),
+        ]);
+        assert_eq!(arrows_up(&graph), <[String; 0]>::default());
+    }
+
+    #[test]
+    fn an_arrow_up_is_caught_whatever_its_kind() {
+        for kind in [None, Some("build")] {
+            let graph = graph(&[
+                ("actionpass-canon", &[("actionpass-core", kind)]),
+                ("actionpass-core", &[]),
+            ]);
+            assert_eq!(arrows_up(&graph).len(), 1, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn neighbours_and_backends_are_not_below() {
+        for (upper, lower) in [
+            ("actionpass-policy", "actionpass-crypto"),
+            ("actionpass-crypto", "actionpass-store"),
+            ("actionpass-store", "actionpass-policy"),
+            ("actionpass-verify", "actionpass-policy"),
+            ("actionpass-verify", "actionpass-store-sqlite"),
+            ("actionpass-core", "actionpass-store-sqlite"),
+            ("actionpass-cli", "actionpass-testkit"),
+        ] {
+            let graph = graph(&[(upper, &[(lower, None)]), (lower, &[])]);
+            assert_eq!(arrows_up(&graph).len(), 1, "{upper} on {lower}");
+        }
+    }
+
+    #[test]
+    fn tests_may_use_what_they_like() {
+        let graph = graph(&[
+            ("actionpass-verify", &[("actionpass-testkit", Some("dev"))]),
+            ("actionpass-testkit", &[("actionpass-verify", None)]),
+        ]);
+        assert_eq!(arrows_up(&graph), <[String; 0]>::default());
+    }
+
+    #[test]
+    fn a_crate_without_a_floor_is_an_error() {
+        let problems = arrows_up(&graph(&[("actionpass-novelty", &[])]));
+        assert!(
+            problems.iter().any(|problem| problem.contains("actionpass-novelty")),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn executors_get_no_runtime_database_or_engine() {
+        assert!(unwanted("actionpass-verify v0.1.0 (/src)\nactionpass-store v0.1.0\nserde v1.0.0 (*)\n").is_empty());
+        for name in [
+            "tokio",
+            "tokio-util",
+            "rusqlite",
+            "cedar-policy-core",
+            "sqlx-core",
+            "actionpass-store-sqlite",
+        ] {
+            assert_eq!(
+                unwanted(&format!("serde v1.0.0\n{name} v1.0.0\n{name} v1.0.0 (*)\n")).len(),
+                1,
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Tasks of the repository, run as `cargo xtask TASK`: tests, checks and generated files.
+
+mod ci;
+mod codes;
+mod features;
+mod generated;
+mod graph;
+mod layers;
+mod process;
+mod schemas;
+mod test;
+mod tools;
+mod variants;
+
+use std::process::ExitCode;
+
+use crate::generated::Mode;
+use crate::process::Result;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  test [-- ARGS]      install what the tests need, run all of them; ARGS go to the test binaries
+  ci                  every check that is not a test; wants a complete `test` before it
+  layers              no crate depends on one above it
+  features            no dependency switches on the features of serde_json that break admission
+  codes [--check]     write docs/error-codes.md from the source, or compare
+  schemas [--check]   write docs/schemas from the types, or compare";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["test"] => test::run(&[]),
+        ["test", "--", rest @ ..] => test::run(rest),
+        ["ci"] => ci::run(),
+        ["layers"] => layers::run(),
+        ["features"] => features::run(),
+        ["codes"] => codes::run(Mode::Write),
+        ["codes", "--check"] => codes::run(Mode::Check),
+        ["schemas"] => schemas::run(Mode::Write),
+        ["schemas", "--check"] => schemas::run(Mode::Check),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    finish(done)
+}
+
+fn finish(done: Result) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
