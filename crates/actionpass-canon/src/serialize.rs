@@ -1,0 +1,451 @@
+//! The canonicalizer: typed values to RFC 8785 bytes, through serde.
+
+mod name;
+
+use serde::Serialize;
+use serde::ser::{
+    SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
+    SerializeTupleVariant, Serializer,
+};
+
+use crate::number::{Decimal, MAX_SAFE_INTEGER};
+use crate::order::{self, Member};
+use crate::text::write_string;
+use crate::{AdmitCode, CanonError, CanonicalBytes, Limits};
+use name::NameSerializer;
+
+/// The canonical bytes of a typed value (RFC 8785), shaped as `serde_json` would shape it.
+///
+/// What would not survive the way through JSON is an error, never a silent change: members of the same name (from a
+/// map or through `flatten`), NaN and infinities, integers outside of ±(2^53−1). Values nested deeper than the default
+/// [`Limits`] are refused; their size isn't limited.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use actionpass_canon::{CanonError, canonicalize};
+///
+/// let bytes = canonicalize(&BTreeMap::from([("b", 1.5), ("a", -0.0)]))?;
+/// assert_eq!(bytes.as_bytes(), br#"{"a":0,"b":1.5}"#);
+/// assert_eq!(canonicalize(&[f64::NAN]).unwrap_err().code(), "number_out_of_range");
+/// # Ok::<(), CanonError>(())
+/// ```
+///
+/// # Errors
+/// [`CanonError::Refused`] for all of the above, [`CanonError::NameNotText`] for a map key that is neither text nor
+/// an integer, [`CanonError::NotSerializable`] if the value's own `Serialize` fails.
+pub fn canonicalize<T: Serialize + ?Sized>(value: &T) -> Result<CanonicalBytes, CanonError> {
+    let mut writer = Writer {
+        out: Vec::with_capacity(512),
+        ..Writer::default()
+    };
+    value.serialize(&mut writer)?;
+    Ok(CanonicalBytes::new(writer.out))
+}
+
+const MAX_DEPTH: usize = Limits::new().max_depth();
+const REFUSED_SIZE: CanonError = CanonError::Refused(AdmitCode::SizeExceeded);
+
+#[derive(Debug, Default)]
+struct Writer {
+    out: Vec<u8>,
+    /// The members, so far, of all open objects.
+    members: Vec<Member>,
+    scratch: Vec<u8>,
+    depth: usize,
+}
+
+impl Writer {
+    fn enter(&mut self, bracket: u8) -> Result<(), CanonError> {
+        if self.depth >= MAX_DEPTH {
+            return Err(CanonError::Refused(AdmitCode::DepthExceeded));
+        }
+        self.depth = self.depth.wrapping_add(1);
+        self.out.push(bracket);
+        Ok(())
+    }
+
+    fn leave(&mut self, bracket: u8) {
+        self.depth = self.depth.wrapping_sub(1);
+        self.out.push(bracket);
+    }
+
+    fn object(&mut self) -> Result<Object<'_>, CanonError> {
+        self.enter(b'{')?;
+        Ok(Object {
+            first: self.members.len(),
+            sorted: true,
+            wrapped: false,
+            writer: self,
+        })
+    }
+
+    fn array(&mut self) -> Result<Array<'_>, CanonError> {
+        self.enter(b'[')?;
+        Ok(Array {
+            empty: true,
+            wrapped: false,
+            writer: self,
+        })
+    }
+
+    /// Starts `{"variant":`, which [`Writer::end_variant`] ends.
+    fn variant(&mut self, variant: &str) -> Result<(), CanonError> {
+        self.enter(b'{')?;
+        write_string(&mut self.out, variant);
+        self.out.push(b':');
+        Ok(())
+    }
+
+    fn end_variant(&mut self) {
+        self.leave(b'}');
+    }
+
+    fn safe_integer(&mut self, negative: bool, magnitude: u128) -> Result<(), CanonError> {
+        match u64::try_from(magnitude) {
+            Ok(magnitude) if magnitude <= MAX_SAFE_INTEGER => {
+                if negative {
+                    self.out.push(b'-');
+                }
+                self.out
+                    .extend_from_slice(itoa::Buffer::new().format(magnitude).as_bytes());
+                Ok(())
+            }
+            _ => Err(CanonError::Refused(AdmitCode::NumberUnsafeInteger)),
+        }
+    }
+}
+
+/// An object that is being written.
+struct Object<'w> {
+    writer: &'w mut Writer,
+    first: usize,
+    sorted: bool,
+    /// It is the content of an enum's variant.
+    wrapped: bool,
+}
+
+impl Object<'_> {
+    /// Starts a member; `write_name` writes its name as a canonical string.
+    fn name(&mut self, write_name: impl FnOnce(&mut Vec<u8>) -> Result<(), CanonError>) -> Result<(), CanonError> {
+        let Writer { out, members, .. } = &mut *self.writer;
+        if members.len() > self.first {
+            out.push(b',');
+        }
+        let start = out.len();
+        write_name(out)?;
+        let name_len = out.len().saturating_sub(start).saturating_sub(2);
+        if u32::try_from(out.len()).is_err() {
+            return Err(REFUSED_SIZE);
+        }
+        let (start, name_len) = (order::offset(start), order::offset(name_len));
+        let mut member = Member {
+            key: 0,
+            at: start,
+            start,
+            end: 0,
+            name_len,
+            in_input: false,
+            plain: true,
+        };
+        let name = member.name(&[], out);
+        if name.starts_with(crate::gate::RESERVED_PREFIX) {
+            return Err(CanonError::Refused(AdmitCode::MemberNameReserved));
+        }
+        member.plain = order::is_plain(name);
+        member.key = order::key(name, member.plain);
+        if let Some(before) = members.get(self.first..).and_then(<[_]>::last) {
+            self.sorted &= before.compare(&member, &[], out).is_lt();
+        }
+        out.push(b':');
+        members.push(member);
+        Ok(())
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonError> {
+        value.serialize(&mut *self.writer)?;
+        let Writer { out, members, .. } = &mut *self.writer;
+        if u32::try_from(out.len()).is_err() {
+            return Err(REFUSED_SIZE);
+        }
+        if let Some(member) = members.last_mut() {
+            member.end = order::offset(out.len());
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), CanonError> {
+        let Writer {
+            out, members, scratch, ..
+        } = &mut *self.writer;
+        if !self.sorted {
+            order::arrange(members.get_mut(self.first..).unwrap_or_default(), &[], out, scratch)
+                .map_err(|_| CanonError::Refused(AdmitCode::MemberDuplicate))?;
+        }
+        members.truncate(self.first);
+        self.writer.leave(b'}');
+        if self.wrapped {
+            self.writer.end_variant();
+        }
+        Ok(())
+    }
+}
+
+/// An array that is being written.
+struct Array<'w> {
+    writer: &'w mut Writer,
+    empty: bool,
+    /// It is the content of an enum's variant.
+    wrapped: bool,
+}
+
+impl Array<'_> {
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonError> {
+        if !std::mem::take(&mut self.empty) {
+            self.writer.out.push(b',');
+        }
+        value.serialize(&mut *self.writer)
+    }
+
+    fn finish(self) {
+        self.writer.leave(b']');
+        if self.wrapped {
+            self.writer.end_variant();
+        }
+    }
+}
+
+impl<'w> Serializer for &'w mut Writer {
+    type Ok = ();
+    type Error = CanonError;
+    type SerializeSeq = Array<'w>;
+    type SerializeTuple = Array<'w>;
+    type SerializeTupleStruct = Array<'w>;
+    type SerializeTupleVariant = Array<'w>;
+    type SerializeMap = Object<'w>;
+    type SerializeStruct = Object<'w>;
+    type SerializeStructVariant = Object<'w>;
+
+    fn serialize_bool(self, value: bool) -> Result<(), CanonError> {
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        Ok(())
+    }
+
+    fn serialize_i8(self, value: i8) -> Result<(), CanonError> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i16(self, value: i16) -> Result<(), CanonError> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i32(self, value: i32) -> Result<(), CanonError> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i64(self, value: i64) -> Result<(), CanonError> {
+        self.safe_integer(value < 0, value.unsigned_abs().into())
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<(), CanonError> {
+        self.safe_integer(value < 0, value.unsigned_abs())
+    }
+
+    fn serialize_u8(self, value: u8) -> Result<(), CanonError> {
+        self.serialize_u64(value.into())
+    }
+
+    fn serialize_u16(self, value: u16) -> Result<(), CanonError> {
+        self.serialize_u64(value.into())
+    }
+
+    fn serialize_u32(self, value: u32) -> Result<(), CanonError> {
+        self.serialize_u64(value.into())
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<(), CanonError> {
+        self.safe_integer(false, value.into())
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<(), CanonError> {
+        self.safe_integer(false, value)
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<(), CanonError> {
+        self.serialize_f64(value.into())
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<(), CanonError> {
+        let decimal = Decimal::shortest(value).ok_or(CanonError::Refused(AdmitCode::NumberOutOfRange))?;
+        decimal
+            .checked()
+            .map_err(|refused| CanonError::Refused(refused.code))?
+            .write(&mut self.out);
+        Ok(())
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), CanonError> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), CanonError> {
+        write_string(&mut self.out, value);
+        Ok(())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), CanonError> {
+        value.serialize(self)
+    }
+
+    fn serialize_none(self) -> Result<(), CanonError> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), CanonError> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), CanonError> {
+        self.out.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), CanonError> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), CanonError> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), CanonError> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), CanonError> {
+        self.variant(variant)?;
+        value.serialize(&mut *self)?;
+        self.end_variant();
+        Ok(())
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Array<'w>, CanonError> {
+        self.array()
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Array<'w>, CanonError> {
+        self.array()
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Array<'w>, CanonError> {
+        self.array()
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Array<'w>, CanonError> {
+        self.variant(variant)?;
+        Ok(Array {
+            wrapped: true,
+            ..self.array()?
+        })
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Object<'w>, CanonError> {
+        self.object()
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Object<'w>, CanonError> {
+        self.object()
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Object<'w>, CanonError> {
+        self.variant(variant)?;
+        Ok(Object {
+            wrapped: true,
+            ..self.object()?
+        })
+    }
+}
+
+macro_rules! array {
+    ($($how:ident :: $element:ident),+) => {$(
+        impl $how for Array<'_> {
+            type Ok = ();
+            type Error = CanonError;
+
+            fn $element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonError> {
+                self.element(value)
+            }
+
+            fn end(self) -> Result<(), CanonError> {
+                self.finish();
+                Ok(())
+            }
+        }
+    )+};
+}
+array!(
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field
+);
+
+macro_rules! object {
+    ($($how:ident),+) => {$(
+        impl $how for Object<'_> {
+            type Ok = ();
+            type Error = CanonError;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), CanonError> {
+                self.name(|out| {
+                    write_string(out, name);
+                    Ok(())
+                })?;
+                self.value(value)
+            }
+
+            fn end(self) -> Result<(), CanonError> {
+                self.finish()
+            }
+        }
+    )+};
+}
+object!(SerializeStruct, SerializeStructVariant);
+
+impl SerializeMap for Object<'_> {
+    type Ok = ();
+    type Error = CanonError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CanonError> {
+        self.name(|out| key.serialize(NameSerializer { out }))
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonError> {
+        self.value(value)
+    }
+
+    fn end(self) -> Result<(), CanonError> {
+        self.finish()
+    }
+}
