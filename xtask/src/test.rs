@@ -59,7 +59,7 @@ pub(crate) fn run(filter: &[&str]) -> Result {
     match vectors()? {
         Some(folder) => environment.push((VECTORS, folder)),
         None => tally.missing(format!(
-            "vectors ({VECTORS} is unset and ../shared/vectors does not exist)"
+            "vectors ({VECTORS}, or else ../shared/vectors, is not a folder)"
         )),
     }
 
