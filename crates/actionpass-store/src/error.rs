@@ -1,0 +1,105 @@
+//! [`StoreError`]: a store that could not do what it was asked.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use actionpass_model::codes;
+
+/// What a store's methods give: a boxed future, so that the traits are dyn-compatible and need no runtime.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+codes! {
+    /// Why a store did not do what it was asked.
+    pub enum StoreCode {
+        /// The store can't be reached or doesn't answer in time; the same call may succeed later.
+        StoreUnavailable = "store_unavailable",
+        /// A write failed halfway, so the store no longer trusts what it sees; it must be opened again.
+        StorePoisoned = "store_poisoned",
+        /// There is no store where one was to be opened.
+        StoreMissing = "store_missing",
+        /// There is a store already where one was to be made.
+        StoreExists = "store_exists",
+        /// Other users of the machine can write the store.
+        StoreNotPrivate = "store_not_private",
+        /// What lies there is not a store of this project.
+        StoreForeign = "store_foreign",
+        /// A later release wrote the store.
+        StoreVersionUnsupported = "store_version_unsupported",
+        /// The store contradicts itself or holds what can't be read.
+        StoreCorrupt = "store_corrupt",
+        /// The store holds the log of another issuer or origin, or none.
+        StoreLogMismatch = "store_log_mismatch",
+        /// A ledger record would be larger than 65,535 bytes.
+        RecordTooLarge = "record_too_large",
+        /// A ledger record has no canonical form, or its body is not an object.
+        RecordInvalid = "record_invalid",
+        /// A store was asked to do in one way what it only does in another.
+        StoreMisused = "store_misused",
+    }
+}
+
+impl StoreCode {
+    const fn message(self) -> &'static str {
+        match self {
+            Self::StoreUnavailable => "the store is unavailable",
+            Self::StorePoisoned => "a write failed halfway and the store must be opened again",
+            Self::StoreMissing => "there is no store",
+            Self::StoreExists => "there is a store already",
+            Self::StoreNotPrivate => "others can write the store",
+            Self::StoreForeign => "not a store of ActionPass",
+            Self::StoreVersionUnsupported => "a later release wrote the store",
+            Self::StoreCorrupt => "the store contradicts itself",
+            Self::StoreLogMismatch => "the store holds another log",
+            Self::RecordTooLarge => "the record is larger than a log takes",
+            Self::RecordInvalid => "the record can't be written",
+            Self::StoreMisused => "the store can't be used like this",
+        }
+    }
+}
+
+/// A store that could not do what it was asked: nothing may be released on it.
+///
+/// `Err` promises only that nothing was acknowledged. Whether the write took place is unknown (it may, for instance,
+/// be durable although its acknowledgement was lost), but it is never half there.
+#[derive(Debug)]
+pub struct StoreError {
+    code: StoreCode,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error without a cause to show.
+    #[must_use]
+    pub const fn new(code: StoreCode) -> Self {
+        Self { code, source: None }
+    }
+
+    /// An error and what caused it.
+    #[must_use]
+    pub fn with_source(code: StoreCode, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            code,
+            source: Some(source.into()),
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> StoreCode {
+        self.code
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.message())
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}

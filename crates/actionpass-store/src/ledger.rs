@@ -1,0 +1,15 @@
+//! The chained ledger: drafts, the one way to seal them, and the verification of a log from its first record.
+//!
+//! `docs/spec/ledger.md` describes the format and how to check it by hand.
+
+mod draft;
+mod head;
+mod lines;
+mod seal;
+mod verify;
+
+pub use draft::{Effects, RecordBody, RecordDraft};
+pub use head::{Head, HeadError, KnownHead, RecordRef};
+pub use lines::MAX_LINE_BYTES;
+pub use seal::{Log, SealedRecord, seal};
+pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, verify_jsonl};

@@ -1,0 +1,155 @@
+//! [`RecordDraft`]: a record before its place in the log is known.
+
+use actionpass_canon::{CanonicalBytes, canonicalize};
+use actionpass_model::{
+    DecisionBody, Digest, ErasureBody, KeyBody, OutcomeBody, PolicyBody, RecordId, RecordKind, RevocationBody,
+    RevocationId, Tenant, Timestamp, Trace, TrustBody, TrustEvidence, UseBody,
+};
+use serde::Serialize;
+
+use crate::{StoreCode, StoreError};
+
+/// A record's body: what is recorded, of which kind, and what a store takes from it. Sealed: one for each kind.
+pub trait RecordBody: Serialize + sealed::Sealed {
+    /// The kind of record that carries it.
+    const KIND: RecordKind;
+
+    /// What it means for the store that it is appended to.
+    fn effects(&self) -> Effects;
+}
+
+/// What a record means for the store, besides being appended.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Effects {
+    /// The trust store that the record names. A decision relies on it; every other kind makes it known.
+    pub trust: Option<TrustEvidence>,
+    /// The digest of the policy that the record names. A decision relies on it; a change of policy makes it known.
+    pub policy: Option<Digest>,
+    /// The revocation that the record holds: each is recorded once.
+    pub revocation: Option<RevocationId>,
+    /// The records whose side data goes.
+    pub erases: Vec<u64>,
+}
+
+/// A record before its place in the log is known: everything but `log`, `issuer`, `seq` and the hashes.
+#[derive(Clone, Debug)]
+pub struct RecordDraft {
+    pub(super) id: RecordId,
+    pub(super) time: Timestamp,
+    pub(super) kind: RecordKind,
+    pub(super) tenant: Option<Tenant>,
+    pub(super) trace: Option<Trace>,
+    pub(super) body: CanonicalBytes,
+    effects: Effects,
+}
+
+impl RecordDraft {
+    /// A record of this body's kind.
+    ///
+    /// # Errors
+    /// [`StoreCode::RecordInvalid`] if the body has no canonical form (RFC 8785), for instance because of a number
+    /// that no double equals.
+    pub fn new<B: RecordBody>(id: RecordId, time: Timestamp, body: &B) -> Result<Self, StoreError> {
+        let bytes = canonicalize(body).map_err(|error| StoreError::with_source(StoreCode::RecordInvalid, error))?;
+        Ok(Self {
+            id,
+            time,
+            kind: B::KIND,
+            tenant: None,
+            trace: None,
+            body: bytes,
+            effects: body.effects(),
+        })
+    }
+
+    /// The same, concerning one tenant.
+    #[must_use]
+    pub fn with_tenant(self, tenant: Tenant) -> Self {
+        Self {
+            tenant: Some(tenant),
+            ..self
+        }
+    }
+
+    /// The same, with what it can be correlated by.
+    #[must_use]
+    pub fn with_trace(self, trace: Trace) -> Self {
+        Self {
+            trace: Some(trace),
+            ..self
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> &RecordId {
+        &self.id
+    }
+
+    /// When it is appended, by the clock of whoever made it.
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub const fn kind(&self) -> RecordKind {
+        self.kind
+    }
+
+    /// What it means for the store.
+    #[must_use]
+    pub const fn effects(&self) -> &Effects {
+        &self.effects
+    }
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "so that no other crate has a body of its own")]
+    pub trait Sealed {}
+}
+
+macro_rules! record_body {
+    ($body:ty, $kind:ident, |$self:ident| $effects:expr) => {
+        impl sealed::Sealed for $body {}
+        impl RecordBody for $body {
+            const KIND: RecordKind = RecordKind::$kind;
+
+            fn effects(&self) -> Effects {
+                let $self = self;
+                $effects
+            }
+        }
+    };
+}
+
+record_body!(DecisionBody, Decision, |body| Effects {
+    trust: Some(body.trust),
+    policy: Some(body.policy.digest),
+    ..Effects::default()
+});
+record_body!(RevocationBody, Revocation, |body| Effects {
+    trust: Some(body.trust),
+    revocation: Some(body.revocation.id.clone()),
+    ..Effects::default()
+});
+record_body!(OutcomeBody, Outcome, |_body| Effects::default());
+record_body!(UseBody, Use, |_body| Effects::default());
+record_body!(KeyBody, Key, |body| Effects {
+    trust: Some(body.trust),
+    ..Effects::default()
+});
+record_body!(TrustBody, Trust, |body| Effects {
+    trust: Some(body.trust),
+    ..Effects::default()
+});
+record_body!(PolicyBody, Policy, |body| Effects {
+    policy: Some(body.policy.digest),
+    ..Effects::default()
+});
+record_body!(ErasureBody, Erasure, |body| Effects {
+    erases: body.records.clone(),
+    ..Effects::default()
+});

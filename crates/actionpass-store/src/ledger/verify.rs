@@ -1,0 +1,345 @@
+//! [`ChainVerifier`]: a log, verified from its first record.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::BufRead;
+
+use actionpass_canon::{Limits, admit, sha256_parts};
+use actionpass_model::{
+    Code, Digest, Document, Issuer, JsonObject, MAX_ENTRY_BYTES, Origin, RecordId, RecordSchema, Tenant, Timestamp,
+    Trace, codes,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::lines::{Line, MAX_LINE_BYTES, read_line};
+use super::{Head, KnownHead, Log, RecordRef};
+
+codes! {
+    /// What is wrong with a ledger.
+    pub enum LedgerCode {
+        /// The ledger can't be read to its end.
+        LedgerUnreadable = "ledger_unreadable",
+        /// A line is not a record of this version, or has a spelling that JSON readers read differently.
+        LedgerMalformed = "ledger_malformed",
+        /// The last line is cut off: the export was not written to its end.
+        LedgerLineTruncated = "ledger_line_truncated",
+        /// A record's content doesn't have the hash that it names: it was edited.
+        LedgerHashMismatch = "ledger_hash_mismatch",
+        /// A record belongs to another log or another issuer than the rest.
+        LedgerLogMismatch = "ledger_log_mismatch",
+        /// A record doesn't have the number that follows: one was removed, inserted or moved.
+        LedgerSequenceBroken = "ledger_sequence_broken",
+        /// A record doesn't name the hash of the one before: one of them was replaced.
+        LedgerChainBroken = "ledger_chain_broken",
+        /// The record at a known head has another hash: the ledger was rewritten or forked.
+        LedgerForked = "ledger_forked",
+        /// The ledger ends before a known head: records were cut off or it was rolled back.
+        LedgerTruncated = "ledger_truncated",
+    }
+}
+
+impl LedgerCode {
+    const fn message(self) -> &'static str {
+        match self {
+            Self::LedgerUnreadable => "the ledger can't be read to its end",
+            Self::LedgerMalformed => "not a ledger record",
+            Self::LedgerLineTruncated => "the last line is cut off",
+            Self::LedgerHashMismatch => "the record doesn't have the hash that it names",
+            Self::LedgerLogMismatch => "the record belongs to another log",
+            Self::LedgerSequenceBroken => "the record has another number than follows",
+            Self::LedgerChainBroken => "the record names another predecessor",
+            Self::LedgerForked => "the record is another than the one known",
+            Self::LedgerTruncated => "the ledger ends before the head that is known",
+        }
+    }
+}
+
+/// A ledger that isn't whole: what is wrong first, and where.
+#[derive(Debug)]
+pub struct LedgerError {
+    code: LedgerCode,
+    seq: u64,
+    offset: u64,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl LedgerError {
+    const fn new(code: LedgerCode, seq: u64) -> Self {
+        Self {
+            code,
+            seq,
+            offset: 0,
+            source: None,
+        }
+    }
+
+    fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            source: Some(source.into()),
+            ..self
+        }
+    }
+
+    fn later(self, bytes: u64) -> Self {
+        Self {
+            offset: self.offset.saturating_add(bytes),
+            ..self
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> LedgerCode {
+        self.code
+    }
+
+    /// The place in the log where it was found: what stands there has not been verified, all before has.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The line of an export, from 1: its lines are its records.
+    #[must_use]
+    pub const fn line(&self) -> u64 {
+        self.seq.saturating_add(1)
+    }
+
+    /// Where it was found in what was read, in bytes from its start: the fault itself or the start of its record.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (record {}, byte {})", self.code.message(), self.seq, self.offset)
+    }
+}
+
+impl StdError for LedgerError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// A ledger that is whole.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VerifiedLedger {
+    /// Where it ends: write [`Head::known`] down to find a later truncation.
+    pub head: Head,
+    /// Whose log it is; `None` if there are no records and none was expected.
+    pub log: Option<Log>,
+}
+
+/// Verifies records one by one, from the first of a log, in constant memory.
+///
+/// Each record's hash is computed over its admitted bytes without `ledgerHash`, whatever its kind and body. Times may
+/// go back (several machines append), so they are not checked.
+///
+/// The chain alone can't show that its end is missing, nor that everything from some record on was written anew with
+/// new hashes: for that, name a head that you know.
+#[derive(Clone, Debug, Default)]
+pub struct ChainVerifier {
+    head: Head,
+    log: Option<Log>,
+    known: Vec<KnownHead>,
+}
+
+impl ChainVerifier {
+    /// Verifies any one log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Verifies this log and no other.
+    #[must_use]
+    pub fn with_log(self, log: Log) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    /// Demands that the log holds this record. Several may be known.
+    #[must_use]
+    pub fn with_known_head(mut self, head: KnownHead) -> Self {
+        self.known.push(head);
+        self
+    }
+
+    /// Verifies the next record, as JSON.
+    ///
+    /// # Errors
+    /// [`LedgerError`], the first that holds of: malformed, hash mismatch, log mismatch, sequence broken, chain broken,
+    /// forked. The record is not taken in then.
+    pub fn push(&mut self, json: &[u8]) -> Result<RecordRef, LedgerError> {
+        let seq = self.head.size();
+        let fault = |code| LedgerError::new(code, seq);
+        let link = Link::read(json).map_err(|malformed| {
+            fault(LedgerCode::LedgerMalformed)
+                .later(malformed.offset as u64)
+                .with_source(malformed.source)
+        })?;
+        if link.computed != link.record.ledger_hash {
+            return Err(fault(LedgerCode::LedgerHashMismatch));
+        }
+        let record = link.record;
+        let log = Log::new(record.log, record.issuer);
+        if self.log.as_ref().is_some_and(|expected| *expected != log) {
+            return Err(fault(LedgerCode::LedgerLogMismatch));
+        }
+        if record.seq != seq {
+            return Err(fault(LedgerCode::LedgerSequenceBroken));
+        }
+        if record.previous_ledger_hash != self.head.hash() {
+            return Err(fault(LedgerCode::LedgerChainBroken));
+        }
+        if self
+            .known
+            .iter()
+            .any(|known| known.seq() == seq && known.hash() != record.ledger_hash)
+        {
+            return Err(fault(LedgerCode::LedgerForked));
+        }
+        self.log = Some(log);
+        self.head = Head::new(seq.saturating_add(1), record.ledger_hash);
+        Ok(RecordRef {
+            seq,
+            id: record.id,
+            ledger_hash: record.ledger_hash,
+        })
+    }
+
+    /// Where the log ends so far.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The log has no more records.
+    ///
+    /// # Errors
+    /// [`LedgerCode::LedgerTruncated`] if a known head was not reached.
+    pub fn finish(self) -> Result<VerifiedLedger, LedgerError> {
+        let size = self.head.size();
+        if self.known.iter().any(|known| known.seq() >= size) {
+            return Err(LedgerError::new(LedgerCode::LedgerTruncated, size));
+        }
+        Ok(VerifiedLedger {
+            head: self.head,
+            log: self.log,
+        })
+    }
+}
+
+/// Verifies an export: JSON lines, one record each, from the first on. Only the last may lack its line feed.
+///
+/// # Errors
+/// [`LedgerError`], with the byte offset in what `reader` gives.
+pub fn verify_jsonl(mut reader: impl BufRead, mut verifier: ChainVerifier) -> Result<VerifiedLedger, LedgerError> {
+    let mut line = Vec::new();
+    let mut start: u64 = 0;
+    loop {
+        let seq = verifier.head().size();
+        let fault = |code| LedgerError::new(code, seq).later(start);
+        let end = read_line(&mut reader, &mut line)
+            .map_err(|error| fault(LedgerCode::LedgerUnreadable).with_source(error))?;
+        match end {
+            Line::End => return verifier.finish().map_err(|error| error.later(start)),
+            Line::TooLong => return Err(fault(LedgerCode::LedgerMalformed).later(MAX_LINE_BYTES as u64)),
+            Line::Whole | Line::Unfinished => {}
+        }
+        if let Err(error) = verifier.push(&line) {
+            let cut = end == Line::Unfinished && error.code == LedgerCode::LedgerMalformed;
+            let code = if cut {
+                LedgerCode::LedgerLineTruncated
+            } else {
+                error.code
+            };
+            return Err(LedgerError { code, ..error }.later(start));
+        }
+        start = start.saturating_add(line.len() as u64).saturating_add(1);
+    }
+}
+
+/// What a chain needs of a record. The kind is any, so that the chain of a later kind verifies as well.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct LinkRecord {
+    schema: RecordSchema,
+    log: Origin,
+    seq: u64,
+    id: RecordId,
+    time: Timestamp,
+    kind: Code,
+    issuer: Issuer,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    tenant: Option<Tenant>,
+    body: JsonObject,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    trace: Option<Trace>,
+    previous_ledger_hash: Digest,
+    ledger_hash: Digest,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    ext: Option<JsonObject>,
+}
+
+impl Document for LinkRecord {
+    const KIND: &'static str = "record";
+}
+
+/// Absent is absent, and `null` is not: it goes to `T`, which refuses it.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+struct Link {
+    record: LinkRecord,
+    computed: Digest,
+}
+
+struct Malformed {
+    offset: usize,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl Malformed {
+    fn whole(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            offset: 0,
+            source: source.into(),
+        }
+    }
+}
+
+impl Link {
+    fn read(json: &[u8]) -> Result<Self, Malformed> {
+        // A body may be nested as deep as the canonicalizer permits, and stands one deeper here.
+        let limits = Limits::default().with_max_bytes(MAX_LINE_BYTES).with_max_depth(96);
+        let admitted = admit(json, &limits).map_err(|error| Malformed {
+            offset: error.offset(),
+            source: error.into(),
+        })?;
+        let admitted = admitted.as_bytes();
+        let record = LinkRecord::from_json(admitted).map_err(Malformed::whole)?;
+
+        // INVARIANT: the member is found, and it is the record's own: the members after it in canonical order (log,
+        // previousLedgerHash, schema, seq, tenant, time, trace) hold no objects, and inside of a string its quotation
+        // marks would be escaped.
+        let member = [b",\"ledgerHash\":\"".as_slice(), &record.ledger_hash.to_text(), b"\""].concat();
+        let start = admitted.windows(member.len()).rposition(|window| window == member);
+        let start = start.ok_or_else(|| Malformed::whole("`ledgerHash` is not where it must be"))?;
+        let before = admitted.get(..start).unwrap_or_default();
+        let after = admitted.get(start.saturating_add(member.len())..).unwrap_or_default();
+        if before.len().saturating_add(after.len()) > MAX_ENTRY_BYTES {
+            return Err(Malformed::whole("the entry is larger than 65535 bytes"));
+        }
+        Ok(Self {
+            computed: sha256_parts(&[before, after]),
+            record,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

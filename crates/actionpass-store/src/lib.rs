@@ -1,0 +1,50 @@
+//! Store traits, the chained ledger and the JSON trust store file.
+//!
+//! ```
+//! use actionpass_model::{Issuer, Origin, PassId, UnixSeconds};
+//! use actionpass_store::{Consumption, Mark, MemoryReplayStore, ReplayCode, ReplayStart, ReplayStore};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = UnixSeconds::new(1_795_000_000).ok_or("time")?;
+//! let store = MemoryReplayStore::new(ReplayStart::first(now));
+//! let mark = Mark {
+//!     issuer: Issuer::parse("https://issuer.example")?,
+//!     pass: PassId::parse("ap_01920000000070008000000000000001")?,
+//!     issued_at: now,
+//!     expires_at: now.saturating_add(600),
+//! };
+//! assert_eq!(store.consume(&mark, now).await?, Consumption::Consumed);
+//! assert_eq!(store.consume(&mark, now).await?, Consumption::Refused(ReplayCode::AlreadyUsed));
+//! # Ok(())
+//! # }
+//! # let mut example = std::pin::pin!(example());
+//! # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+//! # assert!(matches!(example.as_mut().poll(&mut context), std::task::Poll::Ready(Ok(()))));
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | the issuer's store: approvals used, records, tokens, in one commit | [`DecisionStore`], [`MemoryDecisionStore`] |
+//! | the executor's store: passes used once | [`ReplayStore`], [`MemoryReplayStore`] |
+//! | sealing records, verifying a log | [`ledger`] |
+//! | the JSON file of keys and revocations | [`trust_file`] |
+//! | the clauses of both contracts as tests | `conformance`, with the feature of that name |
+//!
+//! Nothing here knows signatures or policy, and no async runtime is needed.
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod decision;
+mod error;
+pub mod ledger;
+mod memory;
+mod replay;
+pub mod trust_file;
+
+pub use decision::{
+    ActionKey, Allow, AppendOutcome, ApprovalUse, CommitOutcome, DecisionCommit, DecisionStore, Issued, LedgerState,
+    SideKind, StoredRecord, newest_trust,
+};
+pub use error::{StoreCode, StoreError, StoreFuture};
+pub use memory::{MemoryDecisionStore, MemoryReplayStore};
+pub use replay::{Consumption, LEEWAY_SECS, Mark, ReplayCode, ReplayStart, ReplayStore, judge};

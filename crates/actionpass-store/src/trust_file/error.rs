@@ -1,0 +1,72 @@
+//! [`TrustFileError`]: a trust store file that was not read or not written.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use actionpass_model::codes;
+
+codes! {
+    /// Why a trust store file was not read or not written.
+    pub enum TrustFileCode {
+        /// The file can't be read.
+        TrustUnreadable = "trust_unreadable",
+        /// The file is not a trust store of this version, or contradicts itself: all of it is refused.
+        TrustInvalid = "trust_invalid",
+        /// Everybody on the machine can write the file.
+        TrustNotPrivate = "trust_not_private",
+        /// The file is older than one seen before, or another one of the same version.
+        TrustRolledBack = "trust_rolled_back",
+        /// There is a file already.
+        TrustExists = "trust_exists",
+        /// The file can't be written or locked; whether a change took place is unknown.
+        TrustUnwritable = "trust_unwritable",
+        /// A change was not made; the source says why.
+        TrustChangeRefused = "trust_change_refused",
+    }
+}
+
+/// A trust store file that was not read or not written.
+#[derive(Debug)]
+pub struct TrustFileError {
+    code: TrustFileCode,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl TrustFileError {
+    pub(super) const fn new(code: TrustFileCode) -> Self {
+        Self { code, source: None }
+    }
+
+    pub(super) fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            source: Some(source.into()),
+            ..self
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> TrustFileCode {
+        self.code
+    }
+}
+
+impl fmt::Display for TrustFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.code {
+            TrustFileCode::TrustUnreadable => "the trust store can't be read",
+            TrustFileCode::TrustInvalid => "not a trust store",
+            TrustFileCode::TrustNotPrivate => "everybody can write the trust store",
+            TrustFileCode::TrustRolledBack => "the trust store is older than one seen before",
+            TrustFileCode::TrustExists => "there is a trust store already",
+            TrustFileCode::TrustUnwritable => "the trust store can't be written",
+            TrustFileCode::TrustChangeRefused => "the trust store was not changed",
+        })
+    }
+}
+
+impl StdError for TrustFileError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
