@@ -114,10 +114,10 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
 /// A tool call's payload, pull request or chat message, of about `len` bytes.
 fn payload(len: usize) -> Vec<u8> {
     let mut text = String::from(
-        r#"{"owner":"company","repo":"web-app","title":"Fix the login redirect","head":"agent/axt-418","base":"main","draft":false,"maintainerCanModify":true,"labels":["bug","agent"],"reviewers":["ada","grace"],"files":[{"path":"src/login.rs","additions":12,"deletions":3}],"body":"The redirect kept the old query string.\nThis drops it, as \"RFC 9110\" says."#,
+        r#"{"owner":"company","repo":"web-app","title":"Fix the login redirect","head":"agent/axt-418","base":"main","draft":false,"labels":["bug","agent"],"files":[{"path":"src/login.rs","additions":12,"deletions":3}],"body":"The redirect kept the old query string.\nThis drops it, as \"RFC 9110\" says."#,
     );
     while text.len() + 2 < len {
-        text.push_str(" More of it.");
+        text.push_str(" More.");
     }
     text.push_str("\"}");
     text.into_bytes()

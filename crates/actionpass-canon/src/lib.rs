@@ -16,6 +16,7 @@
 //!
 //! - [`admit`], the gate: raw bytes to [`CanonicalBytes`] in one pass, or an [`AdmitError`]. `docs/spec/admission.md`
 //!   has an example for every refusal.
+//! - [`BoundAction`]: an admitted action with its canonical payload and both hashes. [`BoundFacts`]: admitted facts.
 //! - [`canonicalize`], the canonicalizer: a typed value to [`CanonicalBytes`].
 //! - [`rfc8785`]: the RFC's own transformation, which rounds numbers, for interoperability.
 //! - [`sha256`]: the digests of the whole project.
@@ -25,6 +26,7 @@
 //! Everything admitted is admitted again, unchanged, and two admitted documents that are different JSON values have
 //! different canonical bytes.
 
+mod action;
 mod bytes;
 mod digest;
 mod error;
@@ -38,6 +40,7 @@ pub mod scan;
 mod serialize;
 mod text;
 
+pub use action::{BindError, BoundAction, BoundFacts, binding_hash};
 pub use bytes::CanonicalBytes;
 pub use digest::{sha256, sha256_parts};
 pub use error::{AdmitCode, AdmitError, CanonCode, CanonError};

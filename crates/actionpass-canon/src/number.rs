@@ -6,7 +6,7 @@ use crate::AdmitCode;
 const MAX_DIGITS: usize = 17;
 
 /// 2^53−1, the last integer up to which every integer is a double.
-const MAX_SAFE: &[u8; 16] = b"9007199254740991";
+pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// Exponents beyond this are held as this. Inputs are far shorter, so no amount of zeros makes up for it.
 const EXPONENT_CEILING: i64 = 1 << 40;
@@ -32,12 +32,14 @@ pub(crate) enum Exponent<'a> {
     Negative(&'a [u8]),
 }
 
-/// A finite number, exact: `0.digits × 10^point`, no zero at either end of the digits, none at all for zero.
+/// A finite number, exact: `0.significand × 10^point`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Decimal {
     negative: bool,
-    digits: [u8; MAX_DIGITS],
-    len: usize,
+    /// The digits without zeros at either end; 0 for zero.
+    significand: u64,
+    /// How many digits that are; 0 for zero.
+    len: i64,
     point: i64,
 }
 
@@ -63,7 +65,7 @@ impl Written<'_> {
             return Err(NumberRefused::new(AdmitCode::NumberUnsafeInteger));
         }
         // Up to 15 digits in the normal range no other decimal of 15 digits is nearer to the double.
-        let short = decimal.len <= 15 && (-306..=308).contains(&decimal.point);
+        let short = complete && decimal.len <= 15 && (-306..=308).contains(&decimal.point);
         if decimal.len == 0 || short {
             return decimal.checked();
         }
@@ -86,37 +88,53 @@ impl Written<'_> {
             .ok_or(NumberRefused::new(AdmitCode::NumberOutOfRange))
     }
 
-    /// The number by its digits; `false` if it has more of them than a [`Decimal`] holds.
+    /// The number by its digits; `false` if it has more of them than any canonical number, and the later ones are lost.
     fn decimal(&self) -> (Decimal, bool) {
-        let digits = || self.integer.iter().chain(self.fraction).copied();
-        let leading = digits().take_while(|digit| *digit == b'0').count();
-        let trailing = digits().rev().take_while(|digit| *digit == b'0').count();
-        let total = self.integer.len().saturating_add(self.fraction.len());
-        let mut decimal = Decimal {
-            negative: self.negative,
-            digits: [b'0'; MAX_DIGITS],
-            len: 0,
-            point: 0,
-        };
-        if leading == total {
+        let (mut significand, mut len, mut complete) = (0_u64, 0_usize, true);
+        let (mut leading, mut zeros) = (0_usize, 0_usize);
+        for digit in self.integer.iter().chain(self.fraction) {
+            if *digit != b'0' {
+                let longer = len.wrapping_add(zeros).wrapping_add(1);
+                if longer > MAX_DIGITS {
+                    complete = false;
+                    break;
+                }
+                // At most 17 digits fit in 64 bits.
+                for _ in 0..=zeros {
+                    significand = significand.wrapping_mul(10);
+                }
+                significand = significand.wrapping_add(u64::from(digit & 15));
+                (len, zeros) = (longer, 0);
+            } else if len == 0 {
+                leading = leading.wrapping_add(1);
+            } else {
+                zeros = zeros.wrapping_add(1);
+            }
+        }
+        if len == 0 {
             return (
                 Decimal {
                     negative: false,
-                    ..decimal
+                    significand: 0,
+                    len: 0,
+                    point: 0,
                 },
                 true,
             );
         }
-        let len = total.saturating_sub(leading).saturating_sub(trailing);
-        decimal.len = len.min(MAX_DIGITS);
-        for (to, digit) in decimal.digits.iter_mut().zip(digits().skip(leading).take(len)) {
-            *to = digit;
-        }
-        let signed = |at: usize| i64::try_from(at).unwrap_or(i64::MAX);
-        decimal.point = signed(self.integer.len())
+        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let point = signed(self.integer.len())
             .saturating_sub(signed(leading))
             .saturating_add(self.exponent.value());
-        (decimal, len <= MAX_DIGITS)
+        (
+            Decimal {
+                negative: self.negative,
+                significand,
+                len: signed(len),
+                point,
+            },
+            complete,
+        )
     }
 }
 
@@ -168,23 +186,22 @@ impl Decimal {
         complete.then_some(decimal)
     }
 
-    fn digits(&self) -> &[u8] {
-        self.digits.get(..self.len).unwrap_or_default()
-    }
-
     /// False for an integer outside of ±(2^53−1), wherever its text would have a point or an exponent.
     fn is_safe_integer(&self) -> bool {
         match self.point {
             ..=15 => true,
-            // The digits beyond `len` are zeros.
-            16 => self.len > 16 || self.digits.first_chunk().is_some_and(|digits| digits <= MAX_SAFE),
+            // Shorter significands have zeros to follow.
+            16 => {
+                (self.len..16).fold(self.significand, |value, _| value.saturating_mul(10)) <= MAX_SAFE_INTEGER
+                    || self.len > 16
+            }
             _ => false,
         }
     }
 
     /// Refuses the number if its canonical text is an integer literal outside of ±(2^53−1).
     pub(crate) fn checked(self) -> Result<Self, NumberRefused> {
-        let literal = i64::try_from(self.len).is_ok_and(|len| len <= self.point) && self.point <= 21;
+        let literal = self.len <= self.point && self.point <= 21;
         if literal && !self.is_safe_integer() {
             return Err(NumberRefused::new(AdmitCode::NumberUnsafeInteger));
         }
@@ -193,11 +210,12 @@ impl Decimal {
 
     /// Writes the canonical text: what ECMAScript's `Number::toString` says, with `len` and `point` as its k and n.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let digits = self.digits();
-        let Some((first, others)) = digits.split_first() else {
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(self.significand).as_bytes();
+        if self.significand == 0 {
             out.push(b'0');
             return;
-        };
+        }
         if self.negative {
             out.push(b'-');
         }
@@ -213,7 +231,7 @@ impl Decimal {
                 }
                 None => {
                     out.extend_from_slice(digits);
-                    zeros(out, self.point.saturating_sub_unsigned(self.len as u64));
+                    zeros(out, self.point.saturating_sub(self.len));
                 }
             },
             None if self.point > -6 => {
@@ -222,7 +240,8 @@ impl Decimal {
                 out.extend_from_slice(digits);
             }
             _ => {
-                out.push(*first);
+                let (first, others) = digits.split_at_checked(1).unwrap_or_default();
+                out.extend_from_slice(first);
                 if !others.is_empty() {
                     out.push(b'.');
                     out.extend_from_slice(others);
@@ -241,6 +260,3 @@ impl Decimal {
         text
     }
 }
-
-/// The largest integer, either way of zero, that typed values may hold.
-pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;

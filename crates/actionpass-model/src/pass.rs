@@ -178,18 +178,27 @@ impl PassTerms {
     }
 }
 
+impl PassClaims {
+    fn check(&self) -> Result<(), DocumentError> {
+        if self.iat > self.nbf || self.nbf >= self.exp {
+            return Err(DocumentError::new(DocumentCode::MembersContradict, "nbf", "is before `iat` or not before `exp`"));
+        }
+        self.actionpass.check()
+    }
+}
+
 impl SignedDocument for PassClaims {
     const TYP: &'static str = "actionpass+jwt";
     const KEY_USE: KeyUse = KeyUse::Pass;
 
     fn from_claims(payload: &[u8]) -> Result<Self, ClaimsError> {
         let claims: Self = read_claims(payload, "actionpass")?;
-        claims.actionpass.check().map_err(ClaimsError::Malformed)?;
+        claims.check().map_err(ClaimsError::Malformed)?;
         Ok(claims)
     }
 
     fn to_claims(&self) -> Result<Vec<u8>, ClaimsError> {
-        self.actionpass.check().map_err(ClaimsError::Malformed)?;
+        self.check().map_err(ClaimsError::Malformed)?;
         write_claims(self)
     }
 }

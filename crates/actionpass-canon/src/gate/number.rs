@@ -22,8 +22,11 @@ impl<'a> Gate<'a> {
             Some(b'.') => {
                 self.advance(1);
                 let fraction = self.digits()?;
-                if !matches!(self.peek(), Some(b'e' | b'E')) && is_canonical(integer, fraction) {
-                    return Ok(());
+                if !matches!(self.peek(), Some(b'e' | b'E')) {
+                    let text = self.raw.get(start..self.pos).unwrap_or_default();
+                    if is_canonical(text, integer, fraction) {
+                        return Ok(());
+                    }
                 }
                 self.slow_number(start, negative, integer, fraction)
             }
@@ -96,17 +99,19 @@ impl<'a> Gate<'a> {
     }
 }
 
-/// Whether digits before and after a point are the canonical text as they stand, whatever the double: at most 15 of
-/// them count, none is superfluous, and the number isn't so small that it is written with an exponent.
+/// Whether a number with a point and without an exponent is canonical as it stands: nothing is superfluous, and it is
+/// the shortest text of its double, which up to 15 digits always are. Very small ones are written otherwise.
 #[inline]
-fn is_canonical(integer: &[u8], fraction: &[u8]) -> bool {
-    if fraction.last() == Some(&b'0') {
+fn is_canonical(text: &[u8], integer: &[u8], fraction: &[u8]) -> bool {
+    if fraction.last() == Some(&b'0') || (integer == b"0" && fraction.starts_with(b"000000")) {
         return false;
     }
-    if integer == b"0" {
-        return fraction.len() <= 15 && !fraction.starts_with(b"000000");
-    }
-    integer.len().saturating_add(fraction.len()) <= 15
+    integer.len().saturating_add(fraction.len()) <= 15 || is_shortest(text)
+}
+
+fn is_shortest(text: &[u8]) -> bool {
+    let value = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
+    value.is_some_and(|value| value.is_finite() && zmij::Buffer::new().format_finite(value).as_bytes() == text)
 }
 
 #[cold]

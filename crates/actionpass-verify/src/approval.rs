@@ -1,0 +1,284 @@
+//! Checks of approvals: the issuer runs them on what it is offered, the verifier again on what a pass embeds.
+
+use actionpass_canon::sha256;
+use actionpass_crypto::{JwsCode, Unverified, Verified};
+use actionpass_model::{
+    ActionId, Agent, ApprovalClaims, ApprovalId, ApprovalMode, Approver, Assurance, AssertedApproval, Digest, Document, Grant, Issuer,
+    Role, RuleId, Tenant, UnixSeconds,
+};
+
+use actionpass_store::LEEWAY_SECS;
+
+use crate::trust::{Trust, signs_in};
+use crate::VerifyCode;
+
+/// What an approval must be for.
+#[derive(Clone, Copy, Debug)]
+pub struct ApprovalContext<'a> {
+    /// The issuer of the pass.
+    pub issuer: &'a Issuer,
+    /// The organization.
+    pub tenant: &'a Tenant,
+    /// The agent.
+    pub agent: &'a Agent,
+    /// The agents that it acts for.
+    pub via: &'a [Agent],
+    /// The exact action.
+    pub action_hash: Digest,
+    /// The exact payload.
+    pub payload_hash: Digest,
+    /// The context.
+    pub context_hash: Digest,
+    /// The occurrence.
+    pub action_id: &'a ActionId,
+    /// The policy in force.
+    pub policy_digest: Digest,
+    /// When it had to hold: the time of issuing.
+    pub at: UnixSeconds,
+    /// Whether approvals that nobody signed are accepted. Dangerous: anybody can write a name.
+    pub dangerously_accept_asserted: bool,
+}
+
+/// An approval all of whose checks held, for one action.
+#[derive(Clone, Debug)]
+pub struct VerifiedApproval {
+    id: ApprovalId,
+    approver: Approver,
+    mode: ApprovalMode,
+    assurance: Assurance,
+    roles: Vec<Role>,
+    rules: Vec<RuleId>,
+    token: String,
+    token_hash: Digest,
+    expires: UnixSeconds,
+}
+
+/// An approval that grants nothing: every check that failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ApprovalRefusal {
+    /// The id that it claims, where it could be read.
+    pub id: Option<ApprovalId>,
+    /// What is wrong; never empty.
+    pub codes: Vec<VerifyCode>,
+}
+
+impl VerifiedApproval {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> &ApprovalId {
+        &self.id
+    }
+
+    /// Who gave it.
+    #[must_use]
+    pub const fn approver(&self) -> &Approver {
+        &self.approver
+    }
+
+    /// How it counts.
+    #[must_use]
+    pub const fn mode(&self) -> ApprovalMode {
+        self.mode
+    }
+
+    /// How sure it is who gave it.
+    #[must_use]
+    pub const fn assurance(&self) -> Assurance {
+        self.assurance
+    }
+
+    /// The rules that it names; empty if it names none.
+    #[must_use]
+    pub fn rules(&self) -> &[RuleId] {
+        &self.rules
+    }
+
+    /// The token, as it goes into a pass.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// SHA-256 of its signing input; of the whole document if nobody signed it.
+    #[must_use]
+    pub const fn token_hash(&self) -> Digest {
+        self.token_hash
+    }
+
+    /// When it expires.
+    #[must_use]
+    pub const fn expires(&self) -> UnixSeconds {
+        self.expires
+    }
+
+    /// What policy gets to see of it.
+    #[must_use]
+    pub fn grant(&self) -> Grant {
+        Grant {
+            id: self.id.clone(),
+            mode: self.mode,
+            approver: self.approver.clone(),
+            roles: self.roles.clone(),
+            assurance: self.assurance,
+            rules: self.rules.clone(),
+        }
+    }
+}
+
+/// Checks an approval, a compact JWS or (where accepted) the document of an asserted one, against an action.
+///
+/// # Errors
+/// [`ApprovalRefusal`] with one code where it isn't authentic, and with all of them where it is.
+pub fn check(token: &str, context: &ApprovalContext<'_>, trust: &Trust) -> Result<VerifiedApproval, ApprovalRefusal> {
+    // A compact JWS never starts with a brace and a JSON object always does, so neither is ever read as the other.
+    if token.trim_start().starts_with('{') { check_asserted(token, context, trust) } else { check_signed(token, context, trust) }
+}
+
+/// The facts about an approval that both kinds are checked by.
+struct Subject<'a> {
+    id: &'a ApprovalId,
+    approver: &'a Approver,
+    audience: &'a Issuer,
+    agent: &'a Agent,
+    tenant: &'a Tenant,
+    action_hash: Digest,
+    payload_hash: Digest,
+    given: UnixSeconds,
+    expires: UnixSeconds,
+}
+
+impl Subject<'_> {
+    fn problems(&self, context: &ApprovalContext<'_>, trust: &Trust, codes: &mut Vec<VerifyCode>) {
+        let mut check = |holds: bool, code| {
+            if !holds {
+                codes.push(code);
+            }
+        };
+        check(context.at < self.expires.saturating_add(LEEWAY_SECS), VerifyCode::ApprovalExpired);
+        check(self.given <= context.at.saturating_add(LEEWAY_SECS), VerifyCode::ApprovalNotYetValid);
+        check(self.audience == context.issuer, VerifyCode::ApprovalAudienceMismatch);
+        check(
+            self.agent == context.agent
+                && self.tenant == context.tenant
+                && self.action_hash == context.action_hash
+                && self.payload_hash == context.payload_hash,
+            VerifyCode::ApprovalBindingMismatch,
+        );
+        check(!is_agent(self.approver, context), VerifyCode::ApproverIsAgent);
+        check(
+            !trust.is_approval_revoked(self.approver, self.id) && !trust.is_principal_revoked(self.approver.as_str()),
+            VerifyCode::ApprovalRevoked,
+        );
+    }
+}
+
+/// Whether the approver is the agent or one that it acts for. Kinds differ by construction (`user:` against
+/// `agent:`), so what counts is the name behind them: an agent that was also given a key as `service:` must not
+/// approve itself.
+fn is_agent(approver: &Approver, context: &ApprovalContext<'_>) -> bool {
+    let name = |principal: &str| principal.split_once(':').map_or(String::new(), |(_, name)| name.to_ascii_lowercase());
+    let own = name(approver.as_str());
+    std::iter::once(context.agent).chain(context.via).any(|agent| name(agent.as_str()) == own)
+}
+
+fn check_signed(token: &str, context: &ApprovalContext<'_>, trust: &Trust) -> Result<VerifiedApproval, ApprovalRefusal> {
+    let verified = authentic(token, trust).map_err(|code| ApprovalRefusal { id: None, codes: vec![code] })?;
+    let claims = verified.claims();
+    let key = verified.key().trust();
+    let terms = &claims.approval;
+    let mut codes = Vec::new();
+    let mut check = |holds: bool, code| {
+        if !holds {
+            codes.push(code);
+        }
+    };
+    check(key.principal.as_ref() == Some(&claims.iss), VerifyCode::ApproverMismatch);
+    check(signs_in(key, claims.iat) && key.tenants.contains(context.tenant), VerifyCode::ApprovalKeyUnknown);
+    check(
+        terms.action_id.as_ref().is_none_or(|id| id == context.action_id)
+            && terms.context_hash.is_none_or(|hash| hash == context.context_hash),
+        VerifyCode::ApprovalBindingMismatch,
+    );
+    check(terms.policy_digest.is_none_or(|digest| digest == context.policy_digest), VerifyCode::ApprovalPolicyMismatch);
+    let subject = Subject {
+        id: &claims.jti,
+        approver: &claims.iss,
+        audience: &claims.aud,
+        agent: &claims.sub,
+        tenant: &terms.tenant,
+        action_hash: terms.action_hash,
+        payload_hash: terms.payload_hash,
+        given: claims.iat,
+        expires: claims.exp,
+    };
+    subject.problems(context, trust, &mut codes);
+    if !codes.is_empty() {
+        codes.sort_unstable();
+        codes.dedup();
+        return Err(ApprovalRefusal { id: Some(claims.jti.clone()), codes });
+    }
+    Ok(VerifiedApproval {
+        id: claims.jti.clone(),
+        approver: claims.iss.clone(),
+        mode: terms.mode,
+        assurance: Assurance::Signed,
+        roles: key.roles.clone(),
+        rules: terms.rules.clone().unwrap_or_default(),
+        token: token.to_owned(),
+        token_hash: verified.token_hash(),
+        expires: claims.exp,
+    })
+}
+
+fn authentic(token: &str, trust: &Trust) -> Result<Verified<ApprovalClaims>, VerifyCode> {
+    Unverified::<ApprovalClaims>::parse(token)
+        .and_then(|unverified| unverified.verify(trust.keyring()))
+        .map_err(|error| approval_code(error.code()))
+}
+
+/// What a fault of an approval's JWS is called within a pass, where the plain codes speak of the pass itself.
+fn approval_code(code: JwsCode) -> VerifyCode {
+    match code {
+        JwsCode::KeyUnknown | JwsCode::AlgorithmMismatch | JwsCode::KeyUseMismatch => VerifyCode::ApprovalKeyUnknown,
+        JwsCode::KeyRevoked => VerifyCode::ApprovalRevoked,
+        JwsCode::SignatureInvalid => VerifyCode::ApprovalSignatureInvalid,
+        _ => VerifyCode::ApprovalMalformed,
+    }
+}
+
+fn check_asserted(document: &str, context: &ApprovalContext<'_>, trust: &Trust) -> Result<VerifiedApproval, ApprovalRefusal> {
+    let refused = |id: Option<ApprovalId>, code| ApprovalRefusal { id, codes: vec![code] };
+    let approval = AssertedApproval::from_json(document.as_bytes()).map_err(|_| refused(None, VerifyCode::ApprovalMalformed))?;
+    if !context.dangerously_accept_asserted {
+        return Err(refused(Some(approval.id), VerifyCode::ApprovalUnsigned));
+    }
+    let mut codes = Vec::new();
+    let subject = Subject {
+        id: &approval.id,
+        approver: &approval.approved_by,
+        audience: &approval.issuer,
+        agent: &approval.agent,
+        tenant: &approval.tenant,
+        action_hash: approval.action_hash,
+        payload_hash: approval.payload_hash,
+        given: approval.approved_at.to_unix_seconds(),
+        expires: approval.expires_at.to_unix_seconds(),
+    };
+    subject.problems(context, trust, &mut codes);
+    if !codes.is_empty() {
+        return Err(ApprovalRefusal { id: Some(approval.id), codes });
+    }
+    Ok(VerifiedApproval {
+        expires: approval.expires_at.to_unix_seconds(),
+        id: approval.id,
+        approver: approval.approved_by,
+        mode: ApprovalMode::Human,
+        assurance: Assurance::Asserted,
+        // Roles belong to keys, and there is none here.
+        roles: Vec::new(),
+        rules: Vec::new(),
+        token: document.to_owned(),
+        token_hash: sha256(document.as_bytes()),
+    })
+}
+

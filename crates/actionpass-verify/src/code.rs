@@ -1,0 +1,168 @@
+//! Why a pass is refused: codes, findings, refusals.
+
+use std::fmt;
+
+use actionpass_model::{ApprovalId, Code};
+
+actionpass_model::codes! {
+    /// What a verifier finds wrong with a pass whose signature holds. The codes of the signature itself are
+    /// `JwsCode`'s, those of the replay store `ReplayCode`'s.
+    pub enum VerifyCode {
+        /// The pass, or the key that signed it, is another issuer's.
+        IssuerMismatch = "issuer_mismatch",
+        /// The pass is for another audience.
+        AudienceMismatch = "audience_mismatch",
+        /// The pass is another tenant's, or its key doesn't speak for the tenant.
+        TenantMismatch = "tenant_mismatch",
+        /// The pass was issued outside of its key's time.
+        KeyNotValid = "key_not_valid",
+        /// The pass holds only later, or was issued in the future.
+        NotYetValid = "not_yet_valid",
+        /// The pass no longer holds.
+        Expired = "expired",
+        /// The pass holds longer than the verifier accepts.
+        LifetimeTooLong = "lifetime_too_long",
+        /// The pass was revoked.
+        PassRevoked = "pass_revoked",
+        /// The agent, one it acts for, the owner, the runtime or the tenant was revoked.
+        PrincipalRevoked = "principal_revoked",
+        /// Another agent calls.
+        AgentMismatch = "agent_mismatch",
+        /// The agent acts for others.
+        ViaMismatch = "via_mismatch",
+        /// Another person answers for the agent.
+        HumanOwnerMismatch = "human_owner_mismatch",
+        /// The agent runs elsewhere.
+        RuntimeMismatch = "runtime_mismatch",
+        /// The call serves another task.
+        TaskMismatch = "task_mismatch",
+        /// Another tool is called.
+        ToolMismatch = "tool_mismatch",
+        /// The call acts on something else.
+        ResourceMismatch = "resource_mismatch",
+        /// Another server lists the tool.
+        ServerMismatch = "server_mismatch",
+        /// The tool is defined otherwise than the agent was shown.
+        DefinitionHashMismatch = "definition_hash_mismatch",
+        /// The payload is not the one that the pass was issued for.
+        PayloadHashMismatch = "payload_hash_mismatch",
+        /// The pass's own claims don't hash to its action hash.
+        ActionHashMismatch = "action_hash_mismatch",
+        /// The pass demands something that this executor didn't say it enforces.
+        ObligationUnsupported = "obligation_unsupported",
+        /// An embedded approval is not one.
+        ApprovalMalformed = "approval_malformed",
+        /// An embedded approval's signature doesn't hold.
+        ApprovalSignatureInvalid = "approval_signature_invalid",
+        /// An embedded approval is signed by no key that may approve for this tenant at that time.
+        ApprovalKeyUnknown = "approval_key_unknown",
+        /// An approval had expired when the pass was issued.
+        ApprovalExpired = "approval_expired",
+        /// An approval was given after the pass was issued.
+        ApprovalNotYetValid = "approval_not_yet_valid",
+        /// An approval was made for another issuer.
+        ApprovalAudienceMismatch = "approval_audience_mismatch",
+        /// An approval is for another action, payload, agent, tenant, context or occurrence.
+        ApprovalBindingMismatch = "approval_binding_mismatch",
+        /// An approval was given under another policy or for other rules.
+        ApprovalPolicyMismatch = "approval_policy_mismatch",
+        /// The approver isn't who the pass or the key says.
+        ApproverMismatch = "approver_mismatch",
+        /// The approver is the agent itself or one that it acts for.
+        ApproverIsAgent = "approver_is_agent",
+        /// Nobody signed the approval, and this verifier accepts only signed ones.
+        ApprovalUnsigned = "approval_unsigned",
+        /// The approval, its approver or the approver's key was revoked.
+        ApprovalRevoked = "approval_revoked",
+        /// The trust store has expired.
+        TrustExpired = "trust_expired",
+        /// The revocations are older than the verifier accepts.
+        RevocationsStale = "revocations_stale",
+    }
+}
+
+/// One thing that is wrong, and with which approval if it is one's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    code: Code,
+    approval: Option<ApprovalId>,
+}
+
+impl Finding {
+    pub(crate) fn new(code: impl Into<Code>) -> Self {
+        Self { code: code.into(), approval: None }
+    }
+
+    pub(crate) fn of_approval(code: VerifyCode, approval: &ApprovalId) -> Self {
+        Self { code: code.into(), approval: Some(approval.clone()) }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &Code {
+        &self.code
+    }
+
+    /// The embedded approval that it is about.
+    #[must_use]
+    pub const fn approval(&self) -> Option<&ApprovalId> {
+        self.approval.as_ref()
+    }
+}
+
+/// A pass that was refused, with everything that was found: one code where the token isn't authentic, all of them
+/// where it is.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the pass is refused: {}", Codes(.findings))]
+pub struct Refusal {
+    findings: Vec<Finding>,
+    compared: Vec<&'static str>,
+}
+
+struct Codes<'a>(&'a [Finding]);
+
+impl fmt::Display for Codes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{}", finding.code)?;
+        }
+        Ok(())
+    }
+}
+
+impl Refusal {
+    pub(crate) fn one(code: impl Into<Code>) -> Self {
+        Self { findings: vec![Finding::new(code)], compared: Vec::new() }
+    }
+
+    pub(crate) const fn new(findings: Vec<Finding>, compared: Vec<&'static str>) -> Self {
+        Self { findings, compared }
+    }
+
+    /// Everything that was found, in the order of the checks; never empty.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The codes, in the order of the checks.
+    pub fn codes(&self) -> impl Iterator<Item = &Code> {
+        self.findings.iter().map(Finding::code)
+    }
+
+    /// Whether a code is among them.
+    #[must_use]
+    pub fn has(&self, code: impl Into<Code>) -> bool {
+        let code = code.into();
+        self.codes().any(|found| *found == code)
+    }
+
+    /// The members of the call that were compared with the pass; empty where the token isn't authentic.
+    #[must_use]
+    pub fn compared(&self) -> &[&'static str] {
+        &self.compared
+    }
+}

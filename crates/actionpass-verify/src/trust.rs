@@ -1,0 +1,153 @@
+//! [`Trust`]: a trust store, parsed and indexed, as one immutable value.
+
+use std::collections::{HashMap, HashSet};
+
+use actionpass_canon::sha256;
+use actionpass_crypto::{Keyring, KeyringError};
+use actionpass_model::{
+    ApprovalId, Approver, Code, Digest, Document, DocumentError, Issuer, PassId, RevocationTarget, Timestamp,
+    TrustEvidence, TrustKey, TrustStore, UnixSeconds,
+};
+use actionpass_store::trust_file::{TrustFileError, TrustSnapshot};
+
+/// Public keys and revocations, whole: parsed from one file, checked, and never changed afterwards.
+///
+/// A revocation of a key counts whether or not the key's own entry says `revoked`.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    version: u64,
+    digest: Digest,
+    revocations_as_of: Timestamp,
+    expires_at: Option<Timestamp>,
+    keyring: Keyring,
+    passes: HashMap<PassId, Vec<Issuer>>,
+    approvals: HashMap<ApprovalId, Vec<Approver>>,
+    principals: HashSet<Box<str>>,
+}
+
+/// A trust store that isn't taken: nothing of it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// It isn't a trust store of a version that is known, or it contradicts itself.
+    #[error("the trust store is refused")]
+    Document(#[from] DocumentError),
+    /// One of its keys isn't one.
+    #[error("the trust store's keys are refused")]
+    Keys(#[from] KeyringError),
+    /// Its file can't be read or believed.
+    #[error("the trust store's file is refused")]
+    File(#[from] TrustFileError),
+}
+
+impl TrustError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Document(error) => error.code().into(),
+            Self::Keys(error) => Code::from_static(error.code()),
+            Self::File(error) => error.code().into(),
+        }
+    }
+}
+
+impl Trust {
+    /// Parses the bytes of a trust store.
+    ///
+    /// # Errors
+    /// [`TrustError::Document`] or [`TrustError::Keys`]; one bad entry refuses the whole.
+    pub fn parse(bytes: &[u8]) -> Result<Self, TrustError> {
+        Self::index(&TrustStore::from_json(bytes)?, sha256(bytes))
+    }
+
+    /// The trust of a file that was read.
+    ///
+    /// # Errors
+    /// [`TrustError::Keys`]: one bad key refuses the whole.
+    pub fn from_snapshot(snapshot: &TrustSnapshot) -> Result<Self, TrustError> {
+        Self::index(&snapshot.document, snapshot.digest)
+    }
+
+    fn index(document: &TrustStore, digest: Digest) -> Result<Self, TrustError> {
+        let keyring = Keyring::from_trust(document)?;
+        let mut passes = HashMap::<PassId, Vec<Issuer>>::new();
+        let mut approvals = HashMap::<ApprovalId, Vec<Approver>>::new();
+        let mut principals = HashSet::new();
+        for revocation in &document.revocations {
+            match &revocation.target {
+                RevocationTarget::Pass { id, issuer } => passes.entry(id.clone()).or_default().push(issuer.clone()),
+                RevocationTarget::Approval { id, approver } => approvals.entry(id.clone()).or_default().push(approver.clone()),
+                // The keyring read these itself.
+                RevocationTarget::Key(_) => {}
+                RevocationTarget::Principal(principal) => {
+                    principals.insert(principal.as_str().into());
+                }
+            }
+        }
+        Ok(Self {
+            version: document.version,
+            digest,
+            revocations_as_of: document.revocations_as_of,
+            expires_at: document.expires_at,
+            keyring,
+            passes,
+            approvals,
+            principals,
+        })
+    }
+
+    /// The version of the store; it grows with every write.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Version and SHA-256 of the bytes: what a record says of it.
+    #[must_use]
+    pub const fn evidence(&self) -> TrustEvidence {
+        TrustEvidence { version: self.version, digest: self.digest }
+    }
+
+    /// When the revocations were known to be complete.
+    #[must_use]
+    pub const fn revocations_as_of(&self) -> Timestamp {
+        self.revocations_as_of
+    }
+
+    /// Whether the store itself has expired.
+    #[must_use]
+    pub fn is_expired(&self, now: UnixSeconds) -> bool {
+        self.expires_at.is_some_and(|end| end.to_unix_seconds() <= now)
+    }
+
+    /// The keys.
+    #[must_use]
+    pub const fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// Whether this pass of this issuer was revoked.
+    #[must_use]
+    pub fn is_pass_revoked(&self, issuer: &Issuer, id: &PassId) -> bool {
+        self.passes.get(id).is_some_and(|issuers| issuers.contains(issuer))
+    }
+
+    /// Whether this approval of this approver was revoked.
+    #[must_use]
+    pub fn is_approval_revoked(&self, approver: &Approver, id: &ApprovalId) -> bool {
+        self.approvals.get(id).is_some_and(|approvers| approvers.contains(approver))
+    }
+
+    /// Whether a principal of any kind was revoked.
+    #[must_use]
+    pub fn is_principal_revoked(&self, principal: &str) -> bool {
+        !self.principals.is_empty() && self.principals.contains(principal)
+    }
+}
+
+/// Whether a key was one to sign with in that second. Windows are kept in milliseconds and tokens in whole seconds,
+/// so both ends count with their whole second.
+pub(crate) fn signs_in(key: &TrustKey, second: UnixSeconds) -> bool {
+    key.not_before.is_none_or(|start| start.to_unix_seconds() <= second) && key.not_after.is_none_or(|end| second <= end.to_unix_seconds())
+}
