@@ -1,0 +1,29 @@
+//! What the software backends share: the shape of a private key, and which backend verifies.
+
+#[cfg(feature = "aws-lc")]
+pub mod aws_lc;
+#[cfg(feature = "rustcrypto")]
+pub mod rustcrypto;
+
+#[cfg(feature = "aws-lc")]
+pub(crate) use aws_lc::{VerifyingKey, sha256};
+#[cfg(all(feature = "rustcrypto", not(feature = "aws-lc")))]
+pub(crate) use rustcrypto::{VerifyingKey, sha256};
+
+use zeroize::Zeroizing;
+
+use crate::{Algorithm, KeyError, Signature};
+
+/// A private key of a backend.
+#[expect(unnameable_types, reason = "sealed: custodians implement `Signer`")]
+pub trait PrivateKey: Send + Sized + Sync + 'static {
+    fn generate(algorithm: Algorithm) -> Result<Self, KeyError>;
+    fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError>;
+    fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, KeyError>;
+    fn public_key(&self) -> Result<crate::PublicKey, KeyError>;
+    /// `None` if the library failed, which it has no reason to.
+    fn sign(&self, message: &[u8]) -> Option<Signature>;
+}
+
+#[cfg(test)]
+mod tests;

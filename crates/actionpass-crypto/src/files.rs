@@ -1,0 +1,335 @@
+//! Private keys in files and, for development, in environment variables.
+//!
+//! Blocking I/O: for the start of a program. A missing key is an error; nothing here ever makes one up.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::pem::{Passphrase, PrivatePem};
+use crate::{KeyError, Pkcs8, SoftwareKey};
+
+actionpass_model::codes! {
+    /// Why a private key was not read or written. What is wrong with the key itself has the codes of keys.
+    pub enum KeyFileCode {
+        /// There is no file of this name.
+        Missing = "key_file_missing",
+        /// The file can be read by its group or by others.
+        Permissions = "key_file_permissions",
+        /// It is not a regular file.
+        NotRegular = "key_file_not_regular",
+        /// The operating system refuses to read the file.
+        Unreadable = "key_file_unreadable",
+        /// The operating system refuses to write the file.
+        Unwritable = "key_file_unwritable",
+        /// There is a file of this name already; keys are never overwritten.
+        Exists = "key_file_exists",
+        /// The environment variable is not set.
+        VariableMissing = "key_variable_missing",
+    }
+}
+
+/// A private key that was not read or written.
+#[derive(Debug)]
+pub struct KeyFileError {
+    place: KeySource,
+    fault: KeyFileFault,
+}
+
+/// What went wrong with a file.
+#[derive(Debug)]
+enum KeyFileFault {
+    Io(KeyFileCode, io::Error),
+    Refused(KeyFileCode),
+    Key(KeyError),
+}
+
+/// Where a private key is: a file, or an environment variable.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum KeySource {
+    /// A PEM file. Symbolic links are followed, as mounted secrets are made of them; what they lead to is checked.
+    File(PathBuf),
+    /// An environment variable that holds PEM text, for development: anything that this process starts can read it.
+    Variable(String),
+}
+
+const VARIABLE_PREFIX: &str = "env:";
+
+/// An encrypted RSA key of 4096 bits is 3.5 KiB; whatever is longer is no key.
+const MAX_FILE_BYTES: u64 = 16 * 1024;
+
+impl KeySource {
+    /// Reads the text of a configuration: `env:NAME`, else a path.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        match text.strip_prefix(VARIABLE_PREFIX) {
+            Some(name) => Self::Variable(name.to_owned()),
+            None => Self::File(PathBuf::from(text)),
+        }
+    }
+
+    /// Loads the key, decrypting it if need be. Its custodian is called `file` or `env`.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]: the file is missing, not a regular file, readable for others than its owner (on Unix), or not
+    /// a private key of ours.
+    pub fn load(&self, passphrase: Option<&Passphrase>) -> Result<SoftwareKey, KeyFileError> {
+        let failed = |fault| KeyFileError {
+            place: self.clone(),
+            fault,
+        };
+        let (pem, custodian) = match self {
+            Self::File(path) => (read(path).map_err(failed)?, "file"),
+            Self::Variable(name) => (variable(name).map_err(failed)?, "env"),
+        };
+        let pem =
+            std::str::from_utf8(&pem).map_err(|_| failed(KeyFileFault::Key(KeyError::malformed("it is not text"))))?;
+        Pkcs8::from_pem(pem, passphrase)
+            .and_then(|key| SoftwareKey::from_pkcs8_der(key.as_der()))
+            .map(|key| key.with_custodian(custodian))
+            .map_err(|error| failed(KeyFileFault::Key(error)))
+    }
+}
+
+/// Writes a private key into a new file that only its owner can read (on Unix, mode 0600), durably: file and folder are
+/// synced before this returns.
+///
+/// # Errors
+/// [`KeyFileError`] with [`KeyFileCode::Exists`] or [`KeyFileCode::Unwritable`]. Then there is no new file, unless even
+/// removing it failed.
+pub fn write_new(path: &Path, pem: &PrivatePem) -> Result<(), KeyFileError> {
+    let failed = |error: io::Error| {
+        let code = if error.kind() == ErrorKind::AlreadyExists {
+            KeyFileCode::Exists
+        } else {
+            KeyFileCode::Unwritable
+        };
+        KeyFileError {
+            place: KeySource::File(path.to_owned()),
+            fault: KeyFileFault::Io(code, error),
+        }
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(failed)?;
+    let written = file
+        .write_all(pem.as_str().as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| sync_folder(path));
+    written.map_err(|error| {
+        // Half a key is of no use; that it can't be removed would be said by the next attempt, with `key_file_exists`.
+        let _ = fs::remove_file(path);
+        failed(error)
+    })
+}
+
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
+    let unreadable = |error: io::Error| {
+        let code = if error.kind() == ErrorKind::NotFound {
+            KeyFileCode::Missing
+        } else {
+            KeyFileCode::Unreadable
+        };
+        KeyFileFault::Io(code, error)
+    };
+    // Opening a pipe would wait for its other end, so this asks first; what counts is asked of the open file.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(KeyFileFault::Refused(KeyFileCode::NotRegular));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(KeyFileFault::Refused(KeyFileCode::NotRegular));
+    }
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::mode(&metadata) & 0o077 != 0 {
+        return Err(KeyFileFault::Refused(KeyFileCode::Permissions));
+    }
+    // The buffer never grows, so that no copy of the key stays behind unwiped.
+    let limit = MAX_FILE_BYTES.saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(limit).unwrap_or(usize::MAX)));
+    file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length < limit) {
+        Ok(bytes)
+    } else {
+        Err(KeyFileFault::Key(KeyError::malformed("the file is longer than 16 KiB")))
+    }
+}
+
+fn variable(name: &str) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
+    // A name with `=` or NUL can't be set; asking for it may panic.
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(KeyFileFault::Refused(KeyFileCode::VariableMissing));
+    }
+    match std::env::var_os(name) {
+        Some(text) => Ok(Zeroizing::new(text.into_encoded_bytes())),
+        None => Err(KeyFileFault::Refused(KeyFileCode::VariableMissing)),
+    }
+}
+
+impl KeyFileError {
+    /// Where the key was to be read or written.
+    #[must_use]
+    pub const fn place(&self) -> &KeySource {
+        &self.place
+    }
+
+    /// The stable code: of the file, or of the key in it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match &self.fault {
+            KeyFileFault::Io(code, _) | KeyFileFault::Refused(code) => code.as_str(),
+            KeyFileFault::Key(error) => error.code().as_str(),
+        }
+    }
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Variable(name) => write!(f, "{VARIABLE_PREFIX}{name}"),
+        }
+    }
+}
+
+impl fmt::Display for KeyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = &self.place;
+        match &self.fault {
+            KeyFileFault::Key(_) => write!(f, "no private key could be read from `{place}`"),
+            KeyFileFault::Io(code, _) | KeyFileFault::Refused(code) => match code {
+                KeyFileCode::Missing => write!(f, "there is no key file `{place}`"),
+                KeyFileCode::Permissions => write!(f, "key file `{place}` can be read by others; `chmod 600` it"),
+                KeyFileCode::NotRegular => write!(f, "key file `{place}` is not a regular file"),
+                KeyFileCode::Unreadable => write!(f, "key file `{place}` can not be read"),
+                KeyFileCode::Unwritable => write!(f, "key file `{place}` can not be written"),
+                KeyFileCode::Exists => write!(f, "key file `{place}` exists already"),
+                KeyFileCode::VariableMissing => write!(f, "environment variable `{place}` is not set"),
+            },
+        }
+    }
+}
+
+impl StdError for KeyFileError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.fault {
+            KeyFileFault::Io(_, error) => Some(error),
+            KeyFileFault::Key(error) => Some(error),
+            KeyFileFault::Refused(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+    use crate::Signer;
+
+    fn pem() -> PrivatePem {
+        SoftwareKey::generate().unwrap().to_pkcs8().unwrap().to_pem().unwrap()
+    }
+
+    fn load(path: &Path) -> Result<SoftwareKey, &'static str> {
+        KeySource::File(path.to_owned())
+            .load(None)
+            .map_err(|error| error.code())
+    }
+
+    #[test]
+    fn what_is_written_is_private_and_loads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("issuer.pem");
+        write_new(&path, &pem()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(load(&path).unwrap().custodian(), "file");
+        let before = fs::read(&path).unwrap();
+        assert_eq!(write_new(&path, &pem()).unwrap_err().code(), "key_file_exists");
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert_eq!(
+            write_new(&folder.path().join("no/such"), &pem()).unwrap_err().code(),
+            "key_file_unwritable"
+        );
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("issuer.pem");
+        write_new(&path, &pem()).unwrap();
+        let link = folder.path().join("link.pem");
+        symlink(&path, &link).unwrap();
+        for (mode, outcome) in [
+            (0o600, Ok(())),
+            (0o400, Ok(())),
+            (0o640, Err(())),
+            (0o604, Err(())),
+            (0o620, Err(())),
+            (0o601, Err(())),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            for name in [&path, &link] {
+                let loaded = load(name)
+                    .map(|_| ())
+                    .map_err(|code| assert_eq!(code, "key_file_permissions"));
+                assert_eq!(loaded, outcome, "{mode:o}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_file_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(load(&folder.path().join("missing")).unwrap_err(), "key_file_missing");
+        assert_eq!(load(folder.path()).unwrap_err(), "key_file_not_regular");
+        assert_eq!(load(Path::new("/dev/null")).unwrap_err(), "key_file_not_regular");
+        let path = folder.path().join("long.pem");
+        let long = format!("{}{}", pem().as_str(), "\n".repeat(20_000));
+        write_new(&path, &PrivatePem::for_tests(&long)).unwrap();
+        assert_eq!(load(&path).unwrap_err(), "key_malformed");
+    }
+
+    #[test]
+    fn variables_are_for_development() {
+        assert_eq!(KeySource::from_text("env:KEY"), KeySource::Variable("KEY".to_owned()));
+        assert_eq!(
+            KeySource::from_text("keys/issuer.pem"),
+            KeySource::File("keys/issuer.pem".into())
+        );
+        for name in ["env:", "env:a=b", "env:ACTIONPASS_NO_SUCH_KEY"] {
+            let error = KeySource::from_text(name).load(None).unwrap_err();
+            assert_eq!(
+                (error.code(), error.place().to_string()),
+                ("key_variable_missing", name.to_owned())
+            );
+        }
+        // `PATH` is set wherever tests run, and is no key.
+        assert_eq!(
+            KeySource::from_text("env:PATH").load(None).unwrap_err().code(),
+            "key_malformed"
+        );
+    }
+}

@@ -1,0 +1,380 @@
+//! [`PublicKey`]: a public key with its algorithm, checked and ready to verify.
+
+use std::fmt;
+
+use actionpass_model::{Jwk, KeyId};
+
+use crate::backend::{self, VerifyingKey};
+use crate::{Algorithm, Signature, SigningInput, base64url};
+
+actionpass_model::codes! {
+    /// Why a key was not read.
+    pub enum KeyCode {
+        /// The text or bytes are not a key in a form that is read here.
+        Malformed = "key_malformed",
+        /// The key is of a type, curve or algorithm that this release doesn't know.
+        Unsupported = "key_unsupported",
+        /// The key's coordinates are not a point on its curve.
+        NotOnCurve = "key_not_on_curve",
+        /// The JWK's own `kid` is not the thumbprint of the key.
+        IdMismatch = "key_id_mismatch",
+        /// The JWK's `use`, `key_ops` or `alg` say that it doesn't verify signatures of its curve's algorithm.
+        Contradiction = "key_contradiction",
+        /// The operating system gave no randomness for a new key.
+        NotGenerated = "key_not_generated",
+        /// The private key is encrypted and no passphrase was given.
+        PassphraseRequired = "key_passphrase_required",
+        /// The passphrase doesn't open the private key.
+        PassphraseWrong = "key_passphrase_wrong",
+    }
+}
+
+/// A key that was not read or made.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// It is not a key in a form that is read here.
+    #[error("the key is malformed: {problem}")]
+    Malformed {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// It is of a type, curve or algorithm that this release doesn't know.
+    #[error("the key's type, curve or algorithm is not supported")]
+    Unsupported,
+    /// Its coordinates are not a point on its curve.
+    #[error("the key is not a point on its curve")]
+    NotOnCurve,
+    /// The JWK's own `kid` is not the thumbprint of the key.
+    #[error("the key's id is not its thumbprint")]
+    IdMismatch,
+    /// A member of the JWK says that it is no verifying key of its algorithm.
+    #[error("the key's `{member}` contradicts its type")]
+    Contradiction {
+        /// `alg`, `use` or `key_ops`.
+        member: &'static str,
+    },
+    /// The operating system gave no randomness.
+    #[error("no key could be generated")]
+    NotGenerated,
+    /// The private key is encrypted.
+    #[error("the key is encrypted, and no passphrase was given")]
+    PassphraseRequired,
+    /// The passphrase doesn't open the private key.
+    #[error("the passphrase does not open the key")]
+    PassphraseWrong,
+}
+
+impl KeyError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> KeyCode {
+        match self {
+            Self::Malformed { .. } => KeyCode::Malformed,
+            Self::Unsupported => KeyCode::Unsupported,
+            Self::NotOnCurve => KeyCode::NotOnCurve,
+            Self::IdMismatch => KeyCode::IdMismatch,
+            Self::Contradiction { .. } => KeyCode::Contradiction,
+            Self::NotGenerated => KeyCode::NotGenerated,
+            Self::PassphraseRequired => KeyCode::PassphraseRequired,
+            Self::PassphraseWrong => KeyCode::PassphraseWrong,
+        }
+    }
+
+    pub(crate) const fn malformed(problem: &'static str) -> Self {
+        Self::Malformed { problem }
+    }
+}
+
+/// The signature doesn't verify. Alike for every cause, on purpose.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the signature does not verify")]
+pub struct VerifyError;
+
+/// A public key: its algorithm pinned, its point on the curve, its id the JWK thumbprint (RFC 7638).
+#[derive(Clone)]
+pub struct PublicKey {
+    algorithm: Algorithm,
+    kid: KeyId,
+    coordinates: Box<[u8]>,
+    verifying: VerifyingKey,
+}
+
+const SPKI_LABEL: &str = "PUBLIC KEY";
+
+impl PublicKey {
+    /// Reads a JWK (RFC 7517, RFC 7518 §6.2).
+    ///
+    /// # Errors
+    /// [`KeyError`] unless the type and curve are known, the coordinates are unpadded base64url of the curve's exact
+    /// length and a point on it, and `kid`, `alg`, `use` and `key_ops`, where they are present, say the same.
+    pub fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
+        let curve = (jwk.kty.as_str(), jwk.crv.as_str());
+        let algorithm = Algorithm::ALL
+            .iter()
+            .copied()
+            .find(|known| known.curve() == curve)
+            .ok_or(KeyError::Unsupported)?;
+        let contradiction = |member| Err(KeyError::Contradiction { member });
+        if jwk.alg.as_ref().is_some_and(|alg| alg != algorithm.as_str()) {
+            return contradiction("alg");
+        }
+        if jwk.key_use.as_ref().is_some_and(|key_use| key_use != "sig") {
+            return contradiction("use");
+        }
+        if jwk
+            .key_ops
+            .as_ref()
+            .is_some_and(|operations| !matches!(operations.as_slice(), [only] if only == "verify"))
+        {
+            return contradiction("key_ops");
+        }
+        let mut coordinates = Vec::with_capacity(algorithm.public_key_bytes());
+        let y = jwk.y.as_deref().ok_or(KeyError::malformed("`y` is missing"))?;
+        for coordinate in [jwk.x.as_str(), y] {
+            let bytes: [u8; 32] = base64url::decode_exact(coordinate)
+                .ok_or(KeyError::malformed("a coordinate is not 32 bytes in base64url"))?;
+            coordinates.extend_from_slice(&bytes);
+        }
+        let key = Self::from_coordinates(algorithm, &coordinates)?;
+        if jwk.kid.as_ref().is_some_and(|kid| *kid != key.kid) {
+            return Err(KeyError::IdMismatch);
+        }
+        Ok(key)
+    }
+
+    /// Reads a SubjectPublicKeyInfo (RFC 5480 §2) in DER, with an uncompressed point.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] if it is of another type, curve or point form, [`KeyError::NotOnCurve`] if the point
+    /// isn't.
+    pub fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
+        let (algorithm, coordinates) = Algorithm::ALL
+            .iter()
+            .find_map(|known| Some((*known, der.strip_prefix(known.spki_prefix())?)))
+            .ok_or(KeyError::Unsupported)?;
+        Self::from_coordinates(algorithm, coordinates)
+    }
+
+    /// Reads a SubjectPublicKeyInfo in PEM (RFC 7468 §13), as `openssl pkey -pubout` writes it.
+    ///
+    /// # Errors
+    /// [`KeyError`], as [`from_spki_der`](Self::from_spki_der), and if the text is not one `PUBLIC KEY` block.
+    pub fn from_spki_pem(pem: &str) -> Result<Self, KeyError> {
+        match pem_rfc7468::decode_vec(pem.as_bytes()) {
+            Ok((SPKI_LABEL, der)) => Self::from_spki_der(&der),
+            Ok(_) => Err(KeyError::malformed("the PEM block is not a `PUBLIC KEY`")),
+            Err(_) => Err(KeyError::malformed("it is not a PEM block")),
+        }
+    }
+
+    /// Reads the bytes of the key: the coordinates, one after the other.
+    pub(crate) fn from_coordinates(algorithm: Algorithm, coordinates: &[u8]) -> Result<Self, KeyError> {
+        if coordinates.len() != algorithm.public_key_bytes() {
+            return Err(KeyError::malformed(
+                "its coordinates have another length than the curve demands",
+            ));
+        }
+        let verifying = VerifyingKey::new(algorithm, coordinates).ok_or(KeyError::NotOnCurve)?;
+        let kid = thumbprint(algorithm, coordinates)?;
+        Ok(Self {
+            algorithm,
+            kid,
+            coordinates: coordinates.into(),
+            verifying,
+        })
+    }
+
+    /// The key as a JWK with `kid`, `alg` and `use`.
+    #[must_use]
+    pub fn to_jwk(&self) -> Jwk {
+        let (kty, crv) = self.algorithm.curve();
+        let (x, y) = self.coordinates.split_at(self.coordinates.len() / 2);
+        Jwk {
+            kty: kty.to_owned(),
+            crv: crv.to_owned(),
+            x: base64url::encode(x),
+            y: Some(base64url::encode(y)),
+            kid: Some(self.kid.clone()),
+            alg: Some(self.algorithm.as_str().to_owned()),
+            key_use: Some("sig".to_owned()),
+            key_ops: None,
+        }
+    }
+
+    /// The key as a SubjectPublicKeyInfo in DER.
+    #[must_use]
+    pub fn to_spki_der(&self) -> Vec<u8> {
+        [self.algorithm.spki_prefix(), &self.coordinates].concat()
+    }
+
+    /// The key as a SubjectPublicKeyInfo in PEM, for tools that know no JWK.
+    #[must_use]
+    pub fn to_spki_pem(&self) -> String {
+        // INVARIANT: a label without a hyphen and a hundred bytes always fit into a PEM block.
+        pem_rfc7468::encode_string(SPKI_LABEL, pem_rfc7468::LineEnding::LF, &self.to_spki_der()).unwrap_or_default()
+    }
+
+    /// The one algorithm that the key verifies.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The JWK thumbprint (RFC 7638) with SHA-256: the key's id, everywhere.
+    #[must_use]
+    pub const fn kid(&self) -> &KeyId {
+        &self.kid
+    }
+
+    /// Verifies what a custodian signed. Tokens are verified through a [`Keyring`](crate::Keyring).
+    ///
+    /// # Errors
+    /// [`VerifyError`] unless this key's private half made the signature over exactly this input.
+    pub fn verify(&self, input: &SigningInput, signature: &Signature) -> Result<(), VerifyError> {
+        if signature.algorithm() != self.algorithm || input.algorithm() != self.algorithm {
+            return Err(VerifyError);
+        }
+        self.verify_bytes(input.as_bytes(), signature.as_bytes()).map(|_| ())
+    }
+
+    /// Verifies received bytes and hands back the SHA-256 of the message.
+    pub(crate) fn verify_bytes(&self, message: &[u8], signature: &[u8]) -> Result<[u8; 32], VerifyError> {
+        if signature.len() != self.algorithm.signature_bytes() {
+            return Err(VerifyError);
+        }
+        self.verifying.verify(message, signature)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({}, {})", self.algorithm, self.kid)
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        (self.algorithm, &self.coordinates) == (other.algorithm, &other.coordinates)
+    }
+}
+
+/// RFC 7638 §3: SHA-256 of the required members in lexical order, without white space.
+fn thumbprint(algorithm: Algorithm, coordinates: &[u8]) -> Result<KeyId, KeyError> {
+    let (kty, crv) = algorithm.curve();
+    let (x, y) = coordinates.split_at(coordinates.len() / 2);
+    let members = format!(
+        r#"{{"crv":"{crv}","kty":"{kty}","x":"{}","y":"{}"}}"#,
+        base64url::encode(x),
+        base64url::encode(y)
+    );
+    let digest = base64url::encode(&backend::sha256(members.as_bytes()));
+    // INVARIANT: 32 bytes in base64url are a key id.
+    KeyId::parse(&digest).map_err(|_| KeyError::malformed("it has no thumbprint"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7515 A.3.1.
+    fn jwk() -> Jwk {
+        Jwk::from_json(
+            br#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#,
+        )
+        .unwrap()
+    }
+
+    fn refusal(change: impl FnOnce(&mut Jwk)) -> KeyCode {
+        let mut jwk = jwk();
+        change(&mut jwk);
+        PublicKey::from_jwk(&jwk).unwrap_err().code()
+    }
+
+    #[test]
+    fn every_form_is_the_same_key() {
+        let key = PublicKey::from_jwk(&jwk()).unwrap();
+        // SHA-256 of the form that RFC 7638 §3 prescribes, computed with another tool.
+        assert_eq!(key.kid().as_str(), "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U");
+        assert_eq!(PublicKey::from_jwk(&key.to_jwk()).unwrap(), key);
+        assert_eq!(PublicKey::from_spki_der(&key.to_spki_der()).unwrap(), key);
+        let pem = key.to_spki_pem();
+        assert!(
+            pem.starts_with("-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"),
+            "{pem}"
+        );
+        assert_eq!(PublicKey::from_spki_pem(&pem).unwrap(), key);
+        assert_eq!(
+            format!("{key:?}"),
+            "PublicKey(ES256, oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U)"
+        );
+    }
+
+    #[test]
+    fn jwks_that_are_something_else_are_refused() {
+        assert_eq!(refusal(|jwk| jwk.kty = "RSA".into()), KeyCode::Unsupported);
+        assert_eq!(refusal(|jwk| jwk.crv = "P-384".into()), KeyCode::Unsupported);
+        assert_eq!(refusal(|jwk| jwk.crv = "p-256".into()), KeyCode::Unsupported);
+        assert_eq!(refusal(|jwk| jwk.alg = Some("ES384".into())), KeyCode::Contradiction);
+        assert_eq!(refusal(|jwk| jwk.key_use = Some("enc".into())), KeyCode::Contradiction);
+        assert_eq!(refusal(|jwk| jwk.key_ops = Some(vec![])), KeyCode::Contradiction);
+        assert_eq!(
+            refusal(|jwk| jwk.key_ops = Some(vec!["verify".into(), "sign".into()])),
+            KeyCode::Contradiction
+        );
+        assert_eq!(refusal(|jwk| jwk.y = None), KeyCode::Malformed);
+        assert_eq!(refusal(|jwk| jwk.x = String::new()), KeyCode::Malformed);
+        assert_eq!(refusal(|jwk| jwk.x.push('=')), KeyCode::Malformed);
+        assert_eq!(refusal(|jwk| jwk.x.insert_str(0, "AA")), KeyCode::Malformed);
+        // The last character's low bits are stray.
+        assert_eq!(refusal(|jwk| jwk.x = jwk.x.replace("VEU", "VEV")), KeyCode::Malformed);
+        assert_eq!(
+            refusal(|jwk| std::mem::swap(&mut jwk.x, jwk.y.as_mut().unwrap())),
+            KeyCode::NotOnCurve
+        );
+        assert_eq!(refusal(|jwk| jwk.x = base64url::encode(&[0; 32])), KeyCode::NotOnCurve);
+        // The field's prime and more is no coordinate.
+        assert_eq!(
+            refusal(|jwk| jwk.x = base64url::encode(&[0xFF; 32])),
+            KeyCode::NotOnCurve
+        );
+        let other = KeyId::parse("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs").unwrap();
+        assert_eq!(refusal(|jwk| jwk.kid = Some(other)), KeyCode::IdMismatch);
+    }
+
+    #[test]
+    fn spki_is_exact() {
+        let key = PublicKey::from_jwk(&jwk()).unwrap();
+        let der = key.to_spki_der();
+        assert_eq!(PublicKey::from_spki_der(&[]).unwrap_err().code(), KeyCode::Unsupported);
+        assert_eq!(
+            PublicKey::from_spki_der(&der[..90]).unwrap_err().code(),
+            KeyCode::Malformed
+        );
+        assert_eq!(
+            PublicKey::from_spki_der(&[&der[..], &[0]].concat()).unwrap_err().code(),
+            KeyCode::Malformed
+        );
+        for index in 0..der.len() {
+            let mut changed = der.clone();
+            changed[index] ^= 1;
+            assert!(PublicKey::from_spki_der(&changed).is_err(), "byte {index}");
+        }
+        let pem = key.to_spki_pem();
+        for bad in [
+            "",
+            "PUBLIC KEY",
+            &pem.replace("PUBLIC", "PRIVATE"),
+            &pem[..100],
+            &pem.replace("MFkw", "MFk!"),
+        ] {
+            assert_eq!(
+                PublicKey::from_spki_pem(bad).unwrap_err().code(),
+                KeyCode::Malformed,
+                "{bad}"
+            );
+        }
+    }
+}

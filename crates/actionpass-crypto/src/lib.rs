@@ -1,0 +1,100 @@
+//! JWS, signers, keys and keyrings of ActionPass: how a typed document becomes a signed token, and a token a document.
+//!
+//! ```
+//! use actionpass_crypto::{Keyring, Signer, SoftwareKey, Unverified, sign_document};
+//! use actionpass_model::{ApprovalClaims, SignedDocument, TrustKey};
+//! # use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
+//! # fn block_on<F: Future>(future: F) -> F::Output {
+//! #     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+//! #         Poll::Ready(output) => output,
+//! #         Poll::Pending => unreachable!("a software key never waits"),
+//! #     }
+//! # }
+//!
+//! // A custodian: here a key in memory; elsewhere a file, an HSM, a cloud service.
+//! let key = SoftwareKey::generate()?;
+//!
+//! let approval = ApprovalClaims::from_claims(br#"{
+//!     "iss": "user:owner@example.com", "sub": "agent:codex-prod", "aud": "https://issuer.example",
+//!     "iat": 1795000000, "exp": 1795000900, "jti": "apr_01920000000070008000000000000001",
+//!     "approval": { "v": 1, "mode": "human", "reason": "reviewed", "tenant": "org:example",
+//!         "actionHash": "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+//!         "payloadHash": "sha256:0000000000000000000000000000000000000000000000000000000000000000" }
+//! }"#)?;
+//! let token = block_on(sign_document(&key, &approval))?;
+//!
+//! // The verifier trusts this key to approve as one person, and for nothing else.
+//! let entry = serde_json::json!({
+//!     "kid": key.public_key().kid(), "jwk": key.public_key().to_jwk(), "alg": "ES256", "use": "approval",
+//!     "principal": "user:owner@example.com", "roles": ["maintainer"], "tenants": ["*"], "status": "active"
+//! });
+//! let keyring = Keyring::from_keys([serde_json::from_value::<TrustKey>(entry)?])?;
+//!
+//! let verified = Unverified::<ApprovalClaims>::parse(token.as_str())?.verify(&keyring)?;
+//! assert_eq!(verified.claims(), &approval);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | a key that somebody keeps for us, and its contract | [`Signer`] |
+//! | what such a key signs, and nothing else | [`SigningInput`], [`sign_document`] |
+//! | keys in this process | [`SoftwareKey`], [`aws_lc`], [`rustcrypto`] |
+//! | keys in files | [`files`] |
+//! | keys behind the `signature` crate's trait | [`wrapper`] |
+//! | public keys, trusted ones | [`PublicKey`], [`Keyring`] |
+//! | reading tokens | [`Unverified`], [`Verified`], [`JwsError`] |
+//! | looking at tokens without believing them, published test suites | [`dangerous`] |
+//! | the JSON serialization | [`jose`] |
+//! | the test suite for custodians | [`signer_conformance!`] |
+//!
+//! Signing is async, because custodians are remote; verifying is sync, pure and takes everything it needs as an
+//! argument. No async runtime, no clock, and no randomness but what new keys need.
+
+#[cfg(not(any(feature = "aws-lc", feature = "rustcrypto")))]
+compile_error!("actionpass-crypto needs one of its features `aws-lc` and `rustcrypto` to verify signatures with");
+
+mod algorithm;
+mod backend;
+mod base64url;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "files")]
+pub mod files;
+#[cfg(test)]
+mod fixtures;
+#[cfg(feature = "jose")]
+pub mod jose;
+mod jws;
+mod key;
+mod keyring;
+#[cfg(feature = "files")]
+mod pem;
+mod signature;
+mod signer;
+mod signing;
+mod software;
+#[cfg(feature = "signature")]
+pub mod wrapper;
+
+pub use algorithm::Algorithm;
+#[cfg(feature = "aws-lc")]
+pub use backend::aws_lc;
+#[cfg(feature = "rustcrypto")]
+pub use backend::rustcrypto;
+pub use jws::{JwsCode, JwsError, Unverified, Verified, dangerous};
+pub use key::{KeyCode, KeyError, PublicKey, VerifyError};
+pub use keyring::{KeyEntry, KeyFault, Keyring, KeyringCode, KeyringError};
+#[cfg(feature = "files")]
+pub use pem::{Passphrase, PrivatePem};
+pub use signature::{Signature, SignatureError};
+pub use signer::{Residence, SignCode, SignError, SignFuture, Signer};
+pub use signing::{CompactJws, SigningInput, sign_document};
+pub use software::{Pkcs8, SoftwareSigner};
+
+/// A private key in this process, on the backend that verifies: aws-lc where it is built, else p256.
+#[cfg(feature = "aws-lc")]
+pub type SoftwareKey = aws_lc::SoftwareKey;
+/// A private key in this process, on the backend that verifies: aws-lc where it is built, else p256.
+#[cfg(all(feature = "rustcrypto", not(feature = "aws-lc")))]
+pub type SoftwareKey = rustcrypto::SoftwareKey;

@@ -1,0 +1,229 @@
+//! Private keys as PEM text (RFC 7468), plain or encrypted with a passphrase (PBES2, RFC 8018 §6.2).
+
+use std::fmt;
+
+use pkcs8::der::Encode;
+use pkcs8::der::asn1::OctetStringRef;
+use pkcs8::pkcs5::{self, pbes2};
+use pkcs8::{EncryptedPrivateKeyInfo, EncryptedPrivateKeyInfoRef};
+use zeroize::Zeroizing;
+
+use crate::{KeyError, Pkcs8};
+
+const PLAIN_LABEL: &str = "PRIVATE KEY";
+const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
+
+/// PBKDF2 with HMAC-SHA-256, as often as OWASP asks for: a tenth of a second. scrypt would be harder to guess, but
+/// JDKs can't open it.
+const PBKDF2_ROUNDS: u32 = 600_000;
+
+/// What opens an encrypted private key, wiped when dropped.
+pub struct Passphrase(Zeroizing<Vec<u8>>);
+
+/// A private key as PEM text, wiped when dropped. It goes into a file, or nowhere.
+pub struct PrivatePem(Zeroizing<String>);
+
+impl Passphrase {
+    /// A passphrase from its bytes, UTF-8 by custom. It takes them over, to wipe them.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl PrivatePem {
+    /// The text, with a final line end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passphrase").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PrivatePem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivatePem").finish_non_exhaustive()
+    }
+}
+
+impl Pkcs8 {
+    /// Reads a private key from PEM: `PRIVATE KEY`, or `ENCRYPTED PRIVATE KEY` with its passphrase. A passphrase that
+    /// is not needed is ignored.
+    ///
+    /// # Errors
+    /// [`KeyError::PassphraseRequired`], [`KeyError::PassphraseWrong`], or [`KeyError::Malformed`] for anything else,
+    /// among it the older `EC PRIVATE KEY` and encryptions other than PBES2 with AES.
+    pub fn from_pem(pem: &str, passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
+        let mut buffer = Zeroizing::new(vec![0; pem.len()]);
+        let (label, der) = pem_rfc7468::decode(pem.as_bytes(), &mut buffer)
+            .map_err(|_| KeyError::malformed("it is not a PEM block"))?;
+        match (label, passphrase) {
+            (PLAIN_LABEL, _) => Ok(Self::from_der(der)),
+            (ENCRYPTED_LABEL, Some(passphrase)) => decrypt(der, passphrase),
+            (ENCRYPTED_LABEL, None) => Err(KeyError::PassphraseRequired),
+            ("EC PRIVATE KEY", _) => Err(KeyError::malformed(
+                "it is an `EC PRIVATE KEY`; `openssl pkcs8 -topk8` makes a `PRIVATE KEY` of it",
+            )),
+            _ => Err(KeyError::malformed("the PEM block is not a `PRIVATE KEY`")),
+        }
+    }
+
+    /// The key as PEM, unencrypted.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] if it doesn't fit into PEM, which every key does.
+    pub fn to_pem(&self) -> Result<PrivatePem, KeyError> {
+        to_pem(PLAIN_LABEL, self.as_der())
+    }
+
+    /// The key as PEM, encrypted: PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC, which openssl and JDKs open too.
+    /// Takes a tenth of a second. The caller draws `randomness`, and draws it anew for every call.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] if it can't be encrypted, which every key can.
+    pub fn to_encrypted_pem(&self, passphrase: &Passphrase, randomness: &[u8; 32]) -> Result<PrivatePem, KeyError> {
+        let [salt, iv] = halves(randomness);
+        let der = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(PBKDF2_ROUNDS, &salt, iv)
+            .and_then(|parameters| Ok((parameters.encrypt(&*passphrase.0, self.as_der())?, parameters)))
+            .map_err(|_| KeyError::malformed("it can't be encrypted"))
+            .and_then(|(encrypted, parameters)| {
+                let info = EncryptedPrivateKeyInfo {
+                    encryption_algorithm: parameters.into(),
+                    encrypted_data: data(&encrypted)?,
+                };
+                info.to_der()
+                    .map_err(|_| KeyError::malformed("it can't be written as PKCS#8"))
+            })?;
+        to_pem(ENCRYPTED_LABEL, &der)
+    }
+}
+
+fn data(encrypted: &[u8]) -> Result<&OctetStringRef, KeyError> {
+    OctetStringRef::new(encrypted).map_err(|_| KeyError::malformed("it can't be written as PKCS#8"))
+}
+
+fn halves(bytes: &[u8; 32]) -> [[u8; 16]; 2] {
+    let mut halves = [[0; 16]; 2];
+    for (half, part) in halves.iter_mut().zip(bytes.chunks_exact(16)) {
+        half.copy_from_slice(part);
+    }
+    halves
+}
+
+fn to_pem(label: &str, der: &[u8]) -> Result<PrivatePem, KeyError> {
+    pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, der)
+        .map(|text| PrivatePem(Zeroizing::new(text)))
+        .map_err(|_| KeyError::malformed("it can't be written as PEM"))
+}
+
+fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Pkcs8, KeyError> {
+    let info = EncryptedPrivateKeyInfoRef::try_from(der)
+        .map_err(|_| KeyError::malformed("it is not an encrypted PKCS#8 key"))?;
+    match info.decrypt(&*passphrase.0) {
+        Ok(plain) => Ok(Pkcs8::from_der(plain.as_bytes())),
+        // One wrong passphrase in 256 leaves a valid padding, and then bytes that are no DER.
+        Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_)) => {
+            Err(KeyError::PassphraseWrong)
+        }
+        Err(_) => Err(KeyError::malformed("its encryption is not PBES2 with AES")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KeyCode, Signer, SoftwareKey};
+
+    /// `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`, then `openssl pkcs8 -topk8 -passout pass:open`
+    /// and the same with `-scrypt`. Made for this test.
+    const PLAIN: &str = include_str!("../tests/keys/plain.pem");
+    const PBKDF2: &str = include_str!("../tests/keys/pbkdf2.pem");
+    const SCRYPT: &str = include_str!("../tests/keys/scrypt.pem");
+    const SEC1: &str = include_str!("../tests/keys/sec1.pem");
+    const TRIPLE_DES: &str = include_str!("../tests/keys/des3.pem");
+    const RSA: &str = include_str!("../tests/keys/rsa.pem");
+    const P384: &str = include_str!("../tests/keys/p384.pem");
+    const PUBLIC: &str = include_str!("../tests/keys/public.pem");
+
+    fn passphrase(text: &str) -> Passphrase {
+        Passphrase::new(text.as_bytes().to_vec())
+    }
+
+    fn refusal(pem: &str, text: Option<&str>) -> KeyCode {
+        let key = Pkcs8::from_pem(pem, text.map(passphrase).as_ref())
+            .and_then(|key| SoftwareKey::from_pkcs8_der(key.as_der()));
+        key.unwrap_err().code()
+    }
+
+    #[test]
+    fn files_of_openssl_are_read() {
+        let public = crate::PublicKey::from_spki_pem(PUBLIC).unwrap();
+        for (pem, text) in [
+            (PLAIN, None),
+            (PLAIN, Some("needless")),
+            (PBKDF2, Some("open")),
+            (SCRYPT, Some("open")),
+        ] {
+            let der = Pkcs8::from_pem(pem, text.map(passphrase).as_ref()).unwrap();
+            let key = SoftwareKey::from_pkcs8_der(der.as_der()).unwrap();
+            assert_eq!(key.public_key(), &public);
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_read_says_why() {
+        assert_eq!(refusal(PBKDF2, None), KeyCode::PassphraseRequired);
+        assert_eq!(refusal(SCRYPT, Some("Open")), KeyCode::PassphraseWrong);
+        assert_eq!(refusal(PBKDF2, Some("")), KeyCode::PassphraseWrong);
+        for malformed in [
+            SEC1,
+            RSA,
+            P384,
+            PUBLIC,
+            "",
+            "-----BEGIN PRIVATE KEY-----",
+            &PLAIN[..150],
+            &PLAIN.replace("M", "*"),
+        ] {
+            assert_eq!(refusal(malformed, None), KeyCode::Malformed, "{malformed}");
+        }
+        assert_eq!(refusal(TRIPLE_DES, Some("open")), KeyCode::Malformed);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let key = SoftwareKey::generate().unwrap().to_pkcs8().unwrap();
+        let plain = key.to_pem().unwrap();
+        assert_eq!(Pkcs8::from_pem(plain.as_str(), None).unwrap().as_der(), key.as_der());
+        let encrypted = key.to_encrypted_pem(&passphrase("open"), &[7; 32]).unwrap();
+        assert!(
+            encrypted
+                .as_str()
+                .starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+        );
+        assert_eq!(
+            Pkcs8::from_pem(encrypted.as_str(), Some(&passphrase("open")))
+                .unwrap()
+                .as_der(),
+            key.as_der()
+        );
+        assert_eq!(refusal(encrypted.as_str(), Some("shut")), KeyCode::PassphraseWrong);
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let key = SoftwareKey::generate().unwrap().to_pkcs8().unwrap();
+        let shown = format!("{:?} {:?} {:?}", key, key.to_pem().unwrap(), passphrase("open"));
+        assert_eq!(shown, "Pkcs8 { .. } PrivatePem { .. } Passphrase { .. }");
+    }
+}
