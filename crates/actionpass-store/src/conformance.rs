@@ -1,1 +1,164 @@
-//! Conformance.
+//! The contracts of [`DecisionStore`] and [`ReplayStore`] as tests: one named `#[test]` for each clause.
+//!
+//! ```
+//! # use std::path::Path;
+//! use actionpass_store::ledger::Log;
+//! use actionpass_store::{MemoryDecisionStore, MemoryReplayStore, ReplayStart};
+//!
+//! // Each test gets a folder of its own; `volatile` leaves out the clauses about opening again.
+//! actionpass_store::decision_store_conformance!(volatile,
+//!     open: |_: &Path, log: &Log| MemoryDecisionStore::new(log.clone()),
+//!     block_on: actionpass_store::conformance::block_on);
+//!
+//! mod replay {
+//!     # use std::path::Path;
+//!     # use actionpass_store::{MemoryReplayStore, ReplayStart};
+//!     actionpass_store::replay_store_conformance!(volatile,
+//!         open: |_: &Path, start: ReplayStart| MemoryReplayStore::new(start),
+//!         block_on: actionpass_store::conformance::block_on);
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! `durable` stores are opened several times on one folder: the first opening makes the store, later ones find it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a clause that doesn't hold fails its test"
+)]
+
+mod block_on;
+pub mod decision;
+pub mod fixtures;
+mod folder;
+pub mod replay;
+
+use std::fmt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::ledger::Log;
+use crate::{DecisionStore, ReplayStart, ReplayStore};
+
+pub use block_on::block_on;
+pub use folder::TempFolder;
+
+/// What an executor runs.
+pub type Task<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// Opens a decision store in a folder.
+pub type OpenDecisions<'a> = dyn Fn(&Path, &Log) -> Arc<dyn DecisionStore> + Sync + 'a;
+
+/// Opens a replay store in a folder.
+pub type OpenReplay<'a> = dyn Fn(&Path, ReplayStart) -> Arc<dyn ReplayStore> + Sync + 'a;
+
+/// What a clause runs on: a folder of its own, a way to open the store there, an executor.
+pub struct Suite<'a, O: ?Sized> {
+    folder: TempFolder,
+    open: &'a O,
+    block_on: &'a (dyn Fn(Task<'_>) + Sync),
+}
+
+impl<O: ?Sized> fmt::Debug for Suite<'_, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Suite")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, O: ?Sized> Suite<'a, O> {
+    /// A suite in a new folder.
+    #[must_use]
+    pub fn new(open: &'a O, block_on: &'a (dyn Fn(Task<'_>) + Sync)) -> Self {
+        Self {
+            folder: TempFolder::new(),
+            open,
+            block_on,
+        }
+    }
+
+    /// Runs a future on the executor under test.
+    fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut output = None;
+        (self.block_on)(Box::pin(async { output = Some(future.await) }));
+        output.unwrap()
+    }
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`DecisionStore`]; see [`conformance`](mod@self).
+#[macro_export]
+macro_rules! decision_store_conformance {
+    (durable, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::decision_store_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::decision_store_conformance!(@clauses $open, $block_on;
+            g10_what_was_acknowledged_is_there_after_opening_again
+            g11_two_handles_write_one_chain
+        );
+    };
+    (volatile, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::decision_store_conformance!(@clauses $open, $block_on;
+            a_new_log_is_empty
+            g09_a_commit_gives_its_record_and_is_found
+            only_an_allow_is_final
+            an_allow_is_given_once
+            ids_are_scoped_by_tenant_and_agent
+            g05_an_approval_is_used_once
+            an_older_trust_store_is_refused
+            another_policy_is_refused
+            a_revocation_is_recorded_once
+            erasing_side_data_leaves_the_chain
+            g11_records_of_every_kind_chain
+            records_are_read_in_pages
+            a_record_that_is_too_large_writes_nothing
+            g05_of_16_threads_one_uses_an_approval
+            of_16_threads_one_gets_the_pass
+            g11_16_threads_append_to_one_chain
+            a_dropped_commit_is_done_or_not_done
+        );
+    };
+    (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(
+        #[test]
+        fn $clause() {
+            let open = |folder: &::std::path::Path, log: &$crate::ledger::Log| -> ::std::sync::Arc<dyn $crate::DecisionStore> {
+                ::std::sync::Arc::new(($open)(folder, log))
+            };
+            let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
+            $crate::conformance::decision::$clause(&$crate::conformance::Suite::new(&open, &block_on));
+        }
+    )+};
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`ReplayStore`]; see [`conformance`](mod@self).
+#[macro_export]
+macro_rules! replay_store_conformance {
+    (durable, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::replay_store_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::replay_store_conformance!(@clauses $open, $block_on;
+            g06_marks_and_limits_are_there_after_opening_again
+            g06_two_handles_share_their_marks
+        );
+    };
+    (volatile, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::replay_store_conformance!(@clauses $open, $block_on;
+            g06_a_pass_is_consumed_once
+            marks_are_scoped_by_issuer
+            g06_of_16_threads_one_consumes
+            g06_a_mark_stays_until_nobody_accepts_the_pass
+            g06_a_clock_that_goes_back_consumes_nothing_twice
+            g06_a_pass_older_than_the_store_is_refused
+            g06_a_restored_store_refuses_what_may_be_used
+        );
+    };
+    (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(
+        #[test]
+        fn $clause() {
+            let open = |folder: &::std::path::Path, start: $crate::ReplayStart| -> ::std::sync::Arc<dyn $crate::ReplayStore> {
+                ::std::sync::Arc::new(($open)(folder, start))
+            };
+            let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
+            $crate::conformance::replay::$clause(&$crate::conformance::Suite::new(&open, &block_on));
+        }
+    )+};
+}
