@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::document::{Document, DocumentCode, DocumentError, schema_tag};
 use crate::ids::{ActionId, Agent, Owner, Resource, Runtime, Server, Task, Tenant, Tool};
 use crate::json::{JsonObject, JsonValue, SkippedObject, SkippedValue, present};
+use crate::text::TextError;
 
 /// The most agents that an action may be passed on through.
 pub const MAX_VIA: usize = 8;
@@ -197,6 +198,29 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// A caller that acts for nobody but its owner, from the texts of tenant, agent, owner and runtime.
+    ///
+    /// # Errors
+    /// [`TextError`] names the one that isn't of its type.
+    pub fn parse(tenant: &str, agent: &str, human_owner: &str, runtime: &str) -> Result<Self, TextError> {
+        Ok(Self {
+            tenant: Tenant::parse(tenant)?,
+            actor: Actor {
+                agent: Agent::parse(agent)?,
+                human_owner: Owner::parse(human_owner)?,
+                runtime: Runtime::parse(runtime)?,
+                via: Vec::new(),
+            },
+        })
+    }
+
+    /// A caller that is whoever the action says. Dangerous wherever an agent writes the action: only a host that wrote
+    /// it itself may take its word.
+    #[must_use]
+    pub fn dangerously_from<P, C>(action: &ActionOf<P, C>) -> Self {
+        Self { tenant: action.tenant.clone(), actor: action.actor.clone() }
+    }
+
     /// The member in which an action contradicts the host, if there is one.
     #[must_use]
     pub fn contradiction<P, C>(&self, action: &ActionOf<P, C>) -> Option<&'static str> {

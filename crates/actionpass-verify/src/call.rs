@@ -80,6 +80,12 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// The tool that is called.
+    #[must_use]
+    pub const fn tool(&self) -> &'a Tool {
+        self.tool
+    }
+
     /// The canonical payload: what is executed.
     #[must_use]
     pub const fn payload(&self) -> &'a CanonicalBytes {

@@ -134,7 +134,9 @@ impl fmt::Display for Codes<'_> {
 }
 
 impl Refusal {
-    pub(crate) fn one(code: impl Into<Code>) -> Self {
+    /// A refusal for one reason: for whoever calls the verifier and finds something wrong before or after it.
+    #[must_use]
+    pub fn because(code: impl Into<Code>) -> Self {
         Self { findings: vec![Finding::new(code)], compared: Vec::new() }
     }
 

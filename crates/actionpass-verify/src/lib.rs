@@ -21,6 +21,6 @@ mod verifier;
 
 pub use call::Call;
 pub use code::{Finding, Refusal, VerifyCode};
-pub use live::{LiveTrust, TrustSource};
+pub use live::{FixedTrust, LiveTrust, TrustSource};
 pub use trust::{Trust, TrustError};
 pub use verifier::{ConsumedPass, VerifiedPass, Verifier};

@@ -107,7 +107,7 @@ impl Verifier {
     pub fn verify(&self, token: &str, call: &Call<'_>, trust: &Trust, now: UnixSeconds) -> Result<VerifiedPass, Refusal> {
         let authentic = Unverified::<PassClaims>::parse(token)
             .and_then(|unverified| unverified.verify(trust.keyring()))
-            .map_err(|error| Refusal::one(error.code()))?;
+            .map_err(|error| Refusal::because(error.code()))?;
         let mut findings = Vec::new();
         self.check(&authentic, call, trust, now, &mut findings);
         let compared = call.compared();

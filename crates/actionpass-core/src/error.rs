@@ -1,0 +1,94 @@
+//! Why there is no decision, or none that yields a pass.
+
+use std::error::Error as StdError;
+
+use actionpass_crypto::SignError;
+use actionpass_model::Code;
+use actionpass_store::StoreError;
+use actionpass_verify::TrustError;
+
+actionpass_model::codes! {
+    /// What an issuer refuses, or could not do, beside what its parts say with codes of their own.
+    pub enum AuthorizeCode {
+        /// The action says something else than the host about who calls.
+        CallerMismatch = "caller_mismatch",
+        /// The issuer doesn't serve this tenant or agent.
+        CallerNotServed = "caller_not_served",
+        /// Two member names of the payload are equal after case folding: some parsers read them as one.
+        MemberNamesCollide = "member_names_collide",
+        /// The facts are about another action.
+        FactsMismatch = "facts_mismatch",
+        /// The audience isn't configured for this tool.
+        AudienceUnknown = "audience_unknown",
+        /// The action id was used for another action that was allowed.
+        ActionIdReused = "action_id_reused",
+        /// The action was allowed before, and its pass no longer verifies, is used, or was for another audience.
+        ActionAlreadyIssued = "action_already_issued",
+        /// The action was allowed before: this is the pass of then.
+        IssuedBefore = "issued_before",
+        /// An offered approval was used before.
+        ApprovalUsed = "approval_already_used",
+        /// The decision relies on more approvals than a pass carries.
+        TooManyApprovals = "too_many_approvals",
+        /// The trust store doesn't have the signer's key as an active pass key of this issuer.
+        SignerNotTrusted = "signer_not_trusted",
+        /// The time is not known.
+        ClockUnknown = "clock_unknown",
+        /// There is no randomness to make an id from.
+        RandomnessUnavailable = "randomness_unavailable",
+        /// Another policy has come into force: this issuer must be started again with it.
+        PolicyChanged = "policy_changed",
+        /// Trust kept changing while the action was judged.
+        Contention = "contention",
+    }
+}
+
+/// There is no pass: a stable code, where it applies a place, and the cause.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct AuthorizeError {
+    code: Code,
+    problem: Box<str>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl AuthorizeError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code.clone()
+    }
+
+    /// Whether it is this code.
+    #[must_use]
+    pub fn is(&self, code: impl Into<Code>) -> bool {
+        self.code == code.into()
+    }
+
+    pub(crate) fn at(code: AuthorizeCode, place: &str) -> Self {
+        let problem = format!("`{place}`: {}", code.meaning().trim());
+        Self { code: code.into(), problem: problem.into(), source: None }
+    }
+
+    pub(crate) fn trust(error: TrustError) -> Self {
+        Self { code: error.code(), problem: "there is no trust to judge by".into(), source: Some(Box::new(error)) }
+    }
+}
+
+impl From<AuthorizeCode> for AuthorizeError {
+    fn from(code: AuthorizeCode) -> Self {
+        Self { code: code.into(), problem: code.meaning().trim().into(), source: None }
+    }
+}
+
+impl From<SignError> for AuthorizeError {
+    fn from(error: SignError) -> Self {
+        Self { code: error.code().into(), problem: "the pass was not signed".into(), source: Some(Box::new(error)) }
+    }
+}
+
+impl From<StoreError> for AuthorizeError {
+    fn from(error: StoreError) -> Self {
+        Self { code: error.code().into(), problem: "the decision was not recorded".into(), source: Some(Box::new(error)) }
+    }
+}
