@@ -41,9 +41,9 @@ fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
-fn keyring(key: &SoftwareKey) -> Keyring {
+fn trust_key(key: &SoftwareKey) -> TrustKey {
     let public = key.public_key();
-    let trust = TrustKey {
+    TrustKey {
         kid: public.kid().clone(),
         jwk: public.to_jwk(),
         alg: public.algorithm().as_str().to_owned(),
@@ -60,8 +60,7 @@ fn keyring(key: &SoftwareKey) -> Keyring {
         compromised_since: None,
         reason: None,
         ext: None,
-    };
-    Keyring::from_keys([trust]).unwrap()
+    }
 }
 
 fn sign(key: &SoftwareKey) -> CompactJws {
@@ -86,7 +85,7 @@ fn signing(criterion: &mut Criterion) {
 
 fn verifying(criterion: &mut Criterion) {
     let key = SoftwareKey::generate().unwrap();
-    let keyring = keyring(&key);
+    let keyring = Keyring::from_keys([trust_key(&key)]).unwrap();
     let token = sign(&key).into_string();
     let (input, signature) = token.rsplit_once('.').unwrap();
     let signature = now(key.sign(&SigningInput::for_document(&Opaque, key.public_key()).unwrap()))
@@ -150,5 +149,14 @@ fn verifying(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, signing, verifying);
+fn keyrings(criterion: &mut Criterion) {
+    let keys: Vec<_> = (0..200).map(|_| trust_key(&SoftwareKey::generate().unwrap())).collect();
+    let mut group = criterion.benchmark_group("keyring");
+    group.bench_function("of 200 keys", |bencher| {
+        bencher.iter(|| Keyring::from_keys(black_box(keys.clone())).unwrap())
+    });
+    group.finish();
+}
+
+criterion_group!(benches, signing, verifying, keyrings);
 criterion_main!(benches);

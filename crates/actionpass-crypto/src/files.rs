@@ -95,38 +95,40 @@ impl KeySource {
     }
 }
 
-/// Writes a private key into a new file that only its owner can read (on Unix, mode 0600), durably: file and folder are
-/// synced before this returns.
-///
-/// # Errors
-/// [`KeyFileError`] with [`KeyFileCode::Exists`] or [`KeyFileCode::Unwritable`]. Then there is no new file, unless even
-/// removing it failed.
-pub fn write_new(path: &Path, pem: &PrivatePem) -> Result<(), KeyFileError> {
-    let failed = |error: io::Error| {
-        let code = if error.kind() == ErrorKind::AlreadyExists {
-            KeyFileCode::Exists
-        } else {
-            KeyFileCode::Unwritable
+impl PrivatePem {
+    /// Writes a private key into a new file that only its owner can read (on Unix, mode 0600), durably: file and folder are
+    /// synced before this returns.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] with [`KeyFileCode::Exists`] or [`KeyFileCode::Unwritable`]. Then there is no new file, unless even
+    /// removing it failed.
+    pub fn write_new(&self, path: &Path) -> Result<(), KeyFileError> {
+        let failed = |error: io::Error| {
+            let code = if error.kind() == ErrorKind::AlreadyExists {
+                KeyFileCode::Exists
+            } else {
+                KeyFileCode::Unwritable
+            };
+            KeyFileError {
+                place: KeySource::File(path.to_owned()),
+                fault: KeyFileFault::Io(code, error),
+            }
         };
-        KeyFileError {
-            place: KeySource::File(path.to_owned()),
-            fault: KeyFileFault::Io(code, error),
-        }
-    };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(failed)?;
-    let written = file
-        .write_all(pem.as_str().as_bytes())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| sync_folder(path));
-    written.map_err(|error| {
-        // Half a key is of no use; that it can't be removed would be said by the next attempt, with `key_file_exists`.
-        let _ = fs::remove_file(path);
-        failed(error)
-    })
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(failed)?;
+        let written = file
+            .write_all(self.as_str().as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_folder(path));
+        written.map_err(|error| {
+            // Half a key is of no use; that it can't be removed would be said by the next attempt, with `key_file_exists`.
+            let _ = fs::remove_file(path);
+            failed(error)
+        })
+    }
 }
 
 #[cfg(unix)]
@@ -263,14 +265,14 @@ mod tests {
     fn what_is_written_is_private_and_loads() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("issuer.pem");
-        write_new(&path, &pem()).unwrap();
+        pem().write_new(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(load(&path).unwrap().custodian(), "file");
         let before = fs::read(&path).unwrap();
-        assert_eq!(write_new(&path, &pem()).unwrap_err().code(), "key_file_exists");
+        assert_eq!(pem().write_new(&path).unwrap_err().code(), "key_file_exists");
         assert_eq!(fs::read(&path).unwrap(), before);
         assert_eq!(
-            write_new(&folder.path().join("no/such"), &pem()).unwrap_err().code(),
+            pem().write_new(&folder.path().join("no/such")).unwrap_err().code(),
             "key_file_unwritable"
         );
     }
@@ -279,7 +281,7 @@ mod tests {
     fn a_file_that_others_can_read_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("issuer.pem");
-        write_new(&path, &pem()).unwrap();
+        pem().write_new(&path).unwrap();
         let link = folder.path().join("link.pem");
         symlink(&path, &link).unwrap();
         for (mode, outcome) in [
@@ -308,7 +310,7 @@ mod tests {
         assert_eq!(load(Path::new("/dev/null")).unwrap_err(), "key_file_not_regular");
         let path = folder.path().join("long.pem");
         let long = format!("{}{}", pem().as_str(), "\n".repeat(20_000));
-        write_new(&path, &PrivatePem::for_tests(&long)).unwrap();
+        PrivatePem::for_tests(&long).write_new(&path).unwrap();
         assert_eq!(load(&path).unwrap_err(), "key_malformed");
     }
 

@@ -39,14 +39,14 @@
 //! |---|---|
 //! | a key that somebody keeps for us, and its contract | [`Signer`] |
 //! | what such a key signs, and nothing else | [`SigningInput`], [`sign_document`] |
-//! | keys in this process | [`SoftwareKey`], [`aws_lc`], [`rustcrypto`] |
-//! | keys in files | [`files`] |
-//! | keys behind the `signature` crate's trait | [`wrapper`] |
+//! | keys in this process | [`SoftwareKey`]; by backend, modules `aws_lc` and `rustcrypto` |
+//! | keys in files | `KeySource` (feature `files`) |
+//! | keys behind the `signature` crate's trait | module `wrapper` (feature `signature`) |
 //! | public keys, trusted ones | [`PublicKey`], [`Keyring`] |
 //! | reading tokens | [`Unverified`], [`Verified`], [`JwsError`] |
 //! | looking at tokens without believing them, published test suites | [`dangerous`] |
-//! | the JSON serialization | [`jose`] |
-//! | the test suite for custodians | [`signer_conformance!`] |
+//! | the JSON serialization | module `jose` (feature `jose`) |
+//! | the test suite for custodians | `signer_conformance!` (feature `conformance`) |
 //!
 //! Signing is async, because custodians are remote; verifying is sync, pure and takes everything it needs as an
 //! argument. No async runtime, no clock, and no randomness but what new keys need.
@@ -60,7 +60,7 @@ mod base64url;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "files")]
-pub mod files;
+mod files;
 #[cfg(test)]
 mod fixtures;
 #[cfg(feature = "jose")]
@@ -82,6 +82,8 @@ pub use algorithm::Algorithm;
 pub use backend::aws_lc;
 #[cfg(feature = "rustcrypto")]
 pub use backend::rustcrypto;
+#[cfg(feature = "files")]
+pub use files::{KeyFileCode, KeyFileError, KeySource};
 pub use jws::{JwsCode, JwsError, Unverified, Verified, dangerous};
 pub use key::{KeyCode, KeyError, PublicKey, VerifyError};
 pub use keyring::{KeyEntry, KeyFault, Keyring, KeyringCode, KeyringError};

@@ -25,8 +25,10 @@ actionpass_model::codes! {
         SelfCheckFailed = "signature_self_check_failed",
         /// The input was made for another key than the signer's.
         WrongKey = "signing_key_mismatch",
-        /// The claims contradict each other or make a token that nobody would read: they are not signed.
+        /// The claims contradict each other: they are not signed.
         ClaimsNotSignable = "claims_not_signable",
+        /// The token would be longer than any verifier reads: it is not signed.
+        TooLong = "token_too_long",
     }
 }
 
@@ -111,7 +113,8 @@ impl SignError {
             Self::SignatureMalformed { .. } => SignCode::SignatureMalformed,
             Self::SelfCheckFailed { .. } => SignCode::SelfCheckFailed,
             Self::WrongKey => SignCode::WrongKey,
-            Self::ClaimsNotSignable(_) | Self::TooLong { .. } => SignCode::ClaimsNotSignable,
+            Self::ClaimsNotSignable(_) => SignCode::ClaimsNotSignable,
+            Self::TooLong { .. } => SignCode::TooLong,
         }
     }
 }
@@ -135,7 +138,7 @@ pub enum Residence {
 ///
 /// # Contract
 ///
-/// An implementation passes [`signer_conformance!`](crate::signer_conformance) (feature `conformance`), which has a
+/// An implementation passes `signer_conformance!` (feature `conformance`), which has a
 /// test for each of these that can be tested from outside:
 ///
 /// - **One key.** [`public_key`](Self::public_key) is the same for as long as the value lives, and known before the

@@ -10,8 +10,8 @@ use crate::{Algorithm, KeyError, PublicKey, Signature, SigningInput};
 
 /// A private key held by this process: for development, tests and services that read their key from a file.
 ///
-/// `K` is the backend's key; the names to use are [`SoftwareKey`](crate::SoftwareKey),
-/// [`aws_lc::SoftwareKey`](crate::aws_lc) and [`rustcrypto::SoftwareKey`](crate::rustcrypto).
+/// `K` is the backend's key; the names to use are [`SoftwareKey`](crate::SoftwareKey) and those of the modules `aws_lc` and
+/// `rustcrypto`.
 pub struct SoftwareSigner<K> {
     private: K,
     public: PublicKey,

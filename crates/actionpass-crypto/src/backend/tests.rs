@@ -107,20 +107,26 @@ fn wycheproof_der_is_refused_raw_and_converted_strictly() {
     );
 }
 
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(text.get(at..).unwrap().get(..2).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// RFC 6979 A.2.5: Ux and Uy.
+fn rfc_6979_key() -> Vec<u8> {
+    hex(concat!(
+        "60FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6",
+        "7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299"
+    ))
+}
+
 /// RFC 6979 A.2.5: the key, `sample` and `test` with SHA-256. Our signers need not be deterministic, so they only have
 /// to accept these.
 #[test]
 fn rfc_6979_signatures_verify() {
-    let hex = |text: &str| -> Vec<u8> {
-        (0..text.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-            .collect()
-    };
-    let key = hex(concat!(
-        "60FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6",
-        "7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299"
-    ));
+    let key = rfc_6979_key();
     let sample = hex(concat!(
         "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716",
         "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8"
@@ -175,6 +181,33 @@ fn software_keys_move_between_backends() {
         let key = super::rustcrypto::SoftwareKey::generate().unwrap();
         reread("rustcrypto", &key.to_pkcs8().unwrap(), key.public_key());
     }
+}
+
+/// JDKs leave the public half out of PKCS#8; the key is RFC 6979 A.2.5's.
+#[test]
+fn pkcs8_without_the_public_half_is_read() {
+    let scalar = [
+        0xC9, 0xAF, 0xA9, 0xD8, 0x45, 0xBA, 0x75, 0x16, 0x6B, 0x5C, 0x21, 0x57, 0x67, 0xB1, 0xD6, 0x93, 0x4E, 0x50,
+        0xC3, 0xDB, 0x36, 0xE8, 0x9B, 0x12, 0x7B, 0x8A, 0x62, 0x2B, 0x12, 0x0F, 0x67, 0x21,
+    ];
+    let prefix = [
+        0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08,
+        0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01, 0x01, 0x04, 0x20,
+    ];
+    let der = [&prefix[..], &scalar].concat();
+    let public = PublicKey::from_coordinates(Algorithm::Es256, &rfc_6979_key()).unwrap();
+    #[cfg(feature = "aws-lc")]
+    assert_eq!(
+        super::aws_lc::SoftwareKey::from_pkcs8_der(&der).unwrap().public_key(),
+        &public
+    );
+    #[cfg(feature = "rustcrypto")]
+    assert_eq!(
+        super::rustcrypto::SoftwareKey::from_pkcs8_der(&der)
+            .unwrap()
+            .public_key(),
+        &public
+    );
 }
 
 #[test]
