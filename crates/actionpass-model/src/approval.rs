@@ -11,6 +11,7 @@ use crate::document::{
 };
 use crate::ids::{ActionId, Agent, ApprovalId, Approver, Issuer, RuleId, Statement, Tenant};
 use crate::json::{JsonObject, present};
+use crate::layout::Layout;
 use crate::time::{Timestamp, UnixSeconds};
 use crate::trust::KeyUse;
 
@@ -119,12 +120,76 @@ impl ApprovalClaims {
     }
 }
 
+impl ApprovalClaims {
+    /// Reads claims in the layout that [`to_claims`](SignedDocument::to_claims) writes; `None` leaves them to the strict
+    /// reader.
+    fn in_layout(payload: &str) -> Option<Self> {
+        let from = &mut Layout::new(payload);
+        from.expect("{\"iss\":")?;
+        let iss = from.text(Approver::parse)?;
+        from.expect(",\"sub\":")?;
+        let sub = from.text(Agent::parse)?;
+        from.expect(",\"aud\":")?;
+        let aud = from.text(Issuer::parse)?;
+        from.expect(",\"iat\":")?;
+        let iat = from.seconds()?;
+        from.expect(",\"exp\":")?;
+        let exp = from.seconds()?;
+        from.expect(",\"jti\":")?;
+        let jti = from.text(ApprovalId::parse)?;
+        from.expect(",\"approval\":")?;
+        let approval = ApprovalTerms::in_layout(from)?;
+        from.expect("}")?;
+        from.end()?;
+        Some(Self { iss, sub, aud, iat, exp, jti, approval })
+    }
+}
+
+impl ApprovalTerms {
+    fn in_layout(from: &mut Layout<'_>) -> Option<Self> {
+        from.expect("{\"v\":1,\"mode\":")?;
+        let mode = ApprovalMode::from_name(from.plain()?)?;
+        from.expect(",\"reason\":")?;
+        let reason = from.text(Statement::parse)?;
+        from.expect(",\"tenant\":")?;
+        let tenant = from.text(Tenant::parse)?;
+        from.expect(",\"actionHash\":")?;
+        let action_hash = from.text(Digest::parse)?;
+        from.expect(",\"payloadHash\":")?;
+        let payload_hash = from.text(Digest::parse)?;
+        let policy_digest = if from.has(",\"policyDigest\":") { Some(from.text(Digest::parse)?) } else { None };
+        let rules = if from.has(",\"rules\":") { Some(from.list(|from| from.text(RuleId::parse))?) } else { None };
+        let action_id = if from.has(",\"actionId\":") { Some(from.text(ActionId::parse)?) } else { None };
+        let context_hash = if from.has(",\"contextHash\":") { Some(from.text(Digest::parse)?) } else { None };
+        // What was shown has members of its own, and those are the strict reader's, as `ext` is.
+        from.expect("}")?;
+        Some(Self {
+            v: ClaimsVersion,
+            mode,
+            reason,
+            tenant,
+            action_hash,
+            payload_hash,
+            policy_digest,
+            rules,
+            action_id,
+            context_hash,
+            shown: None,
+            ext: None,
+        })
+    }
+}
+
 impl SignedDocument for ApprovalClaims {
     const TYP: &'static str = "actionpass-approval+jwt";
     const KEY_USE: KeyUse = KeyUse::Approval;
 
     fn from_claims(payload: &[u8]) -> Result<Self, ClaimsError> {
-        let claims: Self = read_claims(payload, "approval")?;
+        let in_layout = std::str::from_utf8(payload).ok().and_then(Self::in_layout);
+        let claims = match in_layout {
+            Some(claims) => claims,
+            None => read_claims(payload, "approval")?,
+        };
         claims.check().map_err(ClaimsError::Malformed)?;
         Ok(claims)
     }

@@ -110,6 +110,11 @@ pub enum ApprovalMode {
 }
 
 impl ApprovalMode {
+    /// The variant of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Human, Self::PolicyOverride].into_iter().find(|variant| variant.as_str() == name)
+    }
+
     /// `human` or `policy_override`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -132,6 +137,11 @@ pub enum Assurance {
 }
 
 impl Assurance {
+    /// The variant of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Signed, Self::Asserted].into_iter().find(|variant| variant.as_str() == name)
+    }
+
     /// `signed` or `asserted`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -208,10 +208,12 @@ fn resource(text: &str) -> Result<(), &'static str> {
     if text.len() > 2048 {
         return Err("is longer than 2048 bytes");
     }
-    if value.chars().any(is_hidden) {
+    // Most resources are ASCII, where only control characters are hidden and everything is in NFC.
+    let is_hiding = if value.is_ascii() { value.bytes().any(|byte| byte.is_ascii_control()) } else { value.chars().any(is_hidden) };
+    if is_hiding {
         return Err("has a control, bidirectional, zero-width or tag character");
     }
-    if !is_nfc(value) {
+    if !value.is_ascii() && !is_nfc(value) {
         return Err("is not in Unicode normalization form C");
     }
     Ok(())

@@ -33,6 +33,7 @@ mod document;
 mod facts;
 mod ids;
 mod json;
+mod layout;
 mod pass;
 mod record;
 mod revocation;

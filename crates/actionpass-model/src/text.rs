@@ -26,7 +26,7 @@ impl TextError {
     }
 }
 
-/// Serde, `FromStr`, `TryFrom` and JSON Schema for a type with `parse(&str)` and `Display`.
+/// `Deserialize`, `FromStr`, `TryFrom` and JSON Schema for a type with `parse(&str)`.
 macro_rules! serde_text {
     ($name:ident, $schema:literal, $pattern:literal) => {
         impl ::std::str::FromStr for $name {
@@ -42,12 +42,6 @@ macro_rules! serde_text {
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
                 Self::parse(&text)
-            }
-        }
-
-        impl ::serde::Serialize for $name {
-            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
             }
         }
 
@@ -125,6 +119,12 @@ macro_rules! text_type {
         impl From<$name> for String {
             fn from(text: $name) -> Self {
                 text.0.into()
+            }
+        }
+
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
