@@ -1,0 +1,86 @@
+//! The engine trait: what decides, and what it decides on.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use actionpass_canon::{BoundAction, BoundFacts};
+use actionpass_model::{Digest, Grant, PolicyId};
+
+use crate::Verdict;
+
+/// Decides about actions.
+///
+/// # Contract
+/// - **Pure and deterministic.** The same input gives the same verdict, in every process and at every time: no clock,
+///   no I/O, no randomness, no state that one call leaves for the next. [`digest`](Self::digest) covers everything
+///   else that a verdict depends on, so two engines of one digest decide alike.
+/// - **Default deny.** Without a rule that permits the action, the verdict is deny.
+/// - **Against the action.** What can't be decided (missing data, another type, a fault of the engine) is decided
+///   against the action; it never panics and never gives an allow.
+/// - **Grants are plain data.** Whoever calls made them from verified approvals, or simulates. An engine counts a
+///   grant only for what its mode covers and relies on no more of them than the decision needs.
+/// - **Nothing leaks.** Reasons carry codes, rule ids and paths, never values out of payload, facts or context.
+pub trait PolicyEngine: Debug + Send + Sync {
+    /// The id of the policy in force.
+    fn id(&self) -> &PolicyId;
+
+    /// The digest of everything that determines the verdicts (design: `actionpass.policy-digest.v1`).
+    fn digest(&self) -> Digest;
+
+    /// Decides about one action.
+    fn evaluate(&self, input: &PolicyInput<'_>) -> Verdict;
+}
+
+/// What a policy decides on.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyInput<'a> {
+    pub(crate) action: &'a BoundAction,
+    pub(crate) facts: &'a BoundFacts,
+    pub(crate) grants: &'a [Grant],
+}
+
+impl<'a> PolicyInput<'a> {
+    /// An action, what the host attests about it, and what approvals grant.
+    #[must_use]
+    pub const fn new(action: &'a BoundAction, facts: &'a BoundFacts, grants: &'a [Grant]) -> Self {
+        Self { action, facts, grants }
+    }
+
+    /// The action.
+    #[must_use]
+    pub const fn action(&self) -> &'a BoundAction {
+        self.action
+    }
+
+    /// The facts; none is a value of its own.
+    #[must_use]
+    pub const fn facts(&self) -> &'a BoundFacts {
+        self.facts
+    }
+
+    /// The grants.
+    #[must_use]
+    pub const fn grants(&self) -> &'a [Grant] {
+        self.grants
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:ident),+) => {$(
+        #[deny(clippy::missing_trait_methods)]
+        impl<E: PolicyEngine + ?Sized> PolicyEngine for $pointer<E> {
+            fn id(&self) -> &PolicyId {
+                (**self).id()
+            }
+
+            fn digest(&self) -> Digest {
+                (**self).digest()
+            }
+
+            fn evaluate(&self, input: &PolicyInput<'_>) -> Verdict {
+                (**self).evaluate(input)
+            }
+        }
+    )+};
+}
+forward!(Arc, Box);

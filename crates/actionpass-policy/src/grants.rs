@@ -1,0 +1,149 @@
+//! Which approvals count for which rules, and how few of them a decision needs.
+
+use actionpass_model::{ApprovalMode, Assurance, Grant};
+use serde::Serialize;
+
+use crate::rule::{Approvals, Rule};
+use crate::{PolicyInput, ReliedOn};
+
+/// Whether an approval counts for a rule, and if not, why.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Standing {
+    /// It counts.
+    Counts,
+    /// It is of the other mode: `human` lifts no deny, `policy_override` satisfies no step_up.
+    OtherMode,
+    /// It is an override that doesn't name this rule.
+    RuleNotNamed,
+    /// It is an override that nobody signed.
+    NotSigned,
+    /// The approver holds none of the roles that the rule names.
+    RoleMissing,
+    /// The approver is the agent's owner.
+    IsOwner,
+    /// The approver is the agent, or one that it acts for.
+    IsAgent,
+}
+
+/// How one grant stands to one rule.
+pub(crate) fn standing(grant: &Grant, rule: &Rule, input: &PolicyInput<'_>) -> Standing {
+    let actor = &input.action.action().actor;
+    let is = |principal: &str| same_name(grant.approver.as_str(), principal);
+    if is(actor.agent.as_str()) || actor.via.iter().any(|agent| is(agent.as_str())) {
+        return Standing::IsAgent;
+    }
+    match &rule.approvals {
+        Some(approvals) => {
+            if grant.mode != ApprovalMode::Human {
+                Standing::OtherMode
+            } else if approvals.not_owner && is(actor.human_owner.as_str()) {
+                Standing::IsOwner
+            } else if !approvals.roles.is_empty() && !grant.roles.iter().any(|role| approvals.roles.contains(role)) {
+                Standing::RoleMissing
+            } else {
+                Standing::Counts
+            }
+        }
+        None => {
+            if grant.mode != ApprovalMode::PolicyOverride {
+                Standing::OtherMode
+            } else if grant.assurance != Assurance::Signed {
+                Standing::NotSigned
+            } else if !grant.rules.contains(&rule.id) {
+                Standing::RuleNotNamed
+            } else if !grant.roles.iter().any(|role| rule.overridable_by.contains(role)) {
+                Standing::RoleMissing
+            } else {
+                Standing::Counts
+            }
+        }
+    }
+}
+
+/// Whether two principals have the same name, whatever their kind and case: `user:Bob` may not approve for
+/// `agent:bob`, and writing an owner's name differently doesn't make a second person.
+fn same_name(left: &str, right: &str) -> bool {
+    let name = |principal: &str| {
+        principal
+            .split_once(':')
+            .map_or(0, |(kind, _)| kind.len().saturating_add(1))
+    };
+    let left = left.get(name(left)..).unwrap_or(left);
+    let right = right.get(name(right)..).unwrap_or(right);
+    left.eq_ignore_ascii_case(right)
+}
+
+/// How many approvals a step_up still lacks, each from another approver.
+pub(crate) fn missing<'a>(
+    approvals: &Approvals,
+    rule: &Rule,
+    grants: impl Iterator<Item = &'a Grant>,
+    input: &PolicyInput<'_>,
+) -> usize {
+    let mut approvers: Vec<&str> = Vec::new();
+    for grant in grants {
+        let approver = grant.approver.as_str();
+        if standing(grant, rule, input) == Standing::Counts && !approvers.iter().any(|other| same_name(other, approver))
+        {
+            approvers.push(approver);
+        }
+    }
+    approvals.count.saturating_sub(approvers.len())
+}
+
+/// Whether the grants satisfy a step_up, or lift a deny.
+pub(crate) fn satisfy<'a>(rule: &Rule, mut grants: impl Iterator<Item = &'a Grant>, input: &PolicyInput<'_>) -> bool {
+    match &rule.approvals {
+        Some(approvals) => missing(approvals, rule, grants, input) == 0,
+        None => grants.any(|grant| standing(grant, rule, input) == Standing::Counts),
+    }
+}
+
+/// The grants that these rules need, none of which can be left out. Which ones depends on the grants only and not on
+/// their order: the oldest stay (ids are made in the order of time), and signed ones before asserted ones.
+pub(crate) fn needed(rules: &[&Rule], input: &PolicyInput<'_>) -> Vec<ReliedOn> {
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let counts = |grant: &&Grant| {
+        rules
+            .iter()
+            .any(|rule| standing(grant, rule, input) == Standing::Counts)
+    };
+    let mut kept: Vec<&Grant> = input.grants.iter().filter(counts).collect();
+    kept.sort_by(|left, right| {
+        let key = |grant: &Grant| grant.assurance != Assurance::Signed;
+        key(left)
+            .cmp(&key(right))
+            .then_with(|| (&left.id, &left.approver).cmp(&(&right.id, &right.approver)))
+    });
+    for candidate in (0..kept.len()).rev() {
+        let without = || {
+            kept.iter()
+                .enumerate()
+                .filter(move |(at, _)| *at != candidate)
+                .map(|(_, grant)| *grant)
+        };
+        if rules.iter().all(|rule| satisfy(rule, without(), input)) {
+            kept.remove(candidate);
+        }
+    }
+    kept.iter()
+        .map(|grant| ReliedOn::new(grant.approver.clone(), grant.id.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_name;
+
+    #[test]
+    fn names() {
+        assert!(same_name("user:Bob", "agent:bob"));
+        assert!(same_name("user:a:b", "user:A:b"));
+        assert!(!same_name("user:bob", "user:bobby"));
+        assert!(!same_name("service:user:bob", "user:bob"));
+    }
+}

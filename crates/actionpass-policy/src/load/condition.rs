@@ -1,0 +1,277 @@
+//! Conditions, read and checked: one that can never hold is refused.
+
+use toml::de::DeValue;
+
+use super::fields::{boolean, count, some, text, type_mismatch};
+use super::literal::{literal, number};
+use super::{Fields, Node, Result, Source};
+use crate::PolicyCode;
+use crate::condition::{Condition, Literal, Quantifier, Test};
+use crate::datum::Datum;
+use crate::glob::Glob;
+use crate::path::{Path, Root};
+use crate::rule::Effect;
+
+const TESTS: [&str; 12] = [
+    "equals",
+    "one_of",
+    "less_than",
+    "at_most",
+    "greater_than",
+    "at_least",
+    "glob",
+    "path_glob",
+    "same_as",
+    "exists",
+    "min_length",
+    "max_length",
+];
+
+/// In which list of which rule a condition stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) effect: Effect,
+    pub(super) exception: bool,
+}
+
+/// Reads one entry of `when` or `unless`.
+pub(super) fn condition(source: &Source<'_>, node: &Node<'_>, place: Place) -> Result<Condition> {
+    let fields = Fields::new(source, node)?;
+    let mut known = vec!["path", "any", "every"];
+    known.extend(TESTS);
+    fields.only(&known, "a condition")?;
+    let at = fields.need("path")?;
+    let path = path(source, at, place)?;
+    let quantified = match (fields.get("any"), fields.get("every")) {
+        (None, None) => None,
+        (Some(tests), None) => Some((Quantifier::Any, tests)),
+        (None, Some(tests)) => Some((Quantifier::Every, tests)),
+        (Some(_), Some(both)) => return Err(misplaced(source, both, "`any` and `every` stand in two conditions")),
+    };
+    let (quantifier, tests) = match quantified {
+        None if path.has_each() => {
+            let problem = "the path has `[]`: say `any = { … }` or `every = { … }`";
+            return Err(source.error(PolicyCode::PolicyQuantifierMissing, at.span(), problem));
+        }
+        None => (None, fields.clone()),
+        Some((_, tests)) if !path.has_each() => {
+            return Err(misplaced(source, tests, "the path has no `[]`"));
+        }
+        Some((quantifier, tests)) => {
+            if let Some((_, beside)) = fields.entries().iter().find(|(key, _)| TESTS.contains(key)) {
+                return Err(misplaced(
+                    source,
+                    beside,
+                    "tests stand inside of `any` or `every`, not beside it",
+                ));
+            }
+            let inner = Fields::new(source, tests)?;
+            inner.only(&TESTS, "a test")?;
+            (Some(quantifier), inner)
+        }
+    };
+    let mut read = Vec::new();
+    for (key, node) in tests.entries() {
+        if key != "path" {
+            let test = test(source, key, node, place)?;
+            fits(source, node, &path, &test)?;
+            read.push((test, node));
+        }
+    }
+    if read.is_empty() {
+        let problem = format!("asks nothing: add one of {}", TESTS.join(", "));
+        return Err(source.error(PolicyCode::PolicyConditionEmpty, tests.span(), problem));
+    }
+    consistent(source, &read)?;
+    let asked = fields.entries().into_iter().filter(|(key, _)| *key != "path");
+    let words: Vec<String> = asked
+        .map(|(key, node)| format!("{key} = {}", source.slice(node.span())))
+        .collect();
+    let tests = read.into_iter().map(|(test, _)| test).collect();
+    Ok(Condition {
+        path,
+        quantifier,
+        tests,
+        text: words.join(", ").into(),
+    })
+}
+
+fn path(source: &Source<'_>, node: &Node<'_>, place: Place) -> Result<Path> {
+    let path = Path::parse(text(source, node)?).map_err(|problem| {
+        source.error(
+            PolicyCode::PolicyPathInvalid,
+            node.span(),
+            format!("the path {problem}"),
+        )
+    })?;
+    if path.root == Root::Context {
+        if place.effect == Effect::Allow {
+            let problem = "what the agent says about itself can only tighten: no `context` in an allow rule";
+            return Err(source.error(PolicyCode::ContextInAllow, node.span(), problem));
+        }
+        if place.exception {
+            let problem = "an agent could claim the exception for itself: no `context` in `unless`";
+            return Err(source.error(PolicyCode::ContextInUnless, node.span(), problem));
+        }
+    }
+    Ok(path)
+}
+
+fn test(source: &Source<'_>, key: &str, node: &Node<'_>, place: Place) -> Result<Test> {
+    Ok(match key {
+        "equals" => Test::Equals(literal(source, node)?),
+        "one_of" => Test::OneOf(
+            some(source, node)?
+                .iter()
+                .map(|element| literal(source, element))
+                .collect::<Result<_>>()?,
+        ),
+        "less_than" => Test::LessThan(number(source, node)?),
+        "at_most" => Test::AtMost(number(source, node)?),
+        "greater_than" => Test::GreaterThan(number(source, node)?),
+        "at_least" => Test::AtLeast(number(source, node)?),
+        "glob" => Test::Glob(globs(source, node)?.into_iter().map(|(glob, _)| glob).collect()),
+        "path_glob" => {
+            let globs = globs(source, node)?;
+            if let Some((_, at)) = globs.iter().find(|(glob, _)| glob.matches_no_safe_path()) {
+                let problem = "matches no path that is plain and relative: an empty, `.` or `..` segment, `\\`, `%` or a control \
+                               character makes a path unknown";
+                return Err(source.error(PolicyCode::PolicyGlobMatchesNothing, at.span(), problem));
+            }
+            Test::PathGlob(globs.into_iter().map(|(glob, _)| glob).collect())
+        }
+        "same_as" => {
+            let other = path(source, node, place)?;
+            if other.has_each() {
+                let problem = "`same_as` names one value: no `[]`";
+                return Err(source.error(PolicyCode::PolicyQuantifierMisplaced, node.span(), problem));
+            }
+            Test::SameAs(other)
+        }
+        "exists" => Test::Exists(boolean(source, node)?),
+        "min_length" => Test::MinLength(count(source, node)?),
+        _ => Test::MaxLength(count(source, node)?),
+    })
+}
+
+/// One pattern or a list of them, each with its place.
+pub(super) fn globs<'s, 't>(source: &Source<'_>, node: &'s Node<'t>) -> Result<Vec<(Glob, &'s Node<'t>)>> {
+    let nodes = match node.get_ref() {
+        DeValue::String(_) => std::slice::from_ref(node),
+        DeValue::Array(_) => some(source, node)?,
+        other => return Err(type_mismatch(source, node, "a pattern or a list of patterns", other)),
+    };
+    let glob = |node: &'s Node<'t>| {
+        let glob = Glob::parse(text(source, node)?);
+        let glob = glob.map_err(|problem| {
+            source.error(
+                PolicyCode::PolicyGlobInvalid,
+                node.span(),
+                format!("the pattern {problem}"),
+            )
+        })?;
+        Ok((glob, node))
+    };
+    nodes.iter().map(glob).collect()
+}
+
+/// Refuses tests that come to the same for every action: those on a text of the action that ask for something that
+/// no text is.
+fn fits(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Result<()> {
+    if let Test::SameAs(other) = test
+        && other.as_str() == path.as_str()
+    {
+        return Err(impossible(source, node, "compares a value with itself"));
+    }
+    let Root::Action(text) = path.root else { return Ok(()) };
+    let about_text = match test {
+        Test::Equals(literal) => matches!(literal, Literal::Text(_)),
+        Test::OneOf(literals) => literals.iter().any(|literal| matches!(literal, Literal::Text(_))),
+        Test::LessThan(_) | Test::AtMost(_) | Test::GreaterThan(_) | Test::AtLeast(_) => false,
+        _ => true,
+    };
+    match test {
+        Test::Exists(_) if text.is_always_there() => {
+            Err(impossible(source, node, &format!("`{path}` is always there")))
+        }
+        _ if !about_text => Err(impossible(source, node, &format!("`{path}` is text"))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses tests that no value passes together.
+fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
+    let mut shortest = 0;
+    let mut longest = usize::MAX;
+    let mut least = None;
+    let mut most = None;
+    for (test, node) in tests {
+        match test {
+            Test::Exists(false) if tests.len() > 1 => {
+                return Err(impossible(source, node, "what doesn't exist has no value to test"));
+            }
+            Test::MinLength(length) => shortest = *length,
+            Test::MaxLength(length) => longest = *length,
+            Test::AtLeast(bound) => least = tighter(least, (*bound, true), true),
+            Test::GreaterThan(bound) => least = tighter(least, (*bound, false), true),
+            Test::AtMost(bound) => most = tighter(most, (*bound, true), false),
+            Test::LessThan(bound) => most = tighter(most, (*bound, false), false),
+            Test::Equals(literal) if !passes(literal, tests) => {
+                return Err(impossible(source, node, "the value doesn't pass the other tests"));
+            }
+            Test::OneOf(literals) if !literals.iter().any(|literal| passes(literal, tests)) => {
+                return Err(impossible(source, node, "none of the values passes the other tests"));
+            }
+            _ => {}
+        }
+        let empty_range = match (least, most) {
+            (Some((least, includes_least)), Some((most, includes_most))) => {
+                let order = crate::number::Number::compare(least, most);
+                order.is_gt() || order.is_eq() && !(includes_least && includes_most)
+            }
+            _ => false,
+        };
+        if shortest > longest || empty_range {
+            return Err(impossible(source, node, "no value lies between the bounds"));
+        }
+    }
+    Ok(())
+}
+
+type Bound = (crate::number::Number, bool);
+
+/// The tighter of two bounds; `lower` says on which side they are.
+fn tighter(bound: Option<Bound>, new: Bound, lower: bool) -> Option<Bound> {
+    let Some(old) = bound else { return Some(new) };
+    let order = new.0.compare(old.0);
+    let tighter = if lower { order.is_gt() } else { order.is_lt() };
+    Some(if tighter || order.is_eq() && !new.1 { new } else { old })
+}
+
+/// Whether a literal passes every test that looks at the value only.
+fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)]) -> bool {
+    let value = match literal {
+        Literal::Text(text) => Some(serde_json::Value::from(&**text)),
+        Literal::Boolean(boolean) => Some(serde_json::Value::from(*boolean)),
+        Literal::Number(crate::number::Number::Float(float)) => Some(serde_json::Value::from(*float)),
+        Literal::Number(crate::number::Number::Integer(integer)) => {
+            i64::try_from(*integer).ok().map(serde_json::Value::from)
+        }
+    };
+    let Some(value) = value else { return true };
+    tests
+        .iter()
+        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Json(&value)) == Some(true))
+}
+
+fn impossible(source: &Source<'_>, node: &Node<'_>, problem: &str) -> crate::PolicyError {
+    source.error(
+        PolicyCode::PolicyConditionImpossible,
+        node.span(),
+        format!("always comes to the same: {problem}"),
+    )
+}
+
+fn misplaced(source: &Source<'_>, node: &Node<'_>, problem: &str) -> crate::PolicyError {
+    source.error(PolicyCode::PolicyQuantifierMisplaced, node.span(), problem)
+}

@@ -1,0 +1,227 @@
+//! Rules, read and checked: a key that a rule's effect doesn't have, or a pattern that matches nothing, is refused.
+
+use std::time::Duration;
+
+use actionpass_model::{JsonObject, MAX_APPROVALS, MAX_PASS_LIFETIME, Obligation, ObligationId};
+use serde_json::Value;
+use toml::de::DeValue;
+
+use super::condition::{Place, condition, globs};
+use super::fields::{count, names, parsed, some, text, type_mismatch};
+use super::literal::json;
+use super::{Fields, Node, Result, Source};
+use crate::PolicyCode;
+use crate::condition::Condition;
+use crate::glob::Glob;
+use crate::rule::{Approvals, Effect, Matcher, MatcherKey, Rule};
+
+const KEYS: [&str; 16] = [
+    "id",
+    "effect",
+    "tool",
+    "resource",
+    "agent",
+    "owner",
+    "tenant",
+    "runtime",
+    "via",
+    "when",
+    "unless",
+    "lifetime",
+    "approvals",
+    "obligations",
+    "overridable_by",
+    "reason",
+];
+
+/// Reads one rule.
+pub(super) fn rule(fields: &Fields<'_, '_>, position: usize) -> Result<Rule> {
+    let source = fields.source;
+    fields.only(&KEYS, "a rule")?;
+    let id = parsed(source, fields.need("id")?)?;
+    let effect = effect(source, fields.need("effect")?)?;
+    let misplaced: &[&str] = match effect {
+        Effect::Allow => &["approvals", "overridable_by"],
+        Effect::StepUp => &["overridable_by"],
+        Effect::Deny => &["approvals", "lifetime", "obligations"],
+    };
+    if let Some((key, node)) = fields.entries().iter().find(|(key, _)| misplaced.contains(key)) {
+        let problem = format!("a rule with effect `{effect}` has no `{key}`");
+        return Err(source.error(PolicyCode::PolicyKeyMisplaced, node.span(), problem));
+    }
+    fields.need("tool")?;
+    let mut matchers = Vec::new();
+    for key in MatcherKey::ALL {
+        if let Some(node) = fields.get(key.as_str()) {
+            matchers.push(matcher(source, key, node)?);
+        }
+    }
+    Ok(Rule {
+        id,
+        position,
+        effect,
+        matchers: matchers.into(),
+        when: conditions(
+            fields,
+            "when",
+            Place {
+                effect,
+                exception: false,
+            },
+        )?,
+        unless: conditions(
+            fields,
+            "unless",
+            Place {
+                effect,
+                exception: true,
+            },
+        )?,
+        lifetime: fields.get("lifetime").map(|node| lifetime(source, node)).transpose()?,
+        approvals: match (effect, fields.get("approvals")) {
+            (Effect::StepUp, Some(node)) => Some(approvals(&Fields::new(source, node)?)?),
+            (Effect::StepUp, None) => Some(Approvals {
+                count: 1,
+                roles: Box::default(),
+                not_owner: false,
+            }),
+            _ => None,
+        },
+        obligations: match fields.get("obligations") {
+            Some(node) => some(source, node)?
+                .iter()
+                .map(|node| obligation(source, node))
+                .collect::<Result<_>>()?,
+            None => Box::default(),
+        },
+        overridable_by: fields
+            .get("overridable_by")
+            .map_or(Ok(Box::default()), |node| names(source, node))?,
+        reason: fields.get("reason").map(|node| parsed(source, node)).transpose()?,
+    })
+}
+
+fn effect(source: &Source<'_>, node: &Node<'_>) -> Result<Effect> {
+    match text(source, node)? {
+        "allow" => Ok(Effect::Allow),
+        "deny" => Ok(Effect::Deny),
+        "step_up" => Ok(Effect::StepUp),
+        _ => Err(source.error(
+            PolicyCode::PolicyValueInvalid,
+            node.span(),
+            "is none of `allow`, `deny`, `step_up`",
+        )),
+    }
+}
+
+fn matcher(source: &Source<'_>, key: MatcherKey, node: &Node<'_>) -> Result<Matcher> {
+    if key == MatcherKey::Via && matches!(node.get_ref(), DeValue::Array(agents) if agents.is_empty()) {
+        return Ok(Matcher {
+            key,
+            globs: Box::default(),
+        });
+    }
+    let globs = globs(source, node)?;
+    for (glob, node) in &globs {
+        if let Some(problem) = matches_nothing(key, glob) {
+            return Err(source.error(
+                PolicyCode::PolicyGlobMatchesNothing,
+                node.span(),
+                format!("matches nothing: {problem}"),
+            ));
+        }
+    }
+    Ok(Matcher {
+        key,
+        globs: globs.into_iter().map(|(glob, _)| glob).collect(),
+    })
+}
+
+/// Why no value of this key can match: a deny rule with such a pattern would protect nothing.
+fn matches_nothing(key: MatcherKey, glob: &Glob) -> Option<&'static str> {
+    let (prefix, wild) = glob.literal_prefix();
+    let kind = |kind: &'static [u8], problem: &'static str| {
+        let fits = prefix.starts_with(kind) || wild && kind.starts_with(prefix);
+        let visible = glob.literals().all(|byte| (0x21..=0x7E).contains(&byte));
+        (!fits || !visible).then_some(problem)
+    };
+    match key {
+        MatcherKey::Tool => {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._/:-".contains(&byte);
+            (!glob.literals().all(allowed)).then_some("a tool is letters, digits and `. _ / : -`")
+        }
+        MatcherKey::Resource => (!wild && !prefix.contains(&b':')).then_some("a resource is `kind:value`"),
+        MatcherKey::Agent | MatcherKey::Via => kind(b"agent:", "an agent is `agent:` and visible ASCII"),
+        MatcherKey::Owner => kind(b"user:", "an owner is `user:` and visible ASCII"),
+        MatcherKey::Tenant => kind(b"org:", "a tenant is `org:` and visible ASCII"),
+        MatcherKey::Runtime => kind(b"runtime:", "a runtime is `runtime:` and visible ASCII"),
+    }
+}
+
+fn conditions(fields: &Fields<'_, '_>, key: &str, place: Place) -> Result<Box<[Condition]>> {
+    let Some(node) = fields.get(key) else {
+        return Ok(Box::default());
+    };
+    some(fields.source, node)?
+        .iter()
+        .map(|node| condition(fields.source, node, place))
+        .collect()
+}
+
+fn approvals(fields: &Fields<'_, '_>) -> Result<Approvals> {
+    let source = fields.source;
+    fields.only(&["count", "roles", "not_owner"], "`approvals`")?;
+    let count = match fields.get("count") {
+        None => 1,
+        Some(node) => match count(source, node)? {
+            wanted @ 1..=MAX_APPROVALS => wanted,
+            _ => {
+                let problem = format!("is not 1 to {MAX_APPROVALS}, the most that a pass carries");
+                return Err(source.error(PolicyCode::PolicyValueInvalid, node.span(), problem));
+            }
+        },
+    };
+    let roles = fields
+        .get("roles")
+        .map_or(Ok(Box::default()), |node| names(source, node))?;
+    Ok(Approvals {
+        count,
+        roles,
+        not_owner: fields.flag("not_owner")?,
+    })
+}
+
+fn obligation(source: &Source<'_>, node: &Node<'_>) -> Result<Obligation> {
+    let fields = Fields::new(source, node)?;
+    fields.only(&["id", "params"], "an obligation")?;
+    let id: ObligationId = parsed(source, fields.need("id")?)?;
+    let params = match fields.get("params") {
+        None => JsonObject::default(),
+        Some(node) => match json(source, node)? {
+            Value::Object(members) => members.into(),
+            _ => return Err(type_mismatch(source, node, "a table", node.get_ref())),
+        },
+    };
+    Ok(Obligation { id, params })
+}
+
+/// `90s`, `5m`, `1h`: whole, from one second to the longest that a pass may live.
+fn lifetime(source: &Source<'_>, node: &Node<'_>) -> Result<Duration> {
+    let text = text(source, node)?;
+    let parse = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let seconds: u64 = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return None,
+        };
+        let plain = number.bytes().all(|byte| byte.is_ascii_digit());
+        let lifetime = Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?);
+        (plain && !lifetime.is_zero() && lifetime <= MAX_PASS_LIFETIME).then_some(lifetime)
+    };
+    parse().ok_or_else(|| {
+        let problem = "is not a time from `1s` to `1h`: a whole number and `s`, `m` or `h`";
+        source.error(PolicyCode::PolicyValueInvalid, node.span(), problem)
+    })
+}

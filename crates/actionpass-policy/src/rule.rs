@@ -1,0 +1,192 @@
+//! Rules as they are compiled: what they match, when they apply, what they ask for.
+
+use std::fmt;
+use std::time::Duration;
+
+use actionpass_model::{Obligation, Role, RuleId, Statement};
+use serde::Serialize;
+
+use crate::PolicyInput;
+use crate::condition::Condition;
+use crate::glob::Glob;
+use crate::truth::Truth;
+
+/// What a rule does where it applies.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Permits.
+    Allow,
+    /// Refuses, whatever other rules say.
+    Deny,
+    /// Permits with approvals only, whatever rules of effect `allow` say.
+    StepUp,
+}
+
+impl Effect {
+    /// `allow`, `deny` or `step_up`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::StepUp => "step_up",
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A compiled rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) id: RuleId,
+    /// Which rule of the file this is, from 0.
+    pub(crate) position: usize,
+    pub(crate) effect: Effect,
+    /// In the order in which they are tried; `tool` is the first.
+    pub(crate) matchers: Box<[Matcher]>,
+    pub(crate) when: Box<[Condition]>,
+    /// Empty if there is no `unless`.
+    pub(crate) unless: Box<[Condition]>,
+    pub(crate) lifetime: Option<Duration>,
+    /// Only for `step_up`.
+    pub(crate) approvals: Option<Approvals>,
+    pub(crate) obligations: Box<[Obligation]>,
+    /// Only for `deny`; empty if nobody may lift it.
+    pub(crate) overridable_by: Box<[Role]>,
+    pub(crate) reason: Option<Statement>,
+}
+
+/// Which calls a rule is about: one property of the call, and patterns of which one must match.
+#[derive(Clone, Debug)]
+pub(crate) struct Matcher {
+    pub(crate) key: MatcherKey,
+    pub(crate) globs: Box<[Glob]>,
+}
+
+/// What a matcher looks at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MatcherKey {
+    Tool,
+    Resource,
+    Agent,
+    Owner,
+    Tenant,
+    Runtime,
+    Via,
+}
+
+/// The approvals that a step_up asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Approvals {
+    /// How many different principals.
+    pub(crate) count: usize,
+    /// The roles of which each approver must hold one; empty if any approver counts.
+    pub(crate) roles: Box<[Role]>,
+    /// Whether the agent's owner doesn't count.
+    pub(crate) not_owner: bool,
+}
+
+impl Rule {
+    /// Whether the rule is about this call: definite, because what matchers look at is always there.
+    pub(crate) fn concerns(&self, input: &PolicyInput<'_>) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(self.effect, input))
+    }
+
+    /// Whether `when` holds and `unless` doesn't.
+    pub(crate) fn conditions(&self, input: &PolicyInput<'_>) -> Truth {
+        match conjunction(&self.when, input) {
+            Truth::False => Truth::False,
+            when if self.unless.is_empty() => when,
+            when => when.and(conjunction(&self.unless, input).not()),
+        }
+    }
+
+    /// What is unknown counts against the action: an allow doesn't apply, a deny or step_up does.
+    pub(crate) fn applies(&self, input: &PolicyInput<'_>) -> bool {
+        self.concerns(input) && self.effect.applies(self.conditions(input))
+    }
+}
+
+impl Effect {
+    pub(crate) const fn applies(self, conditions: Truth) -> bool {
+        match (self, conditions) {
+            (_, Truth::True) | (Self::Deny | Self::StepUp, Truth::Unknown) => true,
+            (_, Truth::False) | (Self::Allow, Truth::Unknown) => false,
+        }
+    }
+}
+
+impl Matcher {
+    pub(crate) fn matches(&self, effect: Effect, input: &PolicyInput<'_>) -> bool {
+        if self.key != MatcherKey::Via {
+            return self.matches_text(self.key.text(input));
+        }
+        let via = &input.action.action().actor.via;
+        match effect {
+            // `via = []`: the agent acts for no other agent.
+            _ if self.globs.is_empty() => via.is_empty(),
+            // An allow vouches for the whole chain; one agent is enough to warn of.
+            Effect::Allow => !via.is_empty() && via.iter().all(|agent| self.matches_text(agent.as_str())),
+            Effect::Deny | Effect::StepUp => via.iter().any(|agent| self.matches_text(agent.as_str())),
+        }
+    }
+
+    fn matches_text(&self, text: &str) -> bool {
+        self.globs.iter().any(|glob| glob.matches(text))
+    }
+}
+
+impl MatcherKey {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Tool,
+        Self::Resource,
+        Self::Agent,
+        Self::Owner,
+        Self::Tenant,
+        Self::Runtime,
+        Self::Via,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Resource => "resource",
+            Self::Agent => "agent",
+            Self::Owner => "owner",
+            Self::Tenant => "tenant",
+            Self::Runtime => "runtime",
+            Self::Via => "via",
+        }
+    }
+
+    /// The text that is matched; for `via`, which is a list, its first entry.
+    pub(crate) fn text<'a>(self, input: &PolicyInput<'a>) -> &'a str {
+        let action = input.action.action();
+        match self {
+            Self::Tool => action.capability.tool.as_str(),
+            Self::Resource => action.capability.resource.as_str(),
+            Self::Agent => action.actor.agent.as_str(),
+            Self::Owner => action.actor.human_owner.as_str(),
+            Self::Tenant => action.tenant.as_str(),
+            Self::Runtime => action.actor.runtime.as_str(),
+            Self::Via => action.actor.via.first().map_or("", |agent| agent.as_str()),
+        }
+    }
+}
+
+pub(crate) fn conjunction(conditions: &[Condition], input: &PolicyInput<'_>) -> Truth {
+    let mut result = Truth::True;
+    for condition in conditions {
+        result = result.and(condition.evaluate(input).truth);
+        if result == Truth::False {
+            break;
+        }
+    }
+    result
+}

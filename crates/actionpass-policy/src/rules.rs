@@ -1,0 +1,117 @@
+//! [`RulePolicy`]: the built-in engine.
+
+use actionpass_canon::{CanonError, canonicalize, sha256};
+use actionpass_model::{Digest, PolicyId, RuleId};
+use serde::Serialize;
+
+use crate::evaluate::evaluate;
+use crate::explain::Explanation;
+use crate::rule::Rule;
+use crate::{Effect, PolicyEngine, PolicyError, PolicyInput, Verdict, load};
+
+/// The built-in engine: rules out of a `policy.toml` (`docs/spec/policy.md`).
+#[derive(Clone, Debug)]
+pub struct RulePolicy {
+    id: PolicyId,
+    digest: Digest,
+    rules: Box<[Rule]>,
+}
+
+impl RulePolicy {
+    /// The name and version of the language, as the policy's digest covers it.
+    pub const ENGINE: &'static str = "actionpass.rules.v1";
+
+    /// Reads and compiles a policy. `path` is where the text comes from, for messages; its last component is in the
+    /// policy's digest.
+    ///
+    /// # Errors
+    /// [`PolicyError`] names code, line and column of the first thing that is wrong. A policy that could be
+    /// misunderstood (an unknown key, a condition that can't hold, a pattern that matches nothing) is wrong.
+    pub fn load(text: &str, path: &str) -> Result<Self, PolicyError> {
+        let loaded = load::policy(text, path)?;
+        let digest = digest(text, path).map_err(|error| load::unhashable(path, &error))?;
+        Ok(Self {
+            id: loaded.id,
+            digest,
+            rules: loaded.rules.into(),
+        })
+    }
+
+    /// The rules' ids and effects, in the order of the file.
+    pub fn rules(&self) -> impl Iterator<Item = (&RuleId, Effect)> {
+        self.rules.iter().map(|rule| (&rule.id, rule.effect))
+    }
+
+    /// The same verdict with everything that led to it, values included: for people, not for records.
+    #[must_use]
+    pub fn explain(&self, input: &PolicyInput<'_>) -> Explanation {
+        Explanation::new(&self.rules, input)
+    }
+}
+
+impl PolicyEngine for RulePolicy {
+    fn id(&self) -> &PolicyId {
+        &self.id
+    }
+
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn evaluate(&self, input: &PolicyInput<'_>) -> Verdict {
+        evaluate(&self.rules, input)
+    }
+}
+
+/// `policy.digest`: of everything that determines decisions.
+fn digest(text: &str, path: &str) -> Result<Digest, CanonError> {
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        schema: &'static str,
+        engine: &'static str,
+        files: [File<'a>; 1],
+        settings: Settings,
+    }
+    #[derive(Serialize)]
+    struct File<'a> {
+        path: &'a str,
+        sha256: Digest,
+    }
+    #[derive(Serialize)]
+    struct Settings {}
+
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    let whole = Whole {
+        schema: "actionpass.policy-digest.v1",
+        engine: RulePolicy::ENGINE,
+        files: [File {
+            path: name,
+            sha256: sha256(text.as_bytes()),
+        }],
+        settings: Settings {},
+    };
+    Ok(canonicalize(&whole)?.digest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = "schema = \"actionpass.policy.v1\"\nid = \"empty\"\n";
+
+    #[test]
+    fn the_digest_is_over_the_file_and_its_name() {
+        let digest = |text: &str, path: &str| RulePolicy::load(text, path).unwrap().digest();
+        let expected = format!(
+            r#"{{"engine":"actionpass.rules.v1","files":[{{"path":"policy.toml","sha256":"{}"}}],"schema":"actionpass.policy-digest.v1","settings":{{}}}}"#,
+            sha256(EMPTY.as_bytes())
+        );
+        assert_eq!(digest(EMPTY, "/home/a/policy.toml"), sha256(expected.as_bytes()));
+        assert_eq!(digest(EMPTY, "policy.toml"), digest(EMPTY, "C:\\a\\policy.toml"));
+        assert_ne!(digest(EMPTY, "policy.toml"), digest(EMPTY, "other.toml"));
+        assert_ne!(
+            digest(EMPTY, "policy.toml"),
+            digest(&format!("{EMPTY}# a comment\n"), "policy.toml")
+        );
+    }
+}

@@ -1,0 +1,499 @@
+//! Every condition with a true, a false and an unknown case, seen from outside: through decisions.
+
+use actionpass_canon::{BoundAction, BoundFacts};
+use actionpass_model::Decision::{Allow, Deny};
+use actionpass_policy::{PolicyInput, Truth};
+use serde_json::{Value, json};
+
+use crate::world::{bind, decide, document, facts, judge, policy};
+
+/// What a condition comes to: an allow rule with it applies only if it is true, a deny rule unless it is false.
+fn truth(condition: &str, action: &BoundAction, facts: &BoundFacts) -> Truth {
+    let open = "[[rule]]\nid = \"open\"\neffect = \"allow\"\ntool = \"**\"\n";
+    let allow = policy(&format!("{open}when = [{condition}]"));
+    let deny = policy(&format!(
+        "{open}[[rule]]\nid = \"shut\"\neffect = \"deny\"\ntool = \"**\"\nwhen = [{condition}]"
+    ));
+    let seen = match (
+        judge(&allow, action, facts, &[]).decision,
+        judge(&deny, action, facts, &[]).decision,
+    ) {
+        (Allow, Deny) => Truth::True,
+        (Deny, Allow) => Truth::False,
+        (Deny, Deny) => Truth::Unknown,
+        other => panic!("{condition}: {other:?}"),
+    };
+    let explained = allow.explain(&PolicyInput::new(action, facts, &[])).rules[0].when[0].truth;
+    assert_eq!(seen, explained, "{condition}");
+    seen
+}
+
+#[track_caller]
+fn check(condition: &str, cases: &[(&Value, Truth)]) {
+    for (value, expected) in cases {
+        let payload = bind(&document(
+            "t",
+            "file:src/a.rs",
+            json!({ "v": value, "twin": "x", "n": 1 }),
+        ));
+        let found = truth(&condition.replace("PATH", "payload.v"), &payload, &BoundFacts::none());
+        assert_eq!(found, *expected, "payload {condition} {value}");
+        let empty = bind(&document("t", "file:src/a.rs", json!({ "twin": "x", "n": 1 })));
+        let found = truth(
+            &condition.replace("PATH", "fact.v"),
+            &empty,
+            &facts(&json!({ "v": value })),
+        );
+        assert_eq!(found, *expected, "fact {condition} {value}");
+    }
+    // Missing is unknown, wherever; only `exists` asks for it.
+    if !condition.contains("exists") {
+        let empty = bind(&document("t", "file:src/a.rs", json!({ "twin": "x", "n": 1 })));
+        for path in ["payload.v", "payload.v.w", "fact.v"] {
+            let path = if condition.contains("[]") && path == "payload.v.w" {
+                "payload.w"
+            } else {
+                path
+            };
+            assert_eq!(
+                truth(&condition.replace("PATH", path), &empty, &BoundFacts::none()),
+                Truth::Unknown,
+                "{condition}"
+            );
+        }
+    }
+}
+
+const T: Truth = Truth::True;
+const F: Truth = Truth::False;
+const U: Truth = Truth::Unknown;
+
+#[test]
+fn equals() {
+    check(
+        "{ path = \"PATH\", equals = \"a\" }",
+        &[
+            (&json!("a"), T),
+            (&json!("A"), F),
+            (&json!(""), F),
+            (&json!(1), U),
+            (&json!(null), U),
+            (&json!(["a"]), U),
+            (&json!({}), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH\", equals = true }",
+        &[
+            (&json!(true), T),
+            (&json!(false), F),
+            (&json!("true"), U),
+            (&json!(1), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH\", equals = 10 }",
+        &[
+            (&json!(10), T),
+            (&json!(10.5), F),
+            (&json!(11), F),
+            (&json!("10"), U),
+            (&json!(true), U),
+            (&json!([10]), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH\", equals = 0.5 }",
+        &[(&json!(0.5), T), (&json!(0.25), F), (&json!("0.5"), U)],
+    );
+    check(
+        "{ path = \"PATH\", equals = 1_0.0e0 }",
+        &[(&json!(10), T), (&json!(1), F)],
+    );
+    check(
+        "{ path = \"PATH\", equals = 0xff }",
+        &[(&json!(255), T), (&json!(25), F)],
+    );
+}
+
+#[test]
+fn one_of() {
+    check(
+        "{ path = \"PATH\", one_of = [\"a\", \"b\"] }",
+        &[(&json!("b"), T), (&json!("c"), F), (&json!(1), U), (&json!(null), U)],
+    );
+    check(
+        "{ path = \"PATH\", one_of = [\"a\", 2] }",
+        &[
+            (&json!("a"), T),
+            (&json!(2), T),
+            (&json!("2"), F),
+            (&json!(3), F),
+            (&json!(true), U),
+        ],
+    );
+}
+
+#[test]
+fn comparisons() {
+    let wrong = [(&json!("5"), U), (&json!(null), U), (&json!([5]), U), (&json!(true), U)];
+    for (test, cases) in [
+        ("less_than = 5", [(&json!(4.9), T), (&json!(5), F), (&json!(6), F)]),
+        ("at_most = 5", [(&json!(5), T), (&json!(5.5), F), (&json!(6), F)]),
+        ("greater_than = 5", [(&json!(5.5), T), (&json!(5), F), (&json!(4), F)]),
+        ("at_least = 5", [(&json!(5), T), (&json!(4.5), F), (&json!(-5), F)]),
+        (
+            "at_least = 1, at_most = 5",
+            [(&json!(1), T), (&json!(0), F), (&json!(6), F)],
+        ),
+        (
+            "at_most = 9007199254740991",
+            [(&json!(9007199254740991u64), T), (&json!(1e300), F), (&json!(1e22), F)],
+        ),
+    ] {
+        let condition = format!("{{ path = \"PATH\", {test} }}");
+        check(&condition, &cases);
+        check(&condition, &wrong);
+    }
+}
+
+#[test]
+fn globs() {
+    check(
+        "{ path = \"PATH\", glob = \"a/*.rs\" }",
+        &[
+            (&json!("a/b.rs"), T),
+            (&json!("a/b/c.rs"), F),
+            (&json!("b.rs"), F),
+            (&json!(1), U),
+            (&json!(["a/b.rs"]), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH\", glob = [\"x*\", \"**y\"] }",
+        &[(&json!("xa"), T), (&json!("a/../y"), T), (&json!("z"), F)],
+    );
+}
+
+#[test]
+fn path_globs() {
+    check(
+        "{ path = \"PATH\", path_glob = [\"src/**\", \"**/.env*\"] }",
+        &[
+            (&json!("src/a.rs"), T),
+            (&json!("src/a/b.rs"), T),
+            (&json!(".env"), T),
+            (&json!("x/.env.local"), T),
+            (&json!("lib/a.rs"), F),
+            (&json!("src"), F),
+            (&json!(""), U),
+            (&json!("/src/a.rs"), U),
+            (&json!("src/"), U),
+            (&json!("src//a"), U),
+            (&json!("src/./a"), U),
+            (&json!("src/../etc/passwd"), U),
+            (&json!("lib/.."), U),
+            (&json!("src\\a"), U),
+            (&json!("src/%2e%2e/a"), U),
+            (&json!("src/a\u{0}"), U),
+            (&json!("src/a\nb"), U),
+            (&json!(1), U),
+            (&json!(["src/a"]), U),
+        ],
+    );
+}
+
+#[test]
+fn same_as() {
+    check(
+        "{ path = \"PATH\", same_as = \"payload.twin\" }",
+        &[(&json!("x"), T), (&json!("y"), F), (&json!(1), U), (&json!(["x"]), U)],
+    );
+    check(
+        "{ path = \"PATH\", same_as = \"payload.n\" }",
+        &[(&json!(1), T), (&json!(2), F), (&json!("1"), U), (&json!(true), U)],
+    );
+    check(
+        "{ path = \"PATH\", same_as = \"payload.absent\" }",
+        &[(&json!("x"), U), (&json!(null), U)],
+    );
+    for (target, value) in [
+        ("tool", "t"),
+        ("resource", "file:src/a.rs"),
+        ("resource.kind", "file"),
+        ("resource.value", "src/a.rs"),
+        ("agent", "agent:codex-prod"),
+        ("owner", "user:owner@example.com"),
+        ("tenant", "org:example"),
+        ("runtime", "runtime:codex-cli"),
+        ("task", "AXT-418"),
+    ] {
+        check(
+            &format!("{{ path = \"PATH\", same_as = \"{target}\" }}"),
+            &[(&json!(value), T), (&json!("other"), F), (&json!(1), U)],
+        );
+    }
+    for target in ["server", "definitionHash"] {
+        check(
+            &format!("{{ path = \"PATH\", same_as = \"{target}\" }}"),
+            &[(&json!("x"), U)],
+        );
+    }
+}
+
+#[test]
+fn exists() {
+    for (payload, there) in [
+        (json!({ "v": 1 }), T),
+        (json!({ "v": null }), T),
+        (json!({ "v": {} }), T),
+        (json!({ "w": 1 }), F),
+        (json!([]), F),
+        (json!("v"), F),
+    ] {
+        let action = bind(&document("t", "r:x", payload.clone()));
+        assert_eq!(
+            truth("{ path = \"payload.v\", exists = true }", &action, &BoundFacts::none()),
+            there,
+            "{payload}"
+        );
+        let absent = if there == T { F } else { T };
+        assert_eq!(
+            truth("{ path = \"payload.v\", exists = false }", &action, &BoundFacts::none()),
+            absent,
+            "{payload}"
+        );
+        // With another test: absent is a definite no instead of unknown.
+        let both = truth(
+            "{ path = \"payload.v\", exists = true, equals = 1 }",
+            &action,
+            &BoundFacts::none(),
+        );
+        let expected = if payload == json!({ "v": 1 }) {
+            T
+        } else if there == T {
+            U
+        } else {
+            F
+        };
+        assert_eq!(both, expected, "{payload}");
+    }
+}
+
+#[test]
+fn lengths() {
+    check(
+        "{ path = \"PATH\", max_length = 2 }",
+        &[
+            (&json!([1, 2]), T),
+            (&json!([]), T),
+            (&json!("éé"), T),
+            (&json!([1, 2, 3]), F),
+            (&json!("abc"), F),
+            (&json!({}), U),
+            (&json!(1), U),
+            (&json!(null), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH\", min_length = 1 }",
+        &[
+            (&json!([1]), T),
+            (&json!("a"), T),
+            (&json!([]), F),
+            (&json!(""), F),
+            (&json!(5), U),
+        ],
+    );
+}
+
+#[test]
+fn any_and_every() {
+    check(
+        "{ path = \"PATH[].p\", any = { equals = 1 } }",
+        &[
+            (&json!([{ "p": 1 }]), T),
+            (&json!([{ "p": 2 }, { "p": 1 }]), T),
+            (&json!([{}, { "p": 1 }]), T),
+            (&json!([{ "p": 2 }]), F),
+            (&json!([]), F),
+            (&json!([{ "p": 2 }, {}]), U),
+            (&json!([{ "p": "1" }]), U),
+            (&json!([1]), U),
+            (&json!({ "p": 1 }), U),
+            (&json!("x"), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH[].p\", every = { equals = 1 } }",
+        &[
+            (&json!([{ "p": 1 }]), T),
+            (&json!([{ "p": 1 }, { "p": 1 }]), T),
+            (&json!([{ "p": 1 }, { "p": 2 }]), F),
+            (&json!([{}, { "p": 2 }]), F),
+            (&json!([]), U),
+            (&json!([{ "p": 1 }, {}]), U),
+            (&json!([{ "p": 1 }, { "p": "1" }]), U),
+            (&json!({ "p": 1 }), U),
+            (&json!(null), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH[]\", every = { one_of = [\"a\", \"b\"] } }",
+        &[
+            (&json!(["a", "b", "a"]), T),
+            (&json!(["a", "c"]), F),
+            (&json!(["a", 1]), U),
+        ],
+    );
+    // All tests hold of the same element.
+    check(
+        "{ path = \"PATH[]\", any = { greater_than = 1, less_than = 3 } }",
+        &[(&json!([0, 2, 5]), T), (&json!([0, 5]), F), (&json!([0, "2"]), U)],
+    );
+    check(
+        "{ path = \"PATH[].p\", every = { exists = false } }",
+        &[
+            (&json!([{}, { "q": 1 }]), T),
+            (&json!([{}, { "p": 1 }]), F),
+            (&json!([]), U),
+            (&json!(1), U),
+        ],
+    );
+}
+
+#[test]
+fn nested_arrays_nest_the_quantifier() {
+    check(
+        "{ path = \"PATH[][]\", every = { equals = 1 } }",
+        &[
+            (&json!([[1], [1, 1]]), T),
+            (&json!([[1], [2]]), F),
+            (&json!([[1], []]), U),
+            (&json!([[], [2]]), F),
+            (&json!([[1], 1]), U),
+            (&json!([]), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH[].a[].b\", any = { equals = 1 } }",
+        &[
+            (&json!([{ "a": [] }, { "a": [{ "b": 2 }, { "b": 1 }] }]), T),
+            (&json!([{ "a": [] }, { "a": [{ "b": 2 }] }]), F),
+            (&json!([{ "a": [{ "b": 2 }] }, {}]), U),
+            (&json!([]), F),
+        ],
+    );
+}
+
+#[test]
+fn conditions_on_the_action_itself() {
+    let mut document = document("mcp/docs/search", "file:src/../x", json!("just text"));
+    let none = BoundFacts::none();
+    let without = bind(&document);
+    for (condition, expected) in [
+        ("{ path = \"resource.value\", path_glob = \"src/**\" }", U),
+        ("{ path = \"resource.value\", glob = \"src/**\" }", T),
+        ("{ path = \"resource.kind\", equals = \"file\" }", T),
+        ("{ path = \"task\", glob = \"AXT-*\" }", T),
+        ("{ path = \"owner\", one_of = [\"user:a\", \"user:b\"] }", F),
+        ("{ path = \"server\", equals = \"mcp://docs\" }", U),
+        ("{ path = \"definitionHash\", exists = true }", F),
+        ("{ path = \"payload\", equals = \"just text\" }", T),
+        ("{ path = \"payload\", max_length = 3 }", F),
+        ("{ path = \"payload.a\", equals = 1 }", U),
+    ] {
+        assert_eq!(truth(condition, &without, &none), expected, "{condition}");
+    }
+    let hash = format!("sha256:{}", "0".repeat(64));
+    document["toolDefinition"] = json!({ "server": "mcp://docs", "definitionHash": hash });
+    let with = bind(&document);
+    for (condition, expected) in [
+        ("{ path = \"server\", equals = \"mcp://docs\" }".to_owned(), T),
+        ("{ path = \"definitionHash\", exists = true }".to_owned(), T),
+        (format!("{{ path = \"definitionHash\", one_of = [\"{hash}\"] }}"), T),
+        (
+            format!("{{ path = \"definitionHash\", equals = \"{}1\" }}", &hash[..70]),
+            F,
+        ),
+    ] {
+        assert_eq!(truth(&condition, &with, &none), expected, "{condition}");
+    }
+}
+
+#[test]
+fn quoted_names_reach_any_member() {
+    let action = bind(&document("t", "r:x", json!({ "a.b": { "c[]": 1, "\"": 2 } })));
+    assert_eq!(
+        truth(
+            r#"{ path = 'payload."a.b"."c[]"', equals = 1 }"#,
+            &action,
+            &BoundFacts::none()
+        ),
+        T
+    );
+    assert_eq!(
+        truth(
+            r#"{ path = 'payload."a.b"."\""', equals = 3 }"#,
+            &action,
+            &BoundFacts::none()
+        ),
+        F
+    );
+}
+
+#[test]
+fn a_definite_false_settles_and_unknown_counts_against_the_action() {
+    let action = bind(&document("t", "r:x", json!({ "yes": true, "no": false })));
+    let condition = |path: &str| format!("{{ path = \"payload.{path}\", equals = true }}");
+    for (list, holds, settled) in [
+        (vec!["yes"], true, true),
+        (vec!["no"], false, true),
+        (vec!["absent"], false, false),
+        (vec!["yes", "absent"], false, false),
+        (vec!["absent", "no"], false, true),
+        (vec!["no", "absent"], false, true),
+        (vec!["yes", "yes"], true, true),
+    ] {
+        let list: Vec<String> = list.into_iter().map(condition).collect();
+        let list = list.join(", ");
+        let open = "[[rule]]\nid = \"open\"\neffect = \"allow\"\ntool = \"**\"\n";
+        let rule = |effect: &str, key: &str| {
+            format!("[[rule]]\nid = \"r\"\neffect = \"{effect}\"\ntool = \"**\"\n{key} = [{list}]\n")
+        };
+        let allows = |text: &str| decide(&policy(text), &action) == Allow;
+        assert_eq!(allows(&rule("allow", "when")), holds, "allow when {list}");
+        assert_eq!(
+            allows(&rule("allow", "unless")),
+            !holds && settled,
+            "allow unless {list}"
+        );
+        for effect in ["deny", "step_up"] {
+            assert_eq!(
+                allows(&format!("{open}{}", rule(effect, "when"))),
+                !holds && settled,
+                "{effect} when {list}"
+            );
+            assert_eq!(
+                allows(&format!("{open}{}", rule(effect, "unless"))),
+                holds,
+                "{effect} unless {list}"
+            );
+        }
+    }
+}
+
+#[test]
+fn context_tightens() {
+    let text = "[[rule]]\nid = \"open\"\neffect = \"allow\"\ntool = \"**\"\n[[rule]]\nid = \"risky\"\neffect = \"step_up\"\ntool = \"**\"\n\
+                when = [{ path = \"context.risk\", exists = true, one_of = [\"high\"] }]";
+    let with = |context: Value| {
+        let mut document = document("t", "r:x", json!({}));
+        document["context"] = context;
+        decide(&policy(text), &bind(&document))
+    };
+    assert_eq!(decide(&policy(text), &bind(&document("t", "r:x", json!({})))), Allow);
+    assert_eq!(with(json!({ "risk": "low" })), Allow);
+    assert_eq!(with(json!({ "risk": "high" })), actionpass_model::Decision::StepUp);
+    assert_eq!(with(json!({ "risk": 9 })), actionpass_model::Decision::StepUp);
+}

@@ -1,0 +1,20 @@
+//! Public behaviour of the policy engine.
+
+#[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod conditions;
+#[cfg(test)]
+mod guarantees;
+#[cfg(test)]
+mod matchers;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod spec;
+#[cfg(test)]
+mod starter;
+#[cfg(test)]
+mod world;
