@@ -1,0 +1,203 @@
+//! The thread that writes: one transaction for all calls that wait.
+
+use std::path::PathBuf;
+
+use actionpass_model::UnixSeconds;
+use actionpass_store::ledger::{Log, RecordDraft};
+use actionpass_store::{
+    AppendOutcome, CommitOutcome, Consumption, DecisionCommit, Mark, ReplayStart, StoreCode, StoreError,
+};
+use rusqlite::Connection;
+
+use crate::consume::{self, Issuers, Limits};
+use crate::decide;
+use crate::error::Failure;
+use crate::file;
+use crate::oneshot::Sender;
+use crate::queue::Queue;
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = Sender<Result<T, StoreError>>;
+
+/// A call that writes.
+#[derive(Debug)]
+pub(crate) enum Write {
+    Commit(Box<DecisionCommit>, Reply<CommitOutcome>),
+    Append(Box<RecordDraft>, Reply<AppendOutcome>),
+    Consume(Mark, UnixSeconds, Reply<Consumption>),
+    Restart(ReplayStart, Reply<()>),
+}
+
+/// What became of a call, once it is durable.
+enum Outcome {
+    Commit(Result<CommitOutcome, StoreError>),
+    Append(Result<AppendOutcome, StoreError>),
+    Consume(Consumption),
+    Restart,
+}
+
+impl Write {
+    fn answer(self, outcome: Outcome) {
+        match (self, outcome) {
+            (Self::Commit(_, reply), Outcome::Commit(outcome)) => reply.send(outcome),
+            (Self::Append(_, reply), Outcome::Append(outcome)) => reply.send(outcome),
+            (Self::Consume(_, _, reply), Outcome::Consume(outcome)) => reply.send(Ok(outcome)),
+            (Self::Restart(_, reply), Outcome::Restart) => reply.send(Ok(())),
+            (write, _) => write.fail(&Failure::corrupt("an answer to another call")),
+        }
+    }
+
+    fn fail(self, failure: &Failure) {
+        let error = failure.to_error();
+        match self {
+            Self::Commit(_, reply) => reply.send(Err(error)),
+            Self::Append(_, reply) => reply.send(Err(error)),
+            Self::Consume(_, _, reply) => reply.send(Err(error)),
+            Self::Restart(_, reply) => reply.send(Err(error)),
+        }
+    }
+
+    fn erases(&self) -> bool {
+        matches!(self, Self::Append(draft, _) if !draft.effects().erases.is_empty())
+    }
+}
+
+/// Writes until the queue is closed and empty.
+pub(crate) fn run(path: PathBuf, log: Option<Log>, queue: &Queue<Write>) {
+    let mut committer = Committer { path, log, open: None };
+    while let Some(batch) = queue.take() {
+        match committer.take(&batch) {
+            Ok(outcomes) => batch
+                .into_iter()
+                .zip(outcomes)
+                .for_each(|(write, outcome)| write.answer(outcome)),
+            Err(failure) => batch.into_iter().for_each(|write| write.fail(&failure)),
+        }
+    }
+}
+
+struct Committer {
+    path: PathBuf,
+    log: Option<Log>,
+    /// `None` before the first batch and after a failure: what SQLite then believes to be there may not be durable.
+    open: Option<Open>,
+}
+
+struct Open {
+    connection: Connection,
+    issuers: Issuers,
+}
+
+impl Committer {
+    /// Judges and writes a batch in one transaction; `Ok` once it is durable.
+    fn take(&mut self, batch: &[Write]) -> Result<Vec<Outcome>, Failure> {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.reopen()?,
+        };
+        if let Err(error) = open.connection.execute_batch("BEGIN IMMEDIATE") {
+            let failure = Failure::from(error);
+            // Another process held the lock all the time: nothing is wrong.
+            if failure.is_busy() {
+                self.open = Some(open);
+            }
+            return Err(failure);
+        }
+        // From here on every failure gives the connection up, and with it the transaction.
+        let outcomes = open.write(self.log.as_ref(), batch)?;
+        open.connection.execute_batch("COMMIT")?;
+        if batch.iter().any(Write::erases) {
+            // So that what was erased is not in the write-ahead log either. Readers may be in the way.
+            let _ = open
+                .connection
+                .pragma(None, "wal_checkpoint", "truncate", |_| Ok(()));
+        }
+        self.open = Some(open);
+        Ok(outcomes)
+    }
+
+    fn reopen(&self) -> Result<Open, Failure> {
+        let connection = file::open(&self.path)?;
+        if file::log(&connection)? != self.log {
+            return Err(Failure::Store(
+                StoreCode::StoreLogMismatch,
+                "the file was replaced by another",
+            ));
+        }
+        if self.log.is_some() {
+            decide::check_head(&connection, &decide::state(&connection)?.head)?;
+        }
+        Ok(Open {
+            connection,
+            issuers: Issuers::new(),
+        })
+    }
+}
+
+impl Open {
+    fn write(&mut self, log: Option<&Log>, batch: &[Write]) -> Result<Vec<Outcome>, Failure> {
+        let Self { connection, issuers } = self;
+        let (mut ledger, mut limits) = (Lazy(None), Lazy(None));
+        let (mut consumed, mut latest) = (0_usize, None);
+        let no_log = || StoreError::new(StoreCode::StoreLogMismatch);
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for write in batch {
+            outcomes.push(match (write, log) {
+                (Write::Commit(commit, _), Some(log)) => {
+                    let state = ledger.get(|| decide::state(connection))?;
+                    Outcome::Commit(decide::commit(connection, log, state, commit)?)
+                }
+                (Write::Append(draft, _), Some(log)) => {
+                    let state = ledger.get(|| decide::state(connection))?;
+                    Outcome::Append(decide::append(connection, log, state, draft)?)
+                }
+                (Write::Commit(..), None) => Outcome::Commit(Err(no_log())),
+                (Write::Append(..), None) => Outcome::Append(Err(no_log())),
+                (Write::Consume(mark, now, _), _) => {
+                    let limits = limits.get(|| Limits::read(connection))?;
+                    let outcome = consume::consume(connection, issuers, limits, mark)?;
+                    if outcome == Consumption::Consumed {
+                        consumed = consumed.saturating_add(1);
+                        latest = latest.max(Some(*now));
+                    }
+                    Outcome::Consume(outcome)
+                }
+                (Write::Restart(start, _), _) => {
+                    limits.get(|| Limits::read(connection))?.restart(*start);
+                    Outcome::Restart
+                }
+            });
+        }
+        if let Some(now) = latest {
+            consume::prune(connection, limits.get(|| Limits::read(connection))?, consumed, now)?;
+        }
+        limits.changed().map_or(Ok(()), |limits| limits.write(connection))?;
+        ledger
+            .changed()
+            .map_or(Ok(()), |state| decide::set_state(connection, state))?;
+        Ok(outcomes)
+    }
+}
+
+/// A value read at most once in a transaction, and written only if it changed: as it was, and as it is.
+struct Lazy<T>(Option<(T, T)>);
+
+impl<T: Copy + PartialEq> Lazy<T> {
+    fn get(&mut self, read: impl FnOnce() -> Result<T, Failure>) -> Result<&mut T, Failure> {
+        let known = match self.0 {
+            Some(known) => known,
+            None => {
+                let value = read()?;
+                (value, value)
+            }
+        };
+        Ok(&mut self.0.insert(known).1)
+    }
+
+    fn changed(&self) -> Option<&T> {
+        self.0
+            .as_ref()
+            .filter(|(before, now)| before != now)
+            .map(|(_, now)| now)
+    }
+}

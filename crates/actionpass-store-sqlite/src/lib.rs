@@ -1,0 +1,44 @@
+//! Decisions, ledger and replay marks in one SQLite file.
+//!
+//! ```
+//! use actionpass_model::{Issuer, Origin, UnixSeconds};
+//! use actionpass_store::ledger::{ChainVerifier, Log};
+//! use actionpass_store::{DecisionStore, ReplayStart};
+//! use actionpass_store_sqlite::SqliteStore;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("ledger.db");
+//! let log = Log::new(Origin::parse("issuer.example/log")?, Issuer::parse("https://issuer.example")?);
+//! let now = UnixSeconds::new(1_795_000_000).ok_or("time")?;
+//! let store = SqliteStore::create(&path, Some(&log), ReplayStart::first(now))?;
+//!
+//! let mut export = Vec::new();
+//! assert_eq!(store.export(&mut export)?, 0);
+//! # drop(store);
+//! # assert_eq!(SqliteStore::open(&path)?.log(), Some(&log));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - One file implements [`DecisionStore`](actionpass_store::DecisionStore) and
+//!   [`ReplayStore`](actionpass_store::ReplayStore). Several processes may share it, on one machine.
+//! - WAL with `synchronous=FULL`. One thread of each handle writes: it takes whatever calls wait into one transaction and
+//!   acknowledges all of them after one sync, so many callers cost little more than one. Each call is judged by itself
+//!   inside of the transaction; a refused one writes nothing.
+//! - Another thread reads, on a connection of its own, and blocks no writer.
+//! - No runtime is needed; futures are woken by those threads.
+//! - After a failed write the connection is given up; the next write opens and checks the file anew.
+
+mod committer;
+mod consume;
+mod decide;
+mod error;
+mod file;
+mod oneshot;
+mod queue;
+mod reader;
+mod schema;
+mod store;
+
+pub use store::SqliteStore;

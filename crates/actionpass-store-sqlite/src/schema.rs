@@ -1,0 +1,65 @@
+//! The tables, and how they came to be.
+
+/// SQLite's `application_id` of our files: `APss`.
+pub(crate) const APPLICATION_ID: i32 = 0x4150_7373;
+
+/// One script for each version of the schema; `user_version` counts those that were run. Released scripts never change.
+pub(crate) const MIGRATIONS: &[&str] = &[V1];
+
+const V1: &str = "
+-- One row in a store that holds a log, none in an executor's.
+CREATE TABLE ledger (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    origin TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    trust_version INTEGER,
+    trust_digest BLOB,
+    policy BLOB
+) STRICT;
+-- Whole records, canonical JSON.
+CREATE TABLE record (seq INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+-- What can be erased: slot is 8 * seq + kind.
+CREATE TABLE side (slot INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+-- The allows, by action.
+CREATE TABLE issued (
+    tenant TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    action TEXT NOT NULL,
+    action_hash BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    ledger_hash BLOB NOT NULL,
+    pass TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    audience TEXT NOT NULL,
+    PRIMARY KEY (tenant, agent, action)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE approval (
+    approver TEXT NOT NULL,
+    id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (approver, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE revocation (
+    id TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    ledger_hash BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Passes consumed: the 16 bytes of the id, and until when the mark must stay.
+CREATE TABLE issuer (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE replay (
+    issuer INTEGER NOT NULL,
+    pass BLOB NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (issuer, pass)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX replay_until ON replay (until);
+CREATE TABLE replay_limits (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    start INTEGER NOT NULL,
+    pruned_to INTEGER NOT NULL
+) STRICT;
+";

@@ -1,0 +1,286 @@
+//! [`SqliteStore`]: the store as its users see it.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_store::ledger::{Log, RecordDraft};
+use actionpass_store::{
+    ActionKey, AppendOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, LedgerState, Mark,
+    ReplayStart, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+};
+use rusqlite::{Connection, params};
+
+use crate::committer::{self, Write};
+use crate::error::{Failure, from_sql, to_sql};
+use crate::oneshot::{Receiver, channel};
+use crate::queue::Queue;
+use crate::reader::{self, Read};
+use crate::{consume, decide, file};
+
+/// An issuer's log and decisions, and an executor's used passes, in one SQLite file.
+///
+/// Cheap to clone; clones share two threads, which end with the last of them. Dropping the last clone waits until what
+/// was begun is written.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Shared>);
+
+struct Shared {
+    log: Option<Log>,
+    writes: Arc<Queue<Write>>,
+    reads: Arc<Queue<Read>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.writes.close();
+        self.reads.close();
+        for thread in self.threads.drain(..) {
+            // A waker run by one of the threads may hold the last clone.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("log", &self.0.log)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Makes the file at `path`, readable and writable by its owner only: an issuer's with a log, an executor's with
+    /// none. The file is there whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreExists`] if something is there already; [`StoreCode::StoreUnavailable`] if it can't be made.
+    pub fn create(path: &Path, log: Option<&Log>, start: ReplayStart) -> Result<Self, StoreError> {
+        file::create(path, log, start).map_err(|failure| failure.to_error())?;
+        Self::open(path)
+    }
+
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreMissing`]; [`StoreCode::StoreNotPrivate`] if its mode lets group or others write;
+    /// [`StoreCode::StoreForeign`] if it is something else; [`StoreCode::StoreVersionUnsupported`] if a later release
+    /// made it; [`StoreCode::StoreUnavailable`] if it can't be opened as it must (WAL).
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::start(path).map_err(|failure| failure.to_error())
+    }
+
+    /// Opens the file at `path`, or makes it if there is none. `start` counts only for a new file:
+    /// [`ReplayStart::restored`] unless nothing was ever consumed for this audience.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create) and [`open`](Self::open); [`StoreCode::StoreLogMismatch`] if the file that is
+    /// there holds another log.
+    pub fn open_or_create(path: &Path, log: Option<&Log>, start: ReplayStart) -> Result<Self, StoreError> {
+        let opened = match Self::open(path) {
+            Err(error) if error.code() == StoreCode::StoreMissing => match Self::create(path, log, start) {
+                Err(error) if error.code() == StoreCode::StoreExists => Self::open(path),
+                created => created,
+            },
+            opened => opened,
+        }?;
+        if opened.log() == log {
+            Ok(opened)
+        } else {
+            Err(StoreError::new(StoreCode::StoreLogMismatch))
+        }
+    }
+
+    fn start(path: &Path) -> Result<Self, Failure> {
+        let connection = file::open(path)?;
+        let log = file::log(&connection)?;
+        let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Queue::new()));
+        let mut shared = Shared {
+            log: log.clone(),
+            writes: Arc::clone(&writes),
+            reads: Arc::clone(&reads),
+            threads: Vec::new(),
+        };
+        // Relative paths mean the folder of now.
+        let path = std::path::absolute(path)?;
+        let (for_writer, for_reader) = (path.clone(), path);
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.to_owned()).spawn(run);
+        let writer = Box::new(move || committer::run(for_writer, log, &writes));
+        shared.threads.push(spawn("actionpass-write", writer)?);
+        let reader = Box::new(move || reader::run(for_reader, connection, &reads));
+        shared.threads.push(spawn("actionpass-read", reader)?);
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// The log that the file holds; `None` in an executor's.
+    #[must_use]
+    pub fn log(&self) -> Option<&Log> {
+        self.0.log.as_ref()
+    }
+
+    /// Says that the file was restored from an earlier state, so passes consumed since may not be marked: `start` is
+    /// [`ReplayStart::restored`]. It never moves back.
+    pub fn restart_replay(&self, start: ReplayStart) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let (reply, answer) = channel();
+            self.0.writes.put(Write::Restart(start, reply));
+            received(answer).await
+        })
+    }
+
+    /// Writes the whole log as JSON lines, from its first record on, and gives their number. Blocks this thread, in
+    /// constant memory; writers go on, and what they append meanwhile may be in it.
+    ///
+    /// Nothing is verified here: [`verify_jsonl`](actionpass_store::ledger::verify_jsonl) does that with the result.
+    ///
+    /// # Errors
+    /// Those of `out`, and [`io::ErrorKind::Other`] with a [`StoreError`].
+    pub fn export(&self, mut out: impl io::Write) -> io::Result<u64> {
+        const PAGE: usize = 1000;
+        let mut size: u64 = 0;
+        loop {
+            let page = self
+                .wait(move |connection| read(connection, size, PAGE))
+                .map_err(io::Error::other)?;
+            for record in &page {
+                out.write_all(&record.json)?;
+                out.write_all(b"\n")?;
+                size = size.saturating_add(1);
+            }
+            if page.len() < PAGE {
+                out.flush()?;
+                return Ok(size);
+            }
+        }
+    }
+
+    /// Asks the reading thread and gives a future of its answer.
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> StoreFuture<'_, T> {
+        Box::pin(async move {
+            let (reply, answer) = channel();
+            self.0.reads.put(Box::new(move |connection| {
+                let answer = connection.map_err(Failure::clone).and_then(question);
+                reply.send(answer.map_err(|failure| failure.to_error()));
+            }));
+            received(answer).await
+        })
+    }
+
+    /// Asks the reading thread and waits.
+    fn wait<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        self.0.reads.put(Box::new(move |connection| {
+            let answer = connection.map_err(Failure::clone).and_then(question);
+            // Whoever asked waits for it.
+            let _ = reply.send(answer.map_err(|failure| failure.to_error()));
+        }));
+        answer.recv().unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+async fn received<T>(answer: Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    answer.await.unwrap_or_else(|| Err(gone()))
+}
+
+/// A thread ended before it answered.
+const fn gone() -> StoreError {
+    StoreError::new(StoreCode::StorePoisoned)
+}
+
+impl DecisionStore for SqliteStore {
+    fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
+        let action = action.clone();
+        self.ask(move |connection| decide::find(connection, &action))
+    }
+
+    fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
+        Box::pin(async move {
+            let (reply, answer) = channel();
+            self.0.writes.put(Write::Commit(Box::new(commit), reply));
+            received(answer).await
+        })
+    }
+
+    fn append(&self, draft: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
+        Box::pin(async move {
+            let (reply, answer) = channel();
+            self.0.writes.put(Write::Append(Box::new(draft), reply));
+            received(answer).await
+        })
+    }
+
+    fn state(&self) -> StoreFuture<'_, LedgerState> {
+        self.ask(decide::state)
+    }
+
+    fn read(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
+        self.ask(move |connection| read(connection, seq, limit))
+    }
+
+    fn side(&self, seq: u64, kind: SideKind) -> StoreFuture<'_, Option<Vec<u8>>> {
+        self.ask(move |connection| decide::side(connection, seq, kind))
+    }
+
+    fn unrecorded(&self, revocations: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>> {
+        self.ask(move |connection| {
+            let mut recorded = connection.prepare_cached("SELECT 1 FROM revocation WHERE id = ?1")?;
+            let mut missing = Vec::new();
+            for id in revocations {
+                if !recorded.exists([id.as_str()])? {
+                    missing.push(id);
+                }
+            }
+            Ok(missing)
+        })
+    }
+}
+
+impl ReplayStore for SqliteStore {
+    fn consume<'a>(&'a self, mark: &'a Mark, now: UnixSeconds) -> StoreFuture<'a, Consumption> {
+        Box::pin(async move {
+            let (reply, answer) = channel();
+            self.0.writes.put(Write::Consume(mark.clone(), now, reply));
+            received(answer).await
+        })
+    }
+
+    fn is_used<'a>(&'a self, issuer: &'a Issuer, pass: &'a PassId) -> StoreFuture<'a, bool> {
+        let (issuer, pass) = (issuer.clone(), pass.clone());
+        self.ask(move |connection| consume::is_used(connection, &issuer, &pass))
+    }
+}
+
+fn read(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<StoredRecord>, Failure> {
+    // Beyond what SQLite counts to there are no records.
+    let Ok(first) = to_sql(seq) else { return Ok(Vec::new()) };
+    let limit = to_sql(limit as u64).unwrap_or(i64::MAX);
+    let mut statement =
+        connection.prepare_cached("SELECT seq, json FROM record WHERE seq >= ?1 ORDER BY seq LIMIT ?2")?;
+    let mut rows = statement.query(params![first, limit])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        // Given as it is, whatever type and bytes somebody may have put there.
+        let json = row
+            .get_ref(1)?
+            .as_bytes()
+            .map_err(|_| Failure::corrupt("a record is not text"))?;
+        records.push(StoredRecord {
+            seq: from_sql(row.get(0)?)?,
+            json: json.to_vec(),
+        });
+    }
+    Ok(records)
+}
