@@ -28,7 +28,11 @@ schema_tag!(
 #[serde(
     rename_all = "camelCase",
     deny_unknown_fields,
-    bound(deserialize = "P: Deserialize<'de>, C: Deserialize<'de>", serialize = "P: Serialize, C: Serialize")
+    remote = "Self",
+    bound(
+        deserialize = "P: Deserialize<'de>, C: Deserialize<'de>",
+        serialize = "P: Serialize, C: Serialize"
+    )
 )]
 pub struct ActionOf<P, C> {
     /// The version of this document.
@@ -61,7 +65,7 @@ pub type Action = ActionOf<JsonValue, JsonObject>;
 /// Who acts, for whom, in which runtime.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Actor {
     /// The agent that makes the call.
     pub agent: Agent,
@@ -77,7 +81,7 @@ pub struct Actor {
 /// Why the agent acts.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Intent {
     /// The task or ticket.
     pub task: Task,
@@ -89,7 +93,7 @@ pub struct Intent {
 /// What is to be done: a tool, what it acts on, and the exact arguments.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Capability<P> {
     /// The tool.
     pub tool: Tool,
@@ -102,7 +106,7 @@ pub struct Capability<P> {
 /// Which definition of the tool the agent was shown.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct ToolDefinition {
     /// The server that lists the tool.
     pub server: Server,
@@ -124,14 +128,21 @@ impl<P, C> ActionOf<P, C> {
             tool: &self.capability.tool,
             resource: &self.capability.resource,
             server: self.tool_definition.as_ref().map(|definition| &definition.server),
-            definition_hash: self.tool_definition.as_ref().map(|definition| definition.definition_hash),
+            definition_hash: self
+                .tool_definition
+                .as_ref()
+                .map(|definition| definition.definition_hash),
             payload_hash,
         }
     }
 
     fn check_via(&self) -> Result<(), DocumentError> {
         if self.actor.via.len() > MAX_VIA {
-            return Err(DocumentError::new(DocumentCode::MemberInvalid, "actor.via", "has more than 8 agents"));
+            return Err(DocumentError::new(
+                DocumentCode::MemberInvalid,
+                "actor.via",
+                "has more than 8 agents",
+            ));
         }
         Ok(())
     }
@@ -156,36 +167,37 @@ impl Document for ActionHead {
 /// What `actionHash` is taken over: what is done, by whom, for whom and why; not how it was worded and not which
 /// occurrence it is.
 ///
-/// `actionHash` is the SHA-256 of the RFC 8785 bytes of this document; `actionpass-canon` computes it.
+/// `actionHash` is the SHA-256 of the RFC 8785 bytes of this document; `actionpass-canon` computes it. The fields stand
+/// in the order of RFC 8785, which spares the canonicalizer the sorting.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Binding<'a> {
-    /// The version of this document.
-    pub schema: BindingSchema,
-    /// The organization.
-    pub tenant: &'a Tenant,
     /// The agent.
     pub agent: &'a Agent,
-    /// The agents it acts for.
-    pub via: &'a [Agent],
-    /// The person who answers for it.
-    pub human_owner: &'a Owner,
-    /// Where it runs.
-    pub runtime: &'a Runtime,
-    /// The task.
-    pub task: &'a Task,
-    /// The tool.
-    pub tool: &'a Tool,
-    /// What it acts on.
-    pub resource: &'a Resource,
-    /// The server that lists the tool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server: Option<&'a Server>,
     /// The hash of the tool's definition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definition_hash: Option<Digest>,
+    /// The person who answers for it.
+    pub human_owner: &'a Owner,
     /// The hash of the payload.
     pub payload_hash: Digest,
+    /// What it acts on.
+    pub resource: &'a Resource,
+    /// Where it runs.
+    pub runtime: &'a Runtime,
+    /// The version of this document.
+    pub schema: BindingSchema,
+    /// The server that lists the tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<&'a Server>,
+    /// The task.
+    pub task: &'a Task,
+    /// The organization.
+    pub tenant: &'a Tenant,
+    /// The tool.
+    pub tool: &'a Tool,
+    /// The agents it acts for.
+    pub via: &'a [Agent],
 }
 
 /// Who calls, as the host states it: an action that says otherwise is refused.
@@ -218,7 +230,10 @@ impl Caller {
     /// it itself may take its word.
     #[must_use]
     pub fn dangerously_from<P, C>(action: &ActionOf<P, C>) -> Self {
-        Self { tenant: action.tenant.clone(), actor: action.actor.clone() }
+        Self {
+            tenant: action.tenant.clone(),
+            actor: action.actor.clone(),
+        }
     }
 
     /// The member in which an action contradicts the host, if there is one.
@@ -272,6 +287,10 @@ pub fn demo_action() -> Result<Action, DocumentError> {
     Action::from_json(DEMO_ACTION.as_bytes())
 }
 
+crate::closed::objects!(Actor, Intent, ToolDefinition);
+crate::closed::object!([P], Capability<P>, [P]);
+crate::closed::object!([P, C], ActionOf<P, C>, [P, C]);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,18 +305,50 @@ mod tests {
     #[test]
     fn refusals_have_code_and_path() {
         let cases = [
-            (("\"org:example\"", "\"example\""), DocumentCode::MemberInvalid, "tenant"),
+            (
+                ("\"org:example\"", "\"example\""),
+                DocumentCode::MemberInvalid,
+                "tenant",
+            ),
             (("\"task\"", "\"tasks\""), DocumentCode::MemberUnknown, "intent.tasks"),
             (("\"tenant\": \"org:example\",", ""), DocumentCode::MemberMissing, ""),
             (("action.v1", "action.v2"), DocumentCode::SchemaUnsupported, "schema"),
             (("action.v1", "pass.v1"), DocumentCode::SchemaMismatch, "schema"),
-            (("\"schema\": \"actionpass.action.v1\",", ""), DocumentCode::SchemaMissing, "schema"),
-            (("\"AXT-418\",", "\"AXT-418\", \"task\": \"x\","), DocumentCode::MemberRepeated, "intent"),
-            (("\"base\": \"main\"", "\"base\": \"main\", \"base\": 1"), DocumentCode::MemberRepeated, "capability.payload"),
-            (("\"tenant\": \"org:example\"", "\"tenant\": null"), DocumentCode::MemberInvalid, "tenant"),
-            (("\"tenant\"", "\"id\": null, \"tenant\""), DocumentCode::MemberInvalid, "id"),
-            (("\"tenant\"", "\"context\": null, \"tenant\""), DocumentCode::MemberInvalid, "context"),
-            (("\"tenant\"", "\"context\": [], \"tenant\""), DocumentCode::MemberInvalid, "context"),
+            (
+                ("\"schema\": \"actionpass.action.v1\",", ""),
+                DocumentCode::SchemaMissing,
+                "schema",
+            ),
+            (
+                ("\"AXT-418\",", "\"AXT-418\", \"task\": \"x\","),
+                DocumentCode::MemberRepeated,
+                "intent",
+            ),
+            (
+                ("\"base\": \"main\"", "\"base\": \"main\", \"base\": 1"),
+                DocumentCode::MemberRepeated,
+                "capability.payload",
+            ),
+            (
+                ("\"tenant\": \"org:example\"", "\"tenant\": null"),
+                DocumentCode::MemberInvalid,
+                "tenant",
+            ),
+            (
+                ("\"tenant\"", "\"id\": null, \"tenant\""),
+                DocumentCode::MemberInvalid,
+                "id",
+            ),
+            (
+                ("\"tenant\"", "\"context\": null, \"tenant\""),
+                DocumentCode::MemberInvalid,
+                "context",
+            ),
+            (
+                ("\"tenant\"", "\"context\": [], \"tenant\""),
+                DocumentCode::MemberInvalid,
+                "context",
+            ),
             (("}\n}", "}\n"), DocumentCode::JsonMalformed, ""),
         ];
         for ((from, to), code, path) in cases {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::decision::ApprovalMode;
 use crate::digest::Digest;
 use crate::document::{
-    ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument, read_claims, schema_tag, write_claims,
+    ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument, read_claims, schema_tag,
+    write_claims,
 };
 use crate::ids::{ActionId, Agent, ApprovalId, Approver, Issuer, RuleId, Statement, Tenant};
 use crate::json::{JsonObject, present};
@@ -23,7 +24,7 @@ pub const MAX_APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The claims of a signed approval (`typ: actionpass-approval+jwt`).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct ApprovalClaims {
     /// The approver.
     pub iss: Approver,
@@ -44,7 +45,7 @@ pub struct ApprovalClaims {
 /// What was approved, and how. Everything that is present must match the action, the issuer and its policy.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct ApprovalTerms {
     /// The version of these claims.
     pub v: ClaimsVersion,
@@ -81,7 +82,7 @@ pub struct ApprovalTerms {
 /// What an approver was shown: the hash of the rendering, and what rendered it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Shown {
     /// SHA-256 of the rendered bytes.
     pub hash: Digest,
@@ -141,7 +142,15 @@ impl ApprovalClaims {
         let approval = ApprovalTerms::in_layout(from)?;
         from.expect("}")?;
         from.end()?;
-        Some(Self { iss, sub, aud, iat, exp, jti, approval })
+        Some(Self {
+            iss,
+            sub,
+            aud,
+            iat,
+            exp,
+            jti,
+            approval,
+        })
     }
 }
 
@@ -157,10 +166,26 @@ impl ApprovalTerms {
         let action_hash = from.text(Digest::parse)?;
         from.expect(",\"payloadHash\":")?;
         let payload_hash = from.text(Digest::parse)?;
-        let policy_digest = if from.has(",\"policyDigest\":") { Some(from.text(Digest::parse)?) } else { None };
-        let rules = if from.has(",\"rules\":") { Some(from.list(|from| from.text(RuleId::parse))?) } else { None };
-        let action_id = if from.has(",\"actionId\":") { Some(from.text(ActionId::parse)?) } else { None };
-        let context_hash = if from.has(",\"contextHash\":") { Some(from.text(Digest::parse)?) } else { None };
+        let policy_digest = if from.has(",\"policyDigest\":") {
+            Some(from.text(Digest::parse)?)
+        } else {
+            None
+        };
+        let rules = if from.has(",\"rules\":") {
+            Some(from.list(|from| from.text(RuleId::parse))?)
+        } else {
+            None
+        };
+        let action_id = if from.has(",\"actionId\":") {
+            Some(from.text(ActionId::parse)?)
+        } else {
+            None
+        };
+        let context_hash = if from.has(",\"contextHash\":") {
+            Some(from.text(Digest::parse)?)
+        } else {
+            None
+        };
         // What was shown has members of its own, and those are the strict reader's, as `ext` is.
         from.expect("}")?;
         Some(Self {
@@ -208,7 +233,7 @@ schema_tag!(
 /// in by a setting named *dangerous*; never overrides.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct AssertedApproval {
     /// The version of this document.
     pub schema: ApprovalSchema,
@@ -256,3 +281,5 @@ impl Document for AssertedApproval {
         Ok(())
     }
 }
+
+crate::closed::objects!(ApprovalClaims, ApprovalTerms, Shown, AssertedApproval);

@@ -10,7 +10,7 @@ use crate::json::{JsonObject, present};
 /// What is to happen with an action. Exhaustive on purpose: a new outcome must break the build where it matters.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 #[must_use]
 pub enum Decision {
     /// A pass may be issued.
@@ -42,42 +42,52 @@ impl std::fmt::Display for Decision {
 /// Why a decision came out as it did: a code, and where it applies the rule and the path. Never a payload value.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Reason {
     /// The stable code.
     pub code: Code,
-    /// The rule that it is about.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub rule: Option<RuleId>,
     /// The path that it is about, as in the policy: `payload.files[].path`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The rule that it is about.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleId>,
 }
 
 impl Reason {
     /// A reason that is about no rule and no path.
     #[must_use]
     pub fn new(code: impl Into<Code>) -> Self {
-        Self { code: code.into(), rule: None, path: None }
+        Self {
+            code: code.into(),
+            rule: None,
+            path: None,
+        }
     }
 
     /// The same, about a rule.
     #[must_use]
     pub fn with_rule(self, rule: RuleId) -> Self {
-        Self { rule: Some(rule), ..self }
+        Self {
+            rule: Some(rule),
+            ..self
+        }
     }
 
     /// The same, about a path.
     #[must_use]
     pub fn with_path(self, path: &str) -> Self {
-        Self { path: Some(path.to_owned()), ..self }
+        Self {
+            path: Some(path.to_owned()),
+            ..self
+        }
     }
 }
 
 /// Something that the executor must enforce while it performs the call.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Obligation {
     /// Which obligation.
     pub id: ObligationId,
@@ -88,7 +98,7 @@ pub struct Obligation {
 /// Which policy decided, and which of its rules.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct PolicyRef {
     /// The policy's id.
     pub id: PolicyId,
@@ -101,7 +111,7 @@ pub struct PolicyRef {
 /// How an approval counts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub enum ApprovalMode {
     /// A principal's yes to the exact action: counts towards a step_up.
     Human,
@@ -112,7 +122,9 @@ pub enum ApprovalMode {
 impl ApprovalMode {
     /// The variant of this name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Human, Self::PolicyOverride].into_iter().find(|variant| variant.as_str() == name)
+        [Self::Human, Self::PolicyOverride]
+            .into_iter()
+            .find(|variant| variant.as_str() == name)
     }
 
     /// `human` or `policy_override`.
@@ -128,7 +140,7 @@ impl ApprovalMode {
 /// How sure it is who approved.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub enum Assurance {
     /// The approver's own key signed it.
     Signed,
@@ -139,7 +151,9 @@ pub enum Assurance {
 impl Assurance {
     /// The variant of this name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Signed, Self::Asserted].into_iter().find(|variant| variant.as_str() == name)
+        [Self::Signed, Self::Asserted]
+            .into_iter()
+            .find(|variant| variant.as_str() == name)
     }
 
     /// `signed` or `asserted`.
@@ -169,3 +183,6 @@ pub struct Grant {
     /// The deny rules that an override names; empty for `human`.
     pub rules: Vec<RuleId>,
 }
+
+crate::closed::objects!(Reason, Obligation, PolicyRef);
+crate::closed::names!(Decision, ApprovalMode, Assurance);

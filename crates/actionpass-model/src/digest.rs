@@ -34,7 +34,10 @@ impl Digest {
         let hex = text.strip_prefix(PREFIX).map(str::as_bytes).unwrap_or_default();
         let mut bytes = [0_u8; 32];
         if hex.len() != 64 {
-            return Err(TextError::new("digest", "is not `sha256:` and 64 lower-case hex digits"));
+            return Err(TextError::new(
+                "digest",
+                "is not `sha256:` and 64 lower-case hex digits",
+            ));
         }
         // Every digit is looked at before the verdict: no branch per character, and nothing here is secret.
         let mut seen = 0_u8;

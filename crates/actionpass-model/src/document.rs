@@ -44,7 +44,11 @@ struct Place<'a>(&'a str);
 
 impl std::fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, "`{}`: ", self.0) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "`{}`: ", self.0)
+        }
     }
 }
 
@@ -52,7 +56,11 @@ impl DocumentError {
     /// An error at a place; an empty `path` means the whole document.
     #[must_use]
     pub fn new(code: DocumentCode, path: &str, problem: &str) -> Self {
-        Self { code, path: path.into(), problem: problem.into() }
+        Self {
+            code,
+            path: path.into(),
+            problem: problem.into(),
+        }
     }
 
     /// The stable code.
@@ -80,14 +88,20 @@ impl DocumentError {
         };
         let whole = error.inner().to_string();
         // serde_json appends where in the text it stood; the path says it better.
-        let problem = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(problem, _)| problem);
+        let problem = whole
+            .rsplit_once(" at line ")
+            .map_or(whole.as_str(), |(problem, _)| problem);
         // The wording of these is serde's own contract for derived types; a unit test below holds it.
         let code = if !error.inner().is_data() {
             DocumentCode::JsonMalformed
         } else if problem.starts_with("missing field") {
             DocumentCode::MemberMissing
         } else if problem.starts_with("unknown field") {
-            if is_private_member(&path, problem) { DocumentCode::PrivateKeyMember } else { DocumentCode::MemberUnknown }
+            if is_private_member(&path, problem) {
+                DocumentCode::PrivateKeyMember
+            } else {
+                DocumentCode::MemberUnknown
+            }
         } else if problem.starts_with("duplicate field") {
             DocumentCode::MemberRepeated
         } else if problem.starts_with(CONTRADICTION) {
@@ -193,15 +207,24 @@ fn schema_error(bytes: &[u8], kind: &str) -> Option<DocumentError> {
         }
         Err(_) => return None,
     };
-    let version = schema.strip_prefix("actionpass.").and_then(|rest| rest.strip_prefix(kind)).and_then(|rest| rest.strip_prefix(".v"));
+    let version = schema
+        .strip_prefix("actionpass.")
+        .and_then(|rest| rest.strip_prefix(kind))
+        .and_then(|rest| rest.strip_prefix(".v"));
     match version {
         Some("1") => None,
-        Some(version) if !version.is_empty() && version.bytes().all(|digit| digit.is_ascii_digit()) => Some(DocumentError::new(
-            DocumentCode::SchemaUnsupported,
+        Some(version) if !version.is_empty() && version.bytes().all(|digit| digit.is_ascii_digit()) => {
+            Some(DocumentError::new(
+                DocumentCode::SchemaUnsupported,
+                "schema",
+                &format!("version {version} of {kind} is not known to this release"),
+            ))
+        }
+        _ => Some(DocumentError::new(
+            DocumentCode::SchemaMismatch,
             "schema",
-            &format!("version {version} of {kind} is not known to this release"),
+            &format!("is not `actionpass.{kind}.v1`"),
         )),
-        _ => Some(DocumentError::new(DocumentCode::SchemaMismatch, "schema", &format!("is not `actionpass.{kind}.v1`"))),
     }
 }
 
@@ -246,7 +269,11 @@ pub(crate) use schema_tag;
 /// Reads a text that has exactly one allowed value.
 pub(crate) fn exactly<'de, D: serde::Deserializer<'de>>(deserializer: D, text: &'static str) -> Result<(), D::Error> {
     let found = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-    if found == text { Ok(()) } else { Err(serde::de::Error::custom(format_args!("is not `{text}`"))) }
+    if found == text {
+        Ok(())
+    } else {
+        Err(serde::de::Error::custom(format_args!("is not `{text}`")))
+    }
 }
 
 /// The claims version, `v`: always 1 in this release.
@@ -263,7 +290,9 @@ impl<'de> Deserialize<'de> for ClaimsVersion {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u64::deserialize(deserializer)? {
             1 => Ok(Self),
-            other => Err(serde::de::Error::custom(format_args!("version {other} is not known to this release"))),
+            other => Err(serde::de::Error::custom(format_args!(
+                "version {other} is not known to this release"
+            ))),
         }
     }
 }
@@ -294,8 +323,9 @@ pub(crate) fn read_claims<T: DeserializeOwned>(payload: &[u8], member: &str) -> 
 
 /// Writes claims; a failure to serialize is reported, never swallowed.
 pub(crate) fn write_claims<T: Serialize>(claims: &T) -> Result<Vec<u8>, ClaimsError> {
-    serde_json::to_vec(claims)
-        .map_err(|error| ClaimsError::Malformed(DocumentError::new(DocumentCode::MemberInvalid, "", &error.to_string())))
+    serde_json::to_vec(claims).map_err(|error| {
+        ClaimsError::Malformed(DocumentError::new(DocumentCode::MemberInvalid, "", &error.to_string()))
+    })
 }
 
 /// An error about members that contradict each other, as serde carries it.

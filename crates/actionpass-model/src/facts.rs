@@ -15,7 +15,7 @@ schema_tag!(
 /// Attested facts; a policy may trust them, because the host and not the agent states them.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Facts {
     /// The version of this document.
     pub schema: FactsSchema,
@@ -33,3 +33,5 @@ pub struct Facts {
 impl Document for Facts {
     const KIND: &'static str = "facts";
 }
+
+crate::closed::objects!(Facts);

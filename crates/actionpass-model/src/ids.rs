@@ -187,7 +187,10 @@ fn key_id(text: &str) -> Result<(), &'static str> {
     if text.len() != 43 {
         return Err("is not 43 characters of base64url");
     }
-    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    {
         return Err("has a character that is not base64url");
     }
     // 32 bytes leave four bits in the last character, whose low two must be zero (RFC 4648 §3.5).
@@ -209,7 +212,11 @@ fn resource(text: &str) -> Result<(), &'static str> {
         return Err("is longer than 2048 bytes");
     }
     // Most resources are ASCII, where only control characters are hidden and everything is in NFC.
-    let is_hiding = if value.is_ascii() { value.bytes().any(|byte| byte.is_ascii_control()) } else { value.chars().any(is_hidden) };
+    let is_hiding = if value.is_ascii() {
+        value.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        value.chars().any(is_hidden)
+    };
     if is_hiding {
         return Err("has a control, bidirectional, zero-width or tag character");
     }
@@ -248,7 +255,16 @@ mod tests {
         assert!(Agent::parse("agent:codex-prod").is_ok());
         assert!(Approver::parse("service:ci").is_ok());
         assert_eq!(Principal::from(&Tenant::parse("org:a").unwrap()).as_str(), "org:a");
-        for bad in ["agent:", "agent", "user:a", "Agent:a", " agent:a", "agent:a b", "agent:ä", "agent:a\n"] {
+        for bad in [
+            "agent:",
+            "agent",
+            "user:a",
+            "Agent:a",
+            " agent:a",
+            "agent:a b",
+            "agent:ä",
+            "agent:a\n",
+        ] {
             assert!(Agent::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Agent::parse(&format!("agent:{}", "a".repeat(256))).is_ok());
@@ -261,7 +277,18 @@ mod tests {
             assert!(Resource::parse(good).is_ok(), "{good}");
         }
         assert_eq!(Resource::parse("x:a:b").unwrap().value(), "a:b");
-        for bad in ["", "repo", "repo:", ":a", "repo:a\u{202E}b", "repo:a\u{200B}", "repo:a\nb", "repo:\u{E0041}", "repo:u\u{308}", "ré:a"] {
+        for bad in [
+            "",
+            "repo",
+            "repo:",
+            ":a",
+            "repo:a\u{202E}b",
+            "repo:a\u{200B}",
+            "repo:a\nb",
+            "repo:\u{E0041}",
+            "repo:u\u{308}",
+            "ré:a",
+        ] {
             assert!(Resource::parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -270,7 +297,11 @@ mod tests {
     fn key_ids_are_thumbprints_without_stray_bits() {
         // RFC 7638 §3.1, its own example.
         assert!(KeyId::parse("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs").is_ok());
-        for bad in ["NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xt", "NzbLsXh8uDCcd+6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "short"] {
+        for bad in [
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xt",
+            "NzbLsXh8uDCcd+6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            "short",
+        ] {
             assert!(KeyId::parse(bad).is_err(), "{bad}");
         }
     }

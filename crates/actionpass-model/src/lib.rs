@@ -26,6 +26,7 @@
 
 mod action;
 mod approval;
+mod closed;
 mod codes;
 mod decision;
 mod digest;
@@ -44,11 +45,12 @@ mod time;
 mod trust;
 
 pub use action::{
-    Action, ActionHead, ActionOf, ActionSchema, Actor, Binding, BindingSchema, Caller, Capability, DEMO_ACTION, Intent, MAX_VIA,
-    ToolDefinition, demo_action,
+    Action, ActionHead, ActionOf, ActionSchema, Actor, Binding, BindingSchema, Caller, Capability, DEMO_ACTION, Intent,
+    MAX_VIA, ToolDefinition, demo_action,
 };
 pub use approval::{
-    ApprovalClaims, ApprovalSchema, ApprovalTerms, AssertedApproval, DEFAULT_APPROVAL_LIFETIME, MAX_APPROVAL_LIFETIME, Shown,
+    ApprovalClaims, ApprovalSchema, ApprovalTerms, AssertedApproval, DEFAULT_APPROVAL_LIFETIME, MAX_APPROVAL_LIFETIME,
+    Shown,
 };
 pub use codes::Code;
 pub use decision::{ApprovalMode, Assurance, Decision, Grant, Obligation, PolicyRef, Reason};
@@ -56,18 +58,20 @@ pub use digest::Digest;
 pub use document::{ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument};
 pub use facts::{Facts, FactsSchema};
 pub use ids::{
-    ActionId, Agent, ApprovalId, Approver, Audience, Issuer, KeyId, ObligationId, Origin, Owner, PassId, PolicyId, Principal,
-    RecordId, Resource, RevocationId, Role, RuleId, Runtime, Server, Statement, Task, Tenant, Tool, Trace, is_hidden,
+    ActionId, Agent, ApprovalId, Approver, Audience, Issuer, KeyId, ObligationId, Origin, Owner, PassId, PolicyId,
+    Principal, RecordId, Resource, RevocationId, Role, RuleId, Runtime, Server, Statement, Task, Tenant, Tool, Trace,
+    is_hidden,
 };
 pub use json::{JsonObject, JsonValue, SkippedObject, SkippedValue};
 pub use pass::{
-    Canon, DEFAULT_PASS_LIFETIME, EmbeddedApproval, MAX_APPROVALS, MAX_PASS_LIFETIME, MAX_TOKEN_BYTES, PassClaims, PassTerms,
+    Canon, DEFAULT_PASS_LIFETIME, EmbeddedApproval, MAX_APPROVALS, MAX_PASS_LIFETIME, MAX_TOKEN_BYTES, PassClaims,
+    PassTerms,
 };
 pub use record::{
-    ApprovalEvidence, Commitment, DecisionBody, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef, KeyBody, KeyEvent,
-    KeyEventSchema, MAX_ENTRY_BYTES, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PolicyBody, PolicyChangeSchema,
-    Record, RecordKind, RecordSchema, RevocationBody, RevocationRecordSchema, TrustBody, TrustChangeSchema, TrustEvidence,
-    UseBody, UseSchema,
+    ApprovalEvidence, Commitment, DecisionBody, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef, KeyBody,
+    KeyEvent, KeyEventSchema, MAX_ENTRY_BYTES, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PolicyBody,
+    PolicyChangeSchema, Record, RecordKind, RecordSchema, RevocationBody, RevocationRecordSchema, TrustBody,
+    TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
 };
 pub use revocation::{Revocation, RevocationSchema, RevocationTarget};
 #[cfg(feature = "schema")]

@@ -11,8 +11,8 @@ use crate::document::{
     ClaimsError, ClaimsVersion, DocumentCode, DocumentError, SignedDocument, exactly, read_claims, write_claims,
 };
 use crate::ids::{
-    ActionId, Agent, ApprovalId, Approver, Audience, Issuer, Owner, PassId, PolicyId, Resource, RuleId, Runtime, Server, Task, Tenant,
-    Tool,
+    ActionId, Agent, ApprovalId, Approver, Audience, Issuer, Owner, PassId, PolicyId, Resource, RuleId, Runtime,
+    Server, Task, Tenant, Tool,
 };
 use crate::json::{JsonObject, present};
 use crate::layout::Layout;
@@ -31,7 +31,7 @@ pub const MAX_APPROVALS: usize = 8;
 /// The claims of a pass (`typ: actionpass+jwt`).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct PassClaims {
     /// The issuer.
     pub iss: Issuer,
@@ -54,7 +54,7 @@ pub struct PassClaims {
 /// What a pass permits and how that came about.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct PassTerms {
     /// The version of these claims.
     pub v: ClaimsVersion,
@@ -131,7 +131,7 @@ impl schemars::JsonSchema for Canon {
 /// An approval inside a pass: the token itself, so that an executor can check it against the same payload.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct EmbeddedApproval {
     /// The approval's id.
     pub id: ApprovalId,
@@ -174,7 +174,10 @@ impl PassTerms {
             return wrong("actionpass.approvals", "has more than 8 approvals");
         }
         if self.server.is_some() != self.definition_hash.is_some() {
-            return wrong("actionpass.definitionHash", "must stand with `server`, and `server` with it");
+            return wrong(
+                "actionpass.definitionHash",
+                "must stand with `server`, and `server` with it",
+            );
         }
         Ok(())
     }
@@ -183,7 +186,11 @@ impl PassTerms {
 impl PassClaims {
     fn check(&self) -> Result<(), DocumentError> {
         if self.iat > self.nbf || self.nbf >= self.exp {
-            return Err(DocumentError::new(DocumentCode::MembersContradict, "nbf", "is before `iat` or not before `exp`"));
+            return Err(DocumentError::new(
+                DocumentCode::MembersContradict,
+                "nbf",
+                "is before `iat` or not before `exp`",
+            ));
         }
         self.actionpass.check()
     }
@@ -212,7 +219,16 @@ impl PassClaims {
         let actionpass = PassTerms::in_layout(from)?;
         from.expect("}")?;
         from.end()?;
-        Some(Self { iss, sub, aud, iat, nbf, exp, jti, actionpass })
+        Some(Self {
+            iss,
+            sub,
+            aud,
+            iat,
+            nbf,
+            exp,
+            jti,
+            actionpass,
+        })
     }
 }
 
@@ -232,8 +248,16 @@ impl PassTerms {
         let tool = from.text(Tool::parse)?;
         from.expect(",\"resource\":")?;
         let resource = from.text(Resource::parse)?;
-        let server = if from.has(",\"server\":") { Some(from.text(Server::parse)?) } else { None };
-        let definition_hash = if from.has(",\"definitionHash\":") { Some(from.text(Digest::parse)?) } else { None };
+        let server = if from.has(",\"server\":") {
+            Some(from.text(Server::parse)?)
+        } else {
+            None
+        };
+        let definition_hash = if from.has(",\"definitionHash\":") {
+            Some(from.text(Digest::parse)?)
+        } else {
+            None
+        };
         from.expect(",\"actionId\":")?;
         let action_id = from.text(ActionId::parse)?;
         from.expect(",\"actionHash\":")?;
@@ -292,7 +316,13 @@ impl EmbeddedApproval {
         from.expect(",\"token\":")?;
         let token = from.plain()?.to_owned();
         from.expect("}")?;
-        Some(Self { id, mode, approved_by, assurance, token })
+        Some(Self {
+            id,
+            mode,
+            approved_by,
+            assurance,
+            token,
+        })
     }
 }
 
@@ -315,6 +345,8 @@ impl SignedDocument for PassClaims {
         write_claims(self)
     }
 }
+
+crate::closed::objects!(PassClaims, PassTerms, EmbeddedApproval);
 
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::Actor;
 use crate::decision::{ApprovalMode, Assurance, Decision, Obligation, PolicyRef, Reason};
 use crate::digest::Digest;
 use crate::document::{Document, schema_tag};
-use crate::action::Actor;
 use crate::ids::{
-    ActionId, ApprovalId, Approver, Audience, Issuer, KeyId, Origin, PassId, Principal, RecordId, Resource, RuleId, Server,
-    Statement, Task, Tenant, Tool, Trace,
+    ActionId, ApprovalId, Approver, Audience, Issuer, KeyId, Origin, PassId, Principal, RecordId, Resource, RuleId,
+    Server, Statement, Task, Tenant, Tool, Trace,
 };
 use crate::json::{JsonObject, present};
 use crate::revocation::Revocation;
@@ -25,7 +25,7 @@ schema_tag!(
 /// What a record is about.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 #[non_exhaustive]
 pub enum RecordKind {
     /// An allow, deny or step_up.
@@ -70,7 +70,7 @@ impl RecordKind {
 /// chain verifies whatever it is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Record {
     /// The version of this document.
     pub schema: RecordSchema,
@@ -112,65 +112,67 @@ schema_tag!(
     DecisionSchema, "actionpass.decision.v1");
 
 /// The body of a decision. Hashes and ids, never a payload value.
+///
+/// The fields stand in the order of RFC 8785, which spares the canonicalizer the sorting.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct DecisionBody {
-    /// The version of this body.
-    pub schema: DecisionSchema,
+    /// The hash of the binding, or its commitment.
+    pub action_hash: Digest,
+    /// Which occurrence.
+    pub action_id: ActionId,
     /// Who wanted to act.
     pub actor: Actor,
+    /// The approvals that the decision relied on.
+    pub approvals: Vec<ApprovalEvidence>,
+    /// For whom a pass was asked.
+    pub audience: Audience,
+    /// `salted` where the four hashes are commitments to (salt, hash) and the salts can be erased.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub commitment: Option<Commitment>,
+    /// The hash of the context, or its commitment.
+    pub context_hash: Digest,
+    /// What was decided.
+    pub decision: Decision,
+    /// The hash of the tool's definition.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub definition_hash: Option<Digest>,
+    /// Hashes of further evidence that is kept elsewhere.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Vec<EvidenceRef>>,
+    /// The hash of the facts, or its commitment.
+    pub facts_hash: Digest,
+    /// What the executor must enforce.
+    pub obligations: Vec<Obligation>,
+    /// The pass, if one was issued.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub pass: Option<PassEvidence>,
+    /// The hash of the payload, or its commitment.
+    pub payload_hash: Digest,
+    /// By which policy.
+    pub policy: PolicyRef,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// On what.
+    pub resource: Resource,
+    /// The version of this body.
+    pub schema: DecisionSchema,
+    /// The server that lists the tool.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
     /// For which task.
     pub task: Task,
     /// With which tool.
     pub tool: Tool,
-    /// On what.
-    pub resource: Resource,
-    /// The server that lists the tool.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub server: Option<Server>,
-    /// The hash of the tool's definition.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub definition_hash: Option<Digest>,
-    /// Which occurrence.
-    pub action_id: ActionId,
-    /// The hash of the binding, or its commitment.
-    pub action_hash: Digest,
-    /// The hash of the payload, or its commitment.
-    pub payload_hash: Digest,
-    /// The hash of the context, or its commitment.
-    pub context_hash: Digest,
-    /// The hash of the facts, or its commitment.
-    pub facts_hash: Digest,
-    /// For whom a pass was asked.
-    pub audience: Audience,
-    /// What was decided.
-    pub decision: Decision,
-    /// Why.
-    pub reasons: Vec<Reason>,
-    /// By which policy.
-    pub policy: PolicyRef,
-    /// What the executor must enforce.
-    pub obligations: Vec<Obligation>,
-    /// The approvals that the decision relied on.
-    pub approvals: Vec<ApprovalEvidence>,
-    /// The pass, if one was issued.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub pass: Option<PassEvidence>,
     /// The trust store that approvals and keys were judged by.
     pub trust: TrustEvidence,
-    /// Hashes of further evidence that is kept elsewhere.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<Vec<EvidenceRef>>,
-    /// `salted` where the four hashes are commitments to (salt, hash) and the salts can be erased.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub commitment: Option<Commitment>,
 }
 
 /// How the four hashes of a decision are hidden.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub enum Commitment {
     /// Each is the SHA-256 of the RFC 8785 bytes of `{salt, hash}`.
     Salted,
@@ -179,16 +181,16 @@ pub enum Commitment {
 /// An approval that a decision relied on.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct ApprovalEvidence {
-    /// Its id.
-    pub id: ApprovalId,
-    /// How it counted.
-    pub mode: ApprovalMode,
     /// Who gave it.
     pub approved_by: Approver,
     /// How sure that is.
     pub assurance: Assurance,
+    /// Its id.
+    pub id: ApprovalId,
+    /// How it counted.
+    pub mode: ApprovalMode,
     /// SHA-256 of its signing input; of the whole document if it is only asserted.
     pub token_hash: Digest,
 }
@@ -196,33 +198,33 @@ pub struct ApprovalEvidence {
 /// The pass that a decision led to.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct PassEvidence {
+    /// When it expires.
+    pub expires_at: Timestamp,
     /// Its id.
     pub id: PassId,
     /// The key that signed it.
     pub kid: KeyId,
     /// SHA-256 of its signing input: signatures are malleable, so they are left out.
     pub token_hash: Digest,
-    /// When it expires.
-    pub expires_at: Timestamp,
 }
 
 /// The trust store that was in force.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct TrustEvidence {
-    /// Its version.
-    pub version: u64,
     /// SHA-256 of its bytes.
     pub digest: Digest,
+    /// Its version.
+    pub version: u64,
 }
 
 /// Evidence that is kept elsewhere.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct EvidenceRef {
     /// What it is.
     pub name: RuleId,
@@ -237,7 +239,7 @@ schema_tag!(
 /// The body of a revocation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct RevocationBody {
     /// The version of this body.
     pub schema: RevocationRecordSchema,
@@ -254,7 +256,7 @@ schema_tag!(
 /// The body of an outcome: what came of an executed call.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct OutcomeBody {
     /// The version of this body.
     pub schema: OutcomeSchema,
@@ -270,7 +272,7 @@ pub struct OutcomeBody {
 /// Whether an executed call succeeded.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub enum OutcomeStatus {
     /// It did.
     Succeeded,
@@ -287,7 +289,7 @@ schema_tag!(
 /// The body of a use: a pass was consumed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct UseBody {
     /// The version of this body.
     pub schema: UseSchema,
@@ -308,7 +310,7 @@ schema_tag!(
 /// The body of a key event.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct KeyBody {
     /// The version of this body.
     pub schema: KeyEventSchema,
@@ -332,7 +334,7 @@ pub struct KeyBody {
 /// What happened to a key.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub enum KeyEvent {
     /// It came into the trust store.
     Added,
@@ -351,7 +353,7 @@ schema_tag!(
 /// The body of another change of the trust store.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct TrustBody {
     /// The version of this body.
     pub schema: TrustChangeSchema,
@@ -366,7 +368,7 @@ schema_tag!(
 /// The body of a change of policy.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct PolicyBody {
     /// The version of this body.
     pub schema: PolicyChangeSchema,
@@ -381,7 +383,7 @@ schema_tag!(
 /// The body of an erasure: side data of earlier records is gone, the records stand.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct ErasureBody {
     /// The version of this body.
     pub schema: ErasureSchema,
@@ -394,3 +396,20 @@ pub struct ErasureBody {
     /// The rules or laws that it rests on.
     pub rules: Vec<RuleId>,
 }
+
+crate::closed::objects!(
+    Record,
+    DecisionBody,
+    ApprovalEvidence,
+    PassEvidence,
+    TrustEvidence,
+    EvidenceRef,
+    RevocationBody,
+    OutcomeBody,
+    UseBody,
+    KeyBody,
+    TrustBody,
+    PolicyBody,
+    ErasureBody
+);
+crate::closed::names!(RecordKind, Commitment, OutcomeStatus, KeyEvent);

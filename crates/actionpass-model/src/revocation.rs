@@ -14,7 +14,7 @@ schema_tag!(
 /// Says that a pass, an approval, a key or a principal must no longer be accepted.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Revocation {
     /// The version of this document.
     pub schema: RevocationSchema,
@@ -66,7 +66,7 @@ pub enum RevocationTarget {
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 enum TargetKind {
     Pass,
     Approval,
@@ -77,7 +77,7 @@ enum TargetKind {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "RevocationTarget"))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 struct RawTarget {
     kind: TargetKind,
     id: String,
@@ -98,12 +98,16 @@ impl TryFrom<RawTarget> for RevocationTarget {
                 id: ApprovalId::parse(&raw.id).map_err(|error| error.to_string())?,
                 approver: Approver::parse(&approver).map_err(|error| error.to_string())?,
             },
-            (TargetKind::Pass | TargetKind::Approval, None) => return Err("a pass or approval needs its `issuer`".into()),
+            (TargetKind::Pass | TargetKind::Approval, None) => {
+                return Err("a pass or approval needs its `issuer`".into());
+            }
             (TargetKind::Key | TargetKind::Principal, Some(_)) => {
                 return Err("a key or principal has no `issuer`".into());
             }
             (TargetKind::Key, None) => Self::Key(KeyId::parse(&raw.id).map_err(|error| error.to_string())?),
-            (TargetKind::Principal, None) => Self::Principal(Principal::parse(&raw.id).map_err(|error| error.to_string())?),
+            (TargetKind::Principal, None) => {
+                Self::Principal(Principal::parse(&raw.id).map_err(|error| error.to_string())?)
+            }
         };
         Ok(target)
     }
@@ -165,6 +169,9 @@ pub(crate) fn checked<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
         None => Ok(revocations),
     }
 }
+
+crate::closed::objects!(Revocation, RawTarget);
+crate::closed::names!(TargetKind);
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,8 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::{
-    Action, ApprovalClaims, AssertedApproval, DecisionBody, ErasureBody, Facts, KeyBody, OutcomeBody, PassClaims, PolicyBody,
-    Record, Revocation, RevocationBody, TrustBody, TrustStore, UseBody,
+    Action, ApprovalClaims, AssertedApproval, DecisionBody, ErasureBody, Facts, KeyBody, OutcomeBody, PassClaims,
+    PolicyBody, Record, Revocation, RevocationBody, TrustBody, TrustStore, UseBody,
 };
 
 /// The name of every document of this version with its JSON Schema (draft 2020-12).
@@ -34,5 +34,9 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 fn of<T: JsonSchema>() -> Value {
-    SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>().to_value()
+    SchemaSettings::draft2020_12()
+        .for_deserialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
 }

@@ -20,7 +20,11 @@ impl Timestamp {
     /// A point in time from milliseconds since 1970-01-01T00:00:00Z; `None` after the year 9999.
     #[must_use]
     pub const fn from_unix_millis(millis: u64) -> Option<Self> {
-        if millis <= LAST_MILLIS { Some(Self(millis)) } else { None }
+        if millis <= LAST_MILLIS {
+            Some(Self(millis))
+        } else {
+            None
+        }
     }
 
     /// Reads the written form, and no other spelling of the same time.
@@ -28,12 +32,19 @@ impl Timestamp {
     /// # Errors
     /// [`TextError`] unless the text is `YYYY-MM-DDThh:mm:ss.fffZ` with a date that exists, 1970 to 9999.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        const PROBLEM: TextError = TextError::new("time", "is not `YYYY-MM-DDThh:mm:ss.fffZ` (UTC, three fractional digits)");
+        const PROBLEM: TextError = TextError::new(
+            "time",
+            "is not `YYYY-MM-DDThh:mm:ss.fffZ` (UTC, three fractional digits)",
+        );
         let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| PROBLEM)?;
         let millis = u64::try_from(parsed.timestamp_millis()).map_err(|_| PROBLEM)?;
         let time = Self::from_unix_millis(millis).ok_or(PROBLEM)?;
         // RFC 3339 has many spellings of one time (offsets, lower case, more digits, leap seconds); ours has one.
-        if time.to_string() == text { Ok(time) } else { Err(PROBLEM) }
+        if time.to_string() == text {
+            Ok(time)
+        } else {
+            Err(PROBLEM)
+        }
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -76,7 +87,11 @@ impl Serialize for Timestamp {
     }
 }
 
-crate::text::serde_text!(Timestamp, "Timestamp", "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$");
+crate::text::serde_text!(
+    Timestamp,
+    "Timestamp",
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$"
+);
 
 /// A JWT NumericDate (RFC 7519 §2), always an integer: whole seconds since 1970-01-01T00:00:00Z, up to the year 9999.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -88,7 +103,11 @@ impl UnixSeconds {
     /// A point in time from seconds since 1970-01-01T00:00:00Z; `None` after the year 9999.
     #[must_use]
     pub const fn new(seconds: u64) -> Option<Self> {
-        if seconds <= LAST_MILLIS / 1000 { Some(Self(seconds)) } else { None }
+        if seconds <= LAST_MILLIS / 1000 {
+            Some(Self(seconds))
+        } else {
+            None
+        }
     }
 
     /// Seconds since 1970-01-01T00:00:00Z.
@@ -101,7 +120,11 @@ impl UnixSeconds {
     #[must_use]
     pub const fn saturating_add(self, seconds: u64) -> Self {
         let sum = self.0.saturating_add(seconds);
-        if sum <= LAST_MILLIS / 1000 { Self(sum) } else { Self(LAST_MILLIS / 1000) }
+        if sum <= LAST_MILLIS / 1000 {
+            Self(sum)
+        } else {
+            Self(LAST_MILLIS / 1000)
+        }
     }
 
     /// This many seconds earlier, not before 1970.
@@ -125,7 +148,8 @@ impl fmt::Display for UnixSeconds {
 
 impl<'de> Deserialize<'de> for UnixSeconds {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(u64::deserialize(deserializer)?).ok_or_else(|| serde::de::Error::custom("time is after the year 9999"))
+        Self::new(u64::deserialize(deserializer)?)
+            .ok_or_else(|| serde::de::Error::custom("time is after the year 9999"))
     }
 }
 

@@ -17,7 +17,7 @@ schema_tag!(
 /// What a key may sign. One key has one use.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub enum KeyUse {
     /// Passes of one issuer.
     Pass,
@@ -48,7 +48,7 @@ impl KeyUse {
 /// Where a key is in its life.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub enum KeyStatus {
     /// It signs.
     Active,
@@ -73,7 +73,7 @@ impl KeyStatus {
 /// A public key as a JWK (RFC 7517), closed: members of private keys refuse it, and so do members that we don't know.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Jwk {
     /// `EC`, `OKP`.
     pub kty: String,
@@ -91,7 +91,12 @@ pub struct Jwk {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub alg: Option<String>,
     /// `sig`.
-    #[serde(rename = "use", default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "use",
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub key_use: Option<String>,
     /// `["verify"]`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -104,7 +109,10 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 /// Whether an unknown member at this path is part of a private key.
 pub(crate) fn is_private_member(path: &str, problem: &str) -> bool {
     let in_jwk = path.contains("jwk") || !path.contains('.');
-    in_jwk && PRIVATE_MEMBERS.iter().any(|member| problem.starts_with(&format!("unknown field `{member}`")))
+    in_jwk
+        && PRIVATE_MEMBERS
+            .iter()
+            .any(|member| problem.starts_with(&format!("unknown field `{member}`")))
 }
 
 impl Jwk {
@@ -124,7 +132,11 @@ impl Jwk {
             Some("jwk.alg")
         } else if self.key_use.as_ref().is_some_and(|own| own != "sig") {
             Some("jwk.use")
-        } else if self.key_ops.as_ref().is_some_and(|own| !matches!(own.as_slice(), [only] if only == "verify")) {
+        } else if self
+            .key_ops
+            .as_ref()
+            .is_some_and(|own| !matches!(own.as_slice(), [only] if only == "verify"))
+        {
             Some("jwk.key_ops")
         } else {
             None
@@ -167,7 +179,11 @@ impl<'de> Deserialize<'de> for Tenants {
         match texts.as_slice() {
             [] => Err(serde::de::Error::custom("names no tenant; `[\"*\"]` means every one")),
             [any] if any == "*" => Ok(Self::Any),
-            some => some.iter().map(|text| Tenant::parse(text).map_err(serde::de::Error::custom)).collect::<Result<_, _>>().map(Self::Only),
+            some => some
+                .iter()
+                .map(|text| Tenant::parse(text).map_err(serde::de::Error::custom))
+                .collect::<Result<_, _>>()
+                .map(Self::Only),
         }
     }
 }
@@ -189,7 +205,7 @@ impl schemars::JsonSchema for Tenants {
 /// One public key, with everything that says when to believe it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct TrustKey {
     /// The thumbprint of the key (RFC 7638).
     pub kid: KeyId,
@@ -292,7 +308,7 @@ impl TrustKey {
 /// How many root keys must sign a trust store that is handed on.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Roots {
     /// At least so many.
     pub threshold: u32,
@@ -301,7 +317,7 @@ pub struct Roots {
 /// Public keys and revocations: one JSON file.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct TrustStore {
     /// The version of this document.
     pub schema: TrustSchema,
@@ -354,7 +370,10 @@ impl TrustStore {
     #[must_use]
     pub fn is_key_revoked(&self, kid: &KeyId) -> bool {
         self.key(kid).is_some_and(|key| key.status == KeyStatus::Revoked)
-            || self.revocations.iter().any(|entry| matches!(&entry.target, RevocationTarget::Key(id) if id == kid))
+            || self
+                .revocations
+                .iter()
+                .any(|entry| matches!(&entry.target, RevocationTarget::Key(id) if id == kid))
     }
 }
 
@@ -376,10 +395,18 @@ impl Document for TrustStore {
                 Tenants::Any => &[][..],
                 Tenants::Only(tenants) => tenants,
             };
-            for name in key.principal.iter().map(Approver::as_str).chain(tenants.iter().map(Tenant::as_str)) {
+            for name in key
+                .principal
+                .iter()
+                .map(Approver::as_str)
+                .chain(tenants.iter().map(Tenant::as_str))
+            {
                 let known = principals.entry(name.to_ascii_lowercase()).or_insert(name);
                 if *known != name {
-                    return wrong(&format!("keys[{index}]"), "names a principal that differs from another only in case");
+                    return wrong(
+                        &format!("keys[{index}]"),
+                        "names a principal that differs from another only in case",
+                    );
                 }
             }
         }
@@ -390,6 +417,9 @@ impl Document for TrustStore {
         Ok(())
     }
 }
+
+crate::closed::objects!(Jwk, TrustKey, Roots, TrustStore);
+crate::closed::names!(KeyUse, KeyStatus);
 
 #[cfg(test)]
 mod tests {
@@ -435,7 +465,10 @@ mod tests {
             let error = refusal(|key| key["jwk"][member] = json!("AA"));
             assert_eq!(error.code(), DocumentCode::PrivateKeyMember, "{member}: {error}");
         }
-        assert_eq!(refusal(|key| key["jwk"]["x5c"] = json!([])).code(), DocumentCode::MemberUnknown);
+        assert_eq!(
+            refusal(|key| key["jwk"]["x5c"] = json!([])).code(),
+            DocumentCode::MemberUnknown
+        );
         let bare = br#"{"kty":"EC","crv":"P-256","x":"x","y":"y","d":"AA"}"#;
         assert_eq!(Jwk::from_json(bare).unwrap_err().code(), DocumentCode::PrivateKeyMember);
     }
@@ -456,13 +489,20 @@ mod tests {
         ];
         for (place, member, value) in changes {
             let error = refusal(|key| key.pointer_mut(place).unwrap()[member] = value);
-            assert_eq!(error.code(), DocumentCode::MembersContradict, "{place}/{member}: {error}");
+            assert_eq!(
+                error.code(),
+                DocumentCode::MembersContradict,
+                "{place}/{member}: {error}"
+            );
         }
         assert_eq!(
             TrustStore::from_json(&store(&[key(), key()])).unwrap_err().code(),
             DocumentCode::MembersContradict
         );
-        assert_eq!(refusal(|key| key["tenants"] = json!([])).code(), DocumentCode::MemberInvalid);
+        assert_eq!(
+            refusal(|key| key["tenants"] = json!([])).code(),
+            DocumentCode::MemberInvalid
+        );
     }
 
     #[test]

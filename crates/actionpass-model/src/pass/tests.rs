@@ -49,7 +49,9 @@ fn the_layout_is_the_one_that_is_written() {
     let text = written::<PassClaims>(&pass());
     assert_eq!(PassClaims::in_layout(&text), serde_json::from_str(&text).ok());
     assert!(PassClaims::in_layout(&text).is_some());
-    let without = text.replace(",\"server\":\"mcp://x\"", "").replace(&format!(",\"definitionHash\":\"{}\"", digest(1)), "");
+    let without = text
+        .replace(",\"server\":\"mcp://x\"", "")
+        .replace(&format!(",\"definitionHash\":\"{}\"", digest(1)), "");
     assert!(PassClaims::in_layout(&without).is_some());
 
     let text = written::<ApprovalClaims>(&approval());
@@ -62,25 +64,41 @@ fn versions_are_told_apart_from_faults() {
     let mut later = pass();
     later["actionpass"]["v"] = json!(2);
     later["actionpass"]["new"] = json!(true);
-    assert_eq!(PassClaims::from_claims(later.to_string().as_bytes()), Err(ClaimsError::VersionUnsupported(2)));
+    assert_eq!(
+        PassClaims::from_claims(later.to_string().as_bytes()),
+        Err(ClaimsError::VersionUnsupported(2))
+    );
     let mut broken = pass();
     broken["actionpass"]["new"] = json!(true);
-    assert!(matches!(PassClaims::from_claims(broken.to_string().as_bytes()), Err(ClaimsError::Malformed(_))));
+    assert!(matches!(
+        PassClaims::from_claims(broken.to_string().as_bytes()),
+        Err(ClaimsError::Malformed(_))
+    ));
     for reserved in ["cnf", "status"] {
         let mut claims = pass();
         claims[reserved] = json!({});
-        assert!(matches!(PassClaims::from_claims(claims.to_string().as_bytes()), Err(ClaimsError::Malformed(_))));
+        assert!(matches!(
+            PassClaims::from_claims(claims.to_string().as_bytes()),
+            Err(ClaimsError::Malformed(_))
+        ));
     }
 }
 
 #[test]
 fn times_and_definitions_must_agree() {
-    let changes: [(&str, Value); 4] =
-        [("/nbf", json!(1)), ("/exp", json!(1_795_000_000)), ("/iat", json!(1.5)), ("/actionpass/server", Value::Null)];
+    let changes: [(&str, Value); 4] = [
+        ("/nbf", json!(1)),
+        ("/exp", json!(1_795_000_000)),
+        ("/iat", json!(1.5)),
+        ("/actionpass/server", Value::Null),
+    ];
     for (place, value) in changes {
         let mut claims = pass();
         *claims.pointer_mut(place).unwrap() = value;
-        assert!(PassClaims::from_claims(claims.to_string().as_bytes()).is_err(), "{place}");
+        assert!(
+            PassClaims::from_claims(claims.to_string().as_bytes()).is_err(),
+            "{place}"
+        );
     }
     let mut claims = pass();
     claims["actionpass"].as_object_mut().unwrap().remove("server");
@@ -91,8 +109,30 @@ fn times_and_definitions_must_agree() {
 fn edits() -> impl Strategy<Value = (prop::sample::Index, usize, String)> {
     let piece = prop_oneof![
         prop::sample::select(vec![
-            "\"", "\\", ",", ":", "{", "}", "[", "]", " ", "0", "1", "-", ".", "e", "null", "\\u0041", "\u{202E}", "é", "\u{0}",
-            "\"v\":1,", "\"ext\":{}", ",\"nbf\":1", "agent:", "sha256:",
+            "\"",
+            "\\",
+            ",",
+            ":",
+            "{",
+            "}",
+            "[",
+            "]",
+            " ",
+            "0",
+            "1",
+            "-",
+            ".",
+            "e",
+            "null",
+            "\\u0041",
+            "\u{202E}",
+            "é",
+            "\u{0}",
+            "\"v\":1,",
+            "\"ext\":{}",
+            ",\"nbf\":1",
+            "agent:",
+            "sha256:",
         ])
         .prop_map(str::to_owned),
         ".{0,3}",
@@ -103,7 +143,7 @@ fn edits() -> impl Strategy<Value = (prop::sample::Index, usize, String)> {
 fn edit(text: &str, (at, drop, piece): &(prop::sample::Index, usize, String)) -> String {
     let mut characters: Vec<char> = text.chars().collect();
     let at = at.index(characters.len());
-    let end = characters.len().min(at + drop);
+    let end = characters.len().min(at.saturating_add(*drop));
     characters.splice(at..end, piece.chars());
     characters.into_iter().collect()
 }
