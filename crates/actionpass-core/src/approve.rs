@@ -5,8 +5,8 @@ use std::time::Duration;
 use actionpass_canon::BoundAction;
 use actionpass_crypto::{SignError, Signer, sign_document};
 use actionpass_model::{
-    ActionId, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalTerms, Approver, ClaimsVersion, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer,
-    RuleId, Shown, Statement, Timestamp,
+    ActionId, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalTerms, Approver, ClaimsVersion,
+    DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, RuleId, Shown, Statement, Timestamp,
 };
 
 use crate::environment::{Random, uuid};

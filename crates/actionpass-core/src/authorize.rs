@@ -1,25 +1,25 @@
 //! [`Authorizer`]: from an action to a decision, and for an allow to a pass.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actionpass_canon::{BoundAction, BoundFacts, names};
-use actionpass_crypto::{CompactJws, Residence, SignError, Signer, Unverified, sign_document};
+use actionpass_canon::{BoundFacts, names};
+use actionpass_crypto::{Residence, SignError, Signer, Unverified, sign_document};
 use actionpass_model::{
-    ActionId, Actor, ApprovalEvidence, Audience, Canon, Caller, ClaimsVersion, Decision, DecisionBody, DecisionSchema, Digest,
-    EmbeddedApproval, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId, PassTerms, PolicyRef, Reason, RecordId, Timestamp,
-    Trace, UnixSeconds,
+    ActionId, Decision, DecisionBody, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId, Reason,
+    RecordId, Timestamp,
 };
-use actionpass_policy::{PolicyEngine, PolicyInput, ReliedOn, Requirement, Verdict};
-use actionpass_store::ledger::{RecordDraft, RecordRef};
-use actionpass_store::{ActionKey, Allow, ApprovalUse, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind};
+use actionpass_policy::{PolicyEngine, PolicyInput, ReliedOn, Verdict};
+use actionpass_store::ledger::RecordDraft;
+use actionpass_store::{ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind};
 use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
-use actionpass_verify::{Trust, TrustSource};
+use actionpass_verify::{Call, Trust, TrustSource, Verifier};
 
+use crate::call::{AdmittedCall, Judged, Settled, SignedPass};
 use crate::deadline::within;
 use crate::environment::{Clock, Random, uuid};
 use crate::source::{ApprovalRequest, ApprovalSource};
-use crate::{AuthorizeCode, AuthorizeError, IssuerConfig};
+use crate::{Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents};
 
 /// How often an authorization starts over when trust or policy changed under it.
 const MAX_ROUNDS: usize = 3;
@@ -41,88 +41,6 @@ pub struct Authorizer {
     replay: Option<Arc<dyn ReplayStore>>,
 }
 
-/// What is to be authorized: an admitted action, who calls as the host knows it, and what goes with it.
-#[derive(Clone, Debug)]
-pub struct Request<'a> {
-    action: &'a BoundAction,
-    caller: &'a Caller,
-    facts: Option<&'a BoundFacts>,
-    approvals: Vec<String>,
-    audience: Option<&'a Audience>,
-    trace: Option<&'a Trace>,
-}
-
-impl<'a> Request<'a> {
-    /// An action, and who calls as the **host** states it, never as the agent does.
-    #[must_use]
-    pub const fn new(action: &'a BoundAction, caller: &'a Caller) -> Self {
-        Self { action, caller, facts: None, approvals: Vec::new(), audience: None, trace: None }
-    }
-
-    /// Facts that the host attests.
-    #[must_use]
-    pub const fn with_facts(mut self, facts: &'a BoundFacts) -> Self {
-        self.facts = Some(facts);
-        self
-    }
-
-    /// An approval that is offered: a compact JWS.
-    #[must_use]
-    pub fn with_approval(mut self, token: impl Into<String>) -> Self {
-        self.approvals.push(token.into());
-        self
-    }
-
-    /// The audience of the pass; the configured one of the tool unless it is set.
-    #[must_use]
-    pub const fn with_audience(mut self, audience: &'a Audience) -> Self {
-        self.audience = Some(audience);
-        self
-    }
-
-    /// What the record can be correlated by.
-    #[must_use]
-    pub const fn with_trace(mut self, trace: &'a Trace) -> Self {
-        self.trace = Some(trace);
-        self
-    }
-}
-
-/// A decision that is in the ledger, with the pass if it is an allow.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Authorization {
-    /// What was decided.
-    pub decision: Decision,
-    /// Why.
-    pub reasons: Vec<Reason>,
-    /// What would turn it, if it isn't an allow.
-    pub required: Vec<Requirement>,
-    /// Which occurrence of the action it is.
-    pub action_id: ActionId,
-    /// The hash of the action.
-    pub action_hash: Digest,
-    /// The hash of its payload.
-    pub payload_hash: Digest,
-    /// Which policy decided, and by which rules.
-    pub policy: PolicyRef,
-    /// The pass. Only an allow has one.
-    pub pass: Option<IssuedPass>,
-    /// The record of the decision.
-    pub record: RecordRef,
-}
-
-/// A pass that was signed and recorded.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct IssuedPass {
-    /// Its id.
-    pub id: PassId,
-    /// The token, a compact JWS.
-    pub token: String,
-    /// When it expires.
-    pub expires_at: UnixSeconds,
-}
-
 impl Authorizer {
     /// An issuer of these parts. Revocations that a crash kept out of the ledger are appended by
     /// [`reconcile`](crate::reconcile), which a program calls before this.
@@ -139,7 +57,17 @@ impl Authorizer {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, AuthorizeError> {
-        let issuer = Self { config, signer, policy, trust, store, clock, random, approvals: None, replay: None };
+        let issuer = Self {
+            config,
+            signer,
+            policy,
+            trust,
+            store,
+            clock,
+            random,
+            approvals: None,
+            replay: None,
+        };
         let now = issuer.now()?;
         issuer.check_signer(&*issuer.current_trust()?, now)?;
         Ok(issuer)
@@ -220,7 +148,9 @@ impl Authorizer {
     }
 
     fn record_id(&self, now: Timestamp) -> Result<RecordId, AuthorizeError> {
-        uuid(now, &*self.random).map(RecordId::from_uuid).ok_or_else(|| AuthorizeCode::RandomnessUnavailable.into())
+        uuid(now, &*self.random)
+            .map(RecordId::from_uuid)
+            .ok_or_else(|| AuthorizeCode::RandomnessUnavailable.into())
     }
 
     /// Everything that is refused before policy is asked: contradictions between the action and its host.
@@ -238,7 +168,9 @@ impl Authorizer {
         {
             return Err(AuthorizeError::at(AuthorizeCode::MemberNamesCollide, &collision.name));
         }
-        let facts = request.facts.cloned().unwrap_or_else(BoundFacts::none);
+        let facts = request
+            .facts
+            .map_or_else(|| Cow::Owned(BoundFacts::none()), Cow::Borrowed);
         if let Some(about) = facts.document().and_then(|facts| facts.action_hash)
             && about != action.action_hash()
         {
@@ -252,8 +184,20 @@ impl Authorizer {
             Some(id) => id.clone(),
             None => ActionId::from_uuid(uuid(now, &*self.random).ok_or(AuthorizeCode::RandomnessUnavailable)?),
         };
-        let key = ActionKey { tenant: head.tenant.clone(), agent: head.actor.agent.clone(), action: action_id };
-        Ok(AdmittedCall { action, facts, audience, key, offered: request.approvals, used: Vec::new(), trace: request.trace.cloned() })
+        let key = ActionKey {
+            tenant: head.tenant.clone(),
+            agent: head.actor.agent.clone(),
+            action: action_id,
+        };
+        Ok(AdmittedCall {
+            action,
+            facts,
+            audience,
+            key,
+            offered: request.approvals,
+            used: Vec::new(),
+            trace: request.trace.cloned(),
+        })
     }
 
     /// Verifies what is offered and asks policy. Pure but for the clock of its arguments.
@@ -278,20 +222,31 @@ impl Authorizer {
             match approval::check(token, &context, trust) {
                 Ok(approval) if call.is_used(&approval) => reasons.push(Reason::new(AuthorizeCode::ApprovalUsed)),
                 // Offered twice it still counts once.
-                Ok(approval) if approvals.iter().any(|known| used(known) == used(&approval)) => {}
+                Ok(approval)
+                    if approvals
+                        .iter()
+                        .any(|known| documents::used(known) == documents::used(&approval)) => {}
                 Ok(approval) => approvals.push(approval),
                 Err(refusal) => reasons.extend(refusal.codes.into_iter().map(Reason::new)),
             }
         }
         let grants: Vec<_> = approvals.iter().map(VerifiedApproval::grant).collect();
-        let mut verdict = self.policy.evaluate(&PolicyInput::new(call.action, &call.facts, &grants));
+        let mut verdict = self
+            .policy
+            .evaluate(&PolicyInput::new(call.action, &call.facts, &grants));
         approvals.retain(|approval| {
             let relied_on = |known: &ReliedOn| known.id == *approval.id() && known.approver == *approval.approver();
             verdict.relied_on.iter().any(relied_on)
         });
         reasons.append(&mut verdict.reasons);
         let policy = verdict.policy_ref(&*self.policy);
-        Judged { verdict, reasons, approvals, policy, trust: trust.evidence() }
+        Judged {
+            verdict,
+            reasons,
+            approvals,
+            policy,
+            trust: trust.evidence(),
+        }
     }
 
     /// Asks the approval source, if there is one; whether it had anything to offer.
@@ -316,64 +271,43 @@ impl Authorizer {
     }
 
     /// Signs the pass of an allow; nothing is released yet.
-    async fn issue(&self, call: &AdmittedCall<'_>, judged: &Judged, trust: &Trust, now: Timestamp) -> Result<SignedPass, AuthorizeError> {
+    async fn issue(
+        &self,
+        call: &AdmittedCall<'_>,
+        judged: &Judged,
+        trust: &Trust,
+        now: Timestamp,
+    ) -> Result<SignedPass, AuthorizeError> {
         self.check_signer(trust, now)?;
         if judged.approvals.len() > MAX_APPROVALS {
             return Err(AuthorizeCode::TooManyApprovals.into());
         }
         let id = PassId::from_uuid(uuid(now, &*self.random).ok_or(AuthorizeCode::RandomnessUnavailable)?);
-        let claims = self.claims(call, judged, id, now);
+        let claims = documents::claims(&self.config, call, judged, id, now);
         let signing = sign_document(&*self.signer, &claims);
         let Some(signed) = within(self.config.signing_timeout, signing).await else {
-            return Err(SignError::TimedOut { custodian: self.signer.custodian().into() }.into());
+            return Err(SignError::TimedOut {
+                custodian: self.signer.custodian().into(),
+            }
+            .into());
         };
         let token = signed?;
         if self.signer.residence() == Residence::Outside {
             // With the key that verifiers will use, not with the one that the custodian claims to have.
-            let verified = Unverified::<PassClaims>::parse(token.as_str()).and_then(|unverified| unverified.verify(trust.keyring()));
+            let verified = Unverified::<PassClaims>::parse(token.as_str())
+                .and_then(|unverified| unverified.verify(trust.keyring()));
             if verified.is_err() {
-                return Err(SignError::SelfCheckFailed { custodian: self.signer.custodian().into() }.into());
+                return Err(SignError::SelfCheckFailed {
+                    custodian: self.signer.custodian().into(),
+                }
+                .into());
             }
         }
-        Ok(SignedPass { id: claims.jti, expires_at: claims.exp, token })
-    }
-
-    fn claims(&self, call: &AdmittedCall<'_>, judged: &Judged, id: PassId, now: Timestamp) -> PassClaims {
-        let head = call.action.action();
-        let iat = now.to_unix_seconds();
-        let lifetime = judged.verdict.lifetime.map_or(self.config.pass_lifetime, |lifetime| lifetime.min(self.config.pass_lifetime));
-        let definition = head.tool_definition.as_ref();
-        PassClaims {
-            iss: self.config.issuer.clone(),
-            sub: head.actor.agent.clone(),
-            aud: call.audience.clone(),
-            iat,
-            nbf: iat,
-            exp: iat.saturating_add(lifetime.max(Duration::from_secs(1)).as_secs()),
-            jti: id,
-            actionpass: PassTerms {
-                v: ClaimsVersion,
-                tenant: head.tenant.clone(),
-                human_owner: head.actor.human_owner.clone(),
-                runtime: head.actor.runtime.clone(),
-                via: head.actor.via.clone(),
-                task: head.intent.task.clone(),
-                tool: head.capability.tool.clone(),
-                resource: head.capability.resource.clone(),
-                server: definition.map(|definition| definition.server.clone()),
-                definition_hash: definition.map(|definition| definition.definition_hash),
-                action_id: call.key.action.clone(),
-                action_hash: call.action.action_hash(),
-                payload_hash: call.action.payload_hash(),
-                context_hash: call.action.context_hash(),
-                facts_hash: call.facts.hash(),
-                canon: Canon,
-                policy: judged.policy.clone(),
-                obligations: judged.verdict.obligations.clone(),
-                approvals: judged.approvals.iter().map(embed).collect(),
-                ext: None,
-            },
-        }
+        Ok(SignedPass {
+            id: claims.jti,
+            expires_at: claims.exp,
+            token,
+        })
     }
 
     /// Makes an allow durable, and gives out its pass only if nothing changed since it was judged.
@@ -395,20 +329,29 @@ impl Authorizer {
             token_hash: pass.token.token_hash(),
             expires_at: pass.expires_at.to_timestamp(),
         };
-        let body = body(call, judged, Decision::Allow, judged.reasons.clone(), Some(evidence));
+        let body = documents::body(call, judged, Decision::Allow, judged.reasons.clone(), Some(evidence));
         let token = pass.token.into_string();
         let allow = Allow {
             pass: pass.id.clone(),
             token: token.clone(),
             expires_at: pass.expires_at,
             audience: call.audience.clone(),
-            approvals: judged.approvals.iter().map(used).collect(),
+            approvals: judged.approvals.iter().map(documents::used).collect(),
         };
         let outcome = self.store.commit(self.entry(call, &body, Some(allow), now)?).await?;
         match outcome {
             CommitOutcome::Committed(record) => {
-                let pass = IssuedPass { id: pass.id, token, expires_at: pass.expires_at };
-                Ok(Settled::Done(Box::new(call.answer(judged, Decision::Allow, Some(pass), record.to_ref()))))
+                let pass = IssuedPass {
+                    id: pass.id,
+                    token,
+                    expires_at: pass.expires_at,
+                };
+                Ok(Settled::Done(Box::new(call.answer(
+                    judged,
+                    Decision::Allow,
+                    Some(pass),
+                    record.to_ref(),
+                ))))
             }
             // Another caller was faster with the same id: what it got is found at the next round.
             CommitOutcome::AlreadyIssued(_) | CommitOutcome::TrustChanged(_) => Ok(Settled::StartOver),
@@ -419,9 +362,14 @@ impl Authorizer {
     }
 
     /// Records a deny or step_up.
-    async fn refuse(&self, call: &AdmittedCall<'_>, judged: Judged, now: Timestamp) -> Result<Authorization, AuthorizeError> {
+    async fn refuse(
+        &self,
+        call: &AdmittedCall<'_>,
+        judged: Judged,
+        now: Timestamp,
+    ) -> Result<Authorization, AuthorizeError> {
         let decision = judged.verdict.decision;
-        let body = body(call, &judged, decision, judged.reasons.clone(), None);
+        let body = documents::body(call, &judged, decision, judged.reasons.clone(), None);
         match self.store.commit(self.entry(call, &body, None, now)?).await? {
             CommitOutcome::Committed(record) => Ok(call.answer(&judged, decision, None, record.to_ref())),
             CommitOutcome::IdReused => Err(AuthorizeCode::ActionIdReused.into()),
@@ -431,8 +379,14 @@ impl Authorizer {
     }
 
     /// Records that an allow came to nothing, as far as the store still works, and gives the error on.
-    async fn fail(&self, call: &AdmittedCall<'_>, judged: Judged, error: AuthorizeError, now: Timestamp) -> AuthorizeError {
-        let body = body(call, &judged, Decision::Deny, vec![Reason::new(error.code())], None);
+    async fn fail(
+        &self,
+        call: &AdmittedCall<'_>,
+        judged: Judged,
+        error: AuthorizeError,
+        now: Timestamp,
+    ) -> AuthorizeError {
+        let body = documents::body(call, &judged, Decision::Deny, vec![Reason::new(error.code())], None);
         if let Ok(entry) = self.entry(call, &body, None, now) {
             // The error at hand is the one that the caller must learn of, not that it could not be recorded.
             let _ = self.store.commit(entry).await;
@@ -461,21 +415,19 @@ impl Authorizer {
     }
 
     /// Answers for an action that was allowed before: the same pass or none, never a second one.
-    async fn again(&self, call: &AdmittedCall<'_>, issued: Issued, trust: &Trust, now: Timestamp) -> Result<Authorization, AuthorizeError> {
+    async fn again(
+        &self,
+        call: &AdmittedCall<'_>,
+        issued: Issued,
+        trust: &Trust,
+        now: Timestamp,
+    ) -> Result<Authorization, AuthorizeError> {
         if issued.action_hash != call.action.action_hash() {
             return Err(AuthorizeCode::ActionIdReused.into());
         }
         let gone = || AuthorizeError::from(AuthorizeCode::ActionAlreadyIssued);
         let token = issued.token.ok_or_else(gone)?;
-        let pass = Unverified::<PassClaims>::parse(&token).and_then(|unverified| unverified.verify(trust.keyring())).map_err(|_| gone())?;
-        let claims = pass.claims();
-        let is_live = now.to_unix_seconds() < claims.exp
-            && !trust.is_pass_revoked(&claims.iss, &claims.jti)
-            && !trust.is_expired(now.to_unix_seconds())
-            && claims.aud == call.audience;
-        if !is_live {
-            return Err(gone());
-        }
+        let claims = self.still_verifies(call, &token, trust, now).ok_or_else(gone)?;
         if let Some(replay) = &self.replay
             && replay.is_used(&claims.iss, &claims.jti).await?
         {
@@ -484,140 +436,68 @@ impl Authorizer {
         Ok(Authorization {
             decision: Decision::Allow,
             reasons: vec![Reason::new(AuthorizeCode::IssuedBefore)],
+            notes: Vec::new(),
             required: Vec::new(),
             action_id: call.key.action.clone(),
             action_hash: call.action.action_hash(),
             payload_hash: call.action.payload_hash(),
             policy: claims.actionpass.policy.clone(),
-            pass: Some(IssuedPass { id: issued.pass, expires_at: issued.expires_at, token }),
+            pass: Some(IssuedPass {
+                id: issued.pass,
+                expires_at: issued.expires_at,
+                token,
+            }),
             record: issued.record,
         })
     }
 
+    /// The claims of a former pass, if an executor that enforces its obligations would still accept it.
+    fn still_verifies(
+        &self,
+        call: &AdmittedCall<'_>,
+        token: &str,
+        trust: &Trust,
+        now: Timestamp,
+    ) -> Option<PassClaims> {
+        let claims = Unverified::<PassClaims>::parse(token)
+            .ok()?
+            .verify(trust.keyring())
+            .ok()?
+            .into_claims();
+        let mut verifier = Verifier::new(
+            self.config.issuer.clone(),
+            call.audience.clone(),
+            call.key.tenant.clone(),
+        );
+        for obligation in &claims.actionpass.obligations {
+            verifier = verifier.with_obligation(obligation.id.clone());
+        }
+        if self.config.dangerously_accept_asserted {
+            verifier = verifier.dangerously_accept_asserted_approvals();
+        }
+        verifier
+            .verify(token, &Call::action(call.action), trust, now.to_unix_seconds())
+            .ok()?;
+        Some(claims)
+    }
+
     /// Whether verifiers will believe the signer's key: an active pass key of this issuer, within its time.
     fn check_signer(&self, trust: &Trust, now: Timestamp) -> Result<(), AuthorizeError> {
-        let believed = trust.keyring().get(self.signer.public_key().kid()).is_some_and(|entry| {
-            let key = entry.trust();
-            !entry.is_revoked()
-                && key.status == KeyStatus::Active
-                && key.key_use == KeyUse::Pass
-                && key.issuer.as_ref() == Some(&self.config.issuer)
-                && key.signs_at(now)
-        });
-        if believed { Ok(()) } else { Err(AuthorizeCode::SignerNotTrusted.into()) }
-    }
-}
-
-/// A request that contradicts nothing.
-struct AdmittedCall<'a> {
-    action: &'a BoundAction,
-    facts: BoundFacts,
-    audience: Audience,
-    key: ActionKey,
-    offered: Vec<String>,
-    used: Vec<ApprovalUse>,
-    trace: Option<Trace>,
-}
-
-impl AdmittedCall<'_> {
-    fn is_used(&self, approval: &VerifiedApproval) -> bool {
-        self.used.iter().any(|used| used.id == *approval.id() && used.approver == *approval.approver())
-    }
-
-    /// Remembers that an approval is used; `false` if that was known, which the store then should have too.
-    fn discard(&mut self, used: &ApprovalUse) -> bool {
-        let is_new = !self.used.contains(used);
-        if is_new {
-            self.used.push(used.clone());
+        let believed = trust
+            .keyring()
+            .get(self.signer.public_key().kid())
+            .is_some_and(|entry| {
+                let key = entry.trust();
+                !entry.is_revoked()
+                    && key.status == KeyStatus::Active
+                    && key.key_use == KeyUse::Pass
+                    && key.issuer.as_ref() == Some(&self.config.issuer)
+                    && key.signs_at(now)
+            });
+        if believed {
+            Ok(())
+        } else {
+            Err(AuthorizeCode::SignerNotTrusted.into())
         }
-        is_new
-    }
-
-    fn answer(&self, judged: &Judged, decision: Decision, pass: Option<IssuedPass>, record: RecordRef) -> Authorization {
-        Authorization {
-            decision,
-            reasons: judged.reasons.clone(),
-            required: judged.verdict.required.clone(),
-            action_id: self.key.action.clone(),
-            action_hash: self.action.action_hash(),
-            payload_hash: self.action.payload_hash(),
-            policy: judged.policy.clone(),
-            pass,
-            record,
-        }
-    }
-}
-
-/// A verdict with what it rests on.
-struct Judged {
-    verdict: Verdict,
-    reasons: Vec<Reason>,
-    approvals: Vec<VerifiedApproval>,
-    policy: PolicyRef,
-    trust: actionpass_model::TrustEvidence,
-}
-
-struct SignedPass {
-    id: PassId,
-    expires_at: UnixSeconds,
-    token: CompactJws,
-}
-
-enum Settled {
-    Done(Box<Authorization>),
-    Used(ApprovalUse),
-    StartOver,
-}
-
-fn embed(approval: &VerifiedApproval) -> EmbeddedApproval {
-    EmbeddedApproval {
-        id: approval.id().clone(),
-        mode: approval.mode(),
-        approved_by: approval.approver().clone(),
-        assurance: approval.assurance(),
-        token: approval.token().to_owned(),
-    }
-}
-
-fn used(approval: &VerifiedApproval) -> ApprovalUse {
-    ApprovalUse { approver: approval.approver().clone(), id: approval.id().clone() }
-}
-
-fn body(call: &AdmittedCall<'_>, judged: &Judged, decision: Decision, reasons: Vec<Reason>, pass: Option<PassEvidence>) -> DecisionBody {
-    let head = call.action.action();
-    let definition = head.tool_definition.as_ref();
-    DecisionBody {
-        schema: DecisionSchema,
-        actor: Actor::clone(&head.actor),
-        task: head.intent.task.clone(),
-        tool: head.capability.tool.clone(),
-        resource: head.capability.resource.clone(),
-        server: definition.map(|definition| definition.server.clone()),
-        definition_hash: definition.map(|definition| definition.definition_hash),
-        action_id: call.key.action.clone(),
-        action_hash: call.action.action_hash(),
-        payload_hash: call.action.payload_hash(),
-        context_hash: call.action.context_hash(),
-        facts_hash: call.facts.hash(),
-        audience: call.audience.clone(),
-        decision,
-        reasons,
-        policy: judged.policy.clone(),
-        obligations: judged.verdict.obligations.clone(),
-        approvals: judged.approvals.iter().map(evidence).collect(),
-        pass,
-        trust: judged.trust,
-        evidence: None,
-        commitment: None,
-    }
-}
-
-fn evidence(approval: &VerifiedApproval) -> ApprovalEvidence {
-    ApprovalEvidence {
-        id: approval.id().clone(),
-        mode: approval.mode(),
-        approved_by: approval.approver().clone(),
-        assurance: approval.assurance(),
-        token_hash: approval.token_hash(),
     }
 }

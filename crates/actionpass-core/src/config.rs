@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use actionpass_model::{Agent, Audience, DEFAULT_PASS_LIFETIME, Issuer, MAX_PASS_LIFETIME, Origin, Tenant, TextError, Tool};
+use actionpass_model::{
+    Agent, Audience, DEFAULT_PASS_LIFETIME, Issuer, MAX_PASS_LIFETIME, Origin, Tenant, TextError, Tool,
+};
 use actionpass_store::ledger::Log;
 
 /// How an issuer behaves. Everything that loosens it says `dangerously`.
@@ -106,7 +108,11 @@ impl IssuerConfig {
     /// the tool itself. `None` if the one asked for is not to be had.
     #[must_use]
     pub fn audience(&self, tool: &Tool, asked: Option<&Audience>) -> Option<Audience> {
-        let mut serving = self.audiences.iter().filter(|(_, tools)| tools.contains(tool)).map(|(name, _)| name);
+        let mut serving = self
+            .audiences
+            .iter()
+            .filter(|(_, tools)| tools.contains(tool))
+            .map(|(name, _)| name);
         match asked {
             None => Some(serving.next().cloned().unwrap_or_else(|| tool.default_audience())),
             Some(asked) => {
@@ -132,10 +138,22 @@ mod tests {
         let audience = |name| Audience::parse(name).unwrap();
         let config = IssuerConfig::new(Issuer::parse("urn:x").unwrap(), vec![])
             .with_audience(audience("github-executor"), vec![tool("github.contents.put")]);
-        assert_eq!(config.audience(&tool("github.contents.put"), None), Some(audience("github-executor")));
+        assert_eq!(
+            config.audience(&tool("github.contents.put"), None),
+            Some(audience("github-executor"))
+        );
         assert_eq!(config.audience(&tool("slack.post"), None), Some(audience("slack.post")));
-        assert_eq!(config.audience(&tool("slack.post"), Some(&audience("slack.post"))), Some(audience("slack.post")));
-        assert_eq!(config.audience(&tool("slack.post"), Some(&audience("github-executor"))), None);
-        assert_eq!(config.audience(&tool("github.contents.put"), Some(&audience("github.contents.put"))), None);
+        assert_eq!(
+            config.audience(&tool("slack.post"), Some(&audience("slack.post"))),
+            Some(audience("slack.post"))
+        );
+        assert_eq!(
+            config.audience(&tool("slack.post"), Some(&audience("github-executor"))),
+            None
+        );
+        assert_eq!(
+            config.audience(&tool("github.contents.put"), Some(&audience("github.contents.put"))),
+            None
+        );
     }
 }

@@ -51,7 +51,9 @@ impl<T: Random + ?Sized> Random for Arc<T> {
 /// A UUIDv7 (RFC 9562 §5.7) of this time; `None` without randomness.
 pub(crate) fn uuid(now: Timestamp, random: &dyn Random) -> Option<Uuid> {
     let mut bytes = [0_u8; 10];
-    random.fill(&mut bytes).then(|| uuid::Builder::from_unix_timestamp_millis(now.unix_millis(), &bytes).into_uuid())
+    random
+        .fill(&mut bytes)
+        .then(|| uuid::Builder::from_unix_timestamp_millis(now.unix_millis(), &bytes).into_uuid())
 }
 
 #[cfg(test)]

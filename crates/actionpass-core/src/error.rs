@@ -67,28 +67,48 @@ impl AuthorizeError {
 
     pub(crate) fn at(code: AuthorizeCode, place: &str) -> Self {
         let problem = format!("`{place}`: {}", code.meaning().trim());
-        Self { code: code.into(), problem: problem.into(), source: None }
+        Self {
+            code: code.into(),
+            problem: problem.into(),
+            source: None,
+        }
     }
 
     pub(crate) fn trust(error: TrustError) -> Self {
-        Self { code: error.code(), problem: "there is no trust to judge by".into(), source: Some(Box::new(error)) }
+        Self {
+            code: error.code(),
+            problem: "there is no trust to judge by".into(),
+            source: Some(Box::new(error)),
+        }
     }
 }
 
 impl From<AuthorizeCode> for AuthorizeError {
     fn from(code: AuthorizeCode) -> Self {
-        Self { code: code.into(), problem: code.meaning().trim().into(), source: None }
+        Self {
+            code: code.into(),
+            problem: code.meaning().trim().into(),
+            source: None,
+        }
     }
 }
 
 impl From<SignError> for AuthorizeError {
     fn from(error: SignError) -> Self {
-        Self { code: error.code().into(), problem: "the pass was not signed".into(), source: Some(Box::new(error)) }
+        Self {
+            code: error.code().into(),
+            problem: "the pass was not signed".into(),
+            source: Some(Box::new(error)),
+        }
     }
 }
 
 impl From<StoreError> for AuthorizeError {
     fn from(error: StoreError) -> Self {
-        Self { code: error.code().into(), problem: "the decision was not recorded".into(), source: Some(Box::new(error)) }
+        Self {
+            code: error.code().into(),
+            problem: "the decision was not recorded".into(),
+            source: Some(Box::new(error)),
+        }
     }
 }

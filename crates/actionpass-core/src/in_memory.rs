@@ -54,7 +54,9 @@ impl InMemory {
     pub fn new(issuer: &str, tenant: &str, policy: &str) -> Result<Self, InMemoryError> {
         let issuer = Issuer::parse(issuer)?;
         let tenant = Tenant::parse(tenant)?;
-        let now = System.now().ok_or_else(|| AuthorizeError::from(AuthorizeCode::ClockUnknown))?;
+        let now = System
+            .now()
+            .ok_or_else(|| AuthorizeError::from(AuthorizeCode::ClockUnknown))?;
         let signer = Arc::new(SoftwareKey::generate()?);
         let mut store = TrustStore::new(now);
         store.keys.push(pass_key(&*signer, &issuer, &tenant));
@@ -63,10 +65,22 @@ impl InMemory {
         let decisions = Arc::new(MemoryDecisionStore::new(config.log()?));
         let replay = Arc::new(MemoryReplayStore::new(ReplayStart::first(now.to_unix_seconds())));
         let policy = Arc::new(RulePolicy::load(policy, "policy.toml")?);
-        let authorizer =
-            Authorizer::new(config, signer, policy, Arc::new(FixedTrust::new(Arc::clone(&trust))), decisions, Arc::new(System), Arc::new(System))?
-                .with_replay_store(Arc::clone(&replay) as _);
-        Ok(Self { authorizer, trust, replay, tenant })
+        let authorizer = Authorizer::new(
+            config,
+            signer,
+            policy,
+            Arc::new(FixedTrust::new(Arc::clone(&trust))),
+            decisions,
+            Arc::new(System),
+            Arc::new(System),
+        )?
+        .with_replay_store(Arc::clone(&replay) as _);
+        Ok(Self {
+            authorizer,
+            trust,
+            replay,
+            tenant,
+        })
     }
 
     /// The issuer.
@@ -92,9 +106,13 @@ impl InMemory {
     /// # Errors
     /// [`Refusal`] with the codes.
     pub async fn consume(&self, token: &str, call: &Call<'_>) -> Result<ConsumedPass, Refusal> {
-        let now = System.now().ok_or_else(|| Refusal::because(AuthorizeCode::ClockUnknown))?;
+        let now = System
+            .now()
+            .ok_or_else(|| Refusal::because(AuthorizeCode::ClockUnknown))?;
         let verifier = self.verifier(call.tool().default_audience());
-        verifier.consume(token, call, &self.trust, now.to_unix_seconds(), &*self.replay).await
+        verifier
+            .consume(token, call, &self.trust, now.to_unix_seconds(), &*self.replay)
+            .await
     }
 }
 

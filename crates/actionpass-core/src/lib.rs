@@ -36,19 +36,23 @@ pub use actionpass_verify as verify;
 
 mod approve;
 mod authorize;
+mod call;
 mod config;
 mod deadline;
+mod documents;
 mod environment;
 mod error;
 mod in_memory;
+mod request;
 mod revoke;
 mod source;
 
 pub use approve::{Approval, ApproveError};
-pub use authorize::{Authorization, Authorizer, IssuedPass, Request};
+pub use authorize::Authorizer;
 pub use config::IssuerConfig;
 pub use environment::{Clock, Random, System};
 pub use error::{AuthorizeCode, AuthorizeError};
 pub use in_memory::{InMemory, InMemoryError};
+pub use request::{Authorization, IssuedPass, Request};
 pub use revoke::{NewRevocation, RevokeError, reconcile, revoke};
 pub use source::{ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};

@@ -1,15 +1,15 @@
 //! Revoking: the trust store first, then the ledger.
 
 use actionpass_model::{
-    Code, Principal, RecordId, Revocation, RevocationBody, RevocationId, RevocationRecordSchema, RevocationSchema, RevocationTarget,
-    Statement, Timestamp, TrustEvidence,
+    Code, Principal, RecordId, Revocation, RevocationBody, RevocationId, RevocationRecordSchema, RevocationSchema,
+    RevocationTarget, Statement, Timestamp, TrustEvidence,
 };
 use actionpass_store::ledger::{RecordDraft, RecordRef};
 use actionpass_store::trust_file::{TrustFile, TrustFileError, change};
 use actionpass_store::{DecisionStore, StoreError};
 
-use crate::environment::{Random, uuid};
 use crate::AuthorizeCode;
+use crate::environment::{Random, uuid};
 
 /// Something that shall no longer be accepted.
 #[derive(Clone, Debug)]
@@ -64,7 +64,9 @@ pub async fn revoke(
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<(Revocation, RecordRef), RevokeError> {
-    let id = uuid(now, random).map(RevocationId::from_uuid).ok_or(RevokeError::NoRandomness)?;
+    let id = uuid(now, random)
+        .map(RevocationId::from_uuid)
+        .ok_or(RevokeError::NoRandomness)?;
     let revocation = Revocation {
         schema: RevocationSchema,
         id,
@@ -94,14 +96,29 @@ pub async fn revoke(
 ///
 /// # Errors
 /// [`RevokeError`]; what was appended until then is there.
-pub async fn reconcile(trust: &TrustFile, store: &dyn DecisionStore, now: Timestamp, random: &dyn Random) -> Result<usize, RevokeError> {
+pub async fn reconcile(
+    trust: &TrustFile,
+    store: &dyn DecisionStore,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<usize, RevokeError> {
     let snapshot = trust.read()?;
     if snapshot.document.revocations.is_empty() {
         return Ok(0);
     }
-    let ids = snapshot.document.revocations.iter().map(|revocation| revocation.id.clone()).collect();
+    let ids = snapshot
+        .document
+        .revocations
+        .iter()
+        .map(|revocation| revocation.id.clone())
+        .collect();
     let missing = store.unrecorded(ids).await?;
-    for revocation in snapshot.document.revocations.iter().filter(|revocation| missing.contains(&revocation.id)) {
+    for revocation in snapshot
+        .document
+        .revocations
+        .iter()
+        .filter(|revocation| missing.contains(&revocation.id))
+    {
         record(revocation, snapshot.evidence(), store, now, random).await?;
     }
     Ok(missing.len())
@@ -114,8 +131,14 @@ async fn record(
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<RecordRef, RevokeError> {
-    let body = RevocationBody { schema: RevocationRecordSchema, revocation: revocation.clone(), trust };
-    let id = uuid(now, random).map(RecordId::from_uuid).ok_or(RevokeError::NoRandomness)?;
+    let body = RevocationBody {
+        schema: RevocationRecordSchema,
+        revocation: revocation.clone(),
+        trust,
+    };
+    let id = uuid(now, random)
+        .map(RecordId::from_uuid)
+        .ok_or(RevokeError::NoRandomness)?;
     let draft = RecordDraft::new(id, now, &body)?;
     Ok(store.append(draft).await?.to_ref())
 }

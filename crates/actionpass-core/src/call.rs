@@ -1,0 +1,88 @@
+//! One authorization on its way: what was admitted, how it was judged, what was signed.
+
+use std::borrow::Cow;
+
+use actionpass_canon::{BoundAction, BoundFacts};
+use actionpass_crypto::CompactJws;
+use actionpass_model::{Audience, Decision, PassId, PolicyRef, Reason, Trace, TrustEvidence, UnixSeconds};
+use actionpass_policy::Verdict;
+use actionpass_store::ledger::RecordRef;
+use actionpass_store::{ActionKey, ApprovalUse};
+use actionpass_verify::approval::VerifiedApproval;
+
+use crate::{Authorization, IssuedPass};
+
+/// A request that contradicts nothing.
+pub(crate) struct AdmittedCall<'a> {
+    pub(crate) action: &'a BoundAction,
+    pub(crate) facts: Cow<'a, BoundFacts>,
+    pub(crate) audience: Audience,
+    pub(crate) key: ActionKey,
+    pub(crate) offered: Vec<String>,
+    pub(crate) used: Vec<ApprovalUse>,
+    pub(crate) trace: Option<Trace>,
+}
+
+impl AdmittedCall<'_> {
+    pub(crate) fn is_used(&self, approval: &VerifiedApproval) -> bool {
+        self.used
+            .iter()
+            .any(|used| used.id == *approval.id() && used.approver == *approval.approver())
+    }
+
+    /// Remembers that an approval is used; `false` if that was known, which the store then should have too.
+    pub(crate) fn discard(&mut self, used: &ApprovalUse) -> bool {
+        let is_new = !self.used.contains(used);
+        if is_new {
+            self.used.push(used.clone());
+        }
+        is_new
+    }
+
+    pub(crate) fn answer(
+        &self,
+        judged: &Judged,
+        decision: Decision,
+        pass: Option<IssuedPass>,
+        record: RecordRef,
+    ) -> Authorization {
+        Authorization {
+            decision,
+            reasons: judged.reasons.clone(),
+            notes: judged.verdict.notes.clone(),
+            required: judged.verdict.required.clone(),
+            action_id: self.key.action.clone(),
+            action_hash: self.action.action_hash(),
+            payload_hash: self.action.payload_hash(),
+            policy: judged.policy.clone(),
+            pass,
+            record,
+        }
+    }
+}
+
+/// A verdict with what it rests on.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) approvals: Vec<VerifiedApproval>,
+    pub(crate) policy: PolicyRef,
+    pub(crate) trust: TrustEvidence,
+}
+
+/// A pass that is signed and not released.
+pub(crate) struct SignedPass {
+    pub(crate) id: PassId,
+    pub(crate) expires_at: UnixSeconds,
+    pub(crate) token: CompactJws,
+}
+
+/// What became of an allow.
+pub(crate) enum Settled {
+    /// It is recorded, and this is the answer.
+    Done(Box<Authorization>),
+    /// This approval was used before.
+    Used(ApprovalUse),
+    /// Something changed since it was judged.
+    StartOver,
+}
