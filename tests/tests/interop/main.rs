@@ -1,0 +1,21 @@
+//! Interop: what is signed here is checked by other libraries, and what they sign is checked here.
+//!
+//! - [`verify_a_pass`]: the recipes of `docs/howto/verify-a-pass`, each on passes that hold and passes that don't.
+//! - [`made_elsewhere`]: tokens that other libraries made with our key, right ones and malformed ones.
+//! - [`check_a_ledger`]: the recipe of `docs/howto/check-a-ledger`, on exports that are whole and exports that aren't.
+//!
+//! A program or package that is missing is reported as not run; `cargo xtask test` installs what it can.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod check_a_ledger;
+mod fixture;
+mod made_elsewhere;
+mod program;
+mod verify_a_pass;
