@@ -1,1 +1,11 @@
 //! End-to-end tests of ActionPass.
+
+/// The Rust in the documents compiles.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../docs/howto/executors-first-verify.md")]
+    struct ExecutorsFirstVerify;
+}
