@@ -1,0 +1,240 @@
+//! The command line as a whole: options, commands, and what happens before one runs.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::code::CliCode;
+use crate::commands::{
+    approve, authorize, canon, completions, demo, doctor, hash, init, inspect, keys, ledger, man, policy, revoke,
+    schema, trust, verify,
+};
+use crate::failure::{Failure, Outcome};
+use crate::home::{self, Home};
+use crate::output::{self, Reply};
+
+/// Authorizes what AI agents do: one exact tool call, judged by policy, approved by people where policy says so,
+/// signed as a short-lived pass, verified offline, and recorded in a tamper-evident ledger.
+#[derive(Debug, Parser)]
+#[command(
+    name = "actionpass",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    subcommand_required = true
+)]
+#[command(
+    after_help = "New here? `actionpass demo` shows everything in a few seconds and leaves nothing behind.\n\
+    Exit codes: 0 allowed or valid, 1 internal, 2 usage, 10 deny, 11 step_up, 20 to 26 why a pass is refused,\n\
+    30 ledger broken, 31 input refused, 40 custodian or store. `docs/cli.md` has them all."
+)]
+pub(crate) struct Cli {
+    /// The home: configuration, keys, trust, policy and ledger [default: the user's data folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "ACTIONPASS_HOME",
+        hide_env_values = true
+    )]
+    home: Option<PathBuf>,
+    /// Print one JSON object on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show everything in a temporary home: allow, deny, step_up, approval, pass, refusals
+    Demo(demo::DemoArgs),
+    /// Make a home: configuration, signing key, trust store, starter policy, ledger, examples
+    Init(init::InitArgs),
+    /// Print the canonical bytes (RFC 8785) of a JSON document
+    Canon(canon::CanonArgs),
+    /// Print the SHA-256 of a JSON document's canonical bytes
+    Hash(hash::HashArgs),
+    /// Decide on an action; print the pass if it is allowed
+    Authorize(Box<authorize::AuthorizeArgs>),
+    /// Look at an action and sign an approval of it
+    Approve(Box<approve::ApproveArgs>),
+    /// Check a pass against the call that is about to be made
+    Verify(Box<verify::VerifyArgs>),
+    /// Decode a token without verifying anything
+    Inspect(inspect::InspectArgs),
+    /// Revoke a pass, an approval, a key or a principal
+    Revoke(revoke::RevokeArgs),
+    /// Make and look after keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Look after the trust store: whose keys are believed
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
+    /// Read, verify and export the ledger
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
+    /// Check, explain and test the policy
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Print the JSON Schema of a document; without a name, list them
+    Schema(schema::SchemaArgs),
+    /// Check the home and say what to mend
+    Doctor(doctor::DoctorArgs),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write those of all commands into a folder
+    Man(man::ManArgs),
+}
+
+/// What every command gets.
+#[derive(Debug)]
+pub(crate) struct Context {
+    home: Option<PathBuf>,
+    /// Whether stdout gets one JSON object.
+    pub(crate) is_json: bool,
+}
+
+impl Context {
+    /// For commands that run others within a home of their own.
+    pub(crate) const fn within(home: PathBuf) -> Self {
+        Self {
+            home: Some(home),
+            is_json: false,
+        }
+    }
+
+    /// Where the home is or would be.
+    pub(crate) fn home_place(&self) -> Outcome<PathBuf> {
+        home::place(self.home.as_deref())
+    }
+
+    /// The home, which has to be there.
+    pub(crate) fn home(&self) -> Outcome<Home> {
+        Home::open(&self.home_place()?)
+    }
+
+    /// The home, if there is one.
+    pub(crate) fn home_if_there(&self) -> Outcome<Option<Home>> {
+        match self.home_place() {
+            Ok(place) => Home::open_if_there(&place),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// How this program is called in the commands that it tells people to run: with the home, unless that is found
+    /// without saying so.
+    pub(crate) fn program(&self) -> String {
+        let is_default = self.home.is_none() || std::env::var_os("ACTIONPASS_HOME").map(PathBuf::from) == self.home;
+        match &self.home {
+            Some(home) if !is_default => {
+                format!("actionpass --home {}", crate::shell::quote(&home.display().to_string()))
+            }
+            _ => "actionpass".to_owned(),
+        }
+    }
+}
+
+impl Command {
+    /// The name in `schema`.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Demo(_) => "demo",
+            Self::Init(_) => "init",
+            Self::Canon(_) => "canon",
+            Self::Hash(_) => "hash",
+            Self::Authorize(_) => "authorize",
+            Self::Approve(_) => "approve",
+            Self::Verify(_) => "verify",
+            Self::Inspect(_) => "inspect",
+            Self::Revoke(_) => "revoke",
+            Self::Keys(command) => command.name(),
+            Self::Trust(command) => command.name(),
+            Self::Ledger(command) => command.name(),
+            Self::Policy(command) => command.name(),
+            Self::Schema(_) => "schema",
+            Self::Doctor(_) => "doctor",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
+    fn run(self, context: &Context) -> Outcome<Reply> {
+        match self {
+            Self::Demo(args) => args.run(context),
+            Self::Init(args) => args.run(context),
+            Self::Canon(args) => args.run(context),
+            Self::Hash(args) => args.run(context),
+            Self::Authorize(args) => args.run(context),
+            Self::Approve(args) => args.run(context),
+            Self::Verify(args) => args.run(context),
+            Self::Inspect(args) => args.run(context),
+            Self::Revoke(args) => args.run(context),
+            Self::Keys(command) => command.run(context),
+            Self::Trust(command) => command.run(context),
+            Self::Ledger(command) => command.run(context),
+            Self::Policy(command) => command.run(context),
+            Self::Schema(args) => args.run(context),
+            Self::Doctor(args) => args.run(context),
+            Self::Completions(args) => args.run(context),
+            Self::Man(args) => args.run(context),
+        }
+    }
+}
+
+/// Runs a command line, prints what comes of it, and gives the exit code.
+pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.collect();
+    match Cli::try_parse_from(&args) {
+        Ok(cli) => {
+            let schema = schema_of(cli.command.name());
+            let context = Context {
+                home: cli.home,
+                is_json: cli.json,
+            };
+            match cli.command.run(&context) {
+                Ok(reply) => reply.print(&schema, context.is_json),
+                Err(failure) => output::print_failure(&failure, &schema, context.is_json),
+            }
+        }
+        Err(error) => refuse(&error, &args),
+    }
+}
+
+fn schema_of(command: &str) -> String {
+    format!("actionpass.cli.{command}.v1")
+}
+
+/// A command line that can't be read, or asks for help or the version.
+fn refuse(error: &clap::Error, args: &[OsString]) -> u8 {
+    let is_json = args.iter().any(|arg| arg == "--json");
+    if !is_json || matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Clap knows which of the two streams it belongs to; nobody is left to be told that it is closed.
+        let _ = error.print();
+        return u8::try_from(error.exit_code()).unwrap_or(2);
+    }
+    let text = error.to_string();
+    let problem: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(str::trim)
+        .collect();
+    let problem = problem.join(" ");
+    let problem = problem.strip_prefix("error: ").unwrap_or(&problem);
+    // The command itself may be what can't be read, so this schema names none.
+    output::print_failure(&Failure::new(CliCode::UsageInvalid, problem), &schema_of("usage"), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,277 @@
+//! `approve`: a person looks at an action and signs a yes to exactly this.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actionpass_canon::{BoundAction, sha256};
+use actionpass_core::{Approval, ApproveError, AuthorizeCode, System};
+use actionpass_crypto::Signer;
+use actionpass_model::{
+    ApprovalMode, Approver, Code, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, MAX_APPROVAL_LIFETIME, RuleId, Shown,
+    Statement,
+};
+use actionpass_policy::PolicyEngine;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::cli::Context;
+use crate::clock;
+use crate::code::CliCode;
+use crate::duration;
+use crate::failure::{Failure, Outcome};
+use crate::home::key_source;
+use crate::input;
+use crate::output::{self, Ink, Reply};
+use crate::passphrase::{PassphraseArgs, has_terminal};
+use crate::render;
+use pollster::block_on;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ApproveArgs {
+    /// The action to approve; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) action: PathBuf,
+    /// The approver's own key: a file, `file:PATH` or `env:NAME`
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: String,
+    /// Who approves: `user:…` or `service:…`, as the issuer's trust store has it
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub(crate) approver: Approver,
+    /// The issuer that the approval is for [default: the home's]
+    #[arg(long, value_name = "ISSUER")]
+    pub(crate) issuer: Option<Issuer>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Statement,
+    /// How it counts
+    #[arg(long, value_name = "MODE", default_value = "human")]
+    pub(crate) mode: Mode,
+    /// A deny rule that an override lifts; may be repeated
+    #[arg(long = "rule", value_name = "RULE")]
+    pub(crate) rules: Vec<RuleId>,
+    /// The policy that it holds under, `sha256:…`; an override needs it [default for overrides: the home's]
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) policy_digest: Option<Digest>,
+    /// How long it holds, at most `24h`
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+    pub(crate) expires: Option<Duration>,
+    /// Don't ask: whoever runs this has seen the action
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+/// An approval before it is signed, and what the approver is shown.
+struct Prepared {
+    action: BoundAction,
+    issuer: Issuer,
+    approval: Approval,
+    shown: String,
+}
+
+/// How an approval counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Mode {
+    /// A person's yes, for a step_up
+    Human,
+    /// Lifts deny rules that say who may lift them
+    #[value(name = "policy_override")]
+    PolicyOverride,
+}
+
+impl From<Mode> for ApprovalMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Human => Self::Human,
+            Mode::PolicyOverride => Self::PolicyOverride,
+        }
+    }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = duration::parse(text)?;
+    if lifetime.is_zero() || lifetime > MAX_APPROVAL_LIFETIME {
+        return Err("an approval holds between a second and 24 hours".to_owned());
+    }
+    Ok(lifetime)
+}
+
+impl ApproveArgs {
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let (token, action) = self.sign(context)?;
+        let json = json!({
+            "token": token, "approver": self.approver, "mode": ApprovalMode::from(self.mode),
+            "actionHash": action.action_hash().to_string(), "payloadHash": action.payload_hash().to_string(),
+            "approval": claims(&token),
+        });
+        Ok(Reply::new(json).with_data(format!("{token}\n")).with_talk(self.talk()))
+    }
+
+    /// Shows the action, asks, and signs.
+    fn sign(&self, context: &Context) -> Outcome<(String, BoundAction)> {
+        let prepared = self.prepare(context)?;
+        if !context.is_json || !self.yes {
+            output::say(&prepared.shown);
+        }
+        self.confirm()?;
+        let token = self.sign_prepared(&prepared)?;
+        Ok((token, prepared.action))
+    }
+
+    /// Signs what was confirmed in another way: for commands that run others.
+    pub(crate) fn sign_silently(&self, context: &Context) -> Outcome<String> {
+        self.sign_prepared(&self.prepare(context)?)
+    }
+
+    fn prepare(&self, context: &Context) -> Outcome<Prepared> {
+        let action = input::action(&self.action)?;
+        let issuer = self.issuer(context)?;
+        let approval = self.approval(context)?;
+        let shown = self.question(&action, &issuer);
+        Ok(Prepared {
+            action,
+            issuer,
+            approval,
+            shown,
+        })
+    }
+
+    fn sign_prepared(&self, prepared: &Prepared) -> Outcome<String> {
+        let signer = self.passphrase.load(&key_source(&self.key, None))?;
+        let renderer = concat!("actionpass-cli ", env!("CARGO_PKG_VERSION"));
+        let renderer = Statement::parse(renderer).map_err(|error| Failure::internal(&error))?;
+        let approval = prepared.approval.clone().with_shown(Shown {
+            hash: sha256(prepared.shown.as_bytes()),
+            renderer,
+        });
+        let signer: &dyn Signer = &signer;
+        Ok(block_on(approval.sign(
+            &prepared.action,
+            &prepared.issuer,
+            signer,
+            clock::now()?,
+            &System,
+        ))?)
+    }
+
+    fn issuer(&self, context: &Context) -> Outcome<Issuer> {
+        if let Some(issuer) = &self.issuer {
+            return Ok(issuer.clone());
+        }
+        match context.home_if_there()? {
+            Some(home) => Ok(home.config()?.issuer),
+            None => Err(Failure::new(
+                CliCode::OptionMissing,
+                "--issuer is needed: there is no home to take it from",
+            )),
+        }
+    }
+
+    fn approval(&self, context: &Context) -> Outcome<Approval> {
+        let refused = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
+        let (approver, reason) = (self.approver.clone(), self.reason.clone());
+        let approval = match self.mode {
+            Mode::Human if !self.rules.is_empty() => return refused("--rule is for --mode policy_override"),
+            Mode::Human => {
+                let approval = Approval::human(approver, reason);
+                self.policy_digest
+                    .map_or(approval.clone(), |digest| approval.with_policy_digest(digest))
+            }
+            Mode::PolicyOverride if self.rules.is_empty() => {
+                return refused("an override needs --rule: the deny rules that it lifts");
+            }
+            Mode::PolicyOverride => {
+                let digest = match self.policy_digest {
+                    Some(digest) => digest,
+                    None => match context.home_if_there()? {
+                        Some(home) => home.policy()?.digest(),
+                        None => {
+                            let problem = "an override needs --policy-digest: there is no home to take the policy from";
+                            return Err(Failure::new(CliCode::OptionMissing, problem));
+                        }
+                    },
+                };
+                Approval::policy_override(approver, reason, digest, self.rules.clone())
+            }
+        };
+        Ok(approval.with_lifetime(self.expires.unwrap_or(DEFAULT_APPROVAL_LIFETIME)))
+    }
+
+    /// What the approver sees; its hash is in the approval.
+    fn question(&self, action: &BoundAction, issuer: &Issuer) -> String {
+        let rules = self
+            .rules
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let what = match self.mode {
+            Mode::Human => "approves this action".to_owned(),
+            Mode::PolicyOverride => format!("OVERRIDES {rules} for this action"),
+        };
+        let minutes = self.expires.unwrap_or(DEFAULT_APPROVAL_LIFETIME).as_secs() / 60;
+        format!(
+            "{} {what}\n{:<13}{issuer}, for {minutes} minutes\n\n{}\n",
+            self.approver,
+            "issuer",
+            render::action(action)
+        )
+    }
+
+    /// A person says yes on the terminal, unless `--yes` did before.
+    fn confirm(&self) -> Outcome<()> {
+        if self.yes {
+            return Ok(());
+        }
+        let required = || {
+            Failure::new(
+                CliCode::ConfirmationRequired,
+                "an approval is confirmed on a terminal, and there is none",
+            )
+            .with_hint("--yes approves without asking, for whoever has seen the action")
+        };
+        if !has_terminal() {
+            return Err(required());
+        }
+        output::say(&format!("{} [y/N] ", Ink::stderr().bold("Approve exactly this?")));
+        // Not stdin, which may be the action itself.
+        let terminal = File::open(if cfg!(windows) { "CONIN$" } else { "/dev/tty" }).map_err(|_| required())?;
+        let mut answer = String::new();
+        BufReader::new(terminal.take(64))
+            .read_line(&mut answer)
+            .map_err(|_| required())?;
+        if matches!(answer.trim(), "y" | "Y" | "yes") {
+            Ok(())
+        } else {
+            Err(Failure::new(CliCode::ApprovalDeclined, "nothing was approved"))
+        }
+    }
+
+    fn talk(&self) -> String {
+        format!(
+            "{} the approval is on stdout; it can be used once\n",
+            Ink::stderr().good("approved")
+        )
+    }
+}
+
+/// The claims of a token that was just signed.
+fn claims(token: &str) -> Value {
+    let inspected = actionpass_crypto::dangerous::inspect(token).ok();
+    inspected
+        .and_then(|parts| serde_json::from_slice(&parts.payload).ok())
+        .unwrap_or_default()
+}
+
+impl From<ApproveError> for Failure {
+    fn from(error: ApproveError) -> Self {
+        let code: Code = match &error {
+            ApproveError::Sign(error) => error.code().into(),
+            _ => AuthorizeCode::RandomnessUnavailable.into(),
+        };
+        Self::from_error(code, &error)
+    }
+}

@@ -1,0 +1,339 @@
+//! `authorize`: a decision on an action, and the pass if it is allowed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actionpass_canon::BoundAction;
+use actionpass_core::{Authorization, AuthorizeCode, AuthorizeError, Authorizer, Request, System};
+use actionpass_model::{Audience, Caller, Decision, PolicyBody, PolicyChangeSchema, PolicyRef, Reason, Trace};
+use actionpass_policy::{PolicyEngine, PolicyInput, ReasonCode, Requirement, RulePolicy};
+use actionpass_store::DecisionStore;
+use actionpass_verify::LiveTrust;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::record_json;
+use crate::cli::Context;
+use crate::clock;
+use crate::failure::{Failure, Outcome};
+use crate::input;
+use crate::issuer::IssuerHome;
+use crate::output::{Ink, Reply};
+use crate::passphrase::PassphraseArgs;
+use crate::render::visible;
+use crate::shell::quote;
+use pollster::block_on;
+
+/// How often a policy that changed meanwhile is read again.
+const MAX_ROUNDS: usize = 3;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AuthorizeArgs {
+    /// The action; `-` is stdin. Who calls is taken from it: whoever runs this command is the host
+    #[arg(long, value_name = "FILE")]
+    pub(crate) action: PathBuf,
+    /// An approval (the JWT that `approve` prints); may be repeated
+    #[arg(long = "approval", value_name = "FILE")]
+    pub(crate) approvals: Vec<PathBuf>,
+    /// What the host attests, `actionpass.facts.v1`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) facts: Option<PathBuf>,
+    /// The audience of the pass [default: the one that the configuration gives the tool, else the tool]
+    #[arg(long, value_name = "AUDIENCE")]
+    pub(crate) audience: Option<Audience>,
+    /// What the record can be correlated by, such as a W3C traceparent
+    #[arg(long, value_name = "ID")]
+    pub(crate) trace: Option<Trace>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+impl AuthorizeArgs {
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let decided = self.decide(context)?;
+        Ok(self.reply(&decided, context))
+    }
+
+    /// Decides, and records the decision.
+    pub(crate) fn decide(&self, context: &Context) -> Outcome<Decided> {
+        let paths = [Some(&self.action), self.facts.as_ref()]
+            .into_iter()
+            .flatten()
+            .chain(&self.approvals);
+        input::one_stdin(paths.map(PathBuf::as_path))?;
+        let action = input::action(&self.action)?;
+        let facts = input::facts(self.facts.as_deref())?;
+        let approvals = self
+            .approvals
+            .iter()
+            .map(|path| input::token(path))
+            .collect::<Outcome<Vec<_>>>()?;
+        let caller = Caller {
+            tenant: action.action().tenant.clone(),
+            actor: action.action().actor.clone(),
+        };
+        let mut request = Request::new(&action, &caller).with_facts(&facts);
+        for approval in approvals {
+            request = request.with_approval(approval);
+        }
+        if let Some(audience) = &self.audience {
+            request = request.with_audience(audience);
+        }
+        if let Some(trace) = &self.trace {
+            request = request.with_trace(trace);
+        }
+
+        let issuer = IssuerHome::open(context)?;
+        let signer = Arc::new(issuer.home.signer(&issuer.config, &self.passphrase)?);
+        let trust = Arc::new(LiveTrust::open(issuer.trust.path())?);
+        let mut rounds: usize = 0;
+        loop {
+            let policy = issuer.home.policy()?;
+            enforce(&issuer, &policy)?;
+            let authorizer = Authorizer::new(
+                issuer.config.issuer_config(),
+                Arc::<actionpass_crypto::SoftwareKey>::clone(&signer),
+                Arc::<RulePolicy>::clone(&policy),
+                Arc::<LiveTrust>::clone(&trust),
+                Arc::<actionpass_store_sqlite::SqliteStore>::clone(&issuer.store),
+                Arc::new(System),
+                Arc::new(System),
+            )?
+            .with_replay_store(Arc::<actionpass_store_sqlite::SqliteStore>::clone(&issuer.store));
+            match block_on(authorizer.authorize(request.clone())) {
+                Ok(answer) => {
+                    let notes = notes(&policy, &action, &facts, &answer);
+                    return Ok(Decided { answer, notes });
+                }
+                // Another process put a changed policy.toml into force between our reading it and our commit.
+                Err(error) if error.is(AuthorizeCode::PolicyChanged) && rounds < MAX_ROUNDS => {
+                    rounds = rounds.saturating_add(1);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn reply(&self, decided: &Decided, context: &Context) -> Reply {
+        let answer = &decided.answer;
+        let exit = crate::exit::of_decision(answer.decision);
+        let token = answer
+            .pass
+            .as_ref()
+            .map(|pass| format!("{}\n", pass.token))
+            .unwrap_or_default();
+        Reply::new(json(answer))
+            .with_exit(exit)
+            .with_data(token)
+            .with_talk(self.talk(decided, context))
+    }
+
+    /// First the verdict and its rule or code, then what matched or was missing, then what to do next.
+    fn talk(&self, decided: &Decided, context: &Context) -> String {
+        let ink = Ink::stderr();
+        let answer = &decided.answer;
+        let rules = answer
+            .policy
+            .rules
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let code = answer
+            .reasons
+            .first()
+            .map(|reason| reason.code.to_string())
+            .unwrap_or_default();
+        let by = if rules.is_empty() { code } else { rules };
+        let verdict = match answer.decision {
+            Decision::Allow => ink.good("allow"),
+            Decision::Deny => ink.bad("deny"),
+            Decision::StepUp => ink.warn("step_up"),
+        };
+        let mut text = format!("{verdict}  {by}\n");
+        for note in &decided.notes {
+            text.push_str(&format!("  {}\n", visible(note)));
+        }
+        for reason in &answer.reasons {
+            text.push_str(&format!("  {}\n", reason_text(reason)));
+        }
+        if let Some(pass) = &answer.pass {
+            let until = pass.expires_at.to_timestamp();
+            text.push_str(&format!("pass {} until {until}; the token is on stdout\n", pass.id));
+        }
+        for requirement in &answer.required {
+            text.push_str(&format!("  {} {}\n", ink.bold("needs"), requirement_text(requirement)));
+        }
+        text.push_str(&format!("record {}:{}\n", answer.record.seq, answer.record.ledger_hash));
+        text.push_str(&self.next(answer, context));
+        text
+    }
+
+    /// What to do next: the command that gets the approval that is missing.
+    fn next(&self, answer: &Authorization, context: &Context) -> String {
+        let ink = Ink::stderr();
+        let file = self.action.display().to_string();
+        let file = quote(&file);
+        if answer.decision == Decision::Allow {
+            return String::new();
+        }
+        let approve = |more: &str| {
+            let words = format!(
+                "{} approve --action {file} --key KEY --as user:NAME --reason TEXT{more} > approval.jwt",
+                context.program()
+            );
+            let facts = self
+                .facts
+                .as_ref()
+                .map(|path| format!(" --facts {}", quote(&path.display().to_string())));
+            let again = format!(
+                "{} authorize --action {file}{} --approval approval.jwt",
+                context.program(),
+                facts.unwrap_or_default()
+            );
+            format!("next:\n  {}\n  {}\n", ink.bold(&words), ink.bold(&again))
+        };
+        let overrides: Vec<String> = answer.required.iter().filter_map(override_rule).collect();
+        let needs_approval = answer
+            .required
+            .iter()
+            .any(|requirement| matches!(requirement, Requirement::Approval { .. }));
+        let explain = format!(
+            "next:\n  {}\n",
+            ink.bold(&format!("{} policy explain --action {file}", context.program()))
+        );
+        match (needs_approval, overrides.is_empty()) {
+            (_, false) => approve(&format!(" --mode policy_override{}", overrides.concat())),
+            (true, true) => approve(""),
+            (false, true) => explain,
+        }
+    }
+}
+
+/// An answer, and what the policy's authors say about the rules that decided.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) answer: Authorization,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Puts the policy of the home into force: a change of policy is a record.
+pub(crate) fn enforce(issuer: &IssuerHome, policy: &RulePolicy) -> Outcome<()> {
+    let state = block_on(issuer.store.state())?;
+    if state.policy == Some(policy.digest()) {
+        return Ok(());
+    }
+    let policy = PolicyRef {
+        id: policy.id().clone(),
+        digest: policy.digest(),
+        rules: Vec::new(),
+    };
+    issuer.record(
+        clock::now()?,
+        &PolicyBody {
+            schema: PolicyChangeSchema,
+            policy,
+        },
+    )?;
+    Ok(())
+}
+
+fn notes(
+    policy: &RulePolicy,
+    action: &BoundAction,
+    facts: &actionpass_canon::BoundFacts,
+    answer: &Authorization,
+) -> Vec<String> {
+    let explanation = policy.explain(&PolicyInput::new(action, facts, &[]));
+    let decided = explanation
+        .rules
+        .iter()
+        .filter(|rule| answer.policy.rules.contains(&rule.rule));
+    decided
+        .filter_map(|rule| Some(rule.reason.as_ref()?.to_string()))
+        .collect()
+}
+
+pub(crate) fn json(answer: &Authorization) -> Value {
+    let mut json = json!({
+        "decision": answer.decision,
+        "reasons": answer.reasons,
+        "required": answer.required,
+        "actionId": answer.action_id,
+        "actionHash": answer.action_hash.to_string(),
+        "payloadHash": answer.payload_hash.to_string(),
+        "policy": answer.policy,
+        "record": record_json(&answer.record),
+    });
+    if let (Some(pass), Some(members)) = (&answer.pass, json.as_object_mut()) {
+        let pass = json!({ "id": pass.id, "token": pass.token, "expiresAt": pass.expires_at.to_timestamp() });
+        members.insert("pass".to_owned(), pass);
+    }
+    json
+}
+
+/// A reason in a line: code, rule and path, and what the code means.
+pub(crate) fn reason_text(reason: &Reason) -> String {
+    let mut text = reason.code.to_string();
+    for part in [reason.rule.as_ref().map(ToString::to_string), reason.path.clone()]
+        .into_iter()
+        .flatten()
+    {
+        text.push_str(&format!(" {part}"));
+    }
+    let meaning = ReasonCode::from_code(reason.code.as_str())
+        .map(ReasonCode::meaning)
+        .or_else(|| AuthorizeCode::from_code(reason.code.as_str()).map(AuthorizeCode::meaning))
+        .or_else(|| {
+            actionpass_verify::VerifyCode::from_code(reason.code.as_str()).map(actionpass_verify::VerifyCode::meaning)
+        });
+    if let Some(meaning) = meaning {
+        text.push_str(&format!(" — {}", meaning.trim()));
+    }
+    text
+}
+
+/// What would turn a decision, in a line.
+pub(crate) fn requirement_text(requirement: &Requirement) -> String {
+    let one_of = |roles: &[actionpass_model::Role]| match roles {
+        [] => String::new(),
+        roles => format!(
+            " with role {}",
+            roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+        ),
+    };
+    match requirement {
+        Requirement::Approval {
+            rule,
+            count,
+            roles,
+            not_owner,
+        } => {
+            let owner = if *not_owner { ", not the agent's owner" } else { "" };
+            let people = if *count == 1 {
+                "approval"
+            } else {
+                "approvals by different people"
+            };
+            format!("{count} {people}{}{owner} ({rule})", one_of(roles))
+        }
+        Requirement::Override { rule, roles } => format!("an override of `{rule}`{}", one_of(roles)),
+        Requirement::Condition {
+            rule, path, expected, ..
+        } => format!("`{path}` {expected} ({rule})"),
+        _ => "something that this release doesn't know".to_owned(),
+    }
+}
+
+fn override_rule(requirement: &Requirement) -> Option<String> {
+    match requirement {
+        Requirement::Override { rule, .. } => Some(format!(" --rule {rule}")),
+        _ => None,
+    }
+}
+
+impl From<AuthorizeError> for Failure {
+    fn from(error: AuthorizeError) -> Self {
+        Self::from_error(error.code(), &error)
+    }
+}

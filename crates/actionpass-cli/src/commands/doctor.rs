@@ -1,0 +1,213 @@
+//! `doctor`: what is wrong with a home, and what to do about it.
+
+use std::fs;
+
+use actionpass_model::{KeyStatus, KeyUse, Timestamp};
+use actionpass_policy::PolicyEngine;
+use actionpass_store::DecisionStore;
+use actionpass_store::ledger::ChainVerifier;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::keys::probe;
+use super::ledger::verify_home;
+use crate::cli::Context;
+use crate::clock;
+use crate::exit;
+use crate::failure::{Failure, Outcome};
+use crate::home::{self, Home};
+use crate::issuer::IssuerHome;
+use crate::output::{Ink, Reply};
+use crate::passphrase::PassphraseArgs;
+use pollster::block_on;
+
+#[derive(Args, Debug, Default)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// A check: its name, and what was found or what is wrong.
+type Check = (&'static str, Outcome<String>);
+
+impl DoctorArgs {
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let checks = self.examine(context)?;
+        let ink = Ink::stdout();
+        let mut text = String::new();
+        let mut results = Vec::new();
+        for (name, outcome) in &checks {
+            let (mark, said) = match outcome {
+                Ok(found) => (ink.good("ok  "), found.clone()),
+                Err(failure) => (ink.bad("FAIL"), format!("{} ({})", failure.message(), failure.code())),
+            };
+            text.push_str(&format!("{mark}  {name:<7}  {said}\n"));
+            if let Some(hint) = outcome.as_ref().err().and_then(Failure::hint) {
+                text.push_str(&format!("               {} {hint}\n", ink.bold("mend:")));
+            }
+            results.push(result_json(name, outcome));
+        }
+        let problems: Vec<&str> = checks
+            .iter()
+            .filter_map(|(_, outcome)| Some(outcome.as_ref().err()?.code().as_str()))
+            .collect();
+        let exit = if problems.is_empty() {
+            0
+        } else {
+            exit::of_all(problems.iter().copied())
+        };
+        let json = json!({ "healthy": problems.is_empty(), "checks": results });
+        Ok(Reply::new(json).with_exit(exit).with_data(text))
+    }
+
+    /// Every check; those that rest on one that failed are left out.
+    fn examine(&self, context: &Context) -> Outcome<Vec<Check>> {
+        let mut checks: Vec<Check> = Vec::new();
+        let now = clock::now();
+        checks.push(("clock", now.clone().and_then(sane)));
+        let home = context.home();
+        checks.push(("home", home.as_ref().map_err(Clone::clone).and_then(private)));
+        let (Ok(home), Ok(now)) = (home, now) else {
+            return Ok(checks);
+        };
+
+        let config = home.config();
+        checks.push((
+            "config",
+            config
+                .as_ref()
+                .map(|config| format!("issuer {}", config.issuer))
+                .map_err(Clone::clone),
+        ));
+        checks.push((
+            "policy",
+            home.policy()
+                .map(|policy| format!("{}, {} rules", policy.id(), policy.rules().count())),
+        ));
+        let trust = home
+            .trust()
+            .map_err(|failure| failure.with_hint("restore trust.json from a copy; nothing is authorized without it"));
+        checks.push((
+            "trust",
+            trust
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|trust| trusted(trust, now)),
+        ));
+        let Ok(config) = config else { return Ok(checks) };
+        if let Ok(trust) = &trust {
+            checks.push(("key", self.key(&home, &config, trust, now, context)));
+        }
+        checks.push(("ledger", ledger(context)));
+        Ok(checks)
+    }
+
+    fn key(
+        &self,
+        home: &Home,
+        config: &crate::config::Config,
+        trust: &actionpass_verify::Trust,
+        now: Timestamp,
+        context: &Context,
+    ) -> Outcome<String> {
+        let rotate = format!(
+            "`{} keys rotate`, or point `[signing] key` at the right key",
+            context.program()
+        );
+        let untrusted = |problem: &str| {
+            Failure::new(
+                actionpass_core::AuthorizeCode::SignerNotTrusted,
+                format!("the signing key {problem}"),
+            )
+            .with_hint(rotate.clone())
+        };
+        let signer = home.signer(config, &self.passphrase).map_err(|failure| {
+            failure.with_hint("restore the key file, or make a new home: a lost key can't be recovered")
+        })?;
+        let key: &dyn actionpass_crypto::Signer = &signer;
+        let entry = trust
+            .keyring()
+            .get(key.public_key().kid())
+            .ok_or_else(|| untrusted("is not in the trust store"))?;
+        let believed = entry.trust();
+        if entry.is_revoked() {
+            return Err(untrusted("is revoked"));
+        }
+        if believed.status != KeyStatus::Active || !believed.signs_at(now) {
+            return Err(untrusted("is retired or out of its time"));
+        }
+        if believed.key_use != KeyUse::Pass || believed.issuer.as_ref() != Some(&config.issuer) {
+            return Err(untrusted("is not a pass key of this issuer"));
+        }
+        probe(key, entry.key())?;
+        Ok(format!("{} signs, custodian `{}`", entry.kid(), key.custodian()))
+    }
+}
+
+fn result_json(name: &str, outcome: &Outcome<String>) -> Value {
+    match outcome {
+        Ok(found) => json!({ "name": name, "ok": true, "found": found }),
+        Err(failure) => {
+            let mut json = json!({ "name": name, "ok": false, "code": failure.code(), "message": failure.message() });
+            if let (Some(hint), Some(members)) = (failure.hint(), json.as_object_mut()) {
+                members.insert("mend".to_owned(), hint.into());
+            }
+            json
+        }
+    }
+}
+
+/// A machine without a battery starts in 1970, and one with a wrong clock issues passes that nobody accepts.
+fn sane(now: Timestamp) -> Outcome<String> {
+    // When this release was written: it can't be earlier.
+    const BUILT: &str = "2026-11-01T00:00:00.000Z";
+    let built = Timestamp::parse(BUILT).map_err(|error| Failure::internal(&error))?;
+    if now < built {
+        return Err(Failure::new(
+            actionpass_core::AuthorizeCode::ClockUnknown,
+            format!("the clock says {now}, which is past"),
+        )
+        .with_hint("set the clock, and have it kept right (NTP)"));
+    }
+    Ok(now.to_string())
+}
+
+/// The folder was checked when it was opened; the files in it are checked here.
+fn private(home: &Home) -> Outcome<String> {
+    for name in [home::CONFIG, home::POLICY, home::TRUST, home::LEDGER, home::KEYS] {
+        home.file(name)?;
+    }
+    let keys = fs::read_dir(home.path(home::KEYS))
+        .map_err(|error| crate::input::unreadable(&home.path(home::KEYS), &error))?;
+    for key in keys.flatten() {
+        let name = format!("{}/{}", home::KEYS, key.file_name().to_string_lossy());
+        home.secret(&name)?;
+    }
+    Ok(format!("{}, nobody else can write it", home.root().display()))
+}
+
+fn trusted(trust: &actionpass_verify::Trust, now: Timestamp) -> Outcome<String> {
+    if trust.is_expired(now.to_unix_seconds()) {
+        return Err(Failure::new(
+            actionpass_verify::VerifyCode::TrustExpired,
+            "the trust store has expired",
+        )
+        .with_hint("get the current one from whoever hands it out"));
+    }
+    Ok(format!("version {}, {} keys", trust.version(), trust.keyring().len()))
+}
+
+fn ledger(context: &Context) -> Outcome<String> {
+    let hint = "keep what is there and restore the ledger from a backup; `ledger verify --head` shows from where on it differs";
+    let issuer = IssuerHome::open_to_read(context)?;
+    let verified = verify_home(&issuer, ChainVerifier::new()).map_err(|failure| failure.with_hint(hint))?;
+    let state = block_on(issuer.store.state())?;
+    if state.head.size() < verified.head.size() {
+        return Err(Failure::new(
+            actionpass_store::StoreCode::StoreCorrupt,
+            "the ledger's head is behind its records",
+        )
+        .with_hint(hint));
+    }
+    Ok(format!("{} records, the chain is whole", verified.head.size()))
+}

@@ -1,0 +1,151 @@
+//! `keys rotate`: a new signing key in the place of the old one.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use actionpass_crypto::SoftwareKey;
+use actionpass_model::{KeyEvent, KeyUse, Statement};
+use actionpass_store::trust_file::change;
+use clap::Args;
+use serde_json::json;
+
+use super::super::trust::{Owner, entry};
+use super::file::{KeyFile, name};
+use super::public_json;
+use crate::cli::Context;
+use crate::clock;
+use crate::code::CliCode;
+use crate::commands::record_json;
+use crate::failure::{Failure, Outcome};
+use crate::home;
+use crate::input;
+use crate::issuer::IssuerHome;
+use crate::output::Reply;
+use crate::passphrase::PassphraseArgs;
+use crate::shell::quote;
+
+#[derive(Args, Debug)]
+pub(crate) struct RotateArgs {
+    /// Encrypt the new key with a passphrase
+    #[arg(long)]
+    encrypt: bool,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<Statement>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+impl RotateArgs {
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let issuer = IssuerHome::open(context)?;
+        let now = clock::now()?;
+        let trust = issuer.home.trust()?;
+        let old = crate::commands::signing_kid(&issuer.home, &issuer.config)
+            .filter(|kid| trust.keyring().get(kid).is_some())
+            .ok_or_else(|| {
+                Failure::new(
+                    actionpass_core::AuthorizeCode::SignerNotTrusted,
+                    "the trust store doesn't have the signing key",
+                )
+                .with_hint(format!("`{} doctor` says what is wrong", context.program()))
+            })?;
+        let tenants = trust.keyring().get(&old).map(|entry| entry.trust().tenants.clone());
+
+        let new = KeyFile::of(&SoftwareKey::generate()?, self.encrypt.then_some(&self.passphrase))?;
+        let mut added = entry(new.public(), KeyUse::Pass, &Owner::default(), &issuer.config)?;
+        if let Some(tenants) = tenants {
+            added.tenants = tenants;
+        }
+        let kid = added.kid.clone();
+        // In this order a crash leaves an issuer that works: the new key is kept, then believed, then used; only then
+        // does the old one retire.
+        let path = new.place(&issuer.home, KeyUse::Pass);
+        new.write(&path)?;
+        let ((), written) = issuer
+            .change_trust(now, |trust| change::add_key(trust, added.clone()))
+            .inspect_err(|_| super::discard(&path))?;
+        issuer.record_key(
+            now,
+            KeyEvent::Added,
+            (&kid, KeyUse::Pass),
+            (None, None),
+            written.evidence(),
+        )?;
+        let source = format!("file:{}/{}", home::KEYS, name(KeyUse::Pass, &kid));
+        set_signing_key(&issuer.home.file(home::CONFIG)?, &source)?;
+        let ((), written) = issuer.change_trust(now, |trust| {
+            change::retire_key(trust, &old, now, Some(kid.clone()), self.reason.clone())
+        })?;
+        let why = (Some(kid.clone()), self.reason);
+        let record = issuer.record_key(now, KeyEvent::Rotated, (&old, KeyUse::Pass), why, written.evidence())?;
+
+        let json = json!({
+            "kid": kid, "jwk": public_json(new.public())?, "file": path.display().to_string(), "retired": old,
+            "trust": { "version": written.document.version }, "record": record_json(&record),
+        });
+        let talk = format!(
+            "The new key is in {}, and config.toml names it. Passes of {old} hold until they expire.\n\
+             Hand the trust store on to your executors: `{} trust export`.\n",
+            quote(&path.display().to_string()),
+            context.program()
+        );
+        Ok(Reply::new(json).with_data(format!("{kid}\n")).with_talk(talk))
+    }
+}
+
+/// Writes another signing key into a `config.toml` and leaves the rest as its owner wrote it, comments included.
+fn set_signing_key(path: &Path, source: &str) -> Outcome<()> {
+    let text = input::text(path, CliCode::ConfigInvalid)?;
+    let mut document: toml_edit::DocumentMut = text
+        .parse()
+        .map_err(|error: toml_edit::TomlError| Failure::from_error(CliCode::ConfigInvalid, &error))?;
+    let place = document
+        .get_mut("signing")
+        .and_then(|table| table.get_mut("key"))
+        .and_then(toml_edit::Item::as_value_mut);
+    let place = place.ok_or_else(|| Failure::new(CliCode::ConfigInvalid, "`[signing] key` is not there"))?;
+    let decor = place.decor().clone();
+    *place = toml_edit::Value::from(source);
+    *place.decor_mut() = decor;
+    replace(path, document.to_string().as_bytes())
+        .map_err(|error| Failure::from_error(CliCode::FileUnwritable, &error).about(&input::name(path)))
+}
+
+/// Replaces a file: readers see the old one or the new one, and the new one survives the loss of power.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let next = path.with_extension("toml.next");
+    let mut file = File::create(&next)?;
+    file.set_permissions(fs::metadata(path)?.permissions())?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&next, path)?;
+    match path.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_order_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let before = "# top\nissuer = \"urn:x\"\n[signing] # here\nkey =   \"file:a\" # there\n# end\n";
+        fs::write(&path, before).unwrap();
+        set_signing_key(&path, "file:keys/b.pem").unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            before.replace("file:a", "file:keys/b.pem")
+        );
+        fs::write(&path, "issuer = 1\n").unwrap();
+        assert_eq!(
+            set_signing_key(&path, "x").unwrap_err().code().as_str(),
+            "config_invalid"
+        );
+    }
+}

@@ -1,0 +1,248 @@
+//! `ledger`: the evidence, read, verified from its first record, exported.
+
+use std::io::{self, BufReader, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use actionpass_model::{Record, RecordKind};
+use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerError, VerifiedLedger, verify_jsonl};
+use actionpass_store::{DecisionStore, StoredRecord};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::cli::Context;
+use crate::failure::{Failure, Outcome};
+use crate::input;
+use crate::issuer::{self, IssuerHome};
+use crate::output::{Ink, Reply, Table};
+use crate::render::visible;
+use pollster::block_on;
+
+/// How many records are read at once.
+const PAGE: usize = 512;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Show the newest records
+    Show(ShowArgs),
+    /// Verify every record from the first on: the home's ledger, or an export without any home
+    Verify(VerifyArgs),
+    /// Print all records as JSON lines
+    Export,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// How many
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    limit: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// An export (JSON lines); `-` is stdin
+    file: Option<PathBuf>,
+    /// A record that the ledger is known to hold, to find what was cut off or rewritten; may be repeated
+    #[arg(long = "head", value_name = "SEQ:HASH")]
+    heads: Vec<KnownHead>,
+}
+
+impl LedgerCommand {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Show(_) => "ledger-show",
+            Self::Verify(_) => "ledger-verify",
+            Self::Export => "ledger-export",
+        }
+    }
+
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        match self {
+            Self::Show(args) => args.run(context),
+            Self::Verify(args) => args.run(context),
+            Self::Export => export(context),
+        }
+    }
+}
+
+impl ShowArgs {
+    fn run(self, context: &Context) -> Outcome<Reply> {
+        let issuer = IssuerHome::open_to_read(context)?;
+        let state = block_on(issuer.store.state())?;
+        let first = state.head.size().saturating_sub(self.limit);
+        let mut table = Table::new(&["SEQ", "TIME", "KIND", "WHAT", "HASH"]);
+        let mut records = Vec::new();
+        each_record(&issuer, first, |stored| {
+            let record = stored.to_record()?;
+            table.row([
+                record.seq.to_string(),
+                record.time.to_string(),
+                record.kind.as_str().to_owned(),
+                visible(&summary(&record)),
+                short(&record.ledger_hash.to_string()),
+            ]);
+            records.push(serde_json::to_value(&record).map_err(|error| Failure::internal(&error))?);
+            Ok(true)
+        })?;
+        let head = state.head.known().map(|head| head.to_string());
+        let mut text = table.render(Ink::stdout());
+        if let Some(head) = &head {
+            text.push_str(&format!("head {head}\n"));
+        }
+        Ok(Reply::new(json!({ "records": records, "size": state.head.size(), "head": head })).with_data(text))
+    }
+}
+
+impl VerifyArgs {
+    fn run(self, context: &Context) -> Outcome<Reply> {
+        let mut verifier = ChainVerifier::new();
+        for head in &self.heads {
+            verifier = verifier.with_known_head(*head);
+        }
+        let verified = match &self.file {
+            Some(path) => verify_file(path, verifier)?,
+            None => verify_home(&IssuerHome::open_to_read(context)?, verifier)?,
+        };
+        let head = verified.head.known().map(|head| head.to_string());
+        let mut json = json!({ "valid": true, "size": verified.head.size() });
+        let mut text = format!(
+            "{} {} records, each the one that follows\n",
+            Ink::stdout().good("ok"),
+            verified.head.size()
+        );
+        if let (Some(log), Some(members)) = (&verified.log, json.as_object_mut()) {
+            members.insert("issuer".to_owned(), log.issuer().as_str().into());
+            members.insert("log".to_owned(), log.origin().as_str().into());
+            text.push_str(&format!("  issuer {}\n", log.issuer()));
+        }
+        if let (Some(head), Some(members)) = (&head, json.as_object_mut()) {
+            members.insert("head".to_owned(), head.as_str().into());
+            text.push_str(&format!("  head {head}\n"));
+            if self.heads.is_empty() {
+                text.push_str("  keep the head elsewhere: with --head it shows whether the end was cut off\n");
+            }
+        }
+        Ok(Reply::new(json).with_data(text))
+    }
+}
+
+fn verify_file(path: &Path, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
+    let verified = if input::is_stdin(path) {
+        verify_jsonl(io::stdin().lock(), verifier)
+    } else {
+        let file = std::fs::File::open(path).map_err(|error| input::unreadable(path, &error))?;
+        verify_jsonl(BufReader::with_capacity(1 << 18, file), verifier)
+    };
+    verified.map_err(|error| Failure::from(error).about(&input::name(path)))
+}
+
+/// Verifies the ledger of a home: it must be the log of the home's issuer.
+pub(crate) fn verify_home(issuer: &IssuerHome, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
+    let mut verifier = verifier.with_log(issuer::log(&issuer.config)?);
+    each_record(issuer, 0, |stored| {
+        verifier.push(&stored.json)?;
+        Ok(true)
+    })?;
+    Ok(verifier.finish()?)
+}
+
+/// Hands on every record from `first` on, page by page, until there are no more or `take` has enough.
+fn each_record(issuer: &IssuerHome, first: u64, mut take: impl FnMut(&StoredRecord) -> Outcome<bool>) -> Outcome<()> {
+    let mut seq = first;
+    loop {
+        let records = block_on(issuer.store.read(seq, PAGE))?;
+        let Some(last) = records.last() else { return Ok(()) };
+        for record in &records {
+            if !take(record)? {
+                return Ok(());
+            }
+        }
+        seq = last.seq.saturating_add(1);
+    }
+}
+
+fn export(context: &Context) -> Outcome<Reply> {
+    let issuer = IssuerHome::open_to_read(context)?;
+    let mut records = Vec::new();
+    let mut out = io::BufWriter::with_capacity(1 << 18, io::stdout().lock());
+    let mut failed = None;
+    each_record(&issuer, 0, |stored| {
+        if context.is_json {
+            let value: Value = serde_json::from_slice(&stored.json).map_err(|error| Failure::internal(&error))?;
+            records.push(value);
+            return Ok(true);
+        }
+        let written = out.write_all(&stored.json).and_then(|()| out.write_all(b"\n"));
+        failed = written.err();
+        Ok(failed.is_none())
+    })?;
+    match failed.map_or_else(|| out.flush(), Err) {
+        // Whoever reads it has enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => return Err(Failure::internal(&error)),
+        Ok(()) => {}
+    }
+    drop(out);
+    Ok(Reply::new(json!({ "records": records })))
+}
+
+/// What a record is about, in a few words.
+fn summary(record: &Record) -> String {
+    let body = record.body.get();
+    let text = |pointer: &[&str]| {
+        let mut value = body.get(*pointer.first()?)?;
+        for name in pointer.get(1..)? {
+            value = value.get(name)?;
+        }
+        value.as_str()
+    };
+    let words: Vec<&str> = match record.kind {
+        RecordKind::Decision => {
+            let rules = body
+                .get("policy")
+                .and_then(|policy| policy.get("rules"))
+                .and_then(Value::as_array);
+            let by = rules
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .next()
+                .or_else(|| {
+                    body.get("reasons")
+                        .and_then(Value::as_array)?
+                        .first()?
+                        .get("code")?
+                        .as_str()
+                });
+            vec![text(&["decision"]), text(&["tool"]), text(&["resource"]), by]
+        }
+        RecordKind::Revocation => {
+            vec![
+                text(&["revocation", "target", "kind"]),
+                text(&["revocation", "target", "id"]),
+                text(&["revocation", "reason"]),
+            ]
+        }
+        RecordKind::Use => vec![text(&["pass"]), text(&["audience"])],
+        RecordKind::Key => vec![text(&["event"]), text(&["use"]), text(&["kid"])],
+        RecordKind::Policy => vec![text(&["policy", "id"]), text(&["policy", "digest"])],
+        RecordKind::Outcome => vec![text(&["status"]), text(&["pass"])],
+        RecordKind::Erasure => vec![text(&["reason"])],
+        RecordKind::Trust => vec![text(&["trust", "digest"])],
+        _ => Vec::new(),
+    }
+    .into_iter()
+    .flatten()
+    .collect();
+    words.join(" ")
+}
+
+/// The start of a digest, enough to tell records apart by eye.
+fn short(digest: &str) -> String {
+    digest.chars().take(19).collect()
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::from_error(error.code(), &error).at(usize::try_from(error.offset()).ok())
+    }
+}

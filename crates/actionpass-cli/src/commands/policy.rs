@@ -1,0 +1,182 @@
+//! `policy`: checked, explained, tested.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actionpass_policy::testing::{PolicyTests, TestOutcome};
+use actionpass_policy::{PolicyCode, PolicyEngine, PolicyError, PolicyInput, RulePolicy};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::cli::Context;
+use crate::code::CliCode;
+use crate::exit;
+use crate::failure::{Failure, Outcome};
+use crate::input;
+use crate::output::{Ink, Reply, Table};
+use crate::render;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Load a policy and list its rules; errors name line and column
+    Check(CheckArgs),
+    /// Show what every rule makes of an action, and why; nothing is recorded
+    Explain(ExplainArgs),
+    /// Run a table of actions and the decisions that they must get
+    Test(TestArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The policy [default: the home's]; `-` is stdin
+    file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// The action; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    action: PathBuf,
+    /// What the host attests, `actionpass.facts.v1`
+    #[arg(long, value_name = "FILE")]
+    facts: Option<PathBuf>,
+    /// The policy [default: the home's]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TestArgs {
+    /// The table, `actionpass.policy-tests.v1`; files that it names are found beside it
+    file: PathBuf,
+    /// The policy [default: the home's]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+impl PolicyCommand {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Check(_) => "policy-check",
+            Self::Explain(_) => "policy-explain",
+            Self::Test(_) => "policy-test",
+        }
+    }
+
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        match self {
+            Self::Check(args) => args.run(context),
+            Self::Explain(args) => args.run(context),
+            Self::Test(args) => args.run(context),
+        }
+    }
+}
+
+impl CheckArgs {
+    fn run(self, context: &Context) -> Outcome<Reply> {
+        let policy = named_or_home(self.file.as_deref(), context)?;
+        let mut table = Table::new(&["RULE", "EFFECT"]);
+        let mut rules = Vec::new();
+        for (id, effect) in policy.rules() {
+            table.row([id.to_string(), effect.to_string()]);
+            rules.push(json!({ "id": id, "effect": effect }));
+        }
+        let digest = policy.digest().to_string();
+        let json = json!({ "valid": true, "id": policy.id(), "digest": digest, "rules": rules });
+        let ink = Ink::stdout();
+        let data = format!(
+            "{} policy {}, {} rules\n  {digest}\n\n{}",
+            ink.good("ok"),
+            policy.id(),
+            rules.len(),
+            table.render(ink)
+        );
+        Ok(Reply::new(json).with_data(data))
+    }
+}
+
+impl ExplainArgs {
+    fn run(self, context: &Context) -> Outcome<Reply> {
+        let paths = [Some(&self.action), self.facts.as_ref(), self.policy.as_ref()];
+        input::one_stdin(paths.into_iter().flatten().map(PathBuf::as_path))?;
+        let action = input::action(&self.action)?;
+        let facts = input::facts(self.facts.as_deref())?;
+        let policy = named_or_home(self.policy.as_deref(), context)?;
+        let explanation = policy.explain(&PolicyInput::new(&action, &facts, &[]));
+        let exit = exit::of_decision(explanation.decision);
+        let json = serde_json::to_value(&explanation).map_err(|error| Failure::internal(&error))?;
+        // Values out of the payload stand in it, so nothing hidden may pass for lines of ours.
+        let text = explanation.to_string();
+        let data = text
+            .lines()
+            .map(|line| render::visible(line) + "\n")
+            .collect::<String>();
+        Ok(Reply::new(json).with_exit(exit).with_data(data))
+    }
+}
+
+impl TestArgs {
+    fn run(self, context: &Context) -> Outcome<Reply> {
+        let text = input::text(&self.file, PolicyCode::PolicySyntax)?;
+        let tests = PolicyTests::load(&text, &self.file.display().to_string())?;
+        let policy = named_or_home(self.policy.as_deref(), context)?;
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        let outcomes = tests.run(&*policy, |name| std::fs::read(folder.join(name)).ok());
+        let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
+        let json = json!({
+            "passed": failed == 0, "tests": outcomes.len(), "failed": failed,
+            "outcomes": outcomes.iter().map(outcome_json).collect::<Vec<_>>(),
+        });
+        let ink = Ink::stdout();
+        let mut data = outcomes
+            .iter()
+            .map(|outcome| format!("{outcome}\n"))
+            .collect::<String>();
+        let verdict = if failed == 0 { ink.good("ok") } else { ink.bad("failed") };
+        data.push_str(&format!("{verdict} {} tests, {failed} failed\n", outcomes.len()));
+        let exit = if failed == 0 {
+            0
+        } else {
+            exit::of(CliCode::PolicyTestFailed.as_str())
+        };
+        Ok(Reply::new(json).with_exit(exit).with_data(data))
+    }
+}
+
+fn outcome_json(outcome: &TestOutcome) -> Value {
+    let mut json = json!({ "name": outcome.name, "passed": outcome.passed(), "expected": outcome.expected });
+    if let Some(members) = json.as_object_mut() {
+        match &outcome.decided {
+            Ok(decided) => {
+                members.insert("decision".to_owned(), decided.decision.as_str().into());
+                members.insert(
+                    "rules".to_owned(),
+                    decided.rules.iter().map(|rule| Value::from(rule.as_str())).collect(),
+                );
+            }
+            Err(problem) => {
+                members.insert("problem".to_owned(), problem.as_str().into());
+            }
+        }
+    }
+    json
+}
+
+fn named_or_home(path: Option<&Path>, context: &Context) -> Outcome<Arc<RulePolicy>> {
+    match path {
+        Some(path) => load(path).map(Arc::new),
+        None => context.home()?.policy(),
+    }
+}
+
+/// Loads a policy.
+pub(crate) fn load(path: &Path) -> Outcome<RulePolicy> {
+    let text = input::text(path, PolicyCode::PolicyTooLarge)?;
+    Ok(RulePolicy::load(&text, &path.display().to_string())?)
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        Self::from_error(error.code(), &error)
+    }
+}

@@ -1,0 +1,167 @@
+//! `revoke`: what must no longer be accepted, from now on.
+
+use std::time::Duration;
+
+use actionpass_core::{NewRevocation, System, revoke};
+use actionpass_model::{
+    ApprovalId, Approver, DecisionBody, Issuer, KeyId, PassId, Principal, RecordKind, RevocationTarget, Statement,
+    Timestamp,
+};
+use actionpass_store::DecisionStore;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::{record_json, trust};
+use crate::cli::Context;
+use crate::clock;
+use crate::code::CliCode;
+use crate::failure::{Failure, Outcome};
+use crate::issuer::{self, IssuerHome};
+use crate::output::{Ink, Reply};
+use pollster::block_on;
+
+/// From when on the revocation of a pass of ours may be pruned: a pass holds an hour at most, and an hour more has to
+/// go by; the rest is for clocks.
+const PASS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The same for an approval, which holds a day at most.
+const APPROVAL_KEPT: Duration = Duration::from_secs(48 * 60 * 60);
+
+#[derive(Args, Debug)]
+pub(crate) struct RevokeArgs {
+    /// What kind of thing
+    kind: Kind,
+    /// Its id: `ap_…`, `apr_…`, a kid or its start, or a principal such as `agent:codex-prod`
+    id: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Statement,
+    /// The issuer of the pass [default: the home's]
+    #[arg(long, value_name = "ISSUER")]
+    issuer: Option<Issuer>,
+    /// Who gave the approval [default: whoever the ledger says]
+    #[arg(long, value_name = "PRINCIPAL")]
+    approver: Option<Approver>,
+    /// Since when the key may have been in other hands
+    #[arg(long, value_name = "TIME", value_parser = clock::parse_timestamp)]
+    compromised_since: Option<Timestamp>,
+    /// Who revokes [default: `user:` and your login]
+    #[arg(long, value_name = "PRINCIPAL")]
+    by: Option<Principal>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Kind {
+    /// One pass
+    Pass,
+    /// One approval
+    Approval,
+    /// A key, and everything that it signed
+    Key,
+    /// An agent, owner, runtime, tenant or approver
+    Principal,
+}
+
+impl RevokeArgs {
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let usage = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
+        if self.issuer.is_some() && self.kind != Kind::Pass {
+            return usage("--issuer is for passes");
+        }
+        if self.approver.is_some() && self.kind != Kind::Approval {
+            return usage("--approver is for approvals");
+        }
+        if self.compromised_since.is_some() && self.kind != Kind::Key {
+            return usage("--compromised-since is for keys");
+        }
+        let issuer = IssuerHome::open(context)?;
+        let now = clock::now()?;
+        let target = self.target(&issuer)?;
+        let expires_at = match &target {
+            RevocationTarget::Pass { issuer: of, .. } if *of == issuer.config.issuer => {
+                Some(now.saturating_add(PASS_KEPT))
+            }
+            RevocationTarget::Approval { .. } => Some(now.saturating_add(APPROVAL_KEPT)),
+            _ => None,
+        };
+        let revocation = NewRevocation {
+            target,
+            reason: self.reason,
+            revoked_by: issuer::principal(self.by)?,
+            compromised_since: self.compromised_since,
+            expires_at,
+        };
+        let (revocation, record) = block_on(revoke(revocation, &issuer.trust, &*issuer.store, now, &System))?;
+        let (kind, id) = trust::target_text(&revocation.target);
+        let json = json!({ "revocation": revocation, "record": record_json(&record) });
+        let mut talk = format!(
+            "{} {kind} {id} as of {}\n",
+            Ink::stderr().good("revoked"),
+            revocation.revoked_at
+        );
+        if matches!(&revocation.target, RevocationTarget::Key(kid) if super::signing_kid(&issuer.home, &issuer.config).as_ref() == Some(kid))
+        {
+            talk.push_str(
+                "This was the signing key: nothing is issued until there is another, and its passes are refused.\n",
+            );
+        }
+        talk.push_str(&format!(
+            "Hand the trust store on to your executors: `{} trust export`.\n",
+            context.program()
+        ));
+        Ok(Reply::new(json)
+            .with_data(format!("{}\n", revocation.id))
+            .with_talk(talk))
+    }
+
+    fn target(&self, home: &IssuerHome) -> Outcome<RevocationTarget> {
+        let refused =
+            |error: actionpass_model::TextError| Failure::new(CliCode::UsageInvalid, format!("`{}`: {error}", self.id));
+        Ok(match self.kind {
+            Kind::Pass => RevocationTarget::Pass {
+                id: PassId::parse(&self.id).map_err(refused)?,
+                issuer: self.issuer.clone().unwrap_or_else(|| home.config.issuer.clone()),
+            },
+            Kind::Approval => {
+                let id = ApprovalId::parse(&self.id).map_err(refused)?;
+                let approver = match &self.approver {
+                    Some(approver) => approver.clone(),
+                    None => approver_of(&id, home)?,
+                };
+                RevocationTarget::Approval { id, approver }
+            }
+            // A key that isn't in the trust store can be revoked too: then it can never be added.
+            Kind::Key => RevocationTarget::Key(match KeyId::parse(&self.id) {
+                Ok(kid) => kid,
+                Err(_) => trust::find(home.home.trust()?.keyring(), &self.id)?,
+            }),
+            Kind::Principal => RevocationTarget::Principal(Principal::parse(&self.id).map_err(refused)?),
+        })
+    }
+}
+
+/// Who gave an approval that a decision relied on, out of the ledger.
+fn approver_of(id: &ApprovalId, home: &IssuerHome) -> Outcome<Approver> {
+    const PAGE: usize = 256;
+    let mut seq = 0;
+    loop {
+        let records = block_on(home.store.read(seq, PAGE))?;
+        let Some(last) = records.last().map(|record| record.seq) else {
+            return Err(Failure::new(
+                CliCode::OptionMissing,
+                "--approver is needed: no decision in the ledger relied on this approval",
+            ));
+        };
+        for record in &records {
+            let record = record.to_record()?;
+            if record.kind != RecordKind::Decision {
+                continue;
+            }
+            let body = serde_json::to_vec(&record.body).map_err(|error| Failure::internal(&error))?;
+            let body: DecisionBody = serde_json::from_slice(&body).map_err(|error| Failure::internal(&error))?;
+            if let Some(approval) = body.approvals.into_iter().find(|approval| approval.id == *id) {
+                return Ok(approval.approved_by);
+            }
+        }
+        seq = last.saturating_add(1);
+    }
+}

@@ -1,0 +1,422 @@
+//! `verify`: a pass against the call that is about to be made.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actionpass_canon::{BoundAction, CanonicalBytes};
+use actionpass_crypto::JwsCode;
+use actionpass_model::{
+    Agent, Audience, Issuer, ObligationId, PassClaims, Resource, Task, Tenant, Tool, UnixSeconds, UseBody, UseSchema,
+};
+use actionpass_store::ReplayCode;
+use actionpass_verify::{Call, Refusal, Trust, VerifiedPass, Verifier, VerifyCode};
+use clap::{ArgGroup, Args};
+use serde_json::{Value, json};
+
+use super::record_json;
+use crate::cli::Context;
+use crate::clock;
+use crate::code::CliCode;
+use crate::config::Config;
+use crate::duration;
+use crate::failure::{Failure, Outcome};
+use crate::home::{Home, read_trust};
+use crate::input;
+use crate::issuer::IssuerHome;
+use crate::output::{Ink, Reply};
+use pollster::block_on;
+
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("call").required(true))]
+pub(crate) struct VerifyArgs {
+    /// The pass; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token: PathBuf,
+    /// The whole action that is about to be executed; `-` is stdin
+    #[arg(long, group = "call", value_name = "FILE")]
+    pub(crate) action: Option<PathBuf>,
+    /// The tool that is about to be called, where the action isn't known
+    #[arg(long, group = "call", requires_all = ["resource", "payload"], value_name = "TOOL")]
+    pub(crate) tool: Option<Tool>,
+    /// What it acts on
+    #[arg(long, requires = "tool", value_name = "RESOURCE")]
+    pub(crate) resource: Option<Resource>,
+    /// The arguments of the call; `-` is stdin
+    #[arg(long, requires = "tool", value_name = "FILE")]
+    pub(crate) payload: Option<PathBuf>,
+    /// The agent that calls, if it is known
+    #[arg(long, requires = "tool", value_name = "AGENT")]
+    pub(crate) agent: Option<Agent>,
+    /// The task that the call serves, if it is known
+    #[arg(long, requires = "tool", value_name = "TASK")]
+    pub(crate) task: Option<Task>,
+    /// The trust store [default: the home's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+    /// The issuer whose passes are accepted [default: the home's]
+    #[arg(long, value_name = "ISSUER")]
+    pub(crate) issuer: Option<Issuer>,
+    /// The audience that this executor is [default: the one that the home gives the tool]
+    #[arg(long, value_name = "AUDIENCE")]
+    pub(crate) audience: Option<Audience>,
+    /// The tenant that is served [default: the home's, if it has one only]
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<Tenant>,
+    /// An obligation that this executor enforces; may be repeated
+    #[arg(long = "enforces", value_name = "OBLIGATION")]
+    pub(crate) enforces: Vec<ObligationId>,
+    /// How old the trust store's revocations may be [default: any age]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) max_revocations_age: Option<Duration>,
+    /// Mark the pass used, in the home: succeeds once
+    #[arg(long)]
+    pub(crate) consume: bool,
+    /// Verify as of this time
+    #[arg(long, conflicts_with = "consume", value_name = "TIME", value_parser = clock::parse)]
+    pub(crate) at: Option<UnixSeconds>,
+}
+
+/// Everything that a call may state; what is missing in a verdict's `compared` was not stated.
+const COMPARABLE: [&str; 10] = [
+    "agent",
+    "via",
+    "humanOwner",
+    "runtime",
+    "task",
+    "tool",
+    "resource",
+    "server",
+    "definitionHash",
+    "payload",
+];
+
+/// The call as the command line states it.
+enum Stated {
+    Action(Box<BoundAction>),
+    Parts {
+        tool: Tool,
+        resource: Resource,
+        payload: CanonicalBytes,
+    },
+}
+
+/// What verifying came to.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Everything held; with the record of its use, if it was consumed.
+    Valid(Box<VerifiedPass>, Option<Value>),
+    /// Something didn't.
+    Refused(Refusal),
+}
+
+impl VerifyArgs {
+    /// A pass for an action, judged by the home: for commands that run others.
+    pub(crate) const fn of(token: PathBuf, action: PathBuf) -> Self {
+        Self {
+            token,
+            action: Some(action),
+            tool: None,
+            resource: None,
+            payload: None,
+            agent: None,
+            task: None,
+            trust: None,
+            issuer: None,
+            audience: None,
+            tenant: None,
+            enforces: Vec::new(),
+            max_revocations_age: None,
+            consume: false,
+            at: None,
+        }
+    }
+
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let verdict = self.judge(context)?;
+        Ok(self.reply(&verdict))
+    }
+
+    /// Verifies, and consumes if that was asked for.
+    pub(crate) fn judge(&self, context: &Context) -> Outcome<Verdict> {
+        let paths = [
+            Some(&self.token),
+            self.action.as_ref(),
+            self.payload.as_ref(),
+            self.trust.as_ref(),
+        ];
+        input::one_stdin(paths.into_iter().flatten().map(PathBuf::as_path))?;
+        let token = input::token(&self.token)?;
+        let stated = self.stated()?;
+        let mut call = stated.call();
+        if let Some(agent) = &self.agent {
+            call = call.with_agent(agent);
+        }
+        if let Some(task) = &self.task {
+            call = call.with_task(task);
+        }
+        if self.consume {
+            return self.consume(context, &token, stated.tool(), &call);
+        }
+        let home = if self.needs_home() {
+            context.home_if_there()?
+        } else {
+            None
+        };
+        let config = home.as_ref().map(Home::config).transpose()?;
+        let verifier = self.verifier(config.as_ref(), stated.tool())?;
+        let trust = self.read_trust(home.as_ref())?;
+        let now = match self.at {
+            Some(at) => at,
+            None => clock::now()?.to_unix_seconds(),
+        };
+        Ok(match verifier.verify(&token, &call, &trust, now) {
+            Ok(pass) => Verdict::Valid(Box::new(pass), None),
+            Err(refusal) => Verdict::Refused(refusal),
+        })
+    }
+
+    fn consume(&self, context: &Context, token: &str, tool: &Tool, call: &Call<'_>) -> Outcome<Verdict> {
+        let issuer = IssuerHome::open_to_read(context)?;
+        let verifier = self.verifier(Some(&issuer.config), tool)?;
+        let trust = self.read_trust(Some(&issuer.home))?;
+        let now = clock::now()?;
+        let consumed = match block_on(verifier.consume(token, call, &trust, now.to_unix_seconds(), &*issuer.store)) {
+            Ok(consumed) => consumed,
+            Err(refusal) => return Ok(Verdict::Refused(refusal)),
+        };
+        let pass = consumed.pass().clone();
+        let claims = pass.claims();
+        let body = UseBody {
+            schema: UseSchema,
+            pass: claims.jti.clone(),
+            issuer: claims.iss.clone(),
+            audience: claims.aud.clone(),
+            token_hash: pass.token_hash(),
+        };
+        // The pass is used up whatever becomes of the record: without it nothing must be executed.
+        let record = issuer
+            .record(now, &body)
+            .map_err(|failure| failure.about("the pass is used up, and its use was not recorded"))?;
+        Ok(Verdict::Valid(Box::new(pass), Some(record_json(&record))))
+    }
+
+    /// Whether anything has to come from a home.
+    const fn needs_home(&self) -> bool {
+        self.trust.is_none() || self.issuer.is_none() || self.audience.is_none() || self.tenant.is_none()
+    }
+
+    fn stated(&self) -> Outcome<Stated> {
+        if let Some(path) = &self.action {
+            return Ok(Stated::Action(Box::new(input::action(path)?)));
+        }
+        match (&self.tool, &self.resource, &self.payload) {
+            (Some(tool), Some(resource), Some(payload)) => Ok(Stated::Parts {
+                tool: tool.clone(),
+                resource: resource.clone(),
+                payload: input::document(payload)?,
+            }),
+            _ => Err(Failure::new(
+                CliCode::OptionMissing,
+                "either --action, or --tool, --resource and --payload",
+            )),
+        }
+    }
+
+    fn verifier(&self, config: Option<&Config>, tool: &Tool) -> Outcome<Verifier> {
+        let issuer = self.issuer.clone().or_else(|| Some(config?.issuer.clone()));
+        let audience = self
+            .audience
+            .clone()
+            .or_else(|| config?.issuer_config().audience(tool, None));
+        let tenant = self.tenant.clone().or_else(|| match config?.tenants.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
+        });
+        let (Some(issuer), Some(audience), Some(tenant)) = (issuer.clone(), audience.clone(), tenant.clone()) else {
+            let missing = [
+                ("--issuer", issuer.is_some()),
+                ("--audience", audience.is_some()),
+                ("--tenant", tenant.is_some()),
+            ];
+            let missing: Vec<&str> = missing
+                .into_iter()
+                .filter_map(|(name, is_there)| (!is_there).then_some(name))
+                .collect();
+            let problem = format!("{} is needed: there is no home that says it", missing.join(", "));
+            return Err(Failure::new(CliCode::OptionMissing, problem));
+        };
+        let mut verifier = Verifier::new(issuer, audience, tenant);
+        for obligation in &self.enforces {
+            verifier = verifier.with_obligation(obligation.clone());
+        }
+        if let Some(age) = self.max_revocations_age {
+            verifier = verifier.with_max_revocations_age(age);
+        }
+        if config.is_some_and(Config::accepts_asserted) {
+            verifier = verifier.dangerously_accept_asserted_approvals();
+        }
+        Ok(verifier)
+    }
+
+    fn read_trust(&self, home: Option<&Home>) -> Outcome<Trust> {
+        match (&self.trust, home) {
+            (Some(path), _) => read_trust(path),
+            (None, Some(home)) => home.trust(),
+            (None, None) => Err(Failure::new(
+                CliCode::OptionMissing,
+                "--trust is needed: there is no home with a trust store",
+            )),
+        }
+    }
+
+    fn reply(&self, verdict: &Verdict) -> Reply {
+        match verdict {
+            Verdict::Valid(pass, used) => {
+                let mut json = json!({
+                    "valid": true, "codes": [], "compared": pass.compared(), "pass": pass_json(pass.claims(), pass.kid().as_str()),
+                });
+                if let (Some(used), Some(members)) = (used, json.as_object_mut()) {
+                    members.insert("record".to_owned(), used.clone());
+                }
+                Reply::new(json).with_data(valid_text(pass, used.is_some()))
+            }
+            Verdict::Refused(refusal) => {
+                let codes: Vec<&str> = refusal.codes().map(actionpass_model::Code::as_str).collect();
+                let findings: Vec<Value> = refusal
+                    .findings()
+                    .iter()
+                    .map(|finding| match finding.approval() {
+                        Some(approval) => json!({ "code": finding.code(), "approval": approval }),
+                        None => json!({ "code": finding.code() }),
+                    })
+                    .collect();
+                let exit = crate::exit::of_all(codes.iter().copied());
+                let json =
+                    json!({ "valid": false, "codes": codes, "findings": findings, "compared": refusal.compared() });
+                Reply::new(json).with_exit(exit).with_data(refused_text(refusal, exit))
+            }
+        }
+    }
+}
+
+impl Stated {
+    fn call(&self) -> Call<'_> {
+        match self {
+            Self::Action(action) => Call::action(action),
+            Self::Parts {
+                tool,
+                resource,
+                payload,
+            } => Call::new(tool, resource, payload),
+        }
+    }
+
+    fn tool(&self) -> &Tool {
+        match self {
+            Self::Action(action) => &action.action().capability.tool,
+            Self::Parts { tool, .. } => tool,
+        }
+    }
+}
+
+fn pass_json(claims: &PassClaims, kid: &str) -> Value {
+    let terms = &claims.actionpass;
+    json!({
+        "id": claims.jti, "kid": kid, "issuer": claims.iss, "audience": claims.aud, "agent": claims.sub, "tenant": terms.tenant,
+        "tool": terms.tool, "resource": terms.resource, "actionId": terms.action_id, "actionHash": terms.action_hash,
+        "payloadHash": terms.payload_hash, "obligations": terms.obligations, "issuedAt": claims.iat.to_timestamp(),
+        "expiresAt": claims.exp.to_timestamp(),
+    })
+}
+
+fn valid_text(pass: &VerifiedPass, is_consumed: bool) -> String {
+    let ink = Ink::stdout();
+    let claims = pass.claims();
+    let terms = &claims.actionpass;
+    let mut text = format!(
+        "{}  {}\n",
+        ink.good(if is_consumed {
+            "valid, and used up by this"
+        } else {
+            "valid"
+        }),
+        claims.jti
+    );
+    text.push_str(&format!(
+        "  {} on {}\n",
+        terms.tool,
+        crate::render::visible(terms.resource.as_str())
+    ));
+    text.push_str(&format!(
+        "  {} for {}, until {}\n",
+        claims.sub,
+        claims.aud,
+        claims.exp.to_timestamp()
+    ));
+    for approval in &terms.approvals {
+        text.push_str(&format!(
+            "  approved by {} ({})\n",
+            approval.approved_by,
+            approval.assurance.as_str()
+        ));
+    }
+    for obligation in &terms.obligations {
+        text.push_str(&format!("  the executor must enforce {}\n", obligation.id));
+    }
+    text.push_str(&compared_text(pass.compared()));
+    text
+}
+
+fn refused_text(refusal: &Refusal, exit: u8) -> String {
+    let ink = Ink::stdout();
+    let first = refusal.codes().next().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!("{}  {first}\n", ink.bad("refused"));
+    for finding in refusal.findings() {
+        let about = finding
+            .approval()
+            .map(|approval| format!(" ({approval})"))
+            .unwrap_or_default();
+        text.push_str(&format!(
+            "  {}{about}: {}\n",
+            finding.code(),
+            meaning(finding.code().as_str())
+        ));
+    }
+    if !refusal.compared().is_empty() {
+        text.push_str(&compared_text(refusal.compared()));
+    }
+    text.push_str(&format!("next: {}\n", next(exit)));
+    text
+}
+
+fn compared_text(compared: &[&str]) -> String {
+    let missing: Vec<&str> = COMPARABLE.into_iter().filter(|name| !compared.contains(name)).collect();
+    let mut text = format!("compared: {}\n", compared.join(", "));
+    if !missing.is_empty() {
+        text.push_str(&format!("not stated, so not compared: {}\n", missing.join(", ")));
+    }
+    text
+}
+
+fn meaning(code: &str) -> &'static str {
+    VerifyCode::from_code(code)
+        .map(VerifyCode::meaning)
+        .or_else(|| JwsCode::from_code(code).map(JwsCode::meaning))
+        .or_else(|| ReplayCode::from_code(code).map(ReplayCode::meaning))
+        .unwrap_or_default()
+        .trim()
+}
+
+/// What to do about a refusal.
+const fn next(exit: u8) -> &'static str {
+    match exit {
+        20 => "don't execute; whoever handed this over has no pass of an issuer that is trusted here",
+        21 => "don't execute; have the call authorized that is really to be made",
+        22 => "don't execute; have the action authorized again, and check both clocks",
+        23 => "don't execute; somebody revoked this on purpose",
+        24 => "don't execute; this pass did its one job",
+        25 => "don't execute; have the action approved and authorized again",
+        26 => "don't execute; bring this executor's trust store, clock or replay store up to date",
+        _ => "don't execute; mend the store and try again",
+    }
+}

@@ -1,0 +1,233 @@
+//! `config.toml`: who the issuer is, whom it serves, which key it signs with.
+
+use std::path::Path;
+use std::time::Duration;
+
+use actionpass_core::IssuerConfig;
+use actionpass_model::{Agent, Audience, Issuer, MAX_PASS_LIFETIME, Tenant, Tool};
+use serde::{Deserialize, Deserializer};
+
+use crate::code::CliCode;
+use crate::duration;
+use crate::failure::{Failure, Outcome};
+
+/// The configuration of an issuer, closed: a key that isn't known refuses the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Who signs the passes. One issuer is one decision store and one log, so it doesn't change.
+    pub(crate) issuer: Issuer,
+    /// The organizations that are served.
+    pub(crate) tenants: Vec<Tenant>,
+    /// The agents that are served; all of the tenants' if there are none.
+    #[serde(default)]
+    agents: Vec<Agent>,
+    /// The key.
+    pub(crate) signing: Signing,
+    /// Executors that share one replay store, and the tools that they run.
+    #[serde(default, rename = "audience")]
+    audiences: Vec<AudienceEntry>,
+    /// What is special about single tools.
+    #[serde(default, rename = "tool")]
+    tools: Vec<ToolEntry>,
+    #[serde(default)]
+    pass: PassSection,
+    #[serde(default)]
+    approvals: ApprovalsSection,
+}
+
+/// `[signing]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Signing {
+    /// `file:` and a path relative to the home, or `env:` and a name.
+    pub(crate) key: String,
+}
+
+/// `[[audience]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AudienceEntry {
+    name: Audience,
+    tools: Vec<Tool>,
+}
+
+/// `[[tool]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolEntry {
+    name: Tool,
+    #[serde(default)]
+    dangerously_permit_colliding_member_names: bool,
+}
+
+/// `[pass]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PassSection {
+    #[serde(default, deserialize_with = "lifetime")]
+    lifetime: Option<Duration>,
+}
+
+/// `[approvals]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApprovalsSection {
+    #[serde(default)]
+    dangerously_accept_asserted: bool,
+}
+
+fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let lifetime = duration::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)?;
+    if lifetime.is_zero() || lifetime > MAX_PASS_LIFETIME {
+        return Err(serde::de::Error::custom("a pass holds between a second and an hour"));
+    }
+    Ok(Some(lifetime))
+}
+
+impl Config {
+    /// Reads the text of a `config.toml`; errors name line and column.
+    pub(crate) fn parse(text: &str, path: &Path) -> Outcome<Self> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+            let problem = error.message().lines().collect::<Vec<_>>().join(" ");
+            Failure::new(
+                CliCode::ConfigInvalid,
+                format!("{}:{line}:{column}: {problem}", path.display()),
+            )
+        })?;
+        if config.tenants.is_empty() {
+            let problem = "`tenants` is empty, so nobody would be served";
+            return Err(Failure::new(
+                CliCode::ConfigInvalid,
+                format!("{}: {problem}", path.display()),
+            ));
+        }
+        Ok(config)
+    }
+
+    /// The configuration as the issuer takes it.
+    pub(crate) fn issuer_config(&self) -> IssuerConfig {
+        let mut config = IssuerConfig::new(self.issuer.clone(), self.tenants.clone()).with_agents(self.agents.clone());
+        for audience in &self.audiences {
+            config = config.with_audience(audience.name.clone(), audience.tools.clone());
+        }
+        if let Some(lifetime) = self.pass.lifetime {
+            config = config.with_pass_lifetime(lifetime);
+        }
+        if self.approvals.dangerously_accept_asserted {
+            config = config.dangerously_accept_asserted_approvals();
+        }
+        for tool in self
+            .tools
+            .iter()
+            .filter(|tool| tool.dangerously_permit_colliding_member_names)
+        {
+            config = config.dangerously_permit_colliding_member_names(tool.name.clone());
+        }
+        config
+    }
+
+    /// Whether approvals that nobody signed count, here as well as in `verify`.
+    pub(crate) const fn accepts_asserted(&self) -> bool {
+        self.approvals.dangerously_accept_asserted
+    }
+}
+
+/// The line and column, both from 1, of a byte offset.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        .saturating_add(1);
+    (line, column)
+}
+
+/// The text of a new `config.toml`.
+pub(crate) fn starter(issuer: &Issuer, tenants: &[Tenant], key: &str) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let tenants = tenants
+        .iter()
+        .map(|tenant| quoted(tenant.as_str()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    format!(
+        "# ActionPass: who issues passes here, for whom, and with which key.
+
+# Who signs the passes. One issuer is one ledger: don't change it, make another home.
+issuer = {issuer}
+
+# The organizations that are served, and their agents; without agents, all of them.
+tenants = [{tenants}]
+agents = []
+
+[signing]
+# `file:` and a path relative to this folder, or `env:` and the name of a variable (for development).
+# `actionpass keys rotate` makes a new key and writes its path here.
+key = {key}
+
+[pass]
+# How long a pass holds, at most `1h`. Policy may shorten it.
+lifetime = \"10m\"
+
+[approvals]
+# Accept approvals that nobody signed. Anybody can write a name, so leave this off.
+dangerously_accept_asserted = false
+
+# Executors that share one replay store. A tool that stands nowhere is its own audience.
+# [[audience]]
+# name = \"github-executor\"
+# tools = [\"github.pull_requests.create\", \"github.contents.put\"]
+",
+        issuer = quoted(issuer.as_str()),
+        key = quoted(key),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        starter(
+            &Issuer::parse("urn:uuid:x").unwrap(),
+            &[Tenant::parse("org:a\"b").unwrap()],
+            "file:keys/a.pem",
+        )
+    }
+
+    #[test]
+    fn the_starter_is_read() {
+        let config = Config::parse(&text(), Path::new("config.toml")).unwrap();
+        assert_eq!(config.issuer.as_str(), "urn:uuid:x");
+        assert_eq!(config.tenants[0].as_str(), "org:a\"b");
+        assert_eq!(config.signing.key, "file:keys/a.pem");
+        assert!(!config.accepts_asserted());
+    }
+
+    #[test]
+    fn refusals_name_line_and_column() {
+        let refusal = |from: &str, to: &str| {
+            let changed = text().replacen(from, to, 1);
+            assert_ne!(changed, text());
+            let failure = Config::parse(&changed, Path::new("config.toml")).unwrap_err();
+            assert_eq!(failure.code().as_str(), "config_invalid");
+            failure.message().to_owned()
+        };
+        let message = refusal("agents = []", "agent = []");
+        assert!(
+            message.starts_with("config.toml:8:1: unknown field `agent`"),
+            "{message}"
+        );
+        let message = refusal("\"10m\"", "\"2h\"");
+        assert!(message.starts_with("config.toml:17:12: a pass holds"), "{message}");
+        assert!(refusal("urn:uuid:x", "x").contains("issuer is not a URI"));
+        assert!(refusal("[\"org:a\\\"b\"]", "[]").contains("`tenants` is empty"));
+        assert!(refusal("= false", "= \"no\"").contains("invalid type"));
+    }
+}

@@ -1,0 +1,102 @@
+//! Files and stdin, read with limits.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use actionpass_canon::{BoundAction, BoundFacts, CanonicalBytes, Limits, admit};
+use actionpass_model::MAX_TOKEN_BYTES;
+
+use crate::code::CliCode;
+use crate::failure::{Failure, Outcome};
+
+/// `-` as a path: stdin.
+const STDIN: &str = "-";
+
+/// Whether a path means stdin.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == STDIN
+}
+
+/// Refuses a command line that would read stdin twice: the second reader would find it empty.
+pub(crate) fn one_stdin<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Outcome<()> {
+    if paths.into_iter().filter(|path| is_stdin(path)).count() > 1 {
+        return Err(Failure::new(
+            CliCode::UsageInvalid,
+            "`-` stands for stdin, which can be read only once",
+        ));
+    }
+    Ok(())
+}
+
+/// At most `limit` bytes and one more, so that whoever reads them sees that there are too many.
+pub(crate) fn read(path: &Path, limit: usize) -> Outcome<Vec<u8>> {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    let outcome = if is_stdin(path) {
+        io::stdin().lock().take(limit).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
+    };
+    match outcome {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+/// The failure to read a file that was named.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        CliCode::FileUnreadable,
+        format!("{} can't be read: {error}", name(path)),
+    )
+}
+
+/// How a path is called in messages.
+pub(crate) fn name(path: &Path) -> String {
+    if is_stdin(path) {
+        "stdin".to_owned()
+    } else {
+        format!("`{}`", path.display())
+    }
+}
+
+/// Admits a JSON document of any kind.
+pub(crate) fn document(path: &Path) -> Outcome<CanonicalBytes> {
+    let limits = Limits::default();
+    let raw = read(path, limits.max_bytes())?;
+    admit(&raw, &limits).map_err(|error| Failure::from(error).about(&name(path)))
+}
+
+/// Admits an action.
+pub(crate) fn action(path: &Path) -> Outcome<BoundAction> {
+    let limits = Limits::default();
+    let raw = read(path, limits.max_bytes())?;
+    BoundAction::admit(&raw, &limits).map_err(|error| Failure::from(error).about(&name(path)))
+}
+
+/// Admits facts; none if no file is named.
+pub(crate) fn facts(path: Option<&Path>) -> Outcome<BoundFacts> {
+    let Some(path) = path else {
+        return Ok(BoundFacts::none());
+    };
+    let limits = Limits::default();
+    let raw = read(path, limits.max_bytes())?;
+    BoundFacts::admit(&raw, &limits).map_err(|error| Failure::from(error).about(&name(path)))
+}
+
+/// The text of a token, without the line end that files have. What isn't UTF-8 is no token, which its reader says.
+pub(crate) fn token(path: &Path) -> Outcome<String> {
+    let bytes = read(path, MAX_TOKEN_BYTES.saturating_mul(2))?;
+    Ok(String::from_utf8_lossy(&bytes).trim_ascii_end().to_owned())
+}
+
+/// A text file of ours: UTF-8, at most 1 MiB.
+pub(crate) fn text(path: &Path, code: impl Into<actionpass_model::Code>) -> Outcome<String> {
+    const MAX_BYTES: usize = 1 << 20;
+    let bytes = read(path, MAX_BYTES)?;
+    if bytes.len() > MAX_BYTES {
+        return Err(Failure::new(code, format!("{} is larger than 1 MiB", name(path))));
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::new(code, format!("{} is not UTF-8", name(path))))
+}

@@ -1,0 +1,26 @@
+//! The `actionpass` command: authorize, approve, verify, and everything around them (design §8).
+//!
+//! What a command yields is data on stdout, what it says to people goes to stderr; `--json` makes both one object.
+//! The exit code says what became of it: `docs/cli.md` has the table.
+
+mod cli;
+mod clock;
+mod code;
+mod commands;
+mod config;
+mod duration;
+mod exit;
+mod failure;
+mod home;
+mod input;
+mod issuer;
+mod output;
+mod passphrase;
+mod render;
+mod shell;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(cli::run(std::env::args_os()))
+}

@@ -1,0 +1,240 @@
+//! What a command says: [`Reply`], colour ([`Ink`]) and tables ([`Table`]).
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use serde_json::{Map, Value};
+
+use crate::failure::Failure;
+
+/// What a command yields: for programs one JSON object, for people data (stdout) and talk (stderr).
+#[derive(Debug)]
+pub(crate) struct Reply {
+    exit: u8,
+    json: Value,
+    data: Vec<u8>,
+    talk: String,
+}
+
+impl Reply {
+    /// A success with these members.
+    pub(crate) const fn new(json: Value) -> Self {
+        Self {
+            exit: 0,
+            json,
+            data: Vec::new(),
+            talk: String::new(),
+        }
+    }
+
+    /// What goes to stdout without `--json`.
+    #[must_use]
+    pub(crate) fn with_data(self, data: impl Into<Vec<u8>>) -> Self {
+        Self {
+            data: data.into(),
+            ..self
+        }
+    }
+
+    /// What goes to stderr without `--json`.
+    #[must_use]
+    pub(crate) fn with_talk(self, talk: impl Into<String>) -> Self {
+        Self {
+            talk: talk.into(),
+            ..self
+        }
+    }
+
+    /// Another exit code than 0.
+    #[must_use]
+    pub(crate) fn with_exit(self, exit: u8) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// Prints the reply and gives the exit code.
+    pub(crate) fn print(&self, schema: &str, is_json: bool) -> u8 {
+        if is_json {
+            let mut members = match &self.json {
+                Value::Object(members) => members.clone(),
+                other => Map::from_iter([("value".to_owned(), other.clone())]),
+            };
+            members.insert("schema".to_owned(), schema.into());
+            return settle(print_json(&Value::Object(members)), self.exit);
+        }
+        let data = settle(write_all(&mut io::stdout().lock(), &self.data), self.exit);
+        say(&self.talk);
+        data
+    }
+}
+
+/// Prints a failure and gives its exit code.
+pub(crate) fn print_failure(failure: &Failure, schema: &str, is_json: bool) -> u8 {
+    let exit = crate::exit::of(failure.code().as_str());
+    if is_json {
+        let mut error = Map::new();
+        error.insert("code".to_owned(), failure.code().as_str().into());
+        error.insert("message".to_owned(), failure.message().into());
+        if let Some(offset) = failure.offset() {
+            error.insert("offset".to_owned(), offset.into());
+        }
+        return settle(
+            print_json(&serde_json::json!({ "schema": schema, "error": error })),
+            exit,
+        );
+    }
+    let ink = Ink::stderr();
+    let mut text = format!("{} {} ({})\n", ink.bad("error:"), failure.message(), failure.code());
+    if let Some(hint) = failure.hint() {
+        text.push_str(&format!("{} {hint}\n", ink.faint("hint:")));
+    }
+    say(&text);
+    exit
+}
+
+/// Says something to the person in front of the terminal.
+pub(crate) fn say(text: &str) {
+    // Nobody is left to be told that stderr is closed.
+    let _ = write_all(&mut io::stderr().lock(), text.as_bytes());
+}
+
+fn print_json(value: &Value) -> io::Result<()> {
+    let mut line = value.to_string().into_bytes();
+    line.push(b'\n');
+    write_all(&mut io::stdout().lock(), &line)
+}
+
+fn write_all(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes).and_then(|()| to.flush())
+}
+
+/// What was decided stands, but who doesn't get it must not see a success.
+fn settle(written: io::Result<()>, exit: u8) -> u8 {
+    match written {
+        Ok(()) => exit,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit.max(1),
+        Err(error) => {
+            say(&format!("error: stdout can't be written: {error} (internal_error)\n"));
+            exit.max(1)
+        }
+    }
+}
+
+/// Colour, where a terminal shows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ink {
+    is_on: bool,
+}
+
+impl Ink {
+    /// For what goes to stdout.
+    pub(crate) fn stdout() -> Self {
+        Self {
+            is_on: io::stdout().is_terminal() && is_wanted(),
+        }
+    }
+
+    /// For what goes to stderr.
+    pub(crate) fn stderr() -> Self {
+        Self {
+            is_on: io::stderr().is_terminal() && is_wanted(),
+        }
+    }
+
+    /// What went well.
+    pub(crate) fn good(self, text: &str) -> String {
+        self.paint("1;32", text)
+    }
+
+    /// What didn't.
+    pub(crate) fn bad(self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    /// What needs something.
+    pub(crate) fn warn(self, text: &str) -> String {
+        self.paint("1;33", text)
+    }
+
+    /// What stands out.
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// What stands back.
+    pub(crate) fn faint(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.is_on {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// `NO_COLOR` (no-color.org) and dumb terminals.
+fn is_wanted() -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !no_color && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Rows under a header, columns aligned.
+#[derive(Debug)]
+pub(crate) struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub(crate) fn new(header: &[&str]) -> Self {
+        Self {
+            header: header.iter().map(|name| (*name).to_owned()).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    /// The text, a line each.
+    pub(crate) fn render(&self, ink: Ink) -> String {
+        let width = |column: usize| {
+            let cells = self.rows.iter().chain([&self.header]).filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
+        let line = |row: &Vec<String>| {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        };
+        let mut text = ink.bold(&line(&self.header));
+        text.push('\n');
+        for row in &self.rows {
+            text.push_str(&line(row));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let mut table = Table::new(&["A", "LONG"]);
+        table.row(["äöü".to_owned(), "x".to_owned()]);
+        table.row(["b".to_owned(), String::new()]);
+        assert_eq!(table.render(Ink { is_on: false }), "A    LONG\näöü  x\nb\n");
+        assert!(
+            table
+                .render(Ink { is_on: true })
+                .starts_with("\x1b[1mA    LONG\x1b[0m\n")
+        );
+    }
+}
