@@ -3,14 +3,14 @@
 use actionpass_canon::sha256;
 use actionpass_crypto::{JwsCode, Unverified, Verified};
 use actionpass_model::{
-    ActionId, Agent, ApprovalClaims, ApprovalId, ApprovalMode, Approver, Assurance, AssertedApproval, Digest, Document, Grant, Issuer,
-    Role, RuleId, Tenant, UnixSeconds,
+    ActionId, Agent, ApprovalClaims, ApprovalId, ApprovalMode, Approver, AssertedApproval, Assurance, Digest, Document,
+    Grant, Issuer, Role, RuleId, Tenant, UnixSeconds,
 };
 
 use actionpass_store::LEEWAY_SECS;
 
-use crate::trust::{Trust, signs_in};
 use crate::VerifyCode;
+use crate::trust::{Trust, signs_in};
 
 /// What an approval must be for.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +131,11 @@ impl VerifiedApproval {
 /// [`ApprovalRefusal`] with one code where it isn't authentic, and with all of them where it is.
 pub fn check(token: &str, context: &ApprovalContext<'_>, trust: &Trust) -> Result<VerifiedApproval, ApprovalRefusal> {
     // A compact JWS never starts with a brace and a JSON object always does, so neither is ever read as the other.
-    if token.trim_start().starts_with('{') { check_asserted(token, context, trust) } else { check_signed(token, context, trust) }
+    if token.trim_start().starts_with('{') {
+        check_asserted(token, context, trust)
+    } else {
+        check_signed(token, context, trust)
+    }
 }
 
 /// The facts about an approval that both kinds are checked by.
@@ -154,8 +158,14 @@ impl Subject<'_> {
                 codes.push(code);
             }
         };
-        check(context.at < self.expires.saturating_add(LEEWAY_SECS), VerifyCode::ApprovalExpired);
-        check(self.given <= context.at.saturating_add(LEEWAY_SECS), VerifyCode::ApprovalNotYetValid);
+        check(
+            context.at < self.expires.saturating_add(LEEWAY_SECS),
+            VerifyCode::ApprovalExpired,
+        );
+        check(
+            self.given <= context.at.saturating_add(LEEWAY_SECS),
+            VerifyCode::ApprovalNotYetValid,
+        );
         check(self.audience == context.issuer, VerifyCode::ApprovalAudienceMismatch);
         check(
             self.agent == context.agent
@@ -176,13 +186,26 @@ impl Subject<'_> {
 /// `agent:`), so what counts is the name behind them: an agent that was also given a key as `service:` must not
 /// approve itself.
 fn is_agent(approver: &Approver, context: &ApprovalContext<'_>) -> bool {
-    let name = |principal: &str| principal.split_once(':').map_or(String::new(), |(_, name)| name.to_ascii_lowercase());
+    let name = |principal: &str| {
+        principal
+            .split_once(':')
+            .map_or(String::new(), |(_, name)| name.to_ascii_lowercase())
+    };
     let own = name(approver.as_str());
-    std::iter::once(context.agent).chain(context.via).any(|agent| name(agent.as_str()) == own)
+    std::iter::once(context.agent)
+        .chain(context.via)
+        .any(|agent| name(agent.as_str()) == own)
 }
 
-fn check_signed(token: &str, context: &ApprovalContext<'_>, trust: &Trust) -> Result<VerifiedApproval, ApprovalRefusal> {
-    let verified = authentic(token, trust).map_err(|code| ApprovalRefusal { id: None, codes: vec![code] })?;
+fn check_signed(
+    token: &str,
+    context: &ApprovalContext<'_>,
+    trust: &Trust,
+) -> Result<VerifiedApproval, ApprovalRefusal> {
+    let verified = authentic(token, trust).map_err(|code| ApprovalRefusal {
+        id: None,
+        codes: vec![code],
+    })?;
     let claims = verified.claims();
     let key = verified.key().trust();
     let terms = &claims.approval;
@@ -192,14 +215,23 @@ fn check_signed(token: &str, context: &ApprovalContext<'_>, trust: &Trust) -> Re
             codes.push(code);
         }
     };
-    check(key.principal.as_ref() == Some(&claims.iss), VerifyCode::ApproverMismatch);
-    check(signs_in(key, claims.iat) && key.tenants.contains(context.tenant), VerifyCode::ApprovalKeyUnknown);
+    check(
+        key.principal.as_ref() == Some(&claims.iss),
+        VerifyCode::ApproverMismatch,
+    );
+    check(
+        signs_in(key, claims.iat) && key.tenants.contains(context.tenant),
+        VerifyCode::ApprovalKeyUnknown,
+    );
     check(
         terms.action_id.as_ref().is_none_or(|id| id == context.action_id)
             && terms.context_hash.is_none_or(|hash| hash == context.context_hash),
         VerifyCode::ApprovalBindingMismatch,
     );
-    check(terms.policy_digest.is_none_or(|digest| digest == context.policy_digest), VerifyCode::ApprovalPolicyMismatch);
+    check(
+        terms.policy_digest.is_none_or(|digest| digest == context.policy_digest),
+        VerifyCode::ApprovalPolicyMismatch,
+    );
     let subject = Subject {
         id: &claims.jti,
         approver: &claims.iss,
@@ -215,7 +247,10 @@ fn check_signed(token: &str, context: &ApprovalContext<'_>, trust: &Trust) -> Re
     if !codes.is_empty() {
         codes.sort_unstable();
         codes.dedup();
-        return Err(ApprovalRefusal { id: Some(claims.jti.clone()), codes });
+        return Err(ApprovalRefusal {
+            id: Some(claims.jti.clone()),
+            codes,
+        });
     }
     Ok(VerifiedApproval {
         id: claims.jti.clone(),
@@ -246,9 +281,14 @@ fn approval_code(code: JwsCode) -> VerifyCode {
     }
 }
 
-fn check_asserted(document: &str, context: &ApprovalContext<'_>, trust: &Trust) -> Result<VerifiedApproval, ApprovalRefusal> {
+fn check_asserted(
+    document: &str,
+    context: &ApprovalContext<'_>,
+    trust: &Trust,
+) -> Result<VerifiedApproval, ApprovalRefusal> {
     let refused = |id: Option<ApprovalId>, code| ApprovalRefusal { id, codes: vec![code] };
-    let approval = AssertedApproval::from_json(document.as_bytes()).map_err(|_| refused(None, VerifyCode::ApprovalMalformed))?;
+    let approval =
+        AssertedApproval::from_json(document.as_bytes()).map_err(|_| refused(None, VerifyCode::ApprovalMalformed))?;
     if !context.dangerously_accept_asserted {
         return Err(refused(Some(approval.id), VerifyCode::ApprovalUnsigned));
     }
@@ -266,7 +306,10 @@ fn check_asserted(document: &str, context: &ApprovalContext<'_>, trust: &Trust) 
     };
     subject.problems(context, trust, &mut codes);
     if !codes.is_empty() {
-        return Err(ApprovalRefusal { id: Some(approval.id), codes });
+        return Err(ApprovalRefusal {
+            id: Some(approval.id),
+            codes,
+        });
     }
     Ok(VerifiedApproval {
         expires: approval.expires_at.to_unix_seconds(),
@@ -281,4 +324,3 @@ fn check_asserted(document: &str, context: &ApprovalContext<'_>, trust: &Trust) 
         token_hash: sha256(document.as_bytes()),
     })
 }
-

@@ -55,7 +55,11 @@ impl<'a> Call<'a> {
             human_owner: Some(&head.actor.human_owner),
             runtime: Some(&head.actor.runtime),
             task: Some(&head.intent.task),
-            definition: Some(head.tool_definition.as_ref().map(|definition| (&definition.server, definition.definition_hash))),
+            definition: Some(
+                head.tool_definition
+                    .as_ref()
+                    .map(|definition| (&definition.server, definition.definition_hash)),
+            ),
         }
     }
 
@@ -106,7 +110,10 @@ impl<'a> Call<'a> {
             ("definitionHash", self.definition.is_some()),
             ("payload", true),
         ];
-        stated.into_iter().filter_map(|(name, stated)| stated.then_some(name)).collect()
+        stated
+            .into_iter()
+            .filter_map(|(name, stated)| stated.then_some(name))
+            .collect()
     }
 
     /// Every stated member that the pass contradicts, in the order of the checks.
@@ -117,16 +124,34 @@ impl<'a> Call<'a> {
                 found(code);
             }
         };
-        check(self.agent.is_none_or(|agent| *agent == pass.sub), VerifyCode::AgentMismatch);
+        check(
+            self.agent.is_none_or(|agent| *agent == pass.sub),
+            VerifyCode::AgentMismatch,
+        );
         check(self.via.is_none_or(|via| *via == terms.via), VerifyCode::ViaMismatch);
-        check(self.human_owner.is_none_or(|owner| *owner == terms.human_owner), VerifyCode::HumanOwnerMismatch);
-        check(self.runtime.is_none_or(|runtime| *runtime == terms.runtime), VerifyCode::RuntimeMismatch);
-        check(self.task.is_none_or(|task| *task == terms.task), VerifyCode::TaskMismatch);
+        check(
+            self.human_owner.is_none_or(|owner| *owner == terms.human_owner),
+            VerifyCode::HumanOwnerMismatch,
+        );
+        check(
+            self.runtime.is_none_or(|runtime| *runtime == terms.runtime),
+            VerifyCode::RuntimeMismatch,
+        );
+        check(
+            self.task.is_none_or(|task| *task == terms.task),
+            VerifyCode::TaskMismatch,
+        );
         check(*self.tool == terms.tool, VerifyCode::ToolMismatch);
         check(*self.resource == terms.resource, VerifyCode::ResourceMismatch);
         if let Some(definition) = self.definition {
-            check(definition.map(|(server, _)| server) == terms.server.as_ref(), VerifyCode::ServerMismatch);
-            check(definition.map(|(_, hash)| hash) == terms.definition_hash, VerifyCode::DefinitionHashMismatch);
+            check(
+                definition.map(|(server, _)| server) == terms.server.as_ref(),
+                VerifyCode::ServerMismatch,
+            );
+            check(
+                definition.map(|(_, hash)| hash) == terms.definition_hash,
+                VerifyCode::DefinitionHashMismatch,
+            );
         }
         check(self.payload_hash == terms.payload_hash, VerifyCode::PayloadHashMismatch);
     }

@@ -90,11 +90,17 @@ pub struct Finding {
 
 impl Finding {
     pub(crate) fn new(code: impl Into<Code>) -> Self {
-        Self { code: code.into(), approval: None }
+        Self {
+            code: code.into(),
+            approval: None,
+        }
     }
 
     pub(crate) fn of_approval(code: VerifyCode, approval: &ApprovalId) -> Self {
-        Self { code: code.into(), approval: Some(approval.clone()) }
+        Self {
+            code: code.into(),
+            approval: Some(approval.clone()),
+        }
     }
 
     /// The stable code.
@@ -137,7 +143,10 @@ impl Refusal {
     /// A refusal for one reason: for whoever calls the verifier and finds something wrong before or after it.
     #[must_use]
     pub fn because(code: impl Into<Code>) -> Self {
-        Self { findings: vec![Finding::new(code)], compared: Vec::new() }
+        Self {
+            findings: vec![Finding::new(code)],
+            compared: Vec::new(),
+        }
     }
 
     pub(crate) const fn new(findings: Vec<Finding>, compared: Vec<&'static str>) -> Self {

@@ -58,7 +58,10 @@ impl LiveTrust {
     /// # Errors
     /// [`TrustError`] if it can't be believed now.
     pub fn open(path: &Path) -> Result<Self, TrustError> {
-        let live = Self { file: TrustFile::open(path), taken: Mutex::new(None) };
+        let live = Self {
+            file: TrustFile::open(path),
+            taken: Mutex::new(None),
+        };
         live.current()?;
         Ok(live)
     }

@@ -77,7 +77,9 @@ impl Trust {
         for revocation in &document.revocations {
             match &revocation.target {
                 RevocationTarget::Pass { id, issuer } => passes.entry(id.clone()).or_default().push(issuer.clone()),
-                RevocationTarget::Approval { id, approver } => approvals.entry(id.clone()).or_default().push(approver.clone()),
+                RevocationTarget::Approval { id, approver } => {
+                    approvals.entry(id.clone()).or_default().push(approver.clone())
+                }
                 // The keyring read these itself.
                 RevocationTarget::Key(_) => {}
                 RevocationTarget::Principal(principal) => {
@@ -106,7 +108,10 @@ impl Trust {
     /// Version and SHA-256 of the bytes: what a record says of it.
     #[must_use]
     pub const fn evidence(&self) -> TrustEvidence {
-        TrustEvidence { version: self.version, digest: self.digest }
+        TrustEvidence {
+            version: self.version,
+            digest: self.digest,
+        }
     }
 
     /// When the revocations were known to be complete.
@@ -136,7 +141,9 @@ impl Trust {
     /// Whether this approval of this approver was revoked.
     #[must_use]
     pub fn is_approval_revoked(&self, approver: &Approver, id: &ApprovalId) -> bool {
-        self.approvals.get(id).is_some_and(|approvers| approvers.contains(approver))
+        self.approvals
+            .get(id)
+            .is_some_and(|approvers| approvers.contains(approver))
     }
 
     /// Whether a principal of any kind was revoked.
@@ -149,5 +156,6 @@ impl Trust {
 /// Whether a key was one to sign with in that second. Windows are kept in milliseconds and tokens in whole seconds,
 /// so both ends count with their whole second.
 pub(crate) fn signs_in(key: &TrustKey, second: UnixSeconds) -> bool {
-    key.not_before.is_none_or(|start| start.to_unix_seconds() <= second) && key.not_after.is_none_or(|end| second <= end.to_unix_seconds())
+    key.not_before.is_none_or(|start| start.to_unix_seconds() <= second)
+        && key.not_after.is_none_or(|end| second <= end.to_unix_seconds())
 }

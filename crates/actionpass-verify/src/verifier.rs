@@ -104,7 +104,13 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Refusal`] with the codes.
-    pub fn verify(&self, token: &str, call: &Call<'_>, trust: &Trust, now: UnixSeconds) -> Result<VerifiedPass, Refusal> {
+    pub fn verify(
+        &self,
+        token: &str,
+        call: &Call<'_>,
+        trust: &Trust,
+        now: UnixSeconds,
+    ) -> Result<VerifiedPass, Refusal> {
         let authentic = Unverified::<PassClaims>::parse(token)
             .and_then(|unverified| unverified.verify(trust.keyring()))
             .map_err(|error| Refusal::because(error.code()))?;
@@ -116,7 +122,13 @@ impl Verifier {
         }
         let kid = authentic.key().trust().kid.clone();
         let token_hash = authentic.token_hash();
-        Ok(VerifiedPass { claims: authentic.into_claims(), kid, token_hash, payload: call.payload().clone(), compared })
+        Ok(VerifiedPass {
+            claims: authentic.into_claims(),
+            kid,
+            token_hash,
+            payload: call.payload().clone(),
+            compared,
+        })
     }
 
     /// Checks a pass and marks it used: of any number of callers with one replay store, exactly one succeeds.
@@ -149,7 +161,14 @@ impl Verifier {
         Err(Refusal::new(vec![Finding::new(code)], pass.compared))
     }
 
-    fn check(&self, pass: &Verified<PassClaims>, call: &Call<'_>, trust: &Trust, now: UnixSeconds, findings: &mut Vec<Finding>) {
+    fn check(
+        &self,
+        pass: &Verified<PassClaims>,
+        call: &Call<'_>,
+        trust: &Trust,
+        now: UnixSeconds,
+        findings: &mut Vec<Finding>,
+    ) {
         let claims = pass.claims();
         let terms = &claims.actionpass;
         let key = pass.key().trust();
@@ -158,28 +177,56 @@ impl Verifier {
                 findings.push(Finding::new(code));
             }
         };
-        check(claims.iss == self.issuer && key.issuer.as_ref() == Some(&claims.iss), VerifyCode::IssuerMismatch);
+        check(
+            claims.iss == self.issuer && key.issuer.as_ref() == Some(&claims.iss),
+            VerifyCode::IssuerMismatch,
+        );
         check(claims.aud == self.audience, VerifyCode::AudienceMismatch);
-        check(terms.tenant == self.tenant && key.tenants.contains(&terms.tenant), VerifyCode::TenantMismatch);
+        check(
+            terms.tenant == self.tenant && key.tenants.contains(&terms.tenant),
+            VerifyCode::TenantMismatch,
+        );
         check(signs_in(key, claims.iat), VerifyCode::KeyNotValid);
         let soon = now.saturating_add(LEEWAY_SECS);
         check(claims.nbf <= soon && claims.iat <= soon, VerifyCode::NotYetValid);
         check(now < claims.exp.saturating_add(LEEWAY_SECS), VerifyCode::Expired);
-        check(claims.exp.get().saturating_sub(claims.iat.get()) <= self.max_lifetime.as_secs(), VerifyCode::LifetimeTooLong);
-        check(!trust.is_pass_revoked(&claims.iss, &claims.jti), VerifyCode::PassRevoked);
-        let principals = [claims.sub.as_str(), terms.human_owner.as_str(), terms.runtime.as_str(), terms.tenant.as_str()];
-        let revoked = principals.into_iter().chain(terms.via.iter().map(AsRef::as_ref)).any(|name| trust.is_principal_revoked(name));
+        check(
+            claims.exp.get().saturating_sub(claims.iat.get()) <= self.max_lifetime.as_secs(),
+            VerifyCode::LifetimeTooLong,
+        );
+        check(
+            !trust.is_pass_revoked(&claims.iss, &claims.jti),
+            VerifyCode::PassRevoked,
+        );
+        let principals = [
+            claims.sub.as_str(),
+            terms.human_owner.as_str(),
+            terms.runtime.as_str(),
+            terms.tenant.as_str(),
+        ];
+        let revoked = principals
+            .into_iter()
+            .chain(terms.via.iter().map(AsRef::as_ref))
+            .any(|name| trust.is_principal_revoked(name));
         check(!revoked, VerifyCode::PrincipalRevoked);
         call.mismatches(claims, |code| check(false, code));
         // Rebuilt from the pass's own claims whatever the caller stated: an approval binds this hash.
         let rebuilt = binding_hash(&terms.binding(&claims.sub));
-        check(rebuilt.is_ok_and(|hash| hash == terms.action_hash), VerifyCode::ActionHashMismatch);
-        check(terms.obligations.iter().all(|duty| self.obligations.contains(&duty.id)), VerifyCode::ObligationUnsupported);
+        check(
+            rebuilt.is_ok_and(|hash| hash == terms.action_hash),
+            VerifyCode::ActionHashMismatch,
+        );
+        check(
+            terms.obligations.iter().all(|duty| self.obligations.contains(&duty.id)),
+            VerifyCode::ObligationUnsupported,
+        );
         self.check_approvals(claims, trust, findings);
         if trust.is_expired(now) {
             findings.push(Finding::new(VerifyCode::TrustExpired));
         }
-        let age = now.get().saturating_sub(trust.revocations_as_of().to_unix_seconds().get());
+        let age = now
+            .get()
+            .saturating_sub(trust.revocations_as_of().to_unix_seconds().get());
         if self.max_revocations_age.is_some_and(|max| age > max.as_secs()) {
             findings.push(Finding::new(VerifyCode::RevocationsStale));
         }
@@ -209,7 +256,10 @@ impl Verifier {
                         found(VerifyCode::ApproverMismatch);
                     }
                     // What the pass says of an approval must be what the approval says of itself.
-                    if *approval.id() != embedded.id || approval.mode() != embedded.mode || approval.assurance() != embedded.assurance {
+                    if *approval.id() != embedded.id
+                        || approval.mode() != embedded.mode
+                        || approval.assurance() != embedded.assurance
+                    {
                         found(VerifyCode::ApprovalBindingMismatch);
                     }
                     if !approval.rules().iter().all(|rule| terms.policy.rules.contains(rule)) {
