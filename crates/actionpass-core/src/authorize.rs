@@ -338,7 +338,7 @@ impl Authorizer {
             audience: call.audience.clone(),
             approvals: judged.approvals.iter().map(documents::used).collect(),
         };
-        let outcome = self.store.commit(self.entry(call, &body, Some(allow), now)?).await?;
+        let outcome = self.store.commit(self.entry(call, body, Some(allow), now)?).await?;
         match outcome {
             CommitOutcome::Committed(record) => {
                 let pass = IssuedPass {
@@ -370,7 +370,7 @@ impl Authorizer {
     ) -> Result<Authorization, AuthorizeError> {
         let decision = judged.verdict.decision;
         let body = documents::body(call, &judged, decision, judged.reasons.clone(), None);
-        match self.store.commit(self.entry(call, &body, None, now)?).await? {
+        match self.store.commit(self.entry(call, body, None, now)?).await? {
             CommitOutcome::Committed(record) => Ok(call.answer(&judged, decision, None, record.to_ref())),
             CommitOutcome::IdReused => Err(AuthorizeCode::ActionIdReused.into()),
             CommitOutcome::AlreadyIssued(_) => Err(AuthorizeCode::ActionAlreadyIssued.into()),
@@ -387,7 +387,7 @@ impl Authorizer {
         now: Timestamp,
     ) -> AuthorizeError {
         let body = documents::body(call, &judged, Decision::Deny, vec![Reason::new(error.code())], None);
-        if let Ok(entry) = self.entry(call, &body, None, now) {
+        if let Ok(entry) = self.entry(call, body, None, now) {
             // The error at hand is the one that the caller must learn of, not that it could not be recorded.
             let _ = self.store.commit(entry).await;
         }
@@ -397,11 +397,20 @@ impl Authorizer {
     fn entry(
         &self,
         call: &AdmittedCall<'_>,
-        body: &DecisionBody,
+        mut body: DecisionBody,
         allow: Option<Allow>,
         now: Timestamp,
     ) -> Result<DecisionCommit, AuthorizeError> {
-        let mut record = RecordDraft::new(self.record_id(now)?, now, body)?.with_tenant(call.key.tenant.clone());
+        let mut side = vec![(SideKind::Payload, call.action.payload().as_bytes().to_vec())];
+        if self.config.salted_commitments {
+            let mut salt = [0_u8; 32];
+            if !self.random.fill(&mut salt) {
+                return Err(AuthorizeCode::RandomnessUnavailable.into());
+            }
+            documents::salt(&mut body, &salt)?;
+            side.push((SideKind::Salt, salt.to_vec()));
+        }
+        let mut record = RecordDraft::new(self.record_id(now)?, now, &body)?.with_tenant(call.key.tenant.clone());
         if let Some(trace) = &call.trace {
             record = record.with_trace(trace.clone());
         }
@@ -410,7 +419,7 @@ impl Authorizer {
             action_hash: call.action.action_hash(),
             record,
             allow,
-            side: vec![(SideKind::Payload, call.action.payload().as_bytes().to_vec())],
+            side,
         })
     }
 

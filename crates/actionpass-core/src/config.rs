@@ -17,6 +17,7 @@ pub struct IssuerConfig {
     pub(crate) pass_lifetime: Duration,
     pub(crate) signing_timeout: Duration,
     pub(crate) approval_wait: Duration,
+    pub(crate) salted_commitments: bool,
     pub(crate) dangerously_accept_asserted: bool,
     pub(crate) tools_with_colliding_names: Vec<Tool>,
 }
@@ -33,6 +34,7 @@ impl IssuerConfig {
             pass_lifetime: DEFAULT_PASS_LIFETIME,
             signing_timeout: Duration::from_secs(10),
             approval_wait: Duration::from_secs(60),
+            salted_commitments: false,
             dangerously_accept_asserted: false,
             tools_with_colliding_names: Vec::new(),
         }
@@ -70,6 +72,14 @@ impl IssuerConfig {
     #[must_use]
     pub const fn with_approval_wait(mut self, wait: Duration) -> Self {
         self.approval_wait = wait;
+        self
+    }
+
+    /// Writes salted commitments into the ledger in place of the four hashes of an action. The salt of each record lies
+    /// beside the log and can be erased.
+    #[must_use]
+    pub const fn with_salted_commitments(mut self) -> Self {
+        self.salted_commitments = true;
         self
     }
 

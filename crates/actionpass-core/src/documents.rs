@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use actionpass_canon::canonicalize;
 use actionpass_model::{
-    ApprovalEvidence, Canon, ClaimsVersion, Decision, DecisionBody, DecisionSchema, EmbeddedApproval, PassClaims,
-    PassEvidence, PassId, PassTerms, Reason, Timestamp,
+    ApprovalEvidence, Canon, ClaimsVersion, Commitment, Decision, DecisionBody, DecisionSchema, Digest,
+    EmbeddedApproval, PassClaims, PassEvidence, PassId, PassTerms, Reason, Timestamp,
 };
-use actionpass_store::ApprovalUse;
+use actionpass_store::{ApprovalUse, StoreCode, StoreError};
 use actionpass_verify::approval::VerifiedApproval;
 
 use crate::IssuerConfig;
@@ -122,4 +123,35 @@ fn evidence(approval: &VerifiedApproval) -> ApprovalEvidence {
         assurance: approval.assurance(),
         token_hash: approval.token_hash(),
     }
+}
+
+/// Replaces the four hashes of a decision by commitments to them: SHA-256 of the RFC 8785 bytes of `{hash, salt}`, the
+/// salt as 64 lower-case hexadecimal digits. Whoever holds the salt can show what was hashed; once it is erased, nobody
+/// can guess a short payload out of the record.
+///
+/// # Errors
+/// [`StoreCode::RecordInvalid`] if a commitment can't be written, which its two texts don't lead to.
+pub(crate) fn salt(body: &mut DecisionBody, salt: &[u8; 32]) -> Result<(), StoreError> {
+    #[derive(serde::Serialize)]
+    struct Salted<'a> {
+        hash: Digest,
+        salt: &'a str,
+    }
+    let text: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
+    for hash in [
+        &mut body.action_hash,
+        &mut body.payload_hash,
+        &mut body.context_hash,
+        &mut body.facts_hash,
+    ] {
+        let salted = canonicalize(&Salted {
+            hash: *hash,
+            salt: &text,
+        });
+        *hash = salted
+            .map_err(|error| StoreError::with_source(StoreCode::RecordInvalid, error))?
+            .digest();
+    }
+    body.commitment = Some(Commitment::Salted);
+    Ok(())
 }

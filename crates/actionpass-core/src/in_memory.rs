@@ -17,6 +17,7 @@ use crate::{AuthorizeCode, AuthorizeError, Authorizer, Clock, IssuerConfig, Syst
 #[derive(Debug)]
 pub struct InMemory {
     authorizer: Authorizer,
+    signer: Arc<dyn Signer>,
     trust: Arc<Trust>,
     replay: Arc<MemoryReplayStore>,
     tenant: Tenant,
@@ -57,7 +58,7 @@ impl InMemory {
         let now = System
             .now()
             .ok_or_else(|| AuthorizeError::from(AuthorizeCode::ClockUnknown))?;
-        let signer = Arc::new(SoftwareKey::generate()?);
+        let signer: Arc<dyn Signer> = Arc::new(SoftwareKey::generate()?);
         let mut store = TrustStore::new(now);
         store.keys.push(pass_key(&*signer, &issuer, &tenant));
         let trust = Arc::new(Trust::parse(canonicalize(&store)?.as_bytes())?);
@@ -67,7 +68,7 @@ impl InMemory {
         let policy = Arc::new(RulePolicy::load(policy, "policy.toml")?);
         let authorizer = Authorizer::new(
             config,
-            signer,
+            Arc::clone(&signer),
             policy,
             Arc::new(FixedTrust::new(Arc::clone(&trust))),
             decisions,
@@ -77,6 +78,7 @@ impl InMemory {
         .with_replay_store(Arc::clone(&replay) as _);
         Ok(Self {
             authorizer,
+            signer,
             trust,
             replay,
             tenant,
@@ -87,6 +89,12 @@ impl InMemory {
     #[must_use]
     pub const fn authorizer(&self) -> &Authorizer {
         &self.authorizer
+    }
+
+    /// The issuer's key.
+    #[must_use]
+    pub const fn signer(&self) -> &Arc<dyn Signer> {
+        &self.signer
     }
 
     /// The trust that its executors verify by.
