@@ -40,6 +40,25 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
             }),
         ),
         (
+            "one string 1 MB",
+            list(1_000_000, |text, _| {
+                write!(text, "\"{}\"", "lorem ipsum ".repeat(83_333)).unwrap()
+            }),
+        ),
+        (
+            "strings of 600 B 1 MB",
+            list(1_000_000, |text, at| {
+                write!(text, "\"{}{at}\"", "lorem ipsum ".repeat(50)).unwrap()
+            }),
+        ),
+        (
+            "long strings, a diff 1 MB",
+            list(1_000_000, |text, at| {
+                let line = r"+    let remaining = limits.max_members() - members.len(); // of this object\n";
+                write!(text, "\"{}{at}\"", line.repeat(200)).unwrap();
+            }),
+        ),
+        (
             "long strings with escapes 1 MB",
             list(1_000_000, |text, at| {
                 write!(text, "\"{}{at}\"", r#"line of \"source\" text;\n"#.repeat(400)).unwrap()

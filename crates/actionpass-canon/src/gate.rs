@@ -3,6 +3,7 @@
 mod number;
 mod string;
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 use crate::order::{self, Member};
@@ -18,10 +19,11 @@ use crate::{AdmitCode, AdmitError, CanonicalBytes, Limits};
 /// [`AdmitError`] with a stable code and the byte offset. Of several faults the first in reading order is named;
 /// members out of order are only compared where their object ends.
 pub fn admit(raw: &[u8], limits: &Limits) -> Result<CanonicalBytes, AdmitError> {
-    Gate::new(raw, limits, Numbers::Exact)
-        .document()
-        .map(CanonicalBytes::new)
+    Gate::new(raw, limits, Numbers::Exact).run().map(CanonicalBytes::new)
 }
+
+/// Why a document is refused. Boxed within the gate: results that are nearly always `Ok` then fit in registers.
+pub(crate) type Refused = Box<AdmitError>;
 
 /// What becomes of a number that no double equals.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,11 +52,42 @@ pub(crate) struct Gate<'a> {
     pos: usize,
     kept: usize,
     out: Vec<u8>,
+    members_left: usize,
+    work: Work,
+}
+
+/// What a pass needs beside its output. Kept by the thread: for a small document allocating it would take as long as
+/// everything else.
+#[derive(Debug, Default)]
+struct Work {
     /// The members, so far, of all open objects.
     members: Vec<Member>,
-    members_left: usize,
     open: Vec<Open>,
     scratch: Vec<u8>,
+}
+
+thread_local! {
+    static WORK: Cell<Work> = Cell::default();
+}
+
+impl Work {
+    /// What is kept for the next pass, in bytes or entries of each part; larger parts are freed.
+    const KEPT: usize = 4096;
+
+    fn take() -> Self {
+        WORK.try_with(Cell::take).unwrap_or_default()
+    }
+
+    fn put_back(mut self) {
+        self.members.clear();
+        self.members.shrink_to(Self::KEPT);
+        self.open.clear();
+        self.open.shrink_to(Self::KEPT);
+        self.scratch.clear();
+        self.scratch.shrink_to(Self::KEPT);
+        // A thread that is about to end keeps nothing.
+        let _ = WORK.try_with(|work| work.set(self));
+    }
 }
 
 /// An array or object that isn't closed yet and isn't empty.
@@ -72,27 +105,31 @@ enum Open {
 impl<'a> Gate<'a> {
     pub(crate) fn new(raw: &'a [u8], limits: &'a Limits, numbers: Numbers) -> Self {
         let members_left = limits.max_members();
-        let (out, members, open, scratch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self {
             raw,
             limits,
             numbers,
             pos: 0,
             kept: 0,
-            out,
-            members,
+            out: Vec::new(),
             members_left,
-            open,
-            scratch,
+            work: Work::take(),
         }
     }
 
-    pub(crate) fn document(mut self) -> Result<Vec<u8>, AdmitError> {
+    /// Reads the document.
+    pub(crate) fn run(mut self) -> Result<Vec<u8>, AdmitError> {
+        let document = self.document();
+        self.work.put_back();
+        document.map(|()| self.out).map_err(|refused| *refused)
+    }
+
+    fn document(&mut self) -> Result<(), Refused> {
         if self.raw.len() > self.limits.max_bytes() {
-            return Err(AdmitError::new(AdmitCode::SizeExceeded, self.limits.max_bytes()));
+            return Err(AdmitError::new(AdmitCode::SizeExceeded, self.limits.max_bytes()).into());
         }
         if self.raw.starts_with(BYTE_ORDER_MARK) {
-            return Err(AdmitError::new(AdmitCode::ByteOrderMark, 0));
+            return Err(AdmitError::new(AdmitCode::ByteOrderMark, 0).into());
         }
         self.out.reserve(self.raw.len());
         self.skip_space();
@@ -101,7 +138,7 @@ impl<'a> Gate<'a> {
                 continue;
             }
             loop {
-                match self.open.last().copied() {
+                match self.work.open.last().copied() {
                     None => return self.finish(),
                     Some(Open::Array) => {
                         self.skip_space();
@@ -117,7 +154,7 @@ impl<'a> Gate<'a> {
                     }
                     Some(Open::Object { first, sorted }) => {
                         let end = order::offset(self.len());
-                        if let Some(member) = self.members.last_mut() {
+                        if let Some(member) = self.work.members.last_mut() {
                             member.end = end;
                         }
                         self.skip_space();
@@ -136,13 +173,13 @@ impl<'a> Gate<'a> {
                         }
                     }
                 }
-                self.open.pop();
+                self.work.open.pop();
             }
         }
     }
 
     /// Reads a value, or of an array or object that isn't empty the start: then `true`, and a value follows.
-    fn value(&mut self) -> Result<bool, AdmitError> {
+    fn value(&mut self) -> Result<bool, Refused> {
         match self.peek() {
             Some(b'"') => self.string().map(|_| false),
             Some(b'-' | b'0'..=b'9') => self.number().map(|()| false),
@@ -150,8 +187,8 @@ impl<'a> Gate<'a> {
                 if self.enter_empty(b'}')? {
                     return Ok(false);
                 }
-                self.open.push(Open::Object {
-                    first: self.members.len(),
+                self.work.open.push(Open::Object {
+                    first: self.work.members.len(),
                     sorted: true,
                 });
                 self.name().map(|()| true)
@@ -160,7 +197,7 @@ impl<'a> Gate<'a> {
                 if self.enter_empty(b']')? {
                     return Ok(false);
                 }
-                self.open.push(Open::Array);
+                self.work.open.push(Open::Array);
                 Ok(true)
             }
             Some(b't') => self.literal(b"true").map(|()| false),
@@ -171,8 +208,8 @@ impl<'a> Gate<'a> {
     }
 
     /// Reads an opening bracket, and the closing one if it follows: then `true`.
-    fn enter_empty(&mut self, close: u8) -> Result<bool, AdmitError> {
-        if self.open.len() >= self.limits.max_depth() {
+    fn enter_empty(&mut self, close: u8) -> Result<bool, Refused> {
+        if self.work.open.len() >= self.limits.max_depth() {
             return Err(self.refuse(AdmitCode::DepthExceeded, self.pos));
         }
         self.advance(1);
@@ -184,7 +221,7 @@ impl<'a> Gate<'a> {
         Ok(empty)
     }
 
-    fn literal(&mut self, literal: &[u8]) -> Result<(), AdmitError> {
+    fn literal(&mut self, literal: &[u8]) -> Result<(), Refused> {
         let rest = self.raw.get(self.pos..).unwrap_or_default();
         let same = rest
             .iter()
@@ -200,7 +237,7 @@ impl<'a> Gate<'a> {
     }
 
     /// Reads a member's name and the colon.
-    fn name(&mut self) -> Result<(), AdmitError> {
+    fn name(&mut self) -> Result<(), Refused> {
         let at = self.pos;
         if self.peek() != Some(b'"') {
             return Err(self.unexpected());
@@ -211,32 +248,35 @@ impl<'a> Gate<'a> {
         };
         let start = self.len();
         let text = self.string()?;
-        let len = if text.rewritten {
+        if text.rewritten {
             self.flush();
-            self.out.len().wrapping_sub(start)
-        } else {
-            self.pos.wrapping_sub(at)
+        }
+        // The name is canonical in the input unless it had to be rewritten; then it is in the output.
+        let (bytes, end) = match text.rewritten {
+            false => (self.raw.get(at.wrapping_add(1)..), self.pos.wrapping_sub(at)),
+            true => (
+                self.out.get(start.wrapping_add(1)..),
+                self.out.len().wrapping_sub(start),
+            ),
         };
-        let mut member = Member {
-            key: 0,
+        let (bytes, len) = (bytes.unwrap_or_default(), end.wrapping_sub(2));
+        let plain = text.simple || order::is_plain(bytes.get(..len).unwrap_or_default());
+        let member = Member {
+            key: order::key(bytes, len, plain),
             at: order::offset(at),
             start: order::offset(start),
             end: 0,
-            name_len: order::offset(len.wrapping_sub(2)),
+            name_len: order::offset(len),
             in_input: !text.rewritten,
-            plain: true,
+            plain,
         };
-        let name = member.name(self.raw, &self.out);
-        if !text.simple {
-            member.plain = order::is_plain(name);
-        }
-        member.key = order::key(name, member.plain);
-        if name.first() == Some(&b'$') && name.starts_with(RESERVED_PREFIX) {
+        if bytes.first() == Some(&b'$') && bytes.starts_with(RESERVED_PREFIX) {
             return Err(self.refuse(AdmitCode::MemberNameReserved, at));
         }
-        if let Some(Open::Object { first, sorted }) = self.open.last_mut()
+        if let Some(Open::Object { first, sorted }) = self.work.open.last_mut()
             && *sorted
-            && let Some(before) = self.members.get(*first..).and_then(<[_]>::last)
+            && let Some(before) = self.work.members.get(*first..).and_then(<[_]>::last)
+            && before.key >= member.key
         {
             match before.compare(&member, self.raw, &self.out) {
                 Ordering::Less => {}
@@ -244,7 +284,7 @@ impl<'a> Gate<'a> {
                 Ordering::Equal => return Err(self.refuse(AdmitCode::MemberDuplicate, at)),
             }
         }
-        self.members.push(member);
+        self.work.members.push(member);
         self.skip_space();
         if self.peek() != Some(b':') {
             return Err(self.unexpected());
@@ -254,27 +294,27 @@ impl<'a> Gate<'a> {
         Ok(())
     }
 
-    fn close_object(&mut self, first: usize, sorted: bool) -> Result<(), AdmitError> {
+    fn close_object(&mut self, first: usize, sorted: bool) -> Result<(), Refused> {
         if !sorted {
             self.flush();
-            let members = self.members.get_mut(first..).unwrap_or_default();
-            order::arrange(members, self.raw, &mut self.out, &mut self.scratch)
+            let members = self.work.members.get_mut(first..).unwrap_or_default();
+            order::arrange(members, self.raw, &mut self.out, &mut self.work.scratch)
                 .map_err(|at| AdmitError::new(AdmitCode::MemberDuplicate, at as usize))?;
         }
-        self.members.truncate(first);
+        self.work.members.truncate(first);
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Vec<u8>, AdmitError> {
+    fn finish(&mut self) -> Result<(), Refused> {
         self.skip_space();
         if self.pos < self.raw.len() {
             return Err(self.refuse(AdmitCode::TrailingBytes, self.pos));
         }
         self.flush();
         if self.out.len() > self.limits.max_bytes() {
-            return Err(AdmitError::new(AdmitCode::SizeExceeded, self.raw.len()));
+            return Err(AdmitError::new(AdmitCode::SizeExceeded, self.raw.len()).into());
         }
-        Ok(self.out)
+        Ok(())
     }
 
     #[inline]
@@ -302,10 +342,14 @@ impl<'a> Gate<'a> {
         self.kept = self.pos;
     }
 
-    /// Replaces the next `bytes` of the input.
+    /// Replaces the next `bytes` of the input, by a few others.
     fn replace(&mut self, bytes: usize, with: &[u8]) {
-        self.flush();
-        self.out.extend_from_slice(with);
+        if self.kept < self.pos {
+            self.flush();
+        }
+        for byte in with {
+            self.out.push(*byte);
+        }
         self.advance(bytes);
         self.kept = self.pos;
     }
@@ -320,24 +364,26 @@ impl<'a> Gate<'a> {
     #[inline(never)]
     fn skip_spaces(&mut self) {
         self.flush();
-        while let Some(byte) = self.peek() {
-            match byte {
-                b' ' => self.advance(crate::text::spaces(self.raw.get(self.pos..).unwrap_or_default())),
-                b'\n' | b'\r' | b'\t' => self.advance(1),
+        let mut rest = self.raw.get(self.pos..).unwrap_or_default();
+        loop {
+            rest = match rest {
+                [b' ', ..] => crate::text::trim_spaces(rest),
+                [b'\n' | b'\r' | b'\t', rest @ ..] => rest,
                 _ => break,
-            }
+            };
         }
+        self.pos = self.raw.len().wrapping_sub(rest.len());
         self.kept = self.pos;
     }
 
     /// The byte at `pos`, or the end of the input, cannot stand there.
     #[cold]
-    fn unexpected(&self) -> AdmitError {
+    fn unexpected(&self) -> Refused {
         self.unexpected_as(AdmitCode::JsonSyntax, self.pos)
     }
 
     #[cold]
-    fn unexpected_as(&self, code: AdmitCode, at: usize) -> AdmitError {
+    fn unexpected_as(&self, code: AdmitCode, at: usize) -> Refused {
         if at < self.raw.len() {
             self.refuse(code, at)
         } else {
@@ -347,12 +393,12 @@ impl<'a> Gate<'a> {
 
     /// A refusal at `at`, unless something up to there isn't UTF-8: strings are only checked where they end.
     #[cold]
-    fn refuse(&self, code: AdmitCode, at: usize) -> AdmitError {
+    fn refuse(&self, code: AdmitCode, at: usize) -> Refused {
         match std::str::from_utf8(self.raw) {
             Err(invalid) if invalid.valid_up_to() <= at => {
-                AdmitError::new(AdmitCode::InvalidUtf8, invalid.valid_up_to())
+                AdmitError::new(AdmitCode::InvalidUtf8, invalid.valid_up_to()).into()
             }
-            _ => AdmitError::new(code, at),
+            _ => AdmitError::new(code, at).into(),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{AdmitError, Limits};
 /// [`AdmitError`] for everything that [`admit`](crate::admit) refuses but `number_not_exact` and
 /// `number_unsafe_integer`.
 pub fn transform(raw: &[u8], limits: &Limits) -> Result<Vec<u8>, AdmitError> {
-    Gate::new(raw, limits, Numbers::Rounded).document()
+    Gate::new(raw, limits, Numbers::Rounded).run()
 }
 
 /// The RFC 8785 text of a double (§3.2.2.3); `None` for NaN and infinities, which have none.

@@ -152,7 +152,7 @@ impl Object<'_> {
             return Err(CanonError::Refused(AdmitCode::MemberNameReserved));
         }
         member.plain = order::is_plain(name);
-        member.key = order::key(name, member.plain);
+        member.key = order::key(name, name.len(), member.plain);
         if let Some(before) = members.get(self.first..).and_then(<[_]>::last) {
             self.sorted &= before.compare(&member, &[], out).is_lt();
         }

@@ -1,5 +1,8 @@
 //! Strings: where the next byte is that needs attention, and how a character is escaped (RFC 8785 §3.2.2.2).
 
+/// How many words of a run are looked at one by one before it counts as long.
+const SHORT_WORDS: usize = 16;
+
 /// What [`plain_run`] found.
 #[derive(Clone, Copy)]
 pub(crate) struct Run {
@@ -15,13 +18,32 @@ const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
 const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
 const SPACES: u64 = u64::from_ne_bytes([b' '; 8]);
 
+/// The length of a short ASCII string without escapes, if `bytes` starts with one and its closing quote.
+#[inline(always)]
+pub(crate) fn short_simple(bytes: &[u8]) -> Option<usize> {
+    let (words, _) = bytes.first_chunk::<16>()?.as_chunks::<8>();
+    let mut len = 0_usize;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        if word & HIGHS != 0 {
+            return None;
+        }
+        let found = specials(word);
+        if found != 0 {
+            len = len.wrapping_add(first_byte(found));
+            return (bytes.get(len) == Some(&b'"')).then_some(len);
+        }
+        len = len.wrapping_add(8);
+    }
+    None
+}
+
 /// Measures the bytes at the start of `bytes` that a canonical string holds as they are.
-#[inline]
 pub(crate) fn plain_run(bytes: &[u8]) -> Run {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut high = 0;
     let mut len = 0_usize;
-    for word in words.iter().take(4) {
+    for word in words.iter().take(SHORT_WORDS) {
         let word = u64::from_le_bytes(*word);
         high |= word & HIGHS;
         let found = specials(word);
@@ -33,13 +55,12 @@ pub(crate) fn plain_run(bytes: &[u8]) -> Run {
         }
         len = len.wrapping_add(8);
     }
-    if words.len() > 4 {
+    if words.len() > SHORT_WORDS {
         return long_run(bytes, len, high == 0);
     }
     short_run(rest, len, high == 0)
 }
 
-#[inline]
 fn short_run(rest: &[u8], len: usize, ascii: bool) -> Run {
     let end = rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len());
     let ascii = ascii && rest.iter().all(u8::is_ascii);
@@ -54,11 +75,13 @@ fn short_run(rest: &[u8], len: usize, ascii: bool) -> Run {
 fn long_run(bytes: &[u8], mut len: usize, mut ascii: bool) -> Run {
     let (blocks, _) = bytes.get(len..).unwrap_or_default().as_chunks::<64>();
     for block in blocks {
-        let special = block.iter().fold(false, |found, byte| found | is_special(*byte));
+        let (special, high) = block.iter().fold((false, 0), |(special, high), byte| {
+            (special | is_special(*byte), high | byte)
+        });
         if special {
             break;
         }
-        ascii &= block.is_ascii();
+        ascii &= high < 0x80;
         len = len.wrapping_add(64);
     }
     let (words, rest) = bytes.get(len..).unwrap_or_default().as_chunks::<8>();
@@ -95,19 +118,20 @@ const fn first_byte(marks: u64) -> usize {
     (marks.trailing_zeros() >> 3) as usize
 }
 
-/// How many spaces `bytes` starts with.
+/// What follows the spaces that `bytes` starts with.
 #[inline]
-pub(crate) fn spaces(bytes: &[u8]) -> usize {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut len = 0_usize;
-    for word in words {
+pub(crate) fn trim_spaces(mut bytes: &[u8]) -> &[u8] {
+    while let Some((word, rest)) = bytes.split_first_chunk::<8>() {
         let other = u64::from_le_bytes(*word) ^ SPACES;
         if other != 0 {
-            return len.wrapping_add(first_byte(other));
+            return bytes.get(first_byte(other)..).unwrap_or_default();
         }
-        len = len.wrapping_add(8);
+        bytes = rest;
     }
-    len.wrapping_add(rest.iter().take_while(|byte| **byte == b' ').count())
+    while let [b' ', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// A character as it stands in a canonical string: itself, or its shortest escape if it needs one.
@@ -185,13 +209,27 @@ mod tests {
     }
 
     #[test]
-    fn spaces_are_counted() {
+    fn spaces_are_trimmed_and_nothing_else() {
         for len in 0..40 {
             let mut bytes = vec![b' '; len];
-            assert_eq!(spaces(&bytes), len);
+            assert_eq!(trim_spaces(&bytes), b"");
             bytes.extend_from_slice(b"\n         ");
-            assert_eq!(spaces(&bytes), len);
+            assert_eq!(trim_spaces(&bytes), b"\n         ");
         }
+    }
+
+    #[test]
+    fn short_simple_strings_are_the_same_as_runs() {
+        for len in 0..20 {
+            for end in [b'"', b'\\', b'\n', 0x80] {
+                let mut bytes = vec![b'a'; len];
+                bytes.push(end);
+                bytes.extend_from_slice(b"                ");
+                let expected = (end == b'"' && len < 16).then_some(len);
+                assert_eq!(short_simple(&bytes), expected, "{len} and {end}");
+            }
+        }
+        assert_eq!(short_simple(b"\""), None, "too near to the end to look");
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Numbers: read by their digits; only those of 16 or 17 digits are ever converted.
 
-use super::{Gate, Numbers};
+use super::{Gate, Numbers, Refused};
 use crate::number::{Decimal, Exponent, NumberRefused, Written};
 use crate::{AdmitCode, AdmitError};
 
 impl<'a> Gate<'a> {
     /// Reads a number from its first byte on.
     #[inline]
-    pub(super) fn number(&mut self) -> Result<(), AdmitError> {
+    pub(super) fn number(&mut self) -> Result<(), Refused> {
         let start = self.pos;
         let negative = self.peek() == Some(b'-');
         if negative {
@@ -38,7 +38,7 @@ impl<'a> Gate<'a> {
 
     /// Reads one digit or more.
     #[inline]
-    fn digits(&mut self) -> Result<&'a [u8], AdmitError> {
+    fn digits(&mut self) -> Result<&'a [u8], Refused> {
         let rest = self.raw.get(self.pos..).unwrap_or_default();
         let len = rest
             .iter()
@@ -58,7 +58,7 @@ impl<'a> Gate<'a> {
         negative: bool,
         integer: &'a [u8],
         fraction: &'a [u8],
-    ) -> Result<(), AdmitError> {
+    ) -> Result<(), Refused> {
         let exponent = self.exponent()?;
         let text = self.raw.get(start..self.pos).unwrap_or_default();
         let written = Written {
@@ -81,7 +81,7 @@ impl<'a> Gate<'a> {
         Ok(())
     }
 
-    fn exponent(&mut self) -> Result<Exponent<'a>, AdmitError> {
+    fn exponent(&mut self) -> Result<Exponent<'a>, Refused> {
         if !matches!(self.peek(), Some(b'e' | b'E')) {
             return Ok(Exponent::Absent);
         }
@@ -115,10 +115,10 @@ fn is_shortest(text: &[u8]) -> bool {
 }
 
 #[cold]
-fn refusal(refused: &NumberRefused, at: usize) -> AdmitError {
+fn refusal(refused: &NumberRefused, at: usize) -> Refused {
     let error = AdmitError::new(refused.code, at);
     match refused.instead.map(Decimal::to_text) {
-        Some(text) => error.with_spelling(&text),
-        None => error,
+        Some(text) => error.with_spelling(&text).into(),
+        None => error.into(),
     }
 }

@@ -1,8 +1,8 @@
 //! Strings: RFC 8259 in, RFC 8785 out.
 
-use super::Gate;
-use crate::text::{canonical_char, plain_run};
-use crate::{AdmitCode, AdmitError};
+use super::{Gate, Refused};
+use crate::AdmitCode;
+use crate::text::{canonical_char, plain_run, short_simple};
 
 /// What a string turned out to be.
 #[derive(Clone, Copy, Debug)]
@@ -15,47 +15,51 @@ pub(super) struct Text {
 
 impl Gate<'_> {
     /// Reads a string from its opening quote on.
-    #[inline]
-    pub(super) fn string(&mut self) -> Result<Text, AdmitError> {
-        let quote = self.pos;
+    #[inline(always)]
+    pub(super) fn string(&mut self) -> Result<Text, Refused> {
         self.advance(1);
-        let run = plain_run(self.raw.get(self.pos..).unwrap_or_default());
-        self.advance(run.len);
-        if run.ascii && self.peek() == Some(b'"') {
-            self.advance(1);
-            return Ok(Text {
-                rewritten: false,
-                simple: true,
-            });
+        match short_simple(self.raw.get(self.pos..).unwrap_or_default()) {
+            Some(len) => {
+                self.advance(len.wrapping_add(1));
+                Ok(Text {
+                    rewritten: false,
+                    simple: true,
+                })
+            }
+            None => self.any_string(),
         }
-        self.rest_of_string(quote, run.ascii)
     }
 
-    fn rest_of_string(&mut self, quote: usize, mut ascii: bool) -> Result<Text, AdmitError> {
-        let mut rewritten = false;
+    #[inline(never)]
+    fn any_string(&mut self) -> Result<Text, Refused> {
+        let start = self.pos;
+        let (mut ascii, mut simple, mut rewritten) = (true, true, false);
         loop {
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => rewritten |= self.escape()?,
-                Some(_) => return Err(self.refuse(AdmitCode::ControlCharacter, self.pos)),
-                None => return Err(self.unexpected()),
-            }
             let run = plain_run(self.raw.get(self.pos..).unwrap_or_default());
             self.advance(run.len);
             ascii &= run.ascii;
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    simple = false;
+                    rewritten |= self.escape()?;
+                }
+                Some(_) => return Err(self.refuse(AdmitCode::ControlCharacter, self.pos)),
+                None => return Err(self.unexpected()),
+            }
         }
-        if !ascii && std::str::from_utf8(self.raw.get(quote..self.pos).unwrap_or_default()).is_err() {
+        if !ascii && simdutf8::basic::from_utf8(self.raw.get(start..self.pos).unwrap_or_default()).is_err() {
             return Err(self.refuse(AdmitCode::InvalidUtf8, self.pos));
         }
         self.advance(1);
         Ok(Text {
             rewritten,
-            simple: false,
+            simple: simple && ascii,
         })
     }
 
     /// Reads an escape; `true` if it is spelled otherwise in the output.
-    fn escape(&mut self) -> Result<bool, AdmitError> {
+    fn escape(&mut self) -> Result<bool, Refused> {
         let rest = self.raw.get(self.pos..).unwrap_or_default();
         match rest.get(1) {
             Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => {
@@ -83,7 +87,7 @@ impl Gate<'_> {
     }
 
     /// The character that `\u…` at the start of `rest` means, and how long that is; two of them for a pair.
-    fn unicode_escape(&self, rest: &[u8]) -> Result<(char, usize), AdmitError> {
+    fn unicode_escape(&self, rest: &[u8]) -> Result<(char, usize), Refused> {
         let Some(unit) = code_unit(rest) else {
             // Hexadecimal digits up to the end of the input: the rest is missing, not wrong.
             let digits = rest.get(2..).unwrap_or_default();
@@ -112,16 +116,23 @@ impl Gate<'_> {
     }
 
     #[cold]
-    fn lone_surrogate(&self) -> AdmitError {
+    fn lone_surrogate(&self) -> Refused {
         self.refuse(AdmitCode::LoneSurrogate, self.pos)
     }
 }
 
 /// The code unit of a `\uXXXX` at the start of `bytes`.
 fn code_unit(bytes: &[u8]) -> Option<u32> {
-    let [b'\\', b'u', digits @ ..] = bytes else { return None };
-    let digits = digits.first_chunk::<4>()?;
-    digits
-        .iter()
-        .try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
+    let [b'\\', b'u', a, b, c, d, ..] = bytes else {
+        return None;
+    };
+    Some(hex_digit(*a)? << 12 | hex_digit(*b)? << 8 | hex_digit(*c)? << 4 | hex_digit(*d)?)
+}
+
+const fn hex_digit(byte: u8) -> Option<u32> {
+    match byte {
+        b'0'..=b'9' => Some((byte & 15) as u32),
+        b'a'..=b'f' | b'A'..=b'F' => Some(((byte & 15) as u32).wrapping_add(9)),
+        _ => None,
+    }
 }
