@@ -12,9 +12,9 @@ use crate::document::{
 };
 use crate::ids::{ActionId, Agent, ApprovalId, Approver, Issuer, RuleId, Statement, Tenant};
 use crate::json::{JsonObject, present};
+use crate::key_use::KeyUse;
 use crate::layout::Layout;
 use crate::time::{Timestamp, UnixSeconds};
-use crate::trust::KeyUse;
 
 /// How long an approval holds unless its approver says otherwise.
 pub const DEFAULT_APPROVAL_LIFETIME: Duration = Duration::from_secs(15 * 60);

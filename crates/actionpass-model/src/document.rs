@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
 
-use crate::trust::{KeyUse, is_private_member};
+use crate::key_use::KeyUse;
 
 crate::codes! {
     /// Why a document was not read.
@@ -81,6 +81,12 @@ impl DocumentError {
         &self.problem
     }
 
+    /// The same error under a code that says more.
+    pub(crate) const fn with_code(mut self, code: DocumentCode) -> Self {
+        self.code = code;
+        self
+    }
+
     fn from_serde(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
         let path = match error.path().to_string() {
             path if path == "." => String::new(),
@@ -97,7 +103,7 @@ impl DocumentError {
         } else if problem.starts_with("missing field") {
             DocumentCode::MemberMissing
         } else if problem.starts_with("unknown field") {
-            if is_private_member(&path, problem) {
+            if is_private(&path) {
                 DocumentCode::PrivateKeyMember
             } else {
                 DocumentCode::MemberUnknown
@@ -111,6 +117,15 @@ impl DocumentError {
         };
         Self::new(code, &path, problem)
     }
+}
+
+/// The members of JWKs that only private keys have (RFC 7518 §6.2.2, §6.3.2, §6.4.1; RFC 8037 §2).
+pub(crate) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// Whether an unknown member is part of a private key: `keys[0].jwk.d`.
+fn is_private(path: &str) -> bool {
+    path.rsplit_once('.')
+        .is_some_and(|(parent, member)| parent.ends_with("jwk") && PRIVATE_MEMBERS.contains(&member))
 }
 
 /// How messages about members that contradict each other start.

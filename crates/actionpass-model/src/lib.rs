@@ -34,6 +34,8 @@ mod document;
 mod facts;
 mod ids;
 mod json;
+mod jwk;
+mod key_use;
 mod layout;
 mod pass;
 mod record;
@@ -63,6 +65,8 @@ pub use ids::{
     is_hidden,
 };
 pub use json::{JsonObject, JsonValue, SkippedObject, SkippedValue};
+pub use jwk::Jwk;
+pub use key_use::{KeyStatus, KeyUse};
 pub use pass::{
     Canon, DEFAULT_PASS_LIFETIME, EmbeddedApproval, MAX_APPROVALS, MAX_PASS_LIFETIME, MAX_TOKEN_BYTES, PassClaims,
     PassTerms,
@@ -78,4 +82,4 @@ pub use revocation::{Revocation, RevocationSchema, RevocationTarget};
 pub use schemas::schemas;
 pub use text::TextError;
 pub use time::{Timestamp, UnixSeconds};
-pub use trust::{Jwk, KeyStatus, KeyUse, Roots, Tenants, TrustKey, TrustSchema, TrustStore};
+pub use trust::{Roots, Tenants, TrustKey, TrustSchema, TrustStore};

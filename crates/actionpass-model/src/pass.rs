@@ -15,9 +15,9 @@ use crate::ids::{
     Server, Task, Tenant, Tool,
 };
 use crate::json::{JsonObject, present};
+use crate::key_use::KeyUse;
 use crate::layout::Layout;
 use crate::time::UnixSeconds;
-use crate::trust::KeyUse;
 
 /// How long a pass holds unless configuration or policy says otherwise.
 pub const DEFAULT_PASS_LIFETIME: Duration = Duration::from_secs(10 * 60);

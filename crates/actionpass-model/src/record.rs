@@ -11,9 +11,9 @@ use crate::ids::{
     Server, Statement, Task, Tenant, Tool, Trace,
 };
 use crate::json::{JsonObject, present};
+use crate::key_use::KeyUse;
 use crate::revocation::Revocation;
 use crate::time::Timestamp;
-use crate::trust::KeyUse;
 
 /// The longest entry that a log takes, in bytes: what C2SP tlog-tiles entry bundles can carry.
 pub const MAX_ENTRY_BYTES: usize = 65_535;

@@ -7,142 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::document::{Document, DocumentCode, DocumentError, schema_tag};
 use crate::ids::{Approver, Issuer, KeyId, Origin, Role, Statement, Tenant};
 use crate::json::{JsonObject, present};
+use crate::jwk::Jwk;
+use crate::key_use::{KeyStatus, KeyUse};
 use crate::revocation::{Revocation, RevocationTarget, checked};
 use crate::time::Timestamp;
 
 schema_tag!(
     /// `actionpass.trust.v1`.
     TrustSchema, "actionpass.trust.v1");
-
-/// What a key may sign. One key has one use.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case", remote = "Self")]
-pub enum KeyUse {
-    /// Passes of one issuer.
-    Pass,
-    /// Revocation lists of one issuer.
-    Revocation,
-    /// Approvals of one principal.
-    Approval,
-    /// Checkpoints of one ledger.
-    Ledger,
-    /// Trust stores.
-    Root,
-}
-
-impl KeyUse {
-    /// `pass`, `revocation`, `approval`, `ledger` or `root`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Revocation => "revocation",
-            Self::Approval => "approval",
-            Self::Ledger => "ledger",
-            Self::Root => "root",
-        }
-    }
-}
-
-/// Where a key is in its life.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case", remote = "Self")]
-pub enum KeyStatus {
-    /// It signs.
-    Active,
-    /// It signs nothing any more; what it signed before holds until it expires.
-    Retired,
-    /// Nothing that it signed is accepted.
-    Revoked,
-}
-
-impl KeyStatus {
-    /// `active`, `retired` or `revoked`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Retired => "retired",
-            Self::Revoked => "revoked",
-        }
-    }
-}
-
-/// A public key as a JWK (RFC 7517), closed: members of private keys refuse it, and so do members that we don't know.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, remote = "Self")]
-pub struct Jwk {
-    /// `EC`, `OKP`.
-    pub kty: String,
-    /// `P-256` …
-    pub crv: String,
-    /// The x coordinate, or the whole key for `OKP`: unpadded base64url.
-    pub x: String,
-    /// The y coordinate: unpadded base64url.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub y: Option<String>,
-    /// The thumbprint (RFC 7638).
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub kid: Option<KeyId>,
-    /// The algorithm (RFC 7518 §3.1).
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub alg: Option<String>,
-    /// `sig`.
-    #[serde(
-        rename = "use",
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub key_use: Option<String>,
-    /// `["verify"]`.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub key_ops: Option<Vec<String>>,
-}
-
-/// The members that only private keys have (RFC 7518 §6.2.2, §6.3.2, §6.4.1; RFC 8037 §2).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-
-/// Whether an unknown member at this path is part of a private key.
-pub(crate) fn is_private_member(path: &str, problem: &str) -> bool {
-    let in_jwk = path.contains("jwk") || !path.contains('.');
-    in_jwk
-        && PRIVATE_MEMBERS
-            .iter()
-            .any(|member| problem.starts_with(&format!("unknown field `{member}`")))
-}
-
-impl Jwk {
-    /// Reads a public JWK.
-    ///
-    /// # Errors
-    /// [`DocumentError`]; [`DocumentCode::PrivateKeyMember`] if it holds part of a private key.
-    pub fn from_json(bytes: &[u8]) -> Result<Self, DocumentError> {
-        crate::document::read(bytes)
-    }
-
-    /// The first member that says something else than a verifying key of this algorithm and id would.
-    fn contradiction(&self, kid: &KeyId, alg: &str) -> Option<&'static str> {
-        if self.kid.as_ref().is_some_and(|own| own != kid) {
-            Some("jwk.kid")
-        } else if self.alg.as_ref().is_some_and(|own| own != alg) {
-            Some("jwk.alg")
-        } else if self.key_use.as_ref().is_some_and(|own| own != "sig") {
-            Some("jwk.use")
-        } else if self
-            .key_ops
-            .as_ref()
-            .is_some_and(|own| !matches!(own.as_slice(), [only] if only == "verify"))
-        {
-            Some("jwk.key_ops")
-        } else {
-            None
-        }
-    }
-}
 
 /// Which tenants a key speaks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -418,8 +290,7 @@ impl Document for TrustStore {
     }
 }
 
-crate::closed::objects!(Jwk, TrustKey, Roots, TrustStore);
-crate::closed::names!(KeyUse, KeyStatus);
+crate::closed::objects!(TrustKey, Roots, TrustStore);
 
 #[cfg(test)]
 mod tests {
@@ -457,20 +328,6 @@ mod tests {
         let read = TrustStore::from_json(&store(&[key()])).unwrap();
         let again = TrustStore::from_json(&serde_json::to_vec(&read).unwrap()).unwrap();
         assert_eq!(read, again);
-    }
-
-    #[test]
-    fn private_members_are_refused_by_name() {
-        for member in PRIVATE_MEMBERS {
-            let error = refusal(|key| key["jwk"][member] = json!("AA"));
-            assert_eq!(error.code(), DocumentCode::PrivateKeyMember, "{member}: {error}");
-        }
-        assert_eq!(
-            refusal(|key| key["jwk"]["x5c"] = json!([])).code(),
-            DocumentCode::MemberUnknown
-        );
-        let bare = br#"{"kty":"EC","crv":"P-256","x":"x","y":"y","d":"AA"}"#;
-        assert_eq!(Jwk::from_json(bare).unwrap_err().code(), DocumentCode::PrivateKeyMember);
     }
 
     #[test]
