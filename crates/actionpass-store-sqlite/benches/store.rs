@@ -1,7 +1,7 @@
 //! What durable decisions cost against bare SQLite, and what a million live marks cost a consumption.
 //!
 //! Everything runs on the folder for temporary files, interleaved, in one run; figures are medians of the rounds. With
-//! `--json` one object is printed, `{rows: [{what, ratio, budget, met}]}`.
+//! `--json` one object is printed, `{rows: [{what, ratio, budget, met}]}`; another argument filters: `decisions`, `consume`.
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
@@ -31,11 +31,20 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let rows = [
-        decisions(),
-        consumptions("one after the other", true),
-        consumptions("strewn", false),
+    let filter = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with("--"))
+        .unwrap_or_default();
+    let all: [(&str, fn() -> Row); 3] = [
+        ("decisions", decisions),
+        ("consume-ordered", || consumptions("one after the other", true)),
+        ("consume-strewn", || consumptions("strewn", false)),
     ];
+    let rows: Vec<_> = all
+        .iter()
+        .filter(|(name, _)| name.contains(&filter))
+        .map(|(_, run)| run())
+        .collect();
     if std::env::args().any(|argument| argument == "--json") {
         let rows: Vec<_> = rows.iter().map(Row::json).collect();
         println!("{{\"rows\":[{}]}}", rows.join(","));

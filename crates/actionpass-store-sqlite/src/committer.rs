@@ -1,6 +1,7 @@
 //! The thread that writes: one transaction for all calls that wait.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use actionpass_model::UnixSeconds;
 use actionpass_store::ledger::{Log, RecordDraft};
@@ -62,11 +63,20 @@ impl Write {
     }
 }
 
+/// How long a batch waits for callers at most.
+const MAX_LINGER: Duration = Duration::from_millis(2);
+
 /// Writes until the queue is closed and empty.
 pub(crate) fn run(path: PathBuf, log: Option<Log>, queue: &Queue<Write>) {
     let mut committer = Committer { path, log, open: None };
-    while let Some(batch) = queue.take() {
-        match committer.take(&batch) {
+    let (mut callers, mut linger) = (1, Duration::ZERO);
+    while let Some(batch) = queue.take(callers, linger) {
+        let start = Instant::now();
+        let done = committer.take(&batch);
+        // As many as are active now, waited for half as long as a transaction takes.
+        callers = batch.len().saturating_add(queue.len());
+        linger = start.elapsed().checked_div(2).unwrap_or_default().min(MAX_LINGER);
+        match done {
             Ok(outcomes) => batch
                 .into_iter()
                 .zip(outcomes)
@@ -108,9 +118,7 @@ impl Committer {
         open.connection.execute_batch("COMMIT")?;
         if batch.iter().any(Write::erases) {
             // So that what was erased is not in the write-ahead log either. Readers may be in the way.
-            let _ = open
-                .connection
-                .pragma(None, "wal_checkpoint", "truncate", |_| Ok(()));
+            let _ = open.connection.pragma(None, "wal_checkpoint", "truncate", |_| Ok(()));
         }
         self.open = Some(open);
         Ok(outcomes)

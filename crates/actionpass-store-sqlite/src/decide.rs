@@ -3,8 +3,8 @@
 use actionpass_model::{Digest, RecordKind, TrustEvidence, UnixSeconds};
 use actionpass_store::ledger::{Head, Log, RecordDraft, RecordRef, SealedRecord, seal};
 use actionpass_store::{
-    ActionKey, AppendOutcome, CommitOutcome, DecisionCommit, Issued, LedgerState, SideKind, StoreCode, StoreError,
-    newest_trust,
+    ActionKey, Allow, AppendOutcome, ApprovalUse, CommitOutcome, DecisionCommit, Issued, LedgerState, SideKind,
+    StoreCode, StoreError, newest_trust,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -112,78 +112,112 @@ pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option
 }
 
 /// Judges and writes a decision.
+///
+/// That an id is new and an approval unused is found out by inserting them, which costs half of looking first; what was
+/// inserted before a refusal is taken out again.
 pub(crate) fn commit(
     connection: &Connection,
     log: &Log,
     state: &mut LedgerState,
     commit: &DecisionCommit,
 ) -> Judged<CommitOutcome> {
-    if let Some(issued) = find(connection, &commit.action)? {
-        return Ok(Ok(if issued.action_hash == commit.action_hash {
+    let refused = |otherwise| Ok(taken(connection, commit)?.map_or(otherwise, Ok));
+    if commit.side.iter().any(|(kind, _)| slot(0, *kind).is_none()) {
+        return refused(Err(StoreError::new(StoreCode::StoreMisused)));
+    }
+    let sealed = seal(log, &state.head, &commit.record);
+    let Some(allow) = &commit.allow else {
+        return match (taken(connection, commit)?, sealed) {
+            (Some(outcome), _) => Ok(Ok(outcome)),
+            (None, Ok(record)) => write(connection, state, record, &commit.side)
+                .map(CommitOutcome::Committed)
+                .map(Ok),
+            (None, Err(error)) => Ok(Err(error)),
+        };
+    };
+    let relied = commit.record.effects();
+    let trust = match relied.trust.map(|named| newest_trust(state.trust, named)).transpose() {
+        Ok(newest) => newest.or(state.trust),
+        Err(newer) => return refused(Ok(CommitOutcome::TrustChanged(newer))),
+    };
+    if let Some(policy) = state.policy.filter(|policy| Some(*policy) != relied.policy) {
+        return refused(Ok(CommitOutcome::PolicyChanged(policy)));
+    }
+    let record = match sealed {
+        Ok(record) => record,
+        Err(error) => return refused(Err(error)),
+    };
+    if !insert_issued(connection, commit, allow, &record)? {
+        return refused(Err(StoreError::new(StoreCode::StoreCorrupt)));
+    }
+    if let Some(used) = use_approvals(connection, allow, record.seq())? {
+        let key = &commit.action;
+        let mut undo =
+            connection.prepare_cached("DELETE FROM issued WHERE tenant = ?1 AND agent = ?2 AND action = ?3")?;
+        undo.execute([key.tenant.as_str(), key.agent.as_str(), key.action.as_str()])?;
+        return Ok(Ok(CommitOutcome::ApprovalUsed(used)));
+    }
+    put_side(connection, record.seq(), SideKind::Token, allow.token.as_bytes())?;
+    state.trust = trust;
+    write(connection, state, record, &commit.side)
+        .map(CommitOutcome::Committed)
+        .map(Ok)
+}
+
+/// What a commit for an action that has its allow gives.
+fn taken(connection: &Connection, commit: &DecisionCommit) -> Result<Option<CommitOutcome>, Failure> {
+    Ok(find(connection, &commit.action)?.map(|issued| {
+        if issued.action_hash == commit.action_hash {
             CommitOutcome::AlreadyIssued(Box::new(issued))
         } else {
             CommitOutcome::IdReused
-        }));
-    }
-    let mut trust = state.trust;
-    if let Some(allow) = &commit.allow {
-        let relied = commit.record.effects();
-        if let Some(named) = relied.trust {
-            match newest_trust(trust, named) {
-                Ok(newest) => trust = Some(newest),
-                Err(known) => return Ok(Ok(CommitOutcome::TrustChanged(known))),
-            }
         }
-        if let Some(known) = state.policy.filter(|known| Some(*known) != relied.policy) {
-            return Ok(Ok(CommitOutcome::PolicyChanged(known)));
+    }))
+}
+
+/// Takes an action's one place; `false` if it is taken.
+fn insert_issued(
+    connection: &Connection,
+    commit: &DecisionCommit,
+    allow: &Allow,
+    record: &SealedRecord,
+) -> Result<bool, Failure> {
+    let mut issued = connection.prepare_cached(
+        "INSERT INTO issued
+         (tenant, agent, action, action_hash, seq, record, ledger_hash, pass, expires, audience)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+    )?;
+    let inserted = issued.execute(params![
+        commit.action.tenant.as_str(),
+        commit.action.agent.as_str(),
+        commit.action.action.as_str(),
+        commit.action_hash.as_bytes(),
+        to_sql(record.seq())?,
+        record.id().as_str(),
+        record.ledger_hash().as_bytes(),
+        allow.pass.as_str(),
+        to_sql(allow.expires_at.get())?,
+        allow.audience.as_str(),
+    ])?;
+    Ok(inserted == 1)
+}
+
+/// Marks approvals used: all of them, or none and the one that was used before.
+fn use_approvals(connection: &Connection, allow: &Allow, seq: u64) -> Result<Option<ApprovalUse>, Failure> {
+    let seq = to_sql(seq)?;
+    let mut mark = connection
+        .prepare_cached("INSERT INTO approval (approver, id, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    for (index, approval) in allow.approvals.iter().enumerate() {
+        if mark.execute(params![approval.approver.as_str(), approval.id.as_str(), seq])? == 1 {
+            continue;
         }
-        for (index, approval) in allow.approvals.iter().enumerate() {
-            let twice = allow.approvals.iter().take(index).any(|before| before == approval);
-            let mut used = connection.prepare_cached("SELECT 1 FROM approval WHERE approver = ?1 AND id = ?2")?;
-            if twice || used.exists([approval.approver.as_str(), approval.id.as_str()])? {
-                return Ok(Ok(CommitOutcome::ApprovalUsed(approval.clone())));
-            }
+        let mut unmark = connection.prepare_cached("DELETE FROM approval WHERE approver = ?1 AND id = ?2")?;
+        for marked in allow.approvals.iter().take(index) {
+            unmark.execute([marked.approver.as_str(), marked.id.as_str()])?;
         }
+        return Ok(Some(approval.clone()));
     }
-    for (kind, _) in &commit.side {
-        if slot(0, *kind).is_none() {
-            return Ok(Err(StoreError::new(StoreCode::StoreMisused)));
-        }
-    }
-    let record = match write(connection, log, state, &commit.record)? {
-        Ok(record) => record,
-        Err(error) => return Ok(Err(error)),
-    };
-    state.trust = trust;
-    let seq = to_sql(record.seq())?;
-    for (kind, bytes) in &commit.side {
-        put_side(connection, seq, *kind, bytes)?;
-    }
-    if let Some(allow) = &commit.allow {
-        let mut used = connection.prepare_cached("INSERT INTO approval (approver, id, seq) VALUES (?1, ?2, ?3)")?;
-        for approval in &allow.approvals {
-            used.execute(params![approval.approver.as_str(), approval.id.as_str(), seq])?;
-        }
-        put_side(connection, seq, SideKind::Token, allow.token.as_bytes())?;
-        let mut issued = connection.prepare_cached(
-            "INSERT INTO issued
-             (tenant, agent, action, action_hash, seq, record, ledger_hash, pass, expires, audience)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?;
-        issued.execute(params![
-            commit.action.tenant.as_str(),
-            commit.action.agent.as_str(),
-            commit.action.action.as_str(),
-            commit.action_hash.as_bytes(),
-            seq,
-            record.id().as_str(),
-            record.ledger_hash().as_bytes(),
-            allow.pass.as_str(),
-            to_sql(allow.expires_at.get())?,
-            allow.audience.as_str(),
-        ])?;
-    }
-    Ok(Ok(CommitOutcome::Committed(record)))
+    Ok(None)
 }
 
 /// Appends a record and lets it take effect.
@@ -200,8 +234,8 @@ pub(crate) fn append(
             return Ok(Ok(AppendOutcome::AlreadyRecorded(checked(record)?)));
         }
     }
-    let record = match write(connection, log, state, draft)? {
-        Ok(record) => record,
+    let record = match seal(log, &state.head, draft) {
+        Ok(record) => write(connection, state, record, &[])?,
         Err(error) => return Ok(Err(error)),
     };
     if draft.kind() != RecordKind::Decision {
@@ -230,16 +264,21 @@ pub(crate) fn append(
     Ok(Ok(AppendOutcome::Appended(record)))
 }
 
-fn write(connection: &Connection, log: &Log, state: &mut LedgerState, draft: &RecordDraft) -> Judged<SealedRecord> {
-    let record = match seal(log, &state.head, draft) {
-        Ok(record) => record,
-        Err(error) => return Ok(Err(error)),
-    };
+/// Puts a sealed record at the end of the log, and side data beside it.
+fn write(
+    connection: &Connection,
+    state: &mut LedgerState,
+    record: SealedRecord,
+    side: &[(SideKind, Vec<u8>)],
+) -> Result<SealedRecord, Failure> {
     let json = std::str::from_utf8(record.json()).map_err(|_| Failure::corrupt("a record"))?;
     let mut insert = connection.prepare_cached("INSERT INTO record (seq, json) VALUES (?1, ?2)")?;
     insert.execute(params![to_sql(record.seq())?, json])?;
+    for (kind, bytes) in side {
+        put_side(connection, record.seq(), *kind, bytes)?;
+    }
     state.head = record.head();
-    Ok(Ok(record))
+    Ok(record)
 }
 
 pub(crate) fn side(connection: &Connection, seq: u64, kind: SideKind) -> Result<Option<Vec<u8>>, Failure> {
@@ -248,8 +287,8 @@ pub(crate) fn side(connection: &Connection, seq: u64, kind: SideKind) -> Result<
     Ok(statement.query_row([slot], |row| row.get(0)).optional()?)
 }
 
-fn put_side(connection: &Connection, seq: i64, kind: SideKind, bytes: &[u8]) -> Result<(), Failure> {
-    let slot = u64::try_from(seq).ok().and_then(|seq| slot(seq, kind));
+fn put_side(connection: &Connection, seq: u64, kind: SideKind, bytes: &[u8]) -> Result<(), Failure> {
+    let slot = slot(seq, kind).ok_or_else(|| Failure::corrupt("a kind of side data"))?;
     let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO side (slot, bytes) VALUES (?1, ?2)")?;
     statement.execute(params![slot, bytes])?;
     Ok(())

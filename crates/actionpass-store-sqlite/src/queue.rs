@@ -1,6 +1,7 @@
 //! Calls that wait for a thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How many calls one batch takes: enough to share a sync, few enough to bound a transaction.
 const MAX_BATCH: usize = 512;
@@ -15,6 +16,8 @@ pub(crate) struct Queue<T> {
 #[derive(Debug)]
 struct State<T> {
     waiting: Vec<T>,
+    /// The taking thread sleeps until so many wait.
+    wanted: usize,
     closed: bool,
 }
 
@@ -23,6 +26,7 @@ impl<T> Queue<T> {
         Self {
             state: Mutex::new(State {
                 waiting: Vec::new(),
+                wanted: 1,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -31,23 +35,39 @@ impl<T> Queue<T> {
 
     pub(crate) fn put(&self, call: T) {
         let mut state = self.lock();
-        let first = state.waiting.is_empty();
         state.waiting.push(call);
+        let enough = state.waiting.len() == state.wanted;
         drop(state);
-        // The thread sleeps only on an empty queue.
-        if first {
+        if enough {
             self.changed.notify_one();
         }
     }
 
-    /// Everything that waits, oldest first, at most a batch; `None` once the queue is closed and empty.
-    pub(crate) fn take(&self) -> Option<Vec<T>> {
+    /// How many calls wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// What waits, oldest first, at most a batch; `None` once the queue is closed and empty.
+    ///
+    /// Once there is a call, up to `linger` goes by until there are `expected`: callers that were just answered come back
+    /// with their next call, and one sync for all of them is cheaper than two for half of them each.
+    pub(crate) fn take(&self, expected: usize, linger: Duration) -> Option<Vec<T>> {
         let mut state = self.lock();
+        state.wanted = 1;
         while state.waiting.is_empty() {
             if state.closed {
                 return None;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let expected = expected.min(MAX_BATCH);
+        if state.waiting.len() < expected && !state.closed {
+            state.wanted = expected;
+            let lingered = self
+                .changed
+                .wait_timeout_while(state, linger, |state| state.waiting.len() < expected && !state.closed);
+            state = lingered.unwrap_or_else(PoisonError::into_inner).0;
         }
         if state.waiting.len() <= MAX_BATCH {
             return Some(std::mem::take(&mut state.waiting));
@@ -78,8 +98,30 @@ mod tests {
             queue.put(number);
         }
         queue.close();
-        assert_eq!(queue.take().unwrap(), (0..MAX_BATCH).collect::<Vec<_>>());
-        assert_eq!(queue.take().unwrap(), [MAX_BATCH]);
-        assert_eq!(queue.take(), None);
+        let take = || queue.take(1, Duration::ZERO);
+        assert_eq!(take().unwrap(), (0..MAX_BATCH).collect::<Vec<_>>());
+        assert_eq!(take().unwrap(), [MAX_BATCH]);
+        assert_eq!(take(), None);
+    }
+
+    #[test]
+    fn the_expected_are_waited_for_and_no_longer() {
+        let queue = Queue::new();
+        let hour = Duration::from_secs(3600);
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(|| queue.take(3, hour));
+            for number in 0..3 {
+                queue.put(number);
+            }
+            assert_eq!(taken.join().unwrap().unwrap(), [0, 1, 2]);
+
+            let taken = scope.spawn(|| queue.take(3, hour));
+            queue.put(3);
+            queue.close();
+            assert_eq!(taken.join().unwrap().unwrap(), [3]);
+        });
+        let queue = Queue::new();
+        queue.put(4);
+        assert_eq!(queue.take(3, Duration::from_millis(1)).unwrap(), [4]);
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that reads, on a connection of its own.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -14,7 +15,7 @@ pub(crate) type Read = Box<dyn FnOnce(Result<&Connection, &Failure>) + Send>;
 /// Reads until the queue is closed and empty.
 pub(crate) fn run(path: PathBuf, connection: Connection, queue: &Queue<Read>) {
     let mut connection = Some(connection);
-    while let Some(batch) = queue.take() {
+    while let Some(batch) = queue.take(1, Duration::ZERO) {
         for read in batch {
             let opened = connection.take().map_or_else(|| file::open(&path), Ok);
             read(opened.as_ref());
