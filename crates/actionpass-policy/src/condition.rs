@@ -1,10 +1,10 @@
 //! Conditions: a path and what is asked of the value there, three-valued.
 
-use crate::PolicyInput;
-use crate::datum::{Datum, root};
+use crate::datum::Datum;
 use crate::glob::Glob;
 use crate::number::Number;
 use crate::path::{Path, Step};
+use crate::scope::Scope;
 use crate::truth::Truth;
 
 /// One entry of `when` or `unless`.
@@ -97,24 +97,23 @@ impl<'a> Finding<'a> {
 
 impl Condition {
     /// What the condition comes to for an action.
-    pub(crate) fn evaluate<'a>(&self, input: &PolicyInput<'a>) -> Finding<'a> {
-        self.walk(root(self.path.root, input), &self.path.steps, input)
+    pub(crate) fn evaluate<'a>(&self, scope: &Scope<'a>) -> Finding<'a> {
+        let (start, steps) = scope.start(&self.path);
+        self.walk(start, steps, scope)
     }
 
-    fn walk<'a>(&self, value: Option<Datum<'a>>, steps: &[Step], input: &PolicyInput<'a>) -> Finding<'a> {
+    fn walk<'a>(&self, value: Option<Datum<'a>>, steps: &[Step], scope: &Scope<'a>) -> Finding<'a> {
         match steps.split_first() {
-            None => all(&self.tests, value, input),
-            Some((Step::Member(name), rest)) => self.walk(value.and_then(|value| value.member(name)), rest, input),
+            None => all(&self.tests, value, scope),
+            Some((Step::Member(name), rest)) => self.walk(value.and_then(|value| value.member(name)), rest, scope),
             Some((Step::Each, rest)) => match value.map(Datum::elements) {
                 None => Finding::unknown(Cause::Missing, None),
                 Some(None) => Finding::unknown(Cause::OtherType, value),
                 Some(Some(elements)) => {
-                    let mut found = elements
-                        .iter()
-                        .map(|element| self.walk(Some(Datum::Json(element)), rest, input));
+                    let mut found = elements.map(|element| self.walk(Some(element), rest, scope)).peekable();
                     match self.quantifier {
                         Some(Quantifier::Any) => settle(&mut found, Truth::True, Finding::definite(false, value)),
-                        Some(Quantifier::Every) if elements.is_empty() => Finding::unknown(Cause::EmptyArray, value),
+                        Some(Quantifier::Every) if found.peek().is_none() => Finding::unknown(Cause::EmptyArray, value),
                         Some(Quantifier::Every) => settle(&mut found, Truth::False, Finding::definite(true, value)),
                         // A policy without quantifier here is refused at load.
                         None => Finding::unknown(Cause::OtherType, value),
@@ -140,13 +139,13 @@ fn settle<'a>(found: &mut dyn Iterator<Item = Finding<'a>>, settles: Truth, othe
 }
 
 /// Whether all tests hold of one value.
-fn all<'a>(tests: &[Test], value: Option<Datum<'a>>, input: &PolicyInput<'a>) -> Finding<'a> {
-    let mut found = tests.iter().map(|test| test.ask(value, input));
+fn all<'a>(tests: &[Test], value: Option<Datum<'a>>, scope: &Scope<'a>) -> Finding<'a> {
+    let mut found = tests.iter().map(|test| test.ask(value, scope));
     settle(&mut found, Truth::False, Finding::definite(true, value))
 }
 
 impl Test {
-    fn ask<'a>(&self, value: Option<Datum<'a>>, input: &PolicyInput<'a>) -> Finding<'a> {
+    fn ask<'a>(&self, value: Option<Datum<'a>>, scope: &Scope<'a>) -> Finding<'a> {
         if let Self::Exists(wanted) = self {
             return Finding::definite(value.is_some() == *wanted, value);
         }
@@ -154,7 +153,7 @@ impl Test {
             return Finding::unknown(Cause::Missing, None);
         };
         let answer = match self {
-            Self::SameAs(path) => match resolve(path, input) {
+            Self::SameAs(path) => match scope.value(path) {
                 None => return Finding::unknown(Cause::Missing, value),
                 Some(other) => same(datum, other),
             },
@@ -212,16 +211,6 @@ impl Literal {
             Self::Boolean(boolean) => datum.boolean().map(|found| found == *boolean),
         }
     }
-}
-
-/// The one value at a path without `[]`.
-fn resolve<'a>(path: &Path, input: &PolicyInput<'a>) -> Option<Datum<'a>> {
-    path.steps
-        .iter()
-        .try_fold(root(path.root, input)?, |value, step| match step {
-            Step::Member(name) => value.member(name),
-            Step::Each => None,
-        })
 }
 
 /// Whether two texts, numbers or booleans are the same; `None` for different types and for arrays, objects, `null`.

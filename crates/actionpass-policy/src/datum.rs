@@ -1,21 +1,36 @@
 //! What a path finds: a view of a JSON value or of a text of the action.
+//!
+//! Payload and context are looked at where they stand, in their canonical bytes: no tree is built of them. Canonical
+//! bytes come from the gate, so they are well-formed; should they ever not be, they are of no type, and every
+//! question about them is unknown.
 
 use std::borrow::Cow;
+use std::slice;
 
+use actionpass_canon::scan;
 use actionpass_model::{Digest, is_hidden};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::PolicyInput;
 use crate::number::Number;
-use crate::path::{ActionText, Root};
 
 /// A value that a condition looks at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Datum<'a> {
+    /// A text of the action.
     Text(&'a str),
+    /// A digest of the action.
     Digest(Digest),
-    Json(&'a Value),
-    Members(&'a Map<String, Value>),
+    /// A value of payload or context: its canonical bytes.
+    Canonical(&'a [u8]),
+    /// A fact, or a value of the policy.
+    Value(&'a Value),
+}
+
+/// The elements of an array.
+#[derive(Clone, Debug)]
+pub(crate) enum Elements<'a> {
+    Canonical(scan::Elements<'a>),
+    Values(slice::Iter<'a, Value>),
 }
 
 impl<'a> Datum<'a> {
@@ -23,35 +38,40 @@ impl<'a> Datum<'a> {
         match self {
             Self::Text(text) => Some(text.into()),
             Self::Digest(digest) => Some(digest.to_string().into()),
-            Self::Json(value) => value.as_str().map(Cow::Borrowed),
-            Self::Members(_) => None,
+            Self::Canonical(bytes) => scan::text(bytes),
+            Self::Value(value) => value.as_str().map(Cow::Borrowed),
         }
     }
 
     pub(crate) fn number(self) -> Option<Number> {
         match self {
-            Self::Json(Value::Number(number)) => Number::from_json(number),
+            Self::Canonical(bytes) => Number::from_canonical(bytes),
+            Self::Value(Value::Number(number)) => Number::from_json(number),
             _ => None,
         }
     }
 
     pub(crate) fn boolean(self) -> Option<bool> {
         match self {
-            Self::Json(value) => value.as_bool(),
+            Self::Canonical(b"true") => Some(true),
+            Self::Canonical(b"false") => Some(false),
+            Self::Value(value) => value.as_bool(),
             _ => None,
         }
     }
 
-    pub(crate) fn elements(self) -> Option<&'a [Value]> {
+    pub(crate) fn elements(self) -> Option<Elements<'a>> {
         match self {
-            Self::Json(Value::Array(elements)) => Some(elements),
+            Self::Canonical(bytes) => scan::elements(bytes).map(Elements::Canonical),
+            Self::Value(Value::Array(elements)) => Some(Elements::Values(elements.iter())),
             _ => None,
         }
     }
 
     pub(crate) fn member(self, name: &str) -> Option<Datum<'a>> {
         match self {
-            Self::Json(Value::Object(members)) | Self::Members(members) => members.get(name).map(Datum::Json),
+            Self::Canonical(bytes) => scan::member(bytes, name).map(Datum::Canonical),
+            Self::Value(value) => value.get(name).map(Datum::Value),
             _ => None,
         }
     }
@@ -59,7 +79,7 @@ impl<'a> Datum<'a> {
     /// How many elements an array has or how many characters a text has.
     pub(crate) fn length(self) -> Option<usize> {
         self.elements()
-            .map(<[Value]>::len)
+            .map(Iterator::count)
             .or_else(|| self.text().map(|text| text.chars().count()))
     }
 
@@ -67,10 +87,10 @@ impl<'a> Datum<'a> {
     pub(crate) fn show(self) -> String {
         const LONGEST: usize = 120;
         let json = match self {
-            Self::Text(text) => Value::from(text).to_string(),
-            Self::Digest(digest) => digest.to_string(),
-            Self::Json(value) => value.to_string(),
-            Self::Members(_) => "{…}".to_owned(),
+            Self::Text(text) => Cow::Owned(Value::from(text).to_string()),
+            Self::Digest(digest) => Cow::Owned(digest.to_string()),
+            Self::Canonical(bytes) => String::from_utf8_lossy(bytes),
+            Self::Value(value) => Cow::Owned(value.to_string()),
         };
         let mut shown = String::new();
         for (count, character) in json.chars().enumerate() {
@@ -88,27 +108,80 @@ impl<'a> Datum<'a> {
     }
 }
 
-/// What a path's root is; `None` where the action has no such part.
-pub(crate) fn root<'a>(root: Root, input: &PolicyInput<'a>) -> Option<Datum<'a>> {
-    let action = input.action.action();
-    let definition = action.tool_definition.as_ref();
-    Some(match root {
-        Root::Action(ActionText::DefinitionHash) => Datum::Digest(definition?.definition_hash),
-        Root::Payload => Datum::Json(input.action.payload_value()),
-        Root::Fact => Datum::Members(input.facts.value()),
-        Root::Context => Datum::Json(input.action.context_value()?),
-        Root::Action(text) => Datum::Text(match text {
-            ActionText::Tool => action.capability.tool.as_str(),
-            ActionText::Resource => action.capability.resource.as_str(),
-            ActionText::ResourceKind => action.capability.resource.kind(),
-            ActionText::ResourceValue => action.capability.resource.value(),
-            ActionText::Agent => action.actor.agent.as_str(),
-            ActionText::Owner => action.actor.human_owner.as_str(),
-            ActionText::Tenant => action.tenant.as_str(),
-            ActionText::Runtime => action.actor.runtime.as_str(),
-            ActionText::Task => action.intent.task.as_str(),
-            ActionText::Server => definition?.server.as_str(),
-            ActionText::DefinitionHash => return None,
-        }),
-    })
+impl<'a> Iterator for Elements<'a> {
+    type Item = Datum<'a>;
+
+    fn next(&mut self) -> Option<Datum<'a>> {
+        match self {
+            Self::Canonical(elements) => elements
+                .next()
+                .map(|element| Datum::Canonical(element.unwrap_or_default())),
+            Self::Values(values) => values.next().map(Datum::Value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actionpass_canon::{Limits, admit};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values() -> impl Strategy<Value = Value> {
+        let number = prop_oneof![
+            (-5i64..5).prop_map(Value::from),
+            (-1e3..1e3f64).prop_map(Value::from),
+            Just(1e300.into())
+        ];
+        let scalar = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            number,
+            "[\\PC\n\"]{0,4}".prop_map(Value::from)
+        ];
+        scalar.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map("[a-c\"\n]", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Both views see the same.
+    fn alike(canonical: Datum<'_>, value: Datum<'_>) {
+        assert_eq!(canonical.text(), value.text());
+        assert_eq!(canonical.boolean(), value.boolean());
+        assert_eq!(canonical.length(), value.length());
+        match (canonical.number(), value.number()) {
+            (Some(left), Some(right)) => assert!(left.compare(right).is_eq(), "{left:?} {right:?}"),
+            (left, right) => assert!(left.is_none() && right.is_none(), "{left:?} {right:?}"),
+        }
+        for name in ["a", "b", "\"", "\n"] {
+            match (canonical.member(name), value.member(name)) {
+                (Some(left), Some(right)) => alike(left, right),
+                (left, right) => assert!(left.is_none() && right.is_none()),
+            }
+        }
+        match (canonical.elements(), value.elements()) {
+            (Some(left), Some(right)) => left.zip(right).for_each(|(left, right)| alike(left, right)),
+            (left, right) => assert!(left.is_none() && right.is_none()),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_bytes_read_as_the_value_does(value in values()) {
+            if let Ok(bytes) = admit(value.to_string().as_bytes(), &Limits::default()) {
+                alike(Datum::Canonical(bytes.as_bytes()), Datum::Value(&value));
+            }
+        }
+
+        #[test]
+        fn other_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let datum = Datum::Canonical(&bytes);
+            let _ = (datum.text(), datum.number(), datum.boolean(), datum.length(), datum.member("a"), datum.show());
+        }
+    }
 }

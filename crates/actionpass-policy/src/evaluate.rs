@@ -5,8 +5,9 @@ use actionpass_model::Reason;
 use crate::condition::{Condition, Finding};
 use crate::grants::{Standing, missing, needed, satisfy, standing};
 use crate::rule::{Effect, Rule, conjunction};
+use crate::scope::Scope;
 use crate::truth::Truth;
-use crate::{Note, PolicyInput, ReasonCode, Requirement, Verdict};
+use crate::{Note, ReasonCode, Requirement, Verdict};
 
 /// The most reasons of one verdict: enough for people, and a record stays small.
 pub(crate) const MAX_REASONS: usize = 32;
@@ -27,17 +28,17 @@ pub(crate) struct Applied<'r> {
 }
 
 impl<'r> Applied<'r> {
-    pub(crate) fn new(rules: &'r [Rule], input: &PolicyInput<'_>) -> Self {
+    pub(crate) fn new(rules: &'r [Rule], scope: &Scope<'_>) -> Self {
         let mut applied = Self::default();
         for rule in rules {
-            if !rule.applies(input) {
+            if !rule.applies(scope) {
                 continue;
             }
             let list = match rule.effect {
                 Effect::Allow => &mut applied.allows,
-                Effect::Deny if satisfy(rule, input.grants.iter(), input) => &mut applied.lifted,
+                Effect::Deny if satisfy(rule, scope.grants.iter(), scope) => &mut applied.lifted,
                 Effect::Deny => &mut applied.denies,
-                Effect::StepUp if satisfy(rule, input.grants.iter(), input) => &mut applied.satisfied,
+                Effect::StepUp if satisfy(rule, scope.grants.iter(), scope) => &mut applied.satisfied,
                 Effect::StepUp => &mut applied.waiting,
             };
             list.push(rule);
@@ -51,20 +52,20 @@ impl<'r> Applied<'r> {
 }
 
 /// Decides.
-pub(crate) fn evaluate(rules: &[Rule], input: &PolicyInput<'_>) -> Verdict {
-    let applied = Applied::new(rules, input);
+pub(crate) fn evaluate(rules: &[Rule], scope: &Scope<'_>) -> Verdict {
+    let applied = Applied::new(rules, scope);
     if !applied.denies.is_empty() {
-        deny(&applied, input)
+        deny(&applied, scope)
     } else if !applied.waiting.is_empty() {
-        step_up(&applied, input)
+        step_up(&applied, scope)
     } else if applied.allows.is_empty() && applied.satisfied.is_empty() {
-        default_deny(rules, &applied, input)
+        default_deny(rules, &applied, scope)
     } else {
-        allow(&applied, input)
+        allow(&applied, scope)
     }
 }
 
-fn allow(applied: &Applied<'_>, input: &PolicyInput<'_>) -> Verdict {
+fn allow(applied: &Applied<'_>, scope: &Scope<'_>) -> Verdict {
     let mut permitting: Vec<&Rule> = applied.satisfied.iter().chain(&applied.allows).copied().collect();
     permitting.sort_by_key(|rule| rule.position);
     let mut reasons = about(&applied.lifted, ReasonCode::RuleOverridden);
@@ -82,18 +83,18 @@ fn allow(applied: &Applied<'_>, input: &PolicyInput<'_>) -> Verdict {
     }
     verdict.lifetime = permitting.iter().filter_map(|rule| rule.lifetime).min();
     let asking: Vec<&Rule> = applied.satisfied.iter().chain(&applied.lifted).copied().collect();
-    verdict.relied_on = needed(&asking, input);
+    verdict.relied_on = needed(&asking, scope);
     verdict.notes = notes(&permitting);
     verdict
 }
 
-fn deny(applied: &Applied<'_>, input: &PolicyInput<'_>) -> Verdict {
+fn deny(applied: &Applied<'_>, scope: &Scope<'_>) -> Verdict {
     let mut reasons = Vec::new();
     let mut required = Vec::new();
     for rule in &applied.denies {
         reasons.push(rule.because(ReasonCode::RuleDenied));
-        why_it_applies(rule, input, &mut reasons, &mut required);
-        not_counted(rule, input, &mut reasons);
+        why_it_applies(rule, scope, &mut reasons, &mut required);
+        not_counted(rule, scope, &mut reasons);
     }
     if !applied.permits() {
         reasons.push(Reason::new(ReasonCode::DefaultDeny));
@@ -102,7 +103,7 @@ fn deny(applied: &Applied<'_>, input: &PolicyInput<'_>) -> Verdict {
             rule: rule.id.clone(),
             roles: rule.overridable_by.to_vec(),
         }));
-        required.extend(applied.waiting.iter().filter_map(|rule| approval(rule, input)));
+        required.extend(applied.waiting.iter().filter_map(|rule| approval(rule, scope)));
     }
     reasons.truncate(MAX_REASONS);
     let mut verdict = Verdict::deny(ids(&applied.denies), reasons);
@@ -111,19 +112,19 @@ fn deny(applied: &Applied<'_>, input: &PolicyInput<'_>) -> Verdict {
     verdict
 }
 
-fn step_up(applied: &Applied<'_>, input: &PolicyInput<'_>) -> Verdict {
+fn step_up(applied: &Applied<'_>, scope: &Scope<'_>) -> Verdict {
     let mut reasons = Vec::new();
     let mut conditions = Vec::new();
     for rule in &applied.waiting {
         reasons.push(rule.because(ReasonCode::ApprovalRequired));
-        why_it_applies(rule, input, &mut reasons, &mut conditions);
-        not_counted(rule, input, &mut reasons);
+        why_it_applies(rule, scope, &mut reasons, &mut conditions);
+        not_counted(rule, scope, &mut reasons);
     }
     reasons.truncate(MAX_REASONS);
     let mut required: Vec<Requirement> = applied
         .waiting
         .iter()
-        .filter_map(|rule| approval(rule, input))
+        .filter_map(|rule| approval(rule, scope))
         .collect();
     required.append(&mut conditions);
     let mut verdict = Verdict::step_up(ids(&applied.waiting), reasons, required);
@@ -131,7 +132,7 @@ fn step_up(applied: &Applied<'_>, input: &PolicyInput<'_>) -> Verdict {
     verdict
 }
 
-fn default_deny(rules: &[Rule], applied: &Applied<'_>, input: &PolicyInput<'_>) -> Verdict {
+fn default_deny(rules: &[Rule], applied: &Applied<'_>, scope: &Scope<'_>) -> Verdict {
     let mut reasons = vec![Reason::new(ReasonCode::DefaultDeny)];
     reasons.extend(about(&applied.lifted, ReasonCode::RuleOverridden));
     let mut required = Vec::new();
@@ -141,27 +142,27 @@ fn default_deny(rules: &[Rule], applied: &Applied<'_>, input: &PolicyInput<'_>) 
             && rule
                 .matchers
                 .first()
-                .is_some_and(|tool| tool.matches(rule.effect, input))
+                .is_some_and(|tool| tool.matches(rule.effect, scope))
     };
     for rule in rules.iter().filter(near) {
         let differing = rule
             .matchers
             .iter()
-            .find(|matcher| !matcher.matches(rule.effect, input));
+            .find(|matcher| !matcher.matches(rule.effect, scope));
         if let Some(matcher) = differing {
             reasons.push(rule.because(ReasonCode::MatcherDiffers).with_path(matcher.key.as_str()));
             continue;
         }
         for condition in &rule.when {
-            let finding = condition.evaluate(input);
+            let finding = condition.evaluate(scope);
             if finding.truth != Truth::True {
                 reasons.push(condition_reason(rule, condition, &finding));
                 required.push(condition_requirement(rule, condition, &finding));
             }
         }
-        if !rule.unless.is_empty() && conjunction(&rule.unless, input) != Truth::False {
+        if !rule.unless.is_empty() && conjunction(&rule.unless, scope) != Truth::False {
             for condition in &rule.unless {
-                reasons.push(match condition.evaluate(input).truth {
+                reasons.push(match condition.evaluate(scope).truth {
                     Truth::Unknown => rule
                         .because(ReasonCode::ConditionUnknown)
                         .with_path(condition.path.as_str()),
@@ -180,16 +181,16 @@ fn default_deny(rules: &[Rule], applied: &Applied<'_>, input: &PolicyInput<'_>) 
 }
 
 /// Why a deny or step_up applies: what holds, what is unknown, and which exception isn't met.
-fn why_it_applies(rule: &Rule, input: &PolicyInput<'_>, reasons: &mut Vec<Reason>, required: &mut Vec<Requirement>) {
+fn why_it_applies(rule: &Rule, scope: &Scope<'_>, reasons: &mut Vec<Reason>, required: &mut Vec<Requirement>) {
     for condition in &rule.when {
-        let finding = condition.evaluate(input);
+        let finding = condition.evaluate(scope);
         if finding.truth == Truth::Unknown {
             required.push(condition_requirement(rule, condition, &finding));
         }
         reasons.push(condition_reason(rule, condition, &finding));
     }
     for condition in &rule.unless {
-        let finding = condition.evaluate(input);
+        let finding = condition.evaluate(scope);
         if finding.truth != Truth::True {
             reasons.push(condition_reason(rule, condition, &finding));
             required.push(condition_requirement(rule, condition, &finding));
@@ -198,22 +199,22 @@ fn why_it_applies(rule: &Rule, input: &PolicyInput<'_>, reasons: &mut Vec<Reason
 }
 
 /// Approvals that were offered for what they don't cover: only those that look as if they were meant for this rule.
-fn not_counted(rule: &Rule, input: &PolicyInput<'_>, reasons: &mut Vec<Reason>) {
+fn not_counted(rule: &Rule, scope: &Scope<'_>, reasons: &mut Vec<Reason>) {
     let refused = |standing| {
         !matches!(
             standing,
             Standing::Counts | Standing::OtherMode | Standing::RuleNotNamed
         )
     };
-    if input.grants.iter().any(|grant| refused(standing(grant, rule, input))) {
+    if scope.grants.iter().any(|grant| refused(standing(grant, rule, scope))) {
         reasons.push(rule.because(ReasonCode::ApprovalNotCounted));
     }
 }
 
-fn approval(rule: &Rule, input: &PolicyInput<'_>) -> Option<Requirement> {
+fn approval(rule: &Rule, scope: &Scope<'_>) -> Option<Requirement> {
     rule.approvals.as_ref().map(|approvals| Requirement::Approval {
         rule: rule.id.clone(),
-        count: missing(approvals, rule, input.grants.iter(), input),
+        count: missing(approvals, rule, scope.grants.iter(), scope),
         roles: approvals.roles.to_vec(),
         not_owner: approvals.not_owner,
     })

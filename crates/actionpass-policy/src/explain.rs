@@ -9,7 +9,8 @@ use crate::condition::{Cause, Condition};
 use crate::evaluate::{Applied, evaluate};
 use crate::grants::{Standing, standing};
 use crate::rule::{Effect, Matcher, MatcherKey, Rule};
-use crate::{PolicyInput, Requirement, Truth};
+use crate::scope::Scope;
+use crate::{Requirement, Truth};
 
 /// How a verdict came about: for people who write policies. It shows values out of payload and facts, so it is no
 /// material for records or for the agent.
@@ -115,12 +116,12 @@ pub struct ApprovalExplanation {
 }
 
 impl Explanation {
-    pub(crate) fn new(rules: &[Rule], input: &PolicyInput<'_>) -> Self {
-        let verdict = evaluate(rules, input);
-        let applied = Applied::new(rules, input);
+    pub(crate) fn new(rules: &[Rule], scope: &Scope<'_>) -> Self {
+        let verdict = evaluate(rules, scope);
+        let applied = Applied::new(rules, scope);
         let is_in = |list: &[&Rule], rule: &Rule| list.iter().any(|other| other.position == rule.position);
         let explain = |rule: &Rule| {
-            let concerned = rule.concerns(input);
+            let concerned = rule.concerns(scope);
             let outcome = if !concerned {
                 Outcome::OtherCall
             } else if is_in(&applied.lifted, rule) {
@@ -135,13 +136,13 @@ impl Explanation {
             let conditions = |list: &[Condition]| match concerned {
                 true => list
                     .iter()
-                    .map(|condition| ConditionExplanation::new(condition, input))
+                    .map(|condition| ConditionExplanation::new(condition, scope))
                     .collect(),
                 false => Vec::new(),
             };
             let asks = rule.approvals.is_some() || !rule.overridable_by.is_empty();
             let applies = !matches!(outcome, Outcome::OtherCall | Outcome::DoesNotApply);
-            let offered = if asks && applies { input.grants } else { &[] };
+            let offered = if asks && applies { scope.grants } else { &[] };
             RuleExplanation {
                 rule: rule.id.clone(),
                 effect: rule.effect,
@@ -150,7 +151,7 @@ impl Explanation {
                 matchers: rule
                     .matchers
                     .iter()
-                    .map(|matcher| MatcherExplanation::new(matcher, rule, input))
+                    .map(|matcher| MatcherExplanation::new(matcher, rule, scope))
                     .collect(),
                 when: conditions(&rule.when),
                 unless: conditions(&rule.unless),
@@ -159,7 +160,7 @@ impl Explanation {
                     .map(|grant| ApprovalExplanation {
                         id: grant.id.clone(),
                         approved_by: grant.approver.clone(),
-                        standing: standing(grant, rule, input),
+                        standing: standing(grant, rule, scope),
                     })
                     .collect(),
             }
@@ -175,23 +176,23 @@ impl Explanation {
 }
 
 impl MatcherExplanation {
-    fn new(matcher: &Matcher, rule: &Rule, input: &PolicyInput<'_>) -> Self {
-        let via: Vec<&str> = input.action.action().actor.via.iter().map(AsRef::as_ref).collect();
+    fn new(matcher: &Matcher, rule: &Rule, scope: &Scope<'_>) -> Self {
+        let via: Vec<&str> = scope.action.action().actor.via.iter().map(AsRef::as_ref).collect();
         Self {
             key: matcher.key.as_str(),
             patterns: matcher.globs.iter().map(|glob| glob.as_str().to_owned()).collect(),
             value: match matcher.key {
                 MatcherKey::Via => via.join(", "),
-                key => key.text(input).to_owned(),
+                key => key.text(scope).to_owned(),
             },
-            matches: matcher.matches(rule.effect, input),
+            matches: matcher.matches(rule.effect, scope),
         }
     }
 }
 
 impl ConditionExplanation {
-    fn new(condition: &Condition, input: &PolicyInput<'_>) -> Self {
-        let finding = condition.evaluate(input);
+    fn new(condition: &Condition, scope: &Scope<'_>) -> Self {
+        let finding = condition.evaluate(scope);
         Self {
             path: condition.path.to_string(),
             expected: condition.text.to_string(),

@@ -60,11 +60,13 @@ impl Glob {
 
     /// Whether the whole text matches.
     pub(crate) fn matches(&self, text: &str) -> bool {
+        if self.tokens.is_empty() {
+            return *text.as_bytes() == *self.prefix;
+        }
         let Some(rest) = text.as_bytes().strip_prefix(&*self.prefix) else {
             return false;
         };
         match *self.tokens {
-            [] => return rest.is_empty(),
             [Token::RunAcross] => return true,
             [Token::Run] => return !rest.contains(&b'/'),
             _ => {}

@@ -3,8 +3,9 @@
 use actionpass_model::{ApprovalMode, Assurance, Grant};
 use serde::Serialize;
 
+use crate::ReliedOn;
 use crate::rule::{Approvals, Rule};
-use crate::{PolicyInput, ReliedOn};
+use crate::scope::Scope;
 
 /// Whether an approval counts for a rule, and if not, why.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
@@ -28,8 +29,8 @@ pub enum Standing {
 }
 
 /// How one grant stands to one rule.
-pub(crate) fn standing(grant: &Grant, rule: &Rule, input: &PolicyInput<'_>) -> Standing {
-    let actor = &input.action.action().actor;
+pub(crate) fn standing(grant: &Grant, rule: &Rule, scope: &Scope<'_>) -> Standing {
+    let actor = &scope.action.action().actor;
     let is = |principal: &str| same_name(grant.approver.as_str(), principal);
     if is(actor.agent.as_str()) || actor.via.iter().any(|agent| is(agent.as_str())) {
         return Standing::IsAgent;
@@ -80,12 +81,12 @@ pub(crate) fn missing<'a>(
     approvals: &Approvals,
     rule: &Rule,
     grants: impl Iterator<Item = &'a Grant>,
-    input: &PolicyInput<'_>,
+    scope: &Scope<'_>,
 ) -> usize {
     let mut approvers: Vec<&str> = Vec::new();
     for grant in grants {
         let approver = grant.approver.as_str();
-        if standing(grant, rule, input) == Standing::Counts && !approvers.iter().any(|other| same_name(other, approver))
+        if standing(grant, rule, scope) == Standing::Counts && !approvers.iter().any(|other| same_name(other, approver))
         {
             approvers.push(approver);
         }
@@ -94,25 +95,25 @@ pub(crate) fn missing<'a>(
 }
 
 /// Whether the grants satisfy a step_up, or lift a deny.
-pub(crate) fn satisfy<'a>(rule: &Rule, mut grants: impl Iterator<Item = &'a Grant>, input: &PolicyInput<'_>) -> bool {
+pub(crate) fn satisfy<'a>(rule: &Rule, mut grants: impl Iterator<Item = &'a Grant>, scope: &Scope<'_>) -> bool {
     match &rule.approvals {
-        Some(approvals) => missing(approvals, rule, grants, input) == 0,
-        None => grants.any(|grant| standing(grant, rule, input) == Standing::Counts),
+        Some(approvals) => missing(approvals, rule, grants, scope) == 0,
+        None => grants.any(|grant| standing(grant, rule, scope) == Standing::Counts),
     }
 }
 
 /// The grants that these rules need, none of which can be left out. Which ones depends on the grants only and not on
 /// their order: the oldest stay (ids are made in the order of time), and signed ones before asserted ones.
-pub(crate) fn needed(rules: &[&Rule], input: &PolicyInput<'_>) -> Vec<ReliedOn> {
+pub(crate) fn needed(rules: &[&Rule], scope: &Scope<'_>) -> Vec<ReliedOn> {
     if rules.is_empty() {
         return Vec::new();
     }
     let counts = |grant: &&Grant| {
         rules
             .iter()
-            .any(|rule| standing(grant, rule, input) == Standing::Counts)
+            .any(|rule| standing(grant, rule, scope) == Standing::Counts)
     };
-    let mut kept: Vec<&Grant> = input.grants.iter().filter(counts).collect();
+    let mut kept: Vec<&Grant> = scope.grants.iter().filter(counts).collect();
     kept.sort_by(|left, right| {
         let key = |grant: &Grant| grant.assurance != Assurance::Signed;
         key(left)
@@ -126,7 +127,7 @@ pub(crate) fn needed(rules: &[&Rule], input: &PolicyInput<'_>) -> Vec<ReliedOn> 
                 .filter(move |(at, _)| *at != candidate)
                 .map(|(_, grant)| *grant)
         };
-        if rules.iter().all(|rule| satisfy(rule, without(), input)) {
+        if rules.iter().all(|rule| satisfy(rule, without(), scope)) {
             kept.remove(candidate);
         }
     }

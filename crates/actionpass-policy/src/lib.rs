@@ -46,6 +46,7 @@ mod number;
 mod path;
 mod rule;
 mod rules;
+mod scope;
 mod starter;
 pub mod testing;
 mod truth;

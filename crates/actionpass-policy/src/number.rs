@@ -22,6 +22,26 @@ impl Number {
         number.as_f64().filter(|float| float.is_finite()).map(Self::Float)
     }
 
+    /// A number as RFC 8785 writes it; `None` for any other value.
+    pub(crate) fn from_canonical(bytes: &[u8]) -> Option<Self> {
+        let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e');
+        if !bytes
+            .first()
+            .is_some_and(|first| first.is_ascii_digit() || *first == b'-')
+            || !bytes.iter().all(is_number)
+        {
+            return None;
+        }
+        let text = std::str::from_utf8(bytes).ok()?;
+        let integer = text.parse().ok().map(Self::Integer);
+        integer.or_else(|| {
+            text.parse()
+                .ok()
+                .filter(|float: &f64| float.is_finite())
+                .map(Self::Float)
+        })
+    }
+
     /// Which of the two is greater, exactly.
     pub(crate) fn compare(self, other: Self) -> Ordering {
         match (self, other) {

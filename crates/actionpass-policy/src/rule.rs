@@ -6,9 +6,9 @@ use std::time::Duration;
 use actionpass_model::{Obligation, Role, RuleId, Statement};
 use serde::Serialize;
 
-use crate::PolicyInput;
 use crate::condition::Condition;
 use crate::glob::Glob;
+use crate::scope::Scope;
 use crate::truth::Truth;
 
 /// What a rule does where it applies.
@@ -94,22 +94,22 @@ pub(crate) struct Approvals {
 
 impl Rule {
     /// Whether the rule is about this call: definite, because what matchers look at is always there.
-    pub(crate) fn concerns(&self, input: &PolicyInput<'_>) -> bool {
-        self.matchers.iter().all(|matcher| matcher.matches(self.effect, input))
+    pub(crate) fn concerns(&self, scope: &Scope<'_>) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(self.effect, scope))
     }
 
     /// Whether `when` holds and `unless` doesn't.
-    pub(crate) fn conditions(&self, input: &PolicyInput<'_>) -> Truth {
-        match conjunction(&self.when, input) {
+    pub(crate) fn conditions(&self, scope: &Scope<'_>) -> Truth {
+        match conjunction(&self.when, scope) {
             Truth::False => Truth::False,
             when if self.unless.is_empty() => when,
-            when => when.and(conjunction(&self.unless, input).not()),
+            when => when.and(conjunction(&self.unless, scope).not()),
         }
     }
 
     /// What is unknown counts against the action: an allow doesn't apply, a deny or step_up does.
-    pub(crate) fn applies(&self, input: &PolicyInput<'_>) -> bool {
-        self.concerns(input) && self.effect.applies(self.conditions(input))
+    pub(crate) fn applies(&self, scope: &Scope<'_>) -> bool {
+        self.concerns(scope) && self.effect.applies(self.conditions(scope))
     }
 }
 
@@ -123,11 +123,11 @@ impl Effect {
 }
 
 impl Matcher {
-    pub(crate) fn matches(&self, effect: Effect, input: &PolicyInput<'_>) -> bool {
+    pub(crate) fn matches(&self, effect: Effect, scope: &Scope<'_>) -> bool {
         if self.key != MatcherKey::Via {
-            return self.matches_text(self.key.text(input));
+            return self.matches_text(self.key.text(scope));
         }
-        let via = &input.action.action().actor.via;
+        let via = &scope.action.action().actor.via;
         match effect {
             // `via = []`: the agent acts for no other agent.
             _ if self.globs.is_empty() => via.is_empty(),
@@ -166,8 +166,8 @@ impl MatcherKey {
     }
 
     /// The text that is matched; for `via`, which is a list, its first entry.
-    pub(crate) fn text<'a>(self, input: &PolicyInput<'a>) -> &'a str {
-        let action = input.action.action();
+    pub(crate) fn text<'a>(self, scope: &Scope<'a>) -> &'a str {
+        let action = scope.action.action();
         match self {
             Self::Tool => action.capability.tool.as_str(),
             Self::Resource => action.capability.resource.as_str(),
@@ -180,10 +180,10 @@ impl MatcherKey {
     }
 }
 
-pub(crate) fn conjunction(conditions: &[Condition], input: &PolicyInput<'_>) -> Truth {
+pub(crate) fn conjunction(conditions: &[Condition], scope: &Scope<'_>) -> Truth {
     let mut result = Truth::True;
     for condition in conditions {
-        result = result.and(condition.evaluate(input).truth);
+        result = result.and(condition.evaluate(scope).truth);
         if result == Truth::False {
             break;
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::evaluate::evaluate;
 use crate::explain::Explanation;
 use crate::rule::Rule;
+use crate::scope::Scope;
 use crate::{Effect, PolicyEngine, PolicyError, PolicyInput, Verdict, load};
 
 /// The built-in engine: rules out of a `policy.toml` (`docs/spec/policy.md`).
@@ -45,7 +46,7 @@ impl RulePolicy {
     /// The same verdict with everything that led to it, values included: for people, not for records.
     #[must_use]
     pub fn explain(&self, input: &PolicyInput<'_>) -> Explanation {
-        Explanation::new(&self.rules, input)
+        Explanation::new(&self.rules, &Scope::new(input))
     }
 }
 
@@ -59,7 +60,7 @@ impl PolicyEngine for RulePolicy {
     }
 
     fn evaluate(&self, input: &PolicyInput<'_>) -> Verdict {
-        evaluate(&self.rules, input)
+        evaluate(&self.rules, &Scope::new(input))
     }
 }
 

@@ -261,7 +261,7 @@ fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)]) -> bool {
     let Some(value) = value else { return true };
     tests
         .iter()
-        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Json(&value)) == Some(true))
+        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Value(&value)) == Some(true))
 }
 
 fn impossible(source: &Source<'_>, node: &Node<'_>, problem: &str) -> crate::PolicyError {
