@@ -1,5 +1,6 @@
 //! Tasks of the repository, run as `cargo xtask TASK`: tests, checks and generated files.
 
+mod bench;
 mod ci;
 mod codes;
 mod features;
@@ -25,7 +26,9 @@ usage: cargo xtask TASK
   layers              no crate depends on one above it
   features            no dependency switches on the features of serde_json that break admission
   codes [--check]     write docs/error-codes.md from the source, or compare
-  schemas [--check]   write docs/schemas from the types, or compare";
+  schemas [--check]   write docs/schemas from the types, or compare
+  bench [--quick] [--json]
+                      measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         ["codes", "--check"] => codes::run(Mode::Check),
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
+        ["bench", options @ ..] => bench::run(options),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
