@@ -21,27 +21,26 @@ use crate::output::{self, Reply};
 #[command(
     name = "actionpass",
     version,
-    propagate_version = true,
     disable_help_subcommand = true,
-    subcommand_required = true
+    arg_required_else_help = true
 )]
-#[command(
-    after_help = "New here? `actionpass demo` shows everything in a few seconds and leaves nothing behind.\n\
-    Exit codes: 0 allowed or valid, 1 internal, 2 usage, 10 deny, 11 step_up, 20 to 26 why a pass is refused,\n\
-    30 ledger broken, 31 input refused, 40 custodian or store. `docs/cli.md` has them all."
-)]
+#[command(after_help = "\
+New here? `actionpass demo` shows everything in a few seconds and leaves nothing behind.
+
+Exit codes: 0 allowed or valid, 1 internal, 2 usage, 10 deny, 11 step_up, 20 to 26 a pass is
+refused, 30 ledger broken, 31 input refused, 40 custodian or store.")]
 pub(crate) struct Cli {
-    /// The home: configuration, keys, trust, policy and ledger [default: the user's data folder]
+    /// The home: configuration, keys, trust, policy, ledger [default: ACTIONPASS_HOME, else the user's data folder]
     #[arg(
         long,
         global = true,
         value_name = "DIR",
-        env = "ACTIONPASS_HOME",
-        hide_env_values = true
+        help_heading = "Everywhere",
+        display_order = 900
     )]
     home: Option<PathBuf>,
     /// Print one JSON object on stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere", display_order = 901)]
     json: bool,
     #[command(subcommand)]
     command: Command,
@@ -124,15 +123,11 @@ impl Context {
         }
     }
 
-    /// How this program is called in the commands that it tells people to run: with the home, unless that is found
-    /// without saying so.
+    /// How this program is called in the commands that it tells people to run: with the home, where that was named.
     pub(crate) fn program(&self) -> String {
-        let is_default = self.home.is_none() || std::env::var_os("ACTIONPASS_HOME").map(PathBuf::from) == self.home;
         match &self.home {
-            Some(home) if !is_default => {
-                format!("actionpass --home {}", crate::shell::quote(&home.display().to_string()))
-            }
-            _ => "actionpass".to_owned(),
+            Some(home) => format!("actionpass --home {}", crate::shell::quote(&home.display().to_string())),
+            None => "actionpass".to_owned(),
         }
     }
 }

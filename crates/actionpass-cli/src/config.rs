@@ -227,7 +227,7 @@ mod tests {
         let message = refusal("\"10m\"", "\"2h\"");
         assert!(message.starts_with("config.toml:17:12: a pass holds"), "{message}");
         assert!(refusal("urn:uuid:x", "x").contains("issuer is not a URI"));
-        assert!(refusal("[\"org:a\\\"b\"]", "[]").contains("`tenants` is empty"));
+        assert!(refusal("['org:a\"b']", "[]").contains("`tenants` is empty"));
         assert!(refusal("= false", "= \"no\"").contains("invalid type"));
     }
 }

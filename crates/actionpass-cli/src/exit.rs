@@ -195,6 +195,7 @@ const TABLE: &[(u8, &[&str])] = &[
             "policy_test_failed",
             "config_invalid",
             "claims_not_signable",
+            "token_too_long",
         ],
     ),
     // Custodian, self-check or store.
@@ -233,7 +234,6 @@ const TABLE: &[(u8, &[&str])] = &[
             "store_misused",
             "record_too_large",
             "record_invalid",
-            "replay_store_unavailable",
             "policy_changed",
             "contention",
         ],

@@ -38,9 +38,13 @@ pub(crate) struct Home {
 /// Where the home is: `--home`, else `ACTIONPASS_HOME`, else the user's data folder. Never found by walking up from the
 /// current folder: an agent that works there could plant one.
 pub(crate) fn place(option: Option<&Path>) -> Outcome<PathBuf> {
-    // Clap reads ACTIONPASS_HOME too, as the option's default.
-    if let Some(path) = option {
-        return Ok(path.to_owned());
+    let variable = || {
+        std::env::var_os("ACTIONPASS_HOME")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    };
+    if let Some(path) = option.map(Path::to_owned).or_else(variable) {
+        return Ok(path);
     }
     data_folder().map(|folder| folder.join("actionpass")).ok_or_else(|| {
         Failure::new(
@@ -168,6 +172,14 @@ impl Home {
     pub(crate) fn signer(&self, config: &Config, passphrase: &PassphraseArgs) -> Outcome<SoftwareKey> {
         passphrase.load(&self.key_source(config))
     }
+}
+
+/// Reads a trust store that the command line names.
+pub(crate) fn read_named_trust(path: &Path) -> Outcome<Trust> {
+    if !input::is_stdin(path) {
+        fs::metadata(path).map_err(|error| input::unreadable(path, &error))?;
+    }
+    read_trust(path)
 }
 
 /// Reads a trust store, whole or not at all.

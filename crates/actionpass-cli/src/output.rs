@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
+use crate::render;
 
 /// What a command yields: for programs one JSON object, for people data (stdout) and talk (stderr).
 #[derive(Debug)]
@@ -97,9 +98,8 @@ pub(crate) fn say(text: &str) {
 }
 
 fn print_json(value: &Value) -> io::Result<()> {
-    let mut line = value.to_string().into_bytes();
-    line.push(b'\n');
-    write_all(&mut io::stdout().lock(), &line)
+    let line = render::escaped(&value.to_string()) + "\n";
+    write_all(&mut io::stdout().lock(), line.as_bytes())
 }
 
 fn write_all(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {

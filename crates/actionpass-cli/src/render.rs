@@ -17,12 +17,16 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
-/// JSON over several lines, with every hidden character escaped: in strings as JSON escapes it, `\u202e`, so that it
-/// stays the same JSON.
+/// JSON over several lines, nothing hidden in it.
 pub(crate) fn pretty(value: &Value) -> String {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
+    escaped(&serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+/// JSON text with every hidden character as JSON escapes it, `\u202e`: it stays the same JSON. Line ends stay too, since
+/// within strings they are escaped already.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
         if is_hidden(character) && character != '\n' {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actionpass_canon::{BoundAction, sha256};
 use actionpass_core::{Approval, ApproveError, AuthorizeCode, System};
-use actionpass_crypto::Signer;
+use actionpass_crypto::{Signer, SoftwareKey};
 use actionpass_model::{
     ApprovalMode, Approver, Code, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, MAX_APPROVAL_LIFETIME, RuleId, Shown,
     Statement,
@@ -113,17 +113,18 @@ impl ApproveArgs {
     /// Shows the action, asks, and signs.
     fn sign(&self, context: &Context) -> Outcome<(String, BoundAction)> {
         let prepared = self.prepare(context)?;
+        let signer = self.signer()?;
         if !context.is_json || !self.yes {
             output::say(&prepared.shown);
         }
         self.confirm()?;
-        let token = self.sign_prepared(&prepared)?;
+        let token = sign(&prepared, &signer)?;
         Ok((token, prepared.action))
     }
 
     /// Signs what was confirmed in another way: for commands that run others.
     pub(crate) fn sign_silently(&self, context: &Context) -> Outcome<String> {
-        self.sign_prepared(&self.prepare(context)?)
+        sign(&self.prepare(context)?, &self.signer()?)
     }
 
     fn prepare(&self, context: &Context) -> Outcome<Prepared> {
@@ -139,22 +140,8 @@ impl ApproveArgs {
         })
     }
 
-    fn sign_prepared(&self, prepared: &Prepared) -> Outcome<String> {
-        let signer = self.passphrase.load(&key_source(&self.key, None))?;
-        let renderer = concat!("actionpass-cli ", env!("CARGO_PKG_VERSION"));
-        let renderer = Statement::parse(renderer).map_err(|error| Failure::internal(&error))?;
-        let approval = prepared.approval.clone().with_shown(Shown {
-            hash: sha256(prepared.shown.as_bytes()),
-            renderer,
-        });
-        let signer: &dyn Signer = &signer;
-        Ok(block_on(approval.sign(
-            &prepared.action,
-            &prepared.issuer,
-            signer,
-            clock::now()?,
-            &System,
-        ))?)
+    fn signer(&self) -> Outcome<SoftwareKey> {
+        self.passphrase.load(&key_source(&self.key, None))
     }
 
     fn issuer(&self, context: &Context) -> Outcome<Issuer> {
@@ -252,10 +239,27 @@ impl ApproveArgs {
 
     fn talk(&self) -> String {
         format!(
-            "{} the approval is on stdout; it can be used once\n",
+            "{}; the approval is on stdout and counts once\n",
             Ink::stderr().good("approved")
         )
     }
+}
+
+fn sign(prepared: &Prepared, signer: &dyn Signer) -> Outcome<String> {
+    let renderer = concat!("actionpass-cli ", env!("CARGO_PKG_VERSION"));
+    let renderer = Statement::parse(renderer).map_err(|error| Failure::internal(&error))?;
+    let shown = Shown {
+        hash: sha256(prepared.shown.as_bytes()),
+        renderer,
+    };
+    let approval = prepared.approval.clone().with_shown(shown);
+    Ok(block_on(approval.sign(
+        &prepared.action,
+        &prepared.issuer,
+        signer,
+        clock::now()?,
+        &System,
+    ))?)
 }
 
 /// The claims of a token that was just signed.

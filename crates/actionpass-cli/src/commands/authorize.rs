@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use actionpass_canon::BoundAction;
 use actionpass_core::{Authorization, AuthorizeCode, AuthorizeError, Authorizer, Request, System};
-use actionpass_model::{Audience, Caller, Decision, PolicyBody, PolicyChangeSchema, PolicyRef, Reason, Trace};
+use actionpass_model::{Audience, Caller, Decision, KeyUse, PolicyBody, PolicyChangeSchema, PolicyRef, Reason, Trace};
 use actionpass_policy::{PolicyEngine, PolicyInput, ReasonCode, Requirement, RulePolicy};
 use actionpass_store::DecisionStore;
-use actionpass_verify::LiveTrust;
+use actionpass_verify::{LiveTrust, TrustSource};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -103,7 +103,14 @@ impl AuthorizeArgs {
             match block_on(authorizer.authorize(request.clone())) {
                 Ok(answer) => {
                     let notes = notes(&policy, &action, &facts, &answer);
-                    return Ok(Decided { answer, notes });
+                    let trust = trust.current()?;
+                    let mut keys = trust.keyring().iter();
+                    let knows_approver = keys.any(|key| key.trust().key_use == KeyUse::Approval && !key.is_revoked());
+                    return Ok(Decided {
+                        answer,
+                        notes,
+                        knows_approver,
+                    });
                 }
                 // Another process put a changed policy.toml into force between our reading it and our commit.
                 Err(error) if error.is(AuthorizeCode::PolicyChanged) && rounds < MAX_ROUNDS => {
@@ -161,52 +168,70 @@ impl AuthorizeArgs {
             let until = pass.expires_at.to_timestamp();
             text.push_str(&format!("pass {} until {until}; the token is on stdout\n", pass.id));
         }
+        // Approvals and overrides are needed together; a condition is another way out.
+        let mut word = "needs";
         for requirement in &answer.required {
-            text.push_str(&format!("  {} {}\n", ink.bold("needs"), requirement_text(requirement)));
+            if !matches!(requirement, Requirement::Condition { .. }) {
+                text.push_str(&format!("  {} {}\n", ink.bold(word), requirement_text(requirement)));
+                word = "and  ";
+            }
+        }
+        let word = if word == "needs" { "needs" } else { "or   " };
+        for requirement in &answer.required {
+            if matches!(requirement, Requirement::Condition { .. }) {
+                text.push_str(&format!("  {} {}\n", ink.bold(word), requirement_text(requirement)));
+            }
         }
         text.push_str(&format!("record {}:{}\n", answer.record.seq, answer.record.ledger_hash));
-        text.push_str(&self.next(answer, context));
+        text.push_str(&self.next(decided, context));
         text
     }
 
-    /// What to do next: the command that gets the approval that is missing.
-    fn next(&self, answer: &Authorization, context: &Context) -> String {
-        let ink = Ink::stderr();
-        let file = self.action.display().to_string();
-        let file = quote(&file);
+    /// What to do next: the commands that get what is missing.
+    fn next(&self, decided: &Decided, context: &Context) -> String {
+        let answer = &decided.answer;
         if answer.decision == Decision::Allow {
             return String::new();
         }
-        let approve = |more: &str| {
-            let words = format!(
-                "{} approve --action {file} --key KEY --as user:NAME --reason TEXT{more} > approval.jwt",
-                context.program()
-            );
-            let facts = self
-                .facts
-                .as_ref()
-                .map(|path| format!(" --facts {}", quote(&path.display().to_string())));
-            let again = format!(
-                "{} authorize --action {file}{} --approval approval.jwt",
-                context.program(),
-                facts.unwrap_or_default()
-            );
-            format!("next:\n  {}\n  {}\n", ink.bold(&words), ink.bold(&again))
-        };
-        let overrides: Vec<String> = answer.required.iter().filter_map(override_rule).collect();
+        let program = context.program();
+        let file = self.action.display().to_string();
+        let file = quote(&file);
+        let overrides: String = answer.required.iter().filter_map(override_rule).collect();
         let needs_approval = answer
             .required
             .iter()
             .any(|requirement| matches!(requirement, Requirement::Approval { .. }));
-        let explain = format!(
-            "next:\n  {}\n",
-            ink.bold(&format!("{} policy explain --action {file}", context.program()))
-        );
-        match (needs_approval, overrides.is_empty()) {
-            (_, false) => approve(&format!(" --mode policy_override{}", overrides.concat())),
-            (true, true) => approve(""),
-            (false, true) => explain,
+        let mut lines = Vec::new();
+        let mut approvals = String::new();
+        let approve = format!("{program} approve --action {file} --key KEY --as user:NAME --reason TEXT");
+        if !overrides.is_empty() {
+            lines.push(format!("{approve} --mode policy_override{overrides} > override.jwt"));
+            approvals.push_str(" --approval override.jwt");
         }
+        if needs_approval {
+            lines.push(format!("{approve} > approval.jwt"));
+            approvals.push_str(" --approval approval.jwt");
+        }
+        if lines.is_empty() {
+            lines.push(format!("{program} policy explain --action {file}"));
+        } else {
+            if !decided.knows_approver {
+                let key = "actionpass keys new --use approval --principal user:NAME --out KEY > approver.jwk";
+                let add = "trust add approver.jwk --use approval --principal user:NAME --role ROLE";
+                lines.splice(0..0, [key.to_owned(), format!("{program} {add}")]);
+            }
+            let facts = self
+                .facts
+                .as_ref()
+                .map(|path| format!(" --facts {}", quote(&path.display().to_string())));
+            lines.push(format!(
+                "{program} authorize --action {file}{}{approvals}",
+                facts.unwrap_or_default()
+            ));
+        }
+        let ink = Ink::stderr();
+        let lines: String = lines.iter().map(|line| format!("  {}\n", ink.bold(line))).collect();
+        format!("next:\n{lines}")
     }
 }
 
@@ -215,6 +240,8 @@ impl AuthorizeArgs {
 pub(crate) struct Decided {
     pub(crate) answer: Authorization,
     pub(crate) notes: Vec<String>,
+    /// Whether the trust store has a key that approves.
+    knows_approver: bool,
 }
 
 /// Puts the policy of the home into force: a change of policy is a record.

@@ -121,9 +121,9 @@ impl DoctorArgs {
             )
             .with_hint(rotate.clone())
         };
-        let signer = home.signer(config, &self.passphrase).map_err(|failure| {
-            failure.with_hint("restore the key file, or make a new home: a lost key can't be recovered")
-        })?;
+        let signer = home
+            .signer(config, &self.passphrase)
+            .map_err(|failure| failure.with_hint(format!("restore the key file if you can, else: {rotate}")))?;
         let key: &dyn actionpass_crypto::Signer = &signer;
         let entry = trust
             .keyring()

@@ -105,7 +105,7 @@ impl VerifyArgs {
         let head = verified.head.known().map(|head| head.to_string());
         let mut json = json!({ "valid": true, "size": verified.head.size() });
         let mut text = format!(
-            "{} {} records, each the one that follows\n",
+            "{} {} records, the chain is whole\n",
             Ink::stdout().good("ok"),
             verified.head.size()
         );

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::code::CliCode;
 use crate::config::Config;
 use crate::failure::{Failure, Outcome};
-use crate::home::{self, read_trust};
+use crate::home::{self, read_named_trust};
 use crate::issuer::IssuerHome;
 use crate::output::{Ink, Reply, Table};
 use crate::render::visible;
@@ -278,11 +278,10 @@ impl RemoveArgs {
 
 impl CheckArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let path = match self.file {
-            Some(path) => path,
-            None => context.home()?.file(home::TRUST)?,
+        let trust = match self.file {
+            Some(path) => read_named_trust(&path)?,
+            None => context.home()?.trust()?,
         };
-        let trust = read_trust(&path)?;
         let now = clock::now()?;
         if trust.is_expired(now.to_unix_seconds()) {
             return Err(Failure::new(

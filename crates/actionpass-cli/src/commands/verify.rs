@@ -8,7 +8,7 @@ use actionpass_crypto::JwsCode;
 use actionpass_model::{
     Agent, Audience, Issuer, ObligationId, PassClaims, Resource, Task, Tenant, Tool, UnixSeconds, UseBody, UseSchema,
 };
-use actionpass_store::ReplayCode;
+use actionpass_store::{ReplayCode, StoreCode};
 use actionpass_verify::{Call, Refusal, Trust, VerifiedPass, Verifier, VerifyCode};
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use crate::code::CliCode;
 use crate::config::Config;
 use crate::duration;
 use crate::failure::{Failure, Outcome};
-use crate::home::{Home, read_trust};
+use crate::home::{Home, read_named_trust};
 use crate::input;
 use crate::issuer::IssuerHome;
 use crate::output::{Ink, Reply};
@@ -242,7 +242,7 @@ impl VerifyArgs {
                 .into_iter()
                 .filter_map(|(name, is_there)| (!is_there).then_some(name))
                 .collect();
-            let problem = format!("{} is needed: there is no home that says it", missing.join(", "));
+            let problem = format!("needed, and no home says it: {}", missing.join(", "));
             return Err(Failure::new(CliCode::OptionMissing, problem));
         };
         let mut verifier = Verifier::new(issuer, audience, tenant);
@@ -260,11 +260,11 @@ impl VerifyArgs {
 
     fn read_trust(&self, home: Option<&Home>) -> Outcome<Trust> {
         match (&self.trust, home) {
-            (Some(path), _) => read_trust(path),
+            (Some(path), _) => read_named_trust(path),
             (None, Some(home)) => home.trust(),
             (None, None) => Err(Failure::new(
                 CliCode::OptionMissing,
-                "--trust is needed: there is no home with a trust store",
+                "needed, and no home has it: --trust",
             )),
         }
     }
@@ -403,6 +403,7 @@ fn meaning(code: &str) -> &'static str {
         .map(VerifyCode::meaning)
         .or_else(|| JwsCode::from_code(code).map(JwsCode::meaning))
         .or_else(|| ReplayCode::from_code(code).map(ReplayCode::meaning))
+        .or_else(|| StoreCode::from_code(code).map(StoreCode::meaning))
         .unwrap_or_default()
         .trim()
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use actionpass_crypto::SoftwareKey;
-use actionpass_model::{KeyEvent, KeyUse, Statement};
+use actionpass_model::{KeyEvent, KeyStatus, KeyUse, Statement, TrustStore};
 use actionpass_store::trust_file::change;
 use clap::Args;
 use serde_json::json;
@@ -42,31 +42,23 @@ impl RotateArgs {
         let issuer = IssuerHome::open(context)?;
         let now = clock::now()?;
         let trust = issuer.home.trust()?;
-        let old = crate::commands::signing_kid(&issuer.home, &issuer.config)
-            .filter(|kid| trust.keyring().get(kid).is_some())
-            .ok_or_else(|| {
-                Failure::new(
-                    actionpass_core::AuthorizeCode::SignerNotTrusted,
-                    "the trust store doesn't have the signing key",
-                )
-                .with_hint(format!("`{} doctor` says what is wrong", context.program()))
-            })?;
-        let tenants = trust.keyring().get(&old).map(|entry| entry.trust().tenants.clone());
+        let old = crate::commands::signing_kid(&issuer.home, &issuer.config);
+        let old = old.as_ref().and_then(|kid| trust.keyring().get(kid));
 
         let new = KeyFile::of(&SoftwareKey::generate()?, self.encrypt.then_some(&self.passphrase))?;
         let mut added = entry(new.public(), KeyUse::Pass, &Owner::default(), &issuer.config)?;
-        if let Some(tenants) = tenants {
-            added.tenants = tenants;
+        if let Some(old) = old {
+            added.tenants = old.trust().tenants.clone();
         }
         let kid = added.kid.clone();
         // In this order a crash leaves an issuer that works: the new key is kept, then believed, then used; only then
         // does the old one retire.
         let path = new.place(&issuer.home, KeyUse::Pass);
         new.write(&path)?;
-        let ((), written) = issuer
+        let ((), mut written) = issuer
             .change_trust(now, |trust| change::add_key(trust, added.clone()))
             .inspect_err(|_| super::discard(&path))?;
-        issuer.record_key(
+        let mut record = issuer.record_key(
             now,
             KeyEvent::Added,
             (&kid, KeyUse::Pass),
@@ -75,22 +67,33 @@ impl RotateArgs {
         )?;
         let source = format!("file:{}/{}", home::KEYS, name(KeyUse::Pass, &kid));
         set_signing_key(&issuer.home.file(home::CONFIG)?, &source)?;
-        let ((), written) = issuer.change_trust(now, |trust| {
-            change::retire_key(trust, &old, now, Some(kid.clone()), self.reason.clone())
-        })?;
-        let why = (Some(kid.clone()), self.reason);
-        let record = issuer.record_key(now, KeyEvent::Rotated, (&old, KeyUse::Pass), why, written.evidence())?;
+        // A key that is revoked or retired already stays what it is.
+        let retires = old.filter(|old| !old.is_revoked() && old.trust().status == KeyStatus::Active);
+        let retires = retires.map(|old| old.kid().clone());
+        if let Some(old) = &retires {
+            let reason = self.reason.clone();
+            let retire = |trust: &mut TrustStore| change::retire_key(trust, old, now, Some(kid.clone()), reason);
+            ((), written) = issuer.change_trust(now, retire)?;
+            let why = (Some(kid.clone()), self.reason);
+            record = issuer.record_key(now, KeyEvent::Rotated, (old, KeyUse::Pass), why, written.evidence())?;
+        }
 
-        let json = json!({
-            "kid": kid, "jwk": public_json(new.public())?, "file": path.display().to_string(), "retired": old,
+        let mut json = json!({
+            "kid": kid, "jwk": public_json(new.public())?, "file": path.display().to_string(),
             "trust": { "version": written.document.version }, "record": record_json(&record),
         });
-        let talk = format!(
-            "The new key is in {}, and config.toml names it. Passes of {old} hold until they expire.\n\
-             Hand the trust store on to your executors: `{} trust export`.\n",
-            quote(&path.display().to_string()),
-            context.program()
+        let mut talk = format!(
+            "The new key is in {}, and config.toml names it.\n",
+            quote(&path.display().to_string())
         );
+        if let (Some(old), Some(members)) = (&retires, json.as_object_mut()) {
+            members.insert("retired".to_owned(), old.as_str().into());
+            talk.push_str(&format!("Passes of {old} hold until they expire.\n"));
+        }
+        talk.push_str(&format!(
+            "Hand the trust store on to your executors: `{} trust export`.\n",
+            context.program()
+        ));
         Ok(Reply::new(json).with_data(format!("{kid}\n")).with_talk(talk))
     }
 }

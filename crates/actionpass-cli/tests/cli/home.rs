@@ -1,0 +1,156 @@
+//! `init`, `doctor`, and what a home must be.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::lab::{ISSUER, Lab};
+
+#[test]
+fn init() {
+    let mut lab = Lab::new();
+    lab.run(&["init", "--issuer", ISSUER]);
+    lab.run(&["init", "--issuer", ISSUER]);
+    lab.run(&["init", "--json"]);
+    lab.run(&["--home", "a b", "init", "--tenant", "org:acme"]);
+    lab.run(&["init", "--home", "second", "--json"]);
+    lab.run(&["init", "--issuer", "nonsense"]);
+    lab.run(&["init", "--tenant", "acme", "--json"]);
+    let config = fs::read_to_string(lab.path().join("a b/config.toml")).unwrap();
+    assert!(config.contains("tenants = [\"org:acme\"]"), "{config}");
+    let example = fs::read_to_string(lab.path().join("a b/examples/allow.json")).unwrap();
+    assert!(
+        example.contains("\"org:acme\"") && !example.contains("org:example"),
+        "{example}"
+    );
+    lab.check("init");
+}
+
+#[test]
+fn nobody_else_reads_or_writes_what_init_makes() {
+    let lab = Lab::with_home();
+    let mut folders = vec![lab.path().join("home")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .chain([folder.clone()])
+        {
+            let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+            // Lock files hold nothing.
+            if path.extension().is_none_or(|extension| extension != "lock") {
+                assert_eq!(mode, wanted, "{}: {mode:o}", path.display());
+            }
+            seen += 1;
+            if path.is_dir() && path != folder {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(seen >= 12, "{seen}");
+}
+
+#[test]
+fn a_home_is_never_found_by_walking_up() {
+    let lab = Lab::with_home();
+    let below = lab.path().join("home/examples");
+    let ran = lab
+        .command(&["ledger", "show", "--json"])
+        .env_remove("ACTIONPASS_HOME")
+        .env("HOME", "/nonexistent")
+        .current_dir(below)
+        .output();
+    let ran = ran.unwrap();
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("home_missing"));
+}
+
+#[test]
+fn homes_are_found_by_option_variable_and_data_folder() {
+    let lab = Lab::with_home();
+    let found = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut command = lab.command(args);
+        command.env_remove("ACTIONPASS_HOME");
+        for (name, value) in variables {
+            command.env(name, value.replace("DIR", &lab.path().display().to_string()));
+        }
+        command.output().unwrap().status.success()
+    };
+    fs::create_dir_all(lab.path().join("data")).unwrap();
+    fs::create_dir_all(lab.path().join("user/.local/share")).unwrap();
+    for place in ["data/actionpass", "user/.local/share/actionpass"] {
+        std::os::unix::fs::symlink(lab.path().join("home"), lab.path().join(place)).unwrap();
+    }
+    let show = ["ledger", "show"];
+    assert!(found(
+        &["--home", "home", "ledger", "show"],
+        &[("ACTIONPASS_HOME", "DIR/nothing")]
+    ));
+    assert!(found(&show, &[("ACTIONPASS_HOME", "DIR/home")]));
+    assert!(found(&show, &[("XDG_DATA_HOME", "DIR/data"), ("HOME", "DIR/nothing")]));
+    assert!(found(&show, &[("HOME", "DIR/user")]));
+    // A relative path there is invalid by the specification of those folders.
+    assert!(!found(&show, &[("XDG_DATA_HOME", "data"), ("HOME", "DIR/nothing")]));
+    assert!(!found(&show, &[]));
+}
+
+#[test]
+fn a_home_that_others_can_write_is_refused() {
+    let mut lab = Lab::with_home();
+    let chmod = |lab: &Lab, name: &str, mode| {
+        fs::set_permissions(lab.path().join(name), PermissionsExt::from_mode(mode)).unwrap()
+    };
+    for (name, was) in [
+        ("home", 0o700),
+        ("home/config.toml", 0o600),
+        ("home/policy.toml", 0o600),
+        ("home/trust.json", 0o600),
+        ("home/ledger.db", 0o600),
+    ] {
+        for mode in [0o720, 0o702] {
+            chmod(&lab, name, mode);
+            let ran = lab.try_run(&["authorize", "--action", "home/examples/allow.json", "--json"], b"");
+            assert_eq!(
+                (ran.exit, ran.code().as_str()),
+                (40, "home_not_private"),
+                "{name} {mode:o}"
+            );
+        }
+        chmod(&lab, name, was);
+    }
+    chmod(&lab, "home", 0o777);
+    lab.run(&["authorize", "--action", "home/examples/allow.json"]);
+    lab.run(&["doctor"]);
+    chmod(&lab, "home", 0o700);
+    lab.run(&["doctor"]);
+    lab.check("home_not_private");
+}
+
+#[test]
+fn doctor() {
+    let mut lab = Lab::with_home();
+    lab.run(&["doctor", "--json"]);
+    let home = lab.path().join("home");
+    let policy = fs::read_to_string(home.join("policy.toml")).unwrap();
+    fs::write(
+        home.join("policy.toml"),
+        policy.replacen("effect = \"allow\"", "efect = \"allow\"", 1),
+    )
+    .unwrap();
+    lab.run(&["doctor"]);
+    fs::write(home.join("policy.toml"), policy).unwrap();
+
+    let key = fs::read_dir(home.join("keys")).unwrap().next().unwrap().unwrap().path();
+    fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
+    lab.run(&["doctor"]);
+    fs::remove_file(&key).unwrap();
+    lab.run(&["doctor"]);
+    lab.run(&["doctor", "--json"]);
+    fs::write(home.join("trust.json"), "{}").unwrap();
+    lab.run(&["doctor"]);
+    fs::write(home.join("config.toml"), "issuer = 1\n").unwrap();
+    lab.run(&["doctor"]);
+    lab.run(&["doctor", "--home", "nowhere"]);
+    lab.check("doctor");
+}
