@@ -1,0 +1,73 @@
+//! Stores that do nothing at all: [`RefusingStore`], [`StallingStore`].
+
+use std::future::{pending, ready};
+
+use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_store::ledger::RecordDraft;
+use actionpass_store::{
+    ActionKey, AppendOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, LedgerState, Mark,
+    ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+};
+
+/// Answers everything with the same error.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusingStore(pub StoreCode);
+
+/// Never answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StallingStore;
+
+macro_rules! hopeless {
+    ($name:ident, |$self:ident| $answer:expr) => {
+        impl DecisionStore for $name {
+            fn find<'a>(&'a self, _: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
+                let $self = self;
+                $answer
+            }
+
+            fn commit(&self, _: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
+                let $self = self;
+                $answer
+            }
+
+            fn append(&self, _: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
+                let $self = self;
+                $answer
+            }
+
+            fn state(&self) -> StoreFuture<'_, LedgerState> {
+                let $self = self;
+                $answer
+            }
+
+            fn read(&self, _: u64, _: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
+                let $self = self;
+                $answer
+            }
+
+            fn side(&self, _: u64, _: SideKind) -> StoreFuture<'_, Option<Vec<u8>>> {
+                let $self = self;
+                $answer
+            }
+
+            fn unrecorded(&self, _: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>> {
+                let $self = self;
+                $answer
+            }
+        }
+
+        impl ReplayStore for $name {
+            fn consume<'a>(&'a self, _: &'a Mark, _: UnixSeconds) -> StoreFuture<'a, Consumption> {
+                let $self = self;
+                $answer
+            }
+
+            fn is_used<'a>(&'a self, _: &'a Issuer, _: &'a PassId) -> StoreFuture<'a, bool> {
+                let $self = self;
+                $answer
+            }
+        }
+    };
+}
+hopeless!(RefusingStore, |this| Box::pin(ready(Err(StoreError::new(this.0)))));
+hopeless!(StallingStore, |_this| Box::pin(pending()));
