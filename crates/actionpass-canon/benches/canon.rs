@@ -10,7 +10,7 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-use actionpass_canon::{Limits, admit, names, scan, sha256};
+use actionpass_canon::{Limits, admit, canonicalize, names, scan, sha256};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// What anybody would write: parse, canonicalize, hash.
@@ -217,6 +217,11 @@ fn parts(criterion: &mut Criterion) {
     let canonical = admit(&payload(600), &Limits::default()).unwrap();
     let mut group = criterion.benchmark_group("canonical bytes, 600 B");
     group.bench_function("sha256", |b| b.iter(|| sha256(black_box(canonical.as_bytes()))));
+    let typed: serde_json::Value = serde_json::from_slice(canonical.as_bytes()).unwrap();
+    group.bench_function("canonicalize", |b| b.iter(|| canonicalize(black_box(&typed)).unwrap()));
+    group.bench_function("serde_jcs", |b| {
+        b.iter(|| serde_jcs::to_vec(black_box(&typed)).unwrap())
+    });
     group.bench_function("last member", |b| {
         b.iter(|| scan::member(black_box(canonical.as_bytes()), "title"))
     });

