@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::{LazyLock, OnceLock};
 
 use actionpass_canon::{BoundAction, Limits};
@@ -14,7 +15,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::fixture::{AUDIENCE, ISSUER, Key, PASS_ID, PASS_TYP, TENANT, Times, claims, trust_store, with_approval};
-use crate::program::{Language, command, not_run, root, run, text};
+use crate::program::{Language, command, is_ready, root, run, text};
 
 /// When the passes are issued; they are verified a minute later.
 const ISSUED: u64 = 1_795_000_000;
@@ -23,7 +24,7 @@ const ISSUED: u64 = 1_795_000_000;
 struct Maker {
     language: Language,
     file: &'static str,
-    made: OnceLock<Result<HashMap<String, Token>, String>>,
+    made: OnceLock<HashMap<String, Token>>,
 }
 
 struct Token {
@@ -241,18 +242,17 @@ impl Maker {
         );
     }
 
+    /// `None` if this maker can't be run.
     fn token(&self, variant: &str) -> Option<&Token> {
-        match self.made.get_or_init(|| self.make()) {
-            Ok(tokens) => Some(&tokens[variant]),
-            Err(missing) => {
-                not_run(missing);
-                None
-            }
-        }
+        is_ready(self.language, &self.source()).then(|| &self.made.get_or_init(|| self.make())[variant])
     }
 
-    fn make(&self) -> Result<HashMap<String, Token>, String> {
-        let mut command = command(self.language, &root().join("tests/interop/make").join(self.file))?;
+    fn source(&self) -> PathBuf {
+        root().join("tests/interop/make").join(self.file)
+    }
+
+    fn make(&self) -> HashMap<String, Token> {
+        let mut command = command(self.language, &self.source()).unwrap();
         let folder = TempDir::new().unwrap();
         let write = |name: &str, text: String| {
             let file = folder.path().join(name);
@@ -285,10 +285,10 @@ impl Maker {
             text: fs::read_to_string(out.join(name)).unwrap(),
             made_by: makers.get(name).copied().unwrap_or_default().to_owned(),
         };
-        Ok(variants()
+        variants()
             .into_iter()
             .map(|variant| (variant.name.to_owned(), token(variant.name)))
-            .collect())
+            .collect()
     }
 }
 

@@ -100,7 +100,7 @@ fn prepare(language: Language, source: &Path) -> Prepared {
             vec![
                 "java".into(),
                 "-XX:TieredStopAtLevel=1".into(),
-                "-Xshare:auto".into(),
+                "-XX:+UseSerialGC".into(),
                 "-cp".into(),
                 classes,
                 stem.into(),
@@ -148,11 +148,16 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Reports that the current test did not run, the way `cargo xtask test` reads it.
-pub(crate) fn not_run(missing: &str) {
+/// Whether a program can be run. If it can't, the current test reports that it did not run, once, the way that
+/// `cargo xtask test` reads it, and returns.
+pub(crate) fn is_ready(language: Language, source: &Path) -> bool {
+    let Err(missing) = command(language, source) else {
+        return true;
+    };
     let line = format!("not run: interop ({missing})\n");
     match std::env::var_os("ACTIONPASS_NOT_RUN").map(|path| fs::File::options().append(true).open(path)) {
         Some(file) => file.unwrap().write_all(line.as_bytes()).unwrap(),
         None => eprint!("{line}"),
     }
+    false
 }
