@@ -47,7 +47,7 @@ impl Authorizer {
     ///
     /// # Errors
     /// [`AuthorizeCode::SignerNotTrusted`] unless the trust store has the signer's key as an active pass key of this
-    /// issuer; [`AuthorizeCode::TrustUnavailable`] and [`AuthorizeCode::ClockUnknown`].
+    /// issuer; [`AuthorizeCode::ClockUnknown`]; what [`TrustSource::current`] gives.
     pub fn new(
         config: IssuerConfig,
         signer: Arc<dyn Signer>,

@@ -74,7 +74,10 @@ fn allow(applied: &Applied<'_>, scope: &Scope<'_>) -> Verdict {
         _ => rule.because(ReasonCode::RuleAllowed),
     }));
     reasons.truncate(MAX_REASONS);
-    let mut verdict = Verdict::allow(permitting.iter().map(|rule| rule.id.clone()).collect(), reasons);
+    // A lifted deny decided too: an override names it, and an executor holds the two against each other.
+    let mut deciding: Vec<&Rule> = applied.lifted.iter().chain(&permitting).copied().collect();
+    deciding.sort_by_key(|rule| rule.position);
+    let mut verdict = Verdict::allow(ids(&deciding), reasons);
     for obligation in permitting.iter().flat_map(|rule| &rule.obligations) {
         // The same obligation twice is one; with other parameters it is another, and both hold.
         if !verdict.obligations.contains(obligation) {

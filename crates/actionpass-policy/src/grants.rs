@@ -16,7 +16,7 @@ pub enum Standing {
     Counts,
     /// It is of the other mode: `human` lifts no deny, `policy_override` satisfies no step_up.
     OtherMode,
-    /// It is an override that doesn't name this rule.
+    /// It names rules, and this one isn't among them; an override always names rules.
     RuleNotNamed,
     /// It is an override that nobody signed.
     NotSigned,
@@ -39,6 +39,8 @@ pub(crate) fn standing(grant: &Grant, rule: &Rule, scope: &Scope<'_>) -> Standin
         Some(approvals) => {
             if grant.mode != ApprovalMode::Human {
                 Standing::OtherMode
+            } else if !grant.rules.is_empty() && !grant.rules.contains(&rule.id) {
+                Standing::RuleNotNamed
             } else if approvals.not_owner && is(actor.human_owner.as_str()) {
                 Standing::IsOwner
             } else if !approvals.roles.is_empty() && !grant.roles.iter().any(|role| approvals.roles.contains(role)) {

@@ -46,7 +46,7 @@ pub struct Verdict {
     pub decision: Decision,
     /// Why: codes, rules and paths, no values.
     pub reasons: Vec<Reason>,
-    /// The rules that decided: those that permit for an allow, those that refuse for a deny, those whose approvals
+    /// The rules that decided: those that permit and those that were lifted for an allow, those that refuse for a deny, those whose approvals
     /// are missing for a step_up; none for a default deny.
     pub rules: Vec<RuleId>,
     /// What the executor must enforce; only with an allow.

@@ -256,7 +256,7 @@ fn an_override_lifts_only_what_it_names_and_may() {
         matches!(&verdict.required[..], [Requirement::Override { rule, roles, .. }] if rule.as_str() == "shut" && roles.len() == 1)
     );
     let verdict = with(&policy, &[overriding(1, "user:sam", &["security"], &["shut"])]);
-    assert_eq!(ids(&verdict.rules), ["open"]);
+    assert_eq!(ids(&verdict.rules), ["open", "shut"]);
     assert_eq!(verdict.reasons[0].code, "rule_overridden");
 }
 
@@ -321,4 +321,16 @@ fn the_shortest_lifetime_and_all_obligations_of_the_rules_that_permit() {
     assert_eq!(ids(&verdict.rules), ["a", "b"]);
     let waiting = with(&policy, &[]);
     assert_eq!((waiting.lifetime, waiting.obligations.len()), (None, 0));
+}
+
+#[test]
+fn an_approval_that_names_rules_serves_no_other() {
+    let policy = policy("[[rule]]\nid = \"r\"\neffect = \"step_up\"\ntool = \"t\"\napprovals = { count = 1 }\n");
+    let naming = |rules: &[&str]| Grant {
+        rules: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
+        ..human(1, "user:maria", &[])
+    };
+    assert_eq!(with(&policy, &[naming(&[])]).decision, Allow);
+    assert_eq!(with(&policy, &[naming(&["r"])]).decision, Allow);
+    assert_eq!(with(&policy, &[naming(&["other"])]).decision, StepUp);
 }
