@@ -135,9 +135,13 @@ fn verify_file(path: &Path, verifier: ChainVerifier) -> Outcome<VerifiedLedger> 
     verified.map_err(|error| Failure::from(error).about(&input::name(path)))
 }
 
-/// Verifies the ledger of a home: it must be the log of the home's issuer.
+/// Verifies the ledger of a home: it must be the log of the home's issuer, up to the head that the store keeps.
 pub(crate) fn verify_home(issuer: &IssuerHome, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
     let mut verifier = verifier.with_log(issuer::log(&issuer.config)?);
+    // Read before the records, of which there may be more by then.
+    if let Some(head) = block_on(issuer.store.state())?.head.known() {
+        verifier = verifier.with_known_head(head);
+    }
     each_record(issuer, 0, |stored| {
         verifier.push(&stored.json)?;
         Ok(true)
