@@ -1,5 +1,6 @@
 //! `verify`: a pass against the call that is about to be made.
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -164,7 +165,8 @@ impl VerifyArgs {
         };
         let config = home.as_ref().map(Home::config).transpose()?;
         let verifier = self.verifier(config.as_ref(), stated.tool())?;
-        let trust = self.read_trust(home.as_ref())?;
+        // Freed by the end of the process, at no cost.
+        let trust = ManuallyDrop::new(self.read_trust(home.as_ref())?);
         let now = match self.at {
             Some(at) => at,
             None => clock::now()?.to_unix_seconds(),

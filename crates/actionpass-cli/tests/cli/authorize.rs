@@ -72,6 +72,8 @@ fn an_override_lifts_what_may_be_lifted() {
         "approval.jwt",
     ]);
     assert_eq!(whole.exit, 0);
+    lab.file("pass.jwt", whole.stdout.as_bytes());
+    assert_eq!(lab.run(&["verify", "--token", "pass.jwt", "--action", DENY]).exit, 0);
     lab.check("authorize_override");
 }
 

@@ -1,6 +1,11 @@
 //! Every command and its refusals, run as a user runs them, compared with golden files.
 
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that can't go on fails"
+)]
 
 mod authorize;
 mod concurrency;
