@@ -5,10 +5,13 @@ use std::sync::OnceLock;
 use actionpass_model::{ActionHead, Binding, Code, Digest, Document, DocumentCode, DocumentError, Facts};
 use serde_json::{Map, Value};
 
-use crate::{AdmitError, CanonicalBytes, Limits, admit, canonicalize, sha256};
+use crate::{AdmitError, CanonicalBytes, Limits, admit, canonicalize};
 
-/// The RFC 8785 bytes of an empty object: what an absent context and absent facts are hashed as.
-const EMPTY_OBJECT: &[u8] = b"{}";
+/// SHA-256 of `{}`: what an absent context and absent facts are hashed as. A test computes it.
+const EMPTY_OBJECT_HASH: Digest = Digest::from_bytes([
+    0x44, 0x13, 0x6f, 0xa3, 0x55, 0xb3, 0x67, 0x8a, 0x11, 0x46, 0xad, 0x16, 0xf7, 0xe8, 0x64, 0x9e, 0x94, 0xfb, 0x4f,
+    0xc2, 0x1f, 0xe7, 0x7e, 0x83, 0x10, 0xc0, 0x60, 0xf6, 0x1c, 0xaa, 0xff, 0x8a,
+]);
 
 /// An action or facts that were not admitted.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -83,9 +86,7 @@ impl BoundAction {
             .ok_or_else(|| lost("capability.payload"))?;
         let context = document.member(&["context"]);
         let payload_hash = payload.digest();
-        let context_hash = context
-            .as_ref()
-            .map_or_else(|| sha256(EMPTY_OBJECT), CanonicalBytes::digest);
+        let context_hash = context.as_ref().map_or(EMPTY_OBJECT_HASH, CanonicalBytes::digest);
         let action_hash = binding_hash(&head.binding(payload_hash))?;
         Ok(Self {
             head,
@@ -197,7 +198,7 @@ impl BoundFacts {
     pub fn none() -> Self {
         Self {
             document: None,
-            hash: sha256(EMPTY_OBJECT),
+            hash: EMPTY_OBJECT_HASH,
             none: Map::new(),
         }
     }
@@ -237,6 +238,7 @@ mod tests {
     use actionpass_model::DEMO_ACTION;
 
     use super::*;
+    use crate::sha256;
 
     fn bind(text: &str) -> BoundAction {
         BoundAction::admit(text.as_bytes(), &Limits::default()).unwrap()
