@@ -1,0 +1,42 @@
+//! The `actionpass` command, end to end: real processes on temporary homes.
+//!
+//! Every run of every test is also searched for private key material ([`home`]), so that each of these tests shows
+//! that secrets stay where they are.
+
+#![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking"))]
+
+// Helpers count as tests for the lints only under this attribute.
+#[cfg(test)]
+mod action;
+#[cfg(test)]
+mod crowds;
+#[cfg(test)]
+mod decisions;
+#[cfg(test)]
+mod dependencies;
+#[cfg(test)]
+mod exits;
+#[cfg(test)]
+mod gate;
+#[cfg(test)]
+mod home;
+#[cfg(test)]
+mod kills;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod once;
+#[cfg(test)]
+mod places;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod revoked;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod story;
+#[cfg(test)]
+mod tampered;
+#[cfg(test)]
+mod unknown;
