@@ -10,7 +10,6 @@
 )]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,16 +34,14 @@ fn main() {
         .skip(1)
         .find(|argument| !argument.starts_with("--"))
         .unwrap_or_default();
-    let all: [(&str, fn() -> Row); 3] = [
-        ("decisions", decisions),
-        ("consume-ordered", || consumptions("one after the other", true)),
-        ("consume-strewn", || consumptions("strewn", false)),
-    ];
-    let rows: Vec<_> = all
-        .iter()
-        .filter(|(name, _)| name.contains(&filter))
-        .map(|(_, run)| run())
-        .collect();
+    let mut rows = Vec::new();
+    if "decisions".contains(&filter) {
+        rows.push(decisions());
+    }
+    if "consume".contains(&filter) {
+        rows.push(consumptions("one after the other", true));
+        rows.push(consumptions("strewn", false));
+    }
     if std::env::args().any(|argument| argument == "--json") {
         let rows: Vec<_> = rows.iter().map(Row::json).collect();
         println!("{{\"rows\":[{}]}}", rows.join(","));
@@ -103,7 +100,7 @@ fn decisions() -> Row {
     let path = folder.path().join("ledger.db");
     let store = SqliteStore::create(&path, Some(&fixtures::log()), ReplayStart::first(fixtures::at(0))).unwrap();
     let bare = Bare::start(&folder.path().join("bare.db"));
-    let next = AtomicU64::new(0);
+    let mut next = 0;
     let record = match block_on(store.commit(decision(u64::MAX))).unwrap() {
         CommitOutcome::Committed(record) => record.json().to_vec(),
         other => unreachable!("{other:?}"),
@@ -111,24 +108,12 @@ fn decisions() -> Row {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         // What is signed and judged before is not the store's: the drafts are made outside of the time.
-        let drafts: Vec<Vec<_>> = (0..CALLERS)
-            .map(|_| {
-                (0..PER_ROUND / CALLERS)
-                    .map(|_| decision(next.fetch_add(1, Ordering::Relaxed)))
-                    .collect()
-            })
-            .collect();
+        let drafts = shares(&mut next, decision);
         ours.push(rate(drafts, |commit: DecisionCommit| {
             let outcome = block_on(store.commit(commit)).unwrap();
             assert!(matches!(outcome, CommitOutcome::Committed(_)));
         }));
-        let marks: Vec<Vec<_>> = (0..CALLERS)
-            .map(|_| {
-                (0..PER_ROUND / CALLERS)
-                    .map(|_| next.fetch_add(1, Ordering::Relaxed))
-                    .collect()
-            })
-            .collect();
+        let marks = shares(&mut next, |number| number);
         theirs.push(rate(marks, |number| bare.commit(number, record.clone())));
     }
     row(
@@ -146,6 +131,7 @@ fn decision(number: u64) -> DecisionCommit {
         Decision::Allow,
         vec![fixtures::approval("user:ann@example.com", number)],
     );
+    commit.action.action = format!("act_{number:032x}").parse().unwrap();
     // About as long as a pass is.
     if let Some(allow) = &mut commit.allow {
         allow.token = "x".repeat(1270);
@@ -164,14 +150,9 @@ fn consumptions(what: &str, in_order: bool) -> Row {
         SqliteStore::open(&path).unwrap()
     };
     let (full, empty) = (open("full.db", LIVE), open("empty.db", 0));
-    let next = AtomicU64::new(0);
-    let consume = |store: &SqliteStore| {
-        let marks: Vec<Vec<_>> = (0..CALLERS)
-            .map(|_| {
-                let numbers = (0..PER_ROUND / CALLERS).map(|_| next.fetch_add(1, Ordering::Relaxed));
-                numbers.map(|number| mark(number, in_order)).collect()
-            })
-            .collect();
+    let mut next = 0;
+    let mut consume = |store: &SqliteStore| {
+        let marks = shares(&mut next, |number| mark(number, in_order));
         rate(marks, |mark| {
             let outcome = block_on(store.consume(&mark, fixtures::at(1))).unwrap();
             assert_eq!(outcome, Consumption::Consumed);
@@ -221,6 +202,14 @@ fn fill(path: &Path, live: u64, in_order: bool) {
         fixtures::log().issuer(),
     );
     Connection::open(path).unwrap().execute_batch(&sql).unwrap();
+}
+
+/// What each caller of a round calls with. Ids of ours grow with time, so those of calls at once are neighbours.
+fn shares<T>(next: &mut u64, make: impl Fn(u64) -> T) -> Vec<Vec<T>> {
+    let first = *next;
+    *next += PER_ROUND;
+    let share = |caller| (first + caller..*next).step_by(CALLERS as usize).map(&make).collect();
+    (0..CALLERS).map(share).collect()
 }
 
 /// Calls a second, with each caller's calls one after the other.
