@@ -10,7 +10,7 @@ use std::hint::black_box;
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
 use actionpass_model::DEMO_ACTION;
 use actionpass_policy::{EXAMPLE_ALLOW, EXAMPLE_DENY, PolicyEngine, PolicyInput, RulePolicy, STARTER_POLICY};
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 
 const FACTS: &[u8] =
     br#"{"schema":"actionpass.facts.v1","source":"ci","asOf":"2026-11-23T01:02:03.000Z","facts":{"testsPassed":true}}"#;
@@ -31,15 +31,6 @@ fn evaluate(criterion: &mut Criterion) {
         let input = PolicyInput::new(&action, facts, &[]);
         criterion.bench_function(&format!("evaluate: {name}"), |bencher| {
             bencher.iter(|| policy.evaluate(black_box(&input)))
-        });
-        // The payload is read once per action: this includes it.
-        let fresh = || BoundAction::admit(text.as_bytes(), &limits).expect("the action is admitted");
-        criterion.bench_function(&format!("evaluate, payload unread: {name}"), |bencher| {
-            bencher.iter_batched_ref(
-                fresh,
-                |action| policy.evaluate(&PolicyInput::new(action, facts, &[])),
-                BatchSize::SmallInput,
-            );
         });
     }
     criterion.bench_function("load the starter policy", |bencher| {
