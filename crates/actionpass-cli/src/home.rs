@@ -206,15 +206,16 @@ pub(crate) fn key_source(text: &str, home: Option<&Path>) -> KeySource {
 }
 
 fn missing(root: &Path) -> Failure {
-    let path = root.display().to_string();
-    Failure::new(
-        CliCode::HomeMissing,
-        format!("there is no home at {}", input::name(root)),
-    )
-    .with_hint(format!(
-        "`actionpass --home {} init` makes one",
-        crate::shell::quote(&path)
-    ))
+    let init = if place(None).is_ok_and(|default| default == root) {
+        "actionpass init".to_owned()
+    } else {
+        format!(
+            "actionpass --home {} init",
+            crate::shell::quote(&root.display().to_string())
+        )
+    };
+    let problem = format!("there is no home at {}", input::name(root));
+    Failure::new(CliCode::HomeMissing, problem).with_hint(format!("`{init}` makes one"))
 }
 
 #[cfg(unix)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use actionpass_canon::{BoundAction, CanonicalBytes};
 use actionpass_crypto::JwsCode;
 use actionpass_model::{
-    Agent, Audience, Issuer, ObligationId, PassClaims, Resource, Task, Tenant, Tool, UnixSeconds, UseBody, UseSchema,
+    Agent, ApprovalMode, Audience, Issuer, ObligationId, PassClaims, Resource, Task, Tenant, Tool, UnixSeconds,
+    UseBody, UseSchema,
 };
 use actionpass_store::{ReplayCode, StoreCode};
 use actionpass_verify::{Call, Refusal, Trust, VerifiedPass, Verifier, VerifyCode};
@@ -356,11 +357,12 @@ fn valid_text(pass: &VerifiedPass, is_consumed: bool) -> String {
         claims.exp.to_timestamp()
     ));
     for approval in &terms.approvals {
-        text.push_str(&format!(
-            "  approved by {} ({})\n",
-            approval.approved_by,
-            approval.assurance.as_str()
-        ));
+        let word = match approval.mode {
+            ApprovalMode::Human => "approved",
+            ApprovalMode::PolicyOverride => "overridden",
+        };
+        let (by, assurance) = (&approval.approved_by, approval.assurance.as_str());
+        text.push_str(&format!("  {word} by {by} ({assurance})\n"));
     }
     for obligation in &terms.obligations {
         text.push_str(&format!("  the executor must enforce {}\n", obligation.id));
