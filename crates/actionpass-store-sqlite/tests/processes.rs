@@ -44,6 +44,7 @@ fn child() {
     match task {
         "consume" => consume_all(&store),
         "append" => append(&store, number, 25),
+        "insist" => insist(&store),
         "forever" => thread::scope(|scope| {
             for writer in 0..4 {
                 let store = &store;
@@ -80,13 +81,34 @@ fn append(store: &SqliteStore, writer: u64, count: u64) {
     }
 }
 
+/// Allows ten actions and asks again where that failed, as a caller would.
+fn insist(store: &SqliteStore) {
+    for number in 0..10 {
+        let approvals = vec![fixtures::approval("user:ann", number)];
+        let commit = || block_on(store.commit(fixtures::decision(number, Decision::Allow, approvals.clone())));
+        let first = commit();
+        if first.is_err() {
+            println!("\nfailed {number}");
+        }
+        let record = match first.or_else(|_| commit()) {
+            Ok(CommitOutcome::Committed(record)) => record.to_ref(),
+            // The first try took place although it failed.
+            Ok(CommitOutcome::AlreadyIssued(issued)) => issued.record,
+            other => panic!("{other:?}"),
+        };
+        println!("\nacknowledged {} {number}", record.head());
+    }
+}
+
 /// What follows `word` in the child's lines. A line that was cut off says nothing.
 fn said(child: &mut Child, word: &str) -> impl Iterator<Item = String> + use<> {
-    let lines = BufReader::new(child.stdout.take().unwrap())
-        .split(b'\n')
-        .map_while(Result::ok);
     let prefix = format!("{word} ");
-    lines.filter_map(move |line| Some(String::from_utf8(line).ok()?.strip_prefix(&prefix)?.to_owned()))
+    lines(child).filter_map(move |line| Some(line.strip_prefix(&prefix)?.to_owned()))
+}
+
+fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    let lines = BufReader::new(child.stdout.take().unwrap()).split(b'\n');
+    lines.map_while(|line| String::from_utf8(line.ok()?).ok())
 }
 
 fn verify(store: &SqliteStore, known: impl IntoIterator<Item = KnownHead>) -> u64 {
@@ -174,4 +196,110 @@ fn g10_what_was_acknowledged_survives_kill_9() {
 fn head(line: &str) -> (KnownHead, u64) {
     let (head, number) = line.split_once(' ').unwrap();
     (head.parse().unwrap(), number.parse().unwrap())
+}
+
+/// What `insist` did while one of its system calls was tampered with: how many were acknowledged, how many failed first.
+///
+/// Whatever happened, the store is whole and holds what was acknowledged.
+#[cfg(target_os = "linux")]
+fn insist_with(inject: &str) -> (usize, usize) {
+    let folder = TempFolder::new();
+    let path = made(&folder);
+    let mut child = Command::new("strace")
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=fsync,fdatasync,pwrite64",
+            "-e",
+            inject,
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(TASK, format!("insist 0 {}", path.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines: Vec<_> = lines(&mut child).collect();
+    child.wait().unwrap();
+    let acknowledged: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("acknowledged "))
+        .map(head)
+        .collect();
+    let failed = lines.iter().filter(|line| line.starts_with("failed ")).count();
+
+    let store = SqliteStore::open(&path).unwrap();
+    let size = verify(&store, acknowledged.iter().map(|(head, _)| *head));
+    // The last may have been written without being acknowledged, and none twice.
+    let unacknowledged = size.checked_sub(acknowledged.len() as u64);
+    assert!(unacknowledged.is_some_and(|count| count <= 1), "{inject}: {size}");
+    for (head, number) in &acknowledged {
+        let issued = block_on(store.find(&fixtures::action(*number))).unwrap().unwrap();
+        assert_eq!(issued.record.head(), *head, "{inject}");
+        let approval = fixtures::approval("user:ann", *number);
+        let again = fixtures::decision(u64::MAX, Decision::Allow, vec![approval.clone()]);
+        assert_eq!(
+            block_on(store.commit(again)).unwrap(),
+            CommitOutcome::ApprovalUsed(approval),
+            "{inject}"
+        );
+    }
+    (acknowledged.len(), failed)
+}
+
+/// Whether system calls can be tampered with; where they can't, says so.
+#[cfg(target_os = "linux")]
+fn strace_works() -> bool {
+    let traced = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    let works = traced.is_ok_and(|status| status.success());
+    if !works {
+        let line = "not run: system calls that fail (strace is missing or not permitted)\n";
+        match std::env::var_os("ACTIONPASS_NOT_RUN").map(|path| std::fs::File::options().append(true).open(path)) {
+            Some(Ok(mut file)) => std::io::Write::write_all(&mut file, line.as_bytes()).unwrap(),
+            _ => eprint!("{line}"),
+        }
+    }
+    works
+}
+
+/// G10 and G15: a sync or write that fails acknowledges nothing, loses nothing that was, and the store goes on.
+#[cfg(target_os = "linux")]
+#[test]
+fn g10_a_failing_sync_acknowledges_nothing() {
+    if !strace_works() {
+        return;
+    }
+    let syncs = [1, 2, 3, 5, 9].map(|call| insist_with(&format!("inject=fsync,fdatasync:error=EIO:when={call}")));
+    let full = [12, 20, 30].map(|call| insist_with(&format!("inject=pwrite64:error=ENOSPC:when={call}")));
+    for outcomes in [&syncs[..], &full] {
+        assert!(
+            outcomes
+                .iter()
+                .all(|(acknowledged, failed)| *acknowledged == 10 && *failed <= 1),
+            "{outcomes:?}"
+        );
+        assert!(
+            outcomes.iter().any(|(_, failed)| *failed == 1),
+            "nothing failed: {outcomes:?}"
+        );
+    }
+}
+
+/// G10: killed at any write, the store holds what was acknowledged and nothing by half.
+#[cfg(target_os = "linux")]
+#[test]
+fn g10_a_kill_at_any_write_leaves_the_store_whole() {
+    if !strace_works() {
+        return;
+    }
+    let kill = |call| insist_with(&format!("inject=pwrite64:signal=KILL:when={call}")).0;
+    let acknowledged: Vec<_> = (1..60).step_by(6).map(kill).collect();
+    assert!(acknowledged.iter().any(|count| *count > 0) && acknowledged.iter().any(|count| *count < 10));
 }
