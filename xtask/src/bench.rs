@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     if options.json {
         println!("{report}");
     } else {
-        print!("{}", table(rows));
+        print!("{}", table(rows, options));
     }
     let missed = rows.iter().filter(|row| !is_met(row)).count();
     if missed > 0 && !options.quick {
@@ -77,9 +77,11 @@ fn is_met(row: &Value) -> bool {
 }
 
 /// The rows in aligned columns, each with what else was seen below it.
-fn table(rows: &[Value]) -> String {
+fn table(rows: &[Value], options: Options) -> String {
     let header = ["what", "figure", "ratio", "budget", "met"].map(str::to_owned);
-    let lines: Vec<[String; 5]> = std::iter::once(header).chain(rows.iter().map(cells)).collect();
+    let lines: Vec<[String; 5]> = std::iter::once(header)
+        .chain(rows.iter().map(|row| cells(row, options)))
+        .collect();
     let mut widths = [0_usize; 5];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
@@ -102,11 +104,12 @@ fn table(rows: &[Value]) -> String {
     text
 }
 
-fn cells(row: &Value) -> [String; 5] {
+fn cells(row: &Value, options: Options) -> [String; 5] {
     let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |name: &str| row.get(name).and_then(Value::as_f64);
     let is_quiet = row.get("quiet").and_then(Value::as_bool).unwrap_or(false);
     let met = match (is_met(row), is_quiet, number("control")) {
+        _ if options.quick => "not judged".to_owned(),
         (true, ..) => "yes".to_owned(),
         (false, false, Some(control)) => format!("no: not quiet, control {control:.2}"),
         _ => "no".to_owned(),
@@ -137,7 +140,18 @@ longer  1            3.00   ≤ 2.00 ×  no
 b       1            1.00   ≤ 2.00 ×  no: not quiet, control 2.50
 c       not run      –      ≤ 2.00 ×  no
 ";
-        assert_eq!(table(&rows), expected);
+        assert_eq!(table(&rows, Options::default()), expected);
+
+        let quick = Options {
+            quick: true,
+            ..Options::default()
+        };
+        assert!(
+            table(&rows, quick)
+                .lines()
+                .nth(1)
+                .is_some_and(|line| line.ends_with("not judged"))
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! [`Bout`]: contestants that take turns, round by round, and a control that says whether the machine was quiet.
+//! [`Bout`]: contestants that take turns in changing order, and a control that says whether the machine was quiet.
 
 use std::time::{Duration, Instant};
 
@@ -96,14 +96,29 @@ impl<'a> Bout<'a> {
             .map(|contestant| contestant.count(slice))
             .collect();
         let mut times = vec![Vec::with_capacity(self.rounds); counts.len()];
+        let mut order: Vec<usize> = (0..counts.len()).collect();
+        let mut dice: u64 = 0x9E37_79B9_7F4A_7C15;
         for _ in 0..self.rounds {
-            for (at, contestant) in self.contestants.iter_mut().enumerate() {
-                times[at].push(contestant.measure(counts[at]));
+            shuffle(&mut order, &mut dice);
+            for &at in &order {
+                times[at].push(self.contestants[at].measure(counts[at]));
             }
         }
         let mut outcome = Outcome { times, control: 0.0 };
         outcome.control = outcome.ratio(TWO, ONE);
         outcome
+    }
+}
+
+/// Another order in every round: in a fixed one, a scheduler that interrupts periodically hits the same contestant again
+/// and again.
+fn shuffle(order: &mut [usize], dice: &mut u64) {
+    for last in (1..order.len()).rev() {
+        // xorshift64 (Marsaglia 2003).
+        *dice ^= *dice << 13;
+        *dice ^= *dice >> 7;
+        *dice ^= *dice << 17;
+        order.swap(last, (*dice % (last as u64 + 1)) as usize);
     }
 }
 

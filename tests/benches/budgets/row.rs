@@ -69,6 +69,12 @@ impl Row {
         }
     }
 
+    /// The same, of a smoke run: too little was measured for any budget to be met.
+    pub(crate) fn unjudged(mut self) -> Self {
+        self.met = false;
+        self
+    }
+
     /// The same, with something to look at.
     pub(crate) fn beside(mut self, text: String) -> Self {
         self.beside = text;
