@@ -11,9 +11,12 @@ use actionpass_model::{
 };
 use actionpass_policy::{PolicyEngine, PolicyInput, ReliedOn, Verdict};
 use actionpass_store::ledger::RecordDraft;
-use actionpass_store::{ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind};
+use actionpass_store::{
+    ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind, StoreCode,
+    StoreError, StoreFuture,
+};
 use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
-use actionpass_verify::{Call, Trust, TrustSource, Verifier};
+use actionpass_verify::{Call, Trust, TrustSource, Verifier, VerifyCode};
 
 use crate::call::{AdmittedCall, Judged, Settled, SignedPass};
 use crate::deadline::within;
@@ -109,7 +112,7 @@ impl Authorizer {
             // Afresh in every round: asking for approvals may have taken a while.
             let now = self.now()?;
             let trust = self.current_trust()?;
-            if let Some(issued) = self.store.find(&call.key).await? {
+            if let Some(issued) = self.bounded(self.store.find(&call.key)).await? {
                 return self.again(&call, issued, &trust, now).await;
             }
             let judged = self.judge(&call, &trust, now);
@@ -145,6 +148,14 @@ impl Authorizer {
 
     fn current_trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
         self.trust.current().map_err(AuthorizeError::trust)
+    }
+
+    /// What a store answers, in time. An answer that comes too late is as good as none: nothing is released on it.
+    async fn bounded<T>(&self, answer: StoreFuture<'_, T>) -> Result<T, AuthorizeError> {
+        match within(self.config.store_timeout, answer).await {
+            Some(answer) => Ok(answer?),
+            None => Err(StoreError::new(StoreCode::StoreUnavailable).into()),
+        }
     }
 
     fn record_id(&self, now: Timestamp) -> Result<RecordId, AuthorizeError> {
@@ -231,9 +242,13 @@ impl Authorizer {
             }
         }
         let grants: Vec<_> = approvals.iter().map(VerifiedApproval::grant).collect();
-        let mut verdict = self
-            .policy
-            .evaluate(&PolicyInput::new(call.action, &call.facts, &grants));
+        // No verifier accepts a pass of a revoked principal, so none is issued, whatever policy would say.
+        let mut verdict = if is_any_revoked(call, trust) {
+            Verdict::deny_with(VerifyCode::PrincipalRevoked)
+        } else {
+            self.policy
+                .evaluate(&PolicyInput::new(call.action, &call.facts, &grants))
+        };
         approvals.retain(|approval| {
             let relied_on = |known: &ReliedOn| known.id == *approval.id() && known.approver == *approval.approver();
             verdict.relied_on.iter().any(relied_on)
@@ -338,7 +353,9 @@ impl Authorizer {
             audience: call.audience.clone(),
             approvals: judged.approvals.iter().map(documents::used).collect(),
         };
-        let outcome = self.store.commit(self.entry(call, body, Some(allow), now)?).await?;
+        let outcome = self
+            .bounded(self.store.commit(self.entry(call, body, Some(allow), now)?))
+            .await?;
         match outcome {
             CommitOutcome::Committed(record) => {
                 let pass = IssuedPass {
@@ -370,7 +387,10 @@ impl Authorizer {
     ) -> Result<Authorization, AuthorizeError> {
         let decision = judged.verdict.decision;
         let body = documents::body(call, &judged, decision, judged.reasons.clone(), None);
-        match self.store.commit(self.entry(call, body, None, now)?).await? {
+        match self
+            .bounded(self.store.commit(self.entry(call, body, None, now)?))
+            .await?
+        {
             CommitOutcome::Committed(record) => Ok(call.answer(&judged, decision, None, record.to_ref())),
             CommitOutcome::IdReused => Err(AuthorizeCode::ActionIdReused.into()),
             CommitOutcome::AlreadyIssued(_) => Err(AuthorizeCode::ActionAlreadyIssued.into()),
@@ -389,7 +409,7 @@ impl Authorizer {
         let body = documents::body(call, &judged, Decision::Deny, vec![Reason::new(error.code())], None);
         if let Ok(entry) = self.entry(call, body, None, now) {
             // The error at hand is the one that the caller must learn of, not that it could not be recorded.
-            let _ = self.store.commit(entry).await;
+            let _ = self.bounded(self.store.commit(entry)).await;
         }
         error
     }
@@ -438,7 +458,7 @@ impl Authorizer {
         let token = issued.token.ok_or_else(gone)?;
         let claims = self.still_verifies(call, &token, trust, now).ok_or_else(gone)?;
         if let Some(replay) = &self.replay
-            && replay.is_used(&claims.iss, &claims.jti).await?
+            && self.bounded(replay.is_used(&claims.iss, &claims.jti)).await?
         {
             return Err(gone());
         }
@@ -509,4 +529,21 @@ impl Authorizer {
             Err(AuthorizeCode::SignerNotTrusted.into())
         }
     }
+}
+
+/// Whether the tenant, the agent, one that it acts for, its owner or its runtime was revoked.
+fn is_any_revoked(call: &AdmittedCall<'_>, trust: &Trust) -> bool {
+    let head = call.action.action();
+    let actor = &head.actor;
+    let names = [
+        head.tenant.as_str(),
+        actor.agent.as_str(),
+        actor.human_owner.as_str(),
+        actor.runtime.as_str(),
+    ];
+    let via = actor.via.iter().map(AsRef::as_ref);
+    names
+        .into_iter()
+        .chain(via)
+        .any(|name| trust.is_principal_revoked(name))
 }

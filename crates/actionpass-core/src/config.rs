@@ -16,6 +16,7 @@ pub struct IssuerConfig {
     pub(crate) audiences: Vec<(Audience, Vec<Tool>)>,
     pub(crate) pass_lifetime: Duration,
     pub(crate) signing_timeout: Duration,
+    pub(crate) store_timeout: Duration,
     pub(crate) approval_wait: Duration,
     pub(crate) salted_commitments: bool,
     pub(crate) dangerously_accept_asserted: bool,
@@ -33,6 +34,7 @@ impl IssuerConfig {
             audiences: Vec::new(),
             pass_lifetime: DEFAULT_PASS_LIFETIME,
             signing_timeout: Duration::from_secs(10),
+            store_timeout: Duration::from_secs(30),
             approval_wait: Duration::from_secs(60),
             salted_commitments: false,
             dangerously_accept_asserted: false,
@@ -65,6 +67,14 @@ impl IssuerConfig {
     #[must_use]
     pub const fn with_signing_timeout(mut self, timeout: Duration) -> Self {
         self.signing_timeout = timeout;
+        self
+    }
+
+    /// How long a store may take to answer; half a minute unless it is set. Without an answer there is no pass, even
+    /// if the store goes on to write the record of one.
+    #[must_use]
+    pub const fn with_store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
         self
     }
 

@@ -1,7 +1,7 @@
 //! [`Call`]: what an executor is about to do, as far as it knows.
 
 use actionpass_canon::{BoundAction, CanonicalBytes};
-use actionpass_model::{Agent, Digest, Owner, PassClaims, Resource, Runtime, Server, Task, Tool};
+use actionpass_model::{Agent, Digest, Owner, PassClaims, Resource, Runtime, Server, Task, Tenant, Tool};
 
 use crate::VerifyCode;
 
@@ -11,6 +11,7 @@ use crate::VerifyCode;
 /// the whole action.
 #[derive(Clone, Debug)]
 pub struct Call<'a> {
+    tenant: Option<&'a Tenant>,
     tool: &'a Tool,
     resource: &'a Resource,
     payload: &'a CanonicalBytes,
@@ -28,6 +29,7 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn new(tool: &'a Tool, resource: &'a Resource, payload: &'a CanonicalBytes) -> Self {
         Self {
+            tenant: None,
             tool,
             resource,
             payload,
@@ -46,6 +48,7 @@ impl<'a> Call<'a> {
     pub fn action(action: &'a BoundAction) -> Self {
         let head = action.action();
         Self {
+            tenant: Some(&head.tenant),
             tool: &head.capability.tool,
             resource: &head.capability.resource,
             payload: action.payload(),
@@ -94,6 +97,11 @@ impl<'a> Call<'a> {
     #[must_use]
     pub const fn payload(&self) -> &'a CanonicalBytes {
         self.payload
+    }
+
+    /// The tenant of the action, if the whole action is stated; the executor's own is the verifier's.
+    pub(crate) const fn tenant(&self) -> Option<&'a Tenant> {
+        self.tenant
     }
 
     /// The names of the members that are compared.

@@ -12,7 +12,7 @@ actionpass_model::codes! {
         IssuerMismatch = "issuer_mismatch",
         /// The pass is for another audience.
         AudienceMismatch = "audience_mismatch",
-        /// The pass is another tenant's, or its key doesn't speak for the tenant.
+        /// The pass is for another tenant than the executor's or the action's, or its key doesn't speak for the tenant.
         TenantMismatch = "tenant_mismatch",
         /// The pass was issued outside of its key's time.
         KeyNotValid = "key_not_valid",

@@ -183,7 +183,9 @@ impl Verifier {
         );
         check(claims.aud == self.audience, VerifyCode::AudienceMismatch);
         check(
-            terms.tenant == self.tenant && key.tenants.contains(&terms.tenant),
+            terms.tenant == self.tenant
+                && key.tenants.contains(&terms.tenant)
+                && call.tenant().is_none_or(|tenant| *tenant == terms.tenant),
             VerifyCode::TenantMismatch,
         );
         check(signs_in(key, claims.iat), VerifyCode::KeyNotValid);

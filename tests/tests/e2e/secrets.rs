@@ -94,10 +94,13 @@ fn no_command_shows_a_private_key() {
     let approval = home.approve(STEP_UP);
     let key = key_file(MAINTAINER);
     let passphrase = home.write("passphrase", "correct horse battery staple\n");
-    let signing = home.run(["keys", "list"]).json()["keys"][0]["file"]
-        .as_str()
+    let listed = home.run(["keys", "list"]).json();
+    let mut files = listed["keys"]
+        .as_array()
         .unwrap()
-        .to_owned();
+        .iter()
+        .filter_map(|key| key["file"].as_str());
+    let signing = files.next().unwrap().to_owned();
     let signing = format!("home/{signing}");
     let encrypted = [
         "keys",

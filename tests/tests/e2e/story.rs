@@ -52,7 +52,6 @@ fn the_demo_keeps_its_promises_and_leaves_nothing_behind() {
 /// The block under "From the command line", typed line by line into one shell. A comment that says `exit N` is a
 /// promise; without one the promise is 0.
 #[test]
-#[ignore = "the README's commands have placeholders and paths that aren't there yet"]
 fn the_commands_of_the_readme_work_as_written() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let (_, section) = readme.split_once("## From the command line").unwrap();

@@ -122,7 +122,6 @@ fn every_leaf_that_the_binding_covers() {
 
 /// The executor's tenant and the action's must both be the pass's.
 #[test]
-#[ignore = "`Call::action` doesn't state the action's tenant yet, so a copy of another tenant's verifies"]
 fn the_tenant_of_the_action_and_that_of_the_executor() {
     let (home, pass) = passed();
     let mut copy = action();
