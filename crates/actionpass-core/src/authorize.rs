@@ -171,8 +171,8 @@ impl Authorizer {
         if let Some(member) = request.caller.contradiction(head) {
             return Err(AuthorizeError::at(AuthorizeCode::CallerMismatch, member));
         }
-        if !self.config.serves(&head.tenant, &head.actor.agent) {
-            return Err(AuthorizeError::at(AuthorizeCode::CallerNotServed, "actor.agent"));
+        if let Some(member) = self.config.not_served(&head.tenant, &head.actor.agent) {
+            return Err(AuthorizeError::at(AuthorizeCode::CallerNotServed, member));
         }
         if !self.config.tools_with_colliding_names.contains(&head.capability.tool)
             && let Some(collision) = names::first_case_collision(action.payload().as_bytes())

@@ -142,9 +142,15 @@ impl IssuerConfig {
         }
     }
 
-    /// Whether the issuer serves this agent of this tenant.
-    pub(crate) fn serves(&self, tenant: &Tenant, agent: &Agent) -> bool {
-        self.tenants.contains(tenant) && (self.agents.is_empty() || self.agents.contains(agent))
+    /// The member of an action that names somebody whom the issuer doesn't serve, if one does.
+    pub(crate) fn not_served(&self, tenant: &Tenant, agent: &Agent) -> Option<&'static str> {
+        if !self.tenants.contains(tenant) {
+            Some("tenant")
+        } else if !self.agents.is_empty() && !self.agents.contains(agent) {
+            Some("actor.agent")
+        } else {
+            None
+        }
     }
 }
 

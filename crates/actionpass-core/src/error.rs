@@ -66,7 +66,7 @@ impl AuthorizeError {
     }
 
     pub(crate) fn at(code: AuthorizeCode, place: &str) -> Self {
-        let problem = format!("`{place}`: {}", code.meaning().trim());
+        let problem = format!("`{place}`: {}", message(code));
         Self {
             code: code.into(),
             problem: problem.into(),
@@ -87,7 +87,7 @@ impl From<AuthorizeCode> for AuthorizeError {
     fn from(code: AuthorizeCode) -> Self {
         Self {
             code: code.into(),
-            problem: code.meaning().trim().into(),
+            problem: message(code).into(),
             source: None,
         }
     }
@@ -111,4 +111,13 @@ impl From<StoreError> for AuthorizeError {
             source: Some(Box::new(error)),
         }
     }
+}
+
+/// What a code means, as an error message: one clause, in lower case and without a full stop.
+fn message(code: AuthorizeCode) -> String {
+    let meaning = code.meaning().trim().trim_end_matches('.');
+    let mut characters = meaning.chars();
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }

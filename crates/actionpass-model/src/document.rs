@@ -283,12 +283,24 @@ pub(crate) use schema_tag;
 
 /// Reads a text that has exactly one allowed value.
 pub(crate) fn exactly<'de, D: serde::Deserializer<'de>>(deserializer: D, text: &'static str) -> Result<(), D::Error> {
-    let found = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-    if found == text {
-        Ok(())
-    } else {
-        Err(serde::de::Error::custom(format_args!("is not `{text}`")))
+    struct Exactly(&'static str);
+
+    impl serde::de::Visitor<'_> for Exactly {
+        type Value = ();
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "`{}`", self.0)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, found: &str) -> Result<(), E> {
+            if found == self.0 {
+                Ok(())
+            } else {
+                Err(E::custom(format_args!("is not `{}`", self.0)))
+            }
+        }
     }
+    deserializer.deserialize_str(Exactly(text))
 }
 
 /// The claims version, `v`: always 1 in this release.
