@@ -1,6 +1,7 @@
 //! [`Authorizer`]: from an action to a decision, and for an allow to a pass.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use actionpass_canon::{BoundFacts, names};
@@ -23,6 +24,9 @@ use crate::deadline::within;
 use crate::environment::{Clock, Random, uuid};
 use crate::source::{ApprovalRequest, ApprovalSource};
 use crate::{Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents};
+
+/// The most approvals that are looked at, of which a pass carries [`MAX_APPROVALS`].
+const MAX_OFFERED: usize = 32;
 
 /// How often an authorization starts over when trust or policy changed under it.
 const MAX_ROUNDS: usize = 3;
@@ -187,6 +191,9 @@ impl Authorizer {
         {
             return Err(AuthorizeError::at(AuthorizeCode::FactsMismatch, "actionHash"));
         }
+        if request.approvals.len() > MAX_OFFERED {
+            return Err(AuthorizeError::at(AuthorizeCode::TooManyApprovals, "approvals"));
+        }
         let audience = self
             .config
             .audience(&head.capability.tool, request.audience)
@@ -242,8 +249,10 @@ impl Authorizer {
             }
         }
         let grants: Vec<_> = approvals.iter().map(VerifiedApproval::grant).collect();
-        // No verifier accepts a pass of a revoked principal, so none is issued, whatever policy would say.
-        let mut verdict = if is_any_revoked(call, trust) {
+        // No verifier accepts these passes, so none is issued, whatever policy would say.
+        let mut verdict = if trust.is_expired(now.to_unix_seconds()) {
+            Verdict::deny_with(VerifyCode::TrustExpired)
+        } else if is_any_revoked(call, trust) {
             Verdict::deny_with(VerifyCode::PrincipalRevoked)
         } else {
             self.policy
@@ -254,6 +263,11 @@ impl Authorizer {
             verdict.relied_on.iter().any(relied_on)
         });
         reasons.append(&mut verdict.reasons);
+        if !call.offered.is_empty() {
+            // Of approvals that grant nothing, each way of failing is said once: a record has room for so many reasons.
+            let mut seen = HashSet::new();
+            reasons.retain(|reason| seen.insert((reason.code.clone(), reason.rule.clone(), reason.path.clone())));
+        }
         let policy = verdict.policy_ref(&*self.policy);
         Judged {
             verdict,
@@ -277,7 +291,8 @@ impl Authorizer {
         };
         match within(self.config.approval_wait, source.request(request)).await {
             Some(Ok(tokens)) if !tokens.is_empty() => {
-                call.offered.extend(tokens);
+                let room = MAX_OFFERED.saturating_sub(call.offered.len());
+                call.offered.extend(tokens.into_iter().take(room));
                 true
             }
             // No answer, no approvals: the decision stays what it is.

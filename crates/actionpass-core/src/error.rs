@@ -28,7 +28,7 @@ actionpass_model::codes! {
         IssuedBefore = "issued_before",
         /// An offered approval was used before.
         ApprovalUsed = "approval_already_used",
-        /// The decision relies on more approvals than a pass carries.
+        /// More approvals are offered than are looked at, or the decision relies on more than a pass carries.
         TooManyApprovals = "too_many_approvals",
         /// The trust store doesn't have the signer's key as an active pass key of this issuer.
         SignerNotTrusted = "signer_not_trusted",

@@ -239,8 +239,11 @@ pub fn is_hidden(character: char) -> bool {
                 | '\u{200B}'..='\u{200F}'
                 | '\u{2028}'..='\u{202E}'
                 | '\u{2060}'..='\u{206F}'
+                | '\u{2800}'
                 | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
-                | '\u{FFF0}'..='\u{FFFB}'
+                | '\u{FFF0}'..='\u{FFFC}'
+                | '\u{13430}'..='\u{1343F}'
+                | '\u{1BCA0}'..='\u{1BCA3}'
                 | '\u{1D173}'..='\u{1D17A}'
                 | '\u{E0000}'..='\u{E0FFF}'
         )
@@ -286,6 +289,7 @@ mod tests {
             "repo:a\u{200B}",
             "repo:a\nb",
             "repo:\u{E0041}",
+            "repo:web\u{1BCA0}-app",
             "repo:u\u{308}",
             "ré:a",
         ] {

@@ -83,7 +83,7 @@ impl Trust {
                 // The keyring read these itself.
                 RevocationTarget::Key(_) => {}
                 RevocationTarget::Principal(principal) => {
-                    principals.insert(principal.as_str().into());
+                    principals.insert(principal.as_str().to_ascii_lowercase().into());
                 }
             }
         }
@@ -146,10 +146,11 @@ impl Trust {
             .is_some_and(|approvers| approvers.contains(approver))
     }
 
-    /// Whether a principal of any kind was revoked.
+    /// Whether a principal of any kind was revoked, in whatever case it was written: of two principals that differ in
+    /// case alone a trust store has one at most, and revoking the wrong spelling must not revoke nobody.
     #[must_use]
     pub fn is_principal_revoked(&self, principal: &str) -> bool {
-        !self.principals.is_empty() && self.principals.contains(principal)
+        !self.principals.is_empty() && self.principals.contains(principal.to_ascii_lowercase().as_str())
     }
 }
 
