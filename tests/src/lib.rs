@@ -8,4 +8,7 @@ mod documents {
 
     #[doc = include_str!("../../docs/howto/executors-first-verify.md")]
     struct ExecutorsFirstVerify;
+
+    #[doc = include_str!("../../docs/howto/embed-an-issuer.md")]
+    struct EmbedAnIssuer;
 }

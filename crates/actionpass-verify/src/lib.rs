@@ -8,9 +8,19 @@
 //! | all of them held / and this is the pass's one use | [`VerifiedPass`], [`ConsumedPass`] |
 //! | which of them failed | [`Refusal`], [`VerifyCode`] |
 //! | checks of approvals, shared with the issuer | [`approval`] |
+//! | names, times and claims; admitting arguments; the replay store's contract | [`model`], [`canon`], [`store`] |
 //!
 //! Verifying is synchronous and pure: the time and the trust data are arguments. No database, no async runtime and no
 //! policy engine come with this crate.
+//!
+//! An executor depends on this crate alone, and on one that implements [`store::ReplayStore`].
+
+/// Raw JSON to canonical bytes: what a call's arguments are admitted with.
+pub use actionpass_canon as canon;
+/// Names, times and documents: what verifiers and calls are made of.
+pub use actionpass_model as model;
+/// The replay store's contract and the trust store file.
+pub use actionpass_store as store;
 
 pub mod approval;
 mod call;
