@@ -205,7 +205,12 @@ fn schema_of(command: &str) -> String {
 /// A command line that can't be read, or asks for help or the version.
 fn refuse(error: &clap::Error, args: &[OsString]) -> u8 {
     let is_json = args.iter().any(|arg| arg == "--json");
-    if !is_json || matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // A name on the command line may be an agent's, and clap prints it as it is.
+    let is_odd = args
+        .iter()
+        .any(|arg| arg.to_string_lossy().contains(actionpass_model::is_hidden));
+    if is_answer || !(is_json || is_odd) {
         // Clap knows which of the two streams it belongs to; nobody is left to be told that it is closed.
         let _ = error.print();
         return u8::try_from(error.exit_code()).unwrap_or(2);
@@ -219,7 +224,11 @@ fn refuse(error: &clap::Error, args: &[OsString]) -> u8 {
     let problem = problem.join(" ");
     let problem = problem.strip_prefix("error: ").unwrap_or(&problem);
     // The command itself may be what can't be read, so this schema names none.
-    output::print_failure(&Failure::new(CliCode::UsageInvalid, problem), &schema_of("usage"), true)
+    output::print_failure(
+        &Failure::new(CliCode::UsageInvalid, problem),
+        &schema_of("usage"),
+        is_json,
+    )
 }
 
 #[cfg(test)]

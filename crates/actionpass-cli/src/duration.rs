@@ -19,9 +19,33 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     read().ok_or_else(|| "a duration is a number and a unit: `30s`, `15m`, `2h`, `1d`".to_owned())
 }
 
+/// How a duration is said: in minutes, or in seconds where minutes would round it.
+pub(crate) fn text(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (count, unit) = match seconds.checked_rem(60) {
+        Some(0) => (seconds / 60, "minute"),
+        _ => (seconds, "second"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_said_as_they_are() {
+        for (seconds, said) in [
+            (1, "1 second"),
+            (30, "30 seconds"),
+            (60, "1 minute"),
+            (90, "90 seconds"),
+            (900, "15 minutes"),
+        ] {
+            assert_eq!(text(Duration::from_secs(seconds)), said);
+        }
+    }
 
     #[test]
     fn durations_have_a_unit() {

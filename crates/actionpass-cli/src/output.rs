@@ -83,9 +83,11 @@ pub(crate) fn print_failure(failure: &Failure, schema: &str, is_json: bool) -> u
         );
     }
     let ink = Ink::stderr();
-    let mut text = format!("{} {} ({})\n", ink.bad("error:"), failure.message(), failure.code());
+    // Names out of documents and files stand in both, whoever wrote them.
+    let message = render::visible(failure.message());
+    let mut text = format!("{} {message} ({})\n", ink.bad("error:"), failure.code());
     if let Some(hint) = failure.hint() {
-        text.push_str(&format!("{} {hint}\n", ink.faint("hint:")));
+        text.push_str(&format!("{} {}\n", ink.faint("hint:"), render::visible(hint)));
     }
     say(&text);
     exit
@@ -94,7 +96,12 @@ pub(crate) fn print_failure(failure: &Failure, schema: &str, is_json: bool) -> u
 /// Says something to the person in front of the terminal.
 pub(crate) fn say(text: &str) {
     // Nobody is left to be told that stderr is closed.
-    let _ = write_all(&mut io::stderr().lock(), text.as_bytes());
+    let _ = is_said(text);
+}
+
+/// The same, and whether it got out.
+pub(crate) fn is_said(text: &str) -> bool {
+    write_all(&mut io::stderr().lock(), text.as_bytes()).is_ok()
 }
 
 fn print_json(value: &Value) -> io::Result<()> {
@@ -195,9 +202,10 @@ impl Table {
         }
     }
 
-    /// Adds a row.
+    /// Adds a row; nothing hidden stays hidden in it.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows
+            .push(cells.into_iter().map(|cell| render::visible(&cell)).collect());
     }
 
     /// The text, a line each.
@@ -229,12 +237,12 @@ mod tests {
     fn columns_are_aligned() {
         let mut table = Table::new(&["A", "LONG"]);
         table.row(["äöü".to_owned(), "x".to_owned()]);
-        table.row(["b".to_owned(), String::new()]);
-        assert_eq!(table.render(Ink { is_on: false }), "A    LONG\näöü  x\nb\n");
+        table.row(["\n".to_owned(), String::new()]);
+        assert_eq!(table.render(Ink { is_on: false }), "A      LONG\näöü    x\n\\u{a}\n");
         assert!(
             table
                 .render(Ink { is_on: true })
-                .starts_with("\x1b[1mA    LONG\x1b[0m\n")
+                .starts_with("\x1b[1mA      LONG\x1b[0m\n")
         );
     }
 }

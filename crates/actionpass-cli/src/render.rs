@@ -1,7 +1,7 @@
 //! How actions and JSON are shown to people: nothing invisible stays invisible.
 
 use actionpass_canon::BoundAction;
-use actionpass_model::is_hidden;
+use actionpass_model::{Digest, is_hidden};
 use serde_json::Value;
 
 /// The text with every character escaped that a person wouldn't see: `\u{202e}`.
@@ -39,12 +39,32 @@ pub(crate) fn escaped(json: &str) -> String {
     shown
 }
 
-/// What an approver decides on: the payload and everything that the approval binds, then the agent's own words,
-/// marked as such. Lines that start with `|` are the agent's.
+/// No line that is shown is longer, in columns: a terminal would break it at its own edge, and what follows would stand
+/// where only our own text may.
+const MAX_COLUMNS: usize = 76;
+/// How much of the agent's summary is shown, and of its context, in bytes.
+const MAX_WORDS: usize = 2048;
+/// The width of a line's name.
+const NAME: usize = 13;
+
+/// What an approver decides on: the agent's own words, marked as such, and then, nearest to the question, everything
+/// that the approval binds and the payload. Lines that start with `|` are the agent's.
 pub(crate) fn action(action: &BoundAction) -> String {
     let head = action.action();
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<13}{}\n", visible(value)));
+    let summary = head.intent.summary.as_deref();
+    let context = action.context_value();
+    if summary.is_some() || context.is_some() {
+        text.push_str("the agent's own words, which nobody checked and the approval doesn't cover:\n");
+        if let Some(summary) = summary {
+            text.push_str(&words(&visible(summary)));
+        }
+        if let Some(context) = context {
+            text.push_str(&words(&pretty(context)));
+        }
+        text.push('\n');
+    }
+    let mut line = |name: &str, value: &str| text.push_str(&named(name, value));
     line("tool", head.capability.tool.as_str());
     line("resource", head.capability.resource.as_str());
     line("agent", head.actor.agent.as_str());
@@ -57,28 +77,65 @@ pub(crate) fn action(action: &BoundAction) -> String {
     line("task", head.intent.task.as_str());
     if let Some(definition) = &head.tool_definition {
         line("server", definition.server.as_str());
-        line("definition", &definition.definition_hash.to_string());
+        text.push_str(&hash("definition", &definition.definition_hash));
     }
-    line("payloadHash", &action.payload_hash().to_string());
-    line("actionHash", &action.action_hash().to_string());
+    text.push_str(&hash("payloadHash", &action.payload_hash()));
+    text.push_str(&hash("actionHash", &action.action_hash()));
     text.push_str("payload, exactly this and nothing else:\n");
     text.push_str(&indented(&pretty(action.payload_value()), "  "));
-    let summary = head.intent.summary.as_deref();
-    let context = action.context_value();
-    if summary.is_some() || context.is_some() {
-        text.push_str("the agent's own words, which nobody checked and the approval doesn't cover:\n");
-        if let Some(summary) = summary {
-            text.push_str(&indented(&visible(summary), "| "));
-        }
-        if let Some(context) = context {
-            text.push_str(&indented(&pretty(context), "| "));
-        }
-    }
     text
 }
 
+/// A value behind its name; what doesn't fit goes on below, in the value's column.
+pub(crate) fn named(name: &str, value: &str) -> String {
+    let margin = format!("{:<NAME$}", "");
+    let value = indented(&visible(value), &margin);
+    format!("{name:<NAME$}{}", value.strip_prefix(&margin).unwrap_or("\n"))
+}
+
+/// A hash below its name, so that it isn't broken.
+pub(crate) fn hash(name: &str, digest: &Digest) -> String {
+    format!("{name}\n  {digest}\n")
+}
+
+/// A line of our own, broken where it is too long.
+pub(crate) fn wrapped(text: &str) -> String {
+    indented(&visible(text), "")
+}
+
+/// The agent's words, the start of them.
+fn words(text: &str) -> String {
+    let ends = text.char_indices().map(|(end, _)| end).chain([text.len()]);
+    let end = ends.take_while(|end| *end <= MAX_WORDS).last().unwrap_or(0);
+    let shown = text.get(..end).unwrap_or(text);
+    let mut lines = indented(shown, "| ");
+    let hidden = text.len().saturating_sub(shown.len());
+    if hidden > 0 {
+        lines.push_str(&format!("… {hidden} more bytes\n"));
+    }
+    lines
+}
+
+/// The lines of a text behind a margin, broken before they are too long.
 fn indented(text: &str, margin: &str) -> String {
-    text.lines().map(|line| format!("{margin}{line}\n")).collect()
+    let mut shown = String::with_capacity(text.len());
+    for line in text.lines() {
+        shown.push_str(margin);
+        let mut column = margin.len();
+        for character in line.chars() {
+            // Some take two columns, and which ones differs from terminal to terminal.
+            let width = if character.is_ascii() { 1 } else { 2 };
+            if column.saturating_add(width) > MAX_COLUMNS {
+                shown.push('\n');
+                shown.push_str(margin);
+                column = margin.len();
+            }
+            shown.push(character);
+            column = column.saturating_add(width);
+        }
+        shown.push('\n');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -118,5 +175,47 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("| fine\\u{a}payload"), "{shown}");
+    }
+
+    #[test]
+    fn no_line_reaches_the_edge_of_a_terminal() {
+        let mut value: Value = serde_json::from_str(DEMO_ACTION).unwrap();
+        let long = format!(
+            "{}payload, exactly this and nothing else:{}",
+            " ".repeat(70),
+            "漢".repeat(3000)
+        );
+        value["intent"]["summary"] = long.clone().into();
+        value["context"] = json!({ "note": long });
+        value["capability"]["payload"]["title"] = long.into();
+        value["capability"]["resource"] = format!("repo:{}", "tool-agent-".repeat(20)).into();
+        let action = BoundAction::admit(value.to_string().as_bytes(), &Limits::default()).unwrap();
+        let shown = super::action(&action);
+        for line in shown.lines() {
+            let columns: usize = line
+                .chars()
+                .map(|character| if character.is_ascii() { 1 } else { 2 })
+                .sum();
+            assert!(columns <= MAX_COLUMNS, "{line}");
+            let is_ours = ["| ", "  ", "payload", "… "]
+                .iter()
+                .any(|start| line.starts_with(start));
+            assert!(
+                is_ours || line.get(..NAME).is_none_or(|name| !name.contains("-agent-")),
+                "{line}"
+            );
+        }
+        assert_eq!(shown.matches(" more bytes\n").count(), 2, "{shown}");
+        assert!(shown.find("| ") < shown.find("tool  "), "{shown}");
+        // The payload is shown whole.
+        let (_, payload) = shown.split_once("nothing else:\n  {").unwrap();
+        assert_eq!(payload.matches('漢').count(), 3000);
+        assert_eq!(
+            shown
+                .lines()
+                .filter(|line| line.starts_with("payload, exactly"))
+                .count(),
+            1
+        );
     }
 }

@@ -114,17 +114,15 @@ impl ApproveArgs {
     fn sign(&self, context: &Context) -> Outcome<(String, BoundAction)> {
         let prepared = self.prepare(context)?;
         let signer = self.signer()?;
-        if !context.is_json || !self.yes {
-            output::say(&prepared.shown);
-        }
-        self.confirm()?;
-        let token = sign(&prepared, &signer)?;
+        let is_shown = (!context.is_json || !self.yes) && output::is_said(&prepared.shown);
+        self.confirm(&prepared.action)?;
+        let token = sign(&prepared, &signer, is_shown)?;
         Ok((token, prepared.action))
     }
 
     /// Signs what was confirmed in another way: for commands that run others.
     pub(crate) fn sign_silently(&self, context: &Context) -> Outcome<String> {
-        sign(&self.prepare(context)?, &self.signer()?)
+        sign(&self.prepare(context)?, &self.signer()?, false)
     }
 
     fn prepare(&self, context: &Context) -> Outcome<Prepared> {
@@ -199,17 +197,18 @@ impl ApproveArgs {
             Mode::Human => "approves this action".to_owned(),
             Mode::PolicyOverride => format!("OVERRIDES {rules} for this action"),
         };
-        let minutes = self.expires.unwrap_or(DEFAULT_APPROVAL_LIFETIME).as_secs() / 60;
+        let lifetime = duration::text(self.expires.unwrap_or(DEFAULT_APPROVAL_LIFETIME));
         format!(
-            "{} {what}\n{:<13}{issuer}, for {minutes} minutes\n\n{}\n",
-            self.approver,
-            "issuer",
+            "{}{}{}\n{}\n",
+            render::wrapped(&format!("{} {what}", self.approver)),
+            render::named("issuer", &format!("{issuer}, for {lifetime}")),
+            render::named("reason", self.reason.as_str()),
             render::action(action)
         )
     }
 
     /// A person says yes on the terminal, unless `--yes` did before.
-    fn confirm(&self) -> Outcome<()> {
+    fn confirm(&self, action: &BoundAction) -> Outcome<()> {
         if self.yes {
             return Ok(());
         }
@@ -223,7 +222,7 @@ impl ApproveArgs {
         if !has_terminal() {
             return Err(required());
         }
-        output::say(&format!("{} [y/N] ", Ink::stderr().bold("Approve exactly this?")));
+        output::say(&question(action));
         // Not stdin, which may be the action itself.
         let terminal = File::open(if cfg!(windows) { "CONIN$" } else { "/dev/tty" }).map_err(|_| required())?;
         let mut answer = String::new();
@@ -245,14 +244,29 @@ impl ApproveArgs {
     }
 }
 
-fn sign(prepared: &Prepared, signer: &dyn Signer) -> Outcome<String> {
+/// The question itself. It repeats what counts: the rest may have scrolled out of sight.
+fn question(action: &BoundAction) -> String {
+    let capability = &action.action().capability;
+    format!(
+        "{}{}{}{} [y/N] ",
+        render::named("tool", capability.tool.as_str()),
+        render::named("resource", capability.resource.as_str()),
+        render::hash("payloadHash", &action.payload_hash()),
+        Ink::stderr().bold("Approve exactly this?")
+    )
+}
+
+fn sign(prepared: &Prepared, signer: &dyn Signer, is_shown: bool) -> Outcome<String> {
     let renderer = concat!("actionpass-cli ", env!("CARGO_PKG_VERSION"));
     let renderer = Statement::parse(renderer).map_err(|error| Failure::internal(&error))?;
     let shown = Shown {
         hash: sha256(prepared.shown.as_bytes()),
         renderer,
     };
-    let approval = prepared.approval.clone().with_shown(shown);
+    let mut approval = prepared.approval.clone();
+    if is_shown {
+        approval = approval.with_shown(shown);
+    }
     Ok(block_on(approval.sign(
         &prepared.action,
         &prepared.issuer,
@@ -277,5 +291,25 @@ impl From<ApproveError> for Failure {
             _ => AuthorizeCode::RandomnessUnavailable.into(),
         };
         Self::from_error(code, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actionpass_canon::Limits;
+    use actionpass_model::DEMO_ACTION;
+
+    use super::*;
+
+    #[test]
+    fn the_question_repeats_what_is_approved() {
+        let action = BoundAction::admit(DEMO_ACTION.as_bytes(), &Limits::default()).unwrap();
+        let capability = &action.action().capability;
+        let asked = question(&action);
+        let payload_hash = action.payload_hash().to_string();
+        for part in [capability.tool.as_str(), capability.resource.as_str(), &payload_hash] {
+            assert!(asked.replace(&format!("\n{:13}", ""), "").contains(part), "{asked}");
+        }
+        assert!(asked.ends_with("[y/N] "), "{asked}");
     }
 }

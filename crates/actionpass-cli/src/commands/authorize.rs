@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actionpass_canon::BoundAction;
 use actionpass_core::{Authorization, AuthorizeCode, AuthorizeError, Authorizer, Request, System};
 use actionpass_model::{Audience, Caller, Decision, KeyUse, PolicyBody, PolicyChangeSchema, PolicyRef, Reason, Trace};
-use actionpass_policy::{PolicyEngine, PolicyInput, ReasonCode, Requirement, RulePolicy};
+use actionpass_policy::{PolicyEngine, ReasonCode, Requirement, RulePolicy};
 use actionpass_store::DecisionStore;
 use actionpass_verify::{LiveTrust, TrustSource};
 use clap::Args;
@@ -102,15 +101,10 @@ impl AuthorizeArgs {
             .with_replay_store(Arc::<actionpass_store_sqlite::SqliteStore>::clone(&issuer.store));
             match block_on(authorizer.authorize(request.clone())) {
                 Ok(answer) => {
-                    let notes = notes(&policy, &action, &facts, &answer);
                     let trust = trust.current()?;
                     let mut keys = trust.keyring().iter();
                     let knows_approver = keys.any(|key| key.trust().key_use == KeyUse::Approval && !key.is_revoked());
-                    return Ok(Decided {
-                        answer,
-                        notes,
-                        knows_approver,
-                    });
+                    return Ok(Decided { answer, knows_approver });
                 }
                 // Another process put a changed policy.toml into force between our reading it and our commit.
                 Err(error) if error.is(AuthorizeCode::PolicyChanged) && rounds < MAX_ROUNDS => {
@@ -158,11 +152,11 @@ impl AuthorizeArgs {
             Decision::StepUp => ink.warn("step_up"),
         };
         let mut text = format!("{verdict}  {by}\n");
-        for note in &decided.notes {
-            text.push_str(&format!("  {}\n", visible(note)));
+        for note in &answer.notes {
+            text.push_str(&format!("  {}\n", visible(note.reason.as_str())));
         }
         for reason in &answer.reasons {
-            text.push_str(&format!("  {}\n", reason_text(reason)));
+            text.push_str(&format!("  {}\n", visible(&reason_text(reason))));
         }
         if let Some(pass) = &answer.pass {
             let until = pass.expires_at.to_timestamp();
@@ -172,14 +166,22 @@ impl AuthorizeArgs {
         let mut word = "needs";
         for requirement in &answer.required {
             if !matches!(requirement, Requirement::Condition { .. }) {
-                text.push_str(&format!("  {} {}\n", ink.bold(word), requirement_text(requirement)));
+                text.push_str(&format!(
+                    "  {} {}\n",
+                    ink.bold(word),
+                    visible(&requirement_text(requirement))
+                ));
                 word = "and  ";
             }
         }
         let word = if word == "needs" { "needs" } else { "or   " };
         for requirement in &answer.required {
             if matches!(requirement, Requirement::Condition { .. }) {
-                text.push_str(&format!("  {} {}\n", ink.bold(word), requirement_text(requirement)));
+                text.push_str(&format!(
+                    "  {} {}\n",
+                    ink.bold(word),
+                    visible(&requirement_text(requirement))
+                ));
             }
         }
         text.push_str(&format!("record {}:{}\n", answer.record.seq, answer.record.ledger_hash));
@@ -235,11 +237,10 @@ impl AuthorizeArgs {
     }
 }
 
-/// An answer, and what the policy's authors say about the rules that decided.
+/// An answer, and what helps to say what to do next.
 #[derive(Debug)]
 pub(crate) struct Decided {
     pub(crate) answer: Authorization,
-    pub(crate) notes: Vec<String>,
     /// Whether the trust store has a key that approves.
     knows_approver: bool,
 }
@@ -263,22 +264,6 @@ pub(crate) fn enforce(issuer: &IssuerHome, policy: &RulePolicy) -> Outcome<()> {
         },
     )?;
     Ok(())
-}
-
-fn notes(
-    policy: &RulePolicy,
-    action: &BoundAction,
-    facts: &actionpass_canon::BoundFacts,
-    answer: &Authorization,
-) -> Vec<String> {
-    let explanation = policy.explain(&PolicyInput::new(action, facts, &[]));
-    let decided = explanation
-        .rules
-        .iter()
-        .filter(|rule| answer.policy.rules.contains(&rule.rule));
-    decided
-        .filter_map(|rule| Some(rule.reason.as_ref()?.to_string()))
-        .collect()
 }
 
 pub(crate) fn json(answer: &Authorization) -> Value {

@@ -130,7 +130,12 @@ impl TestArgs {
         let ink = Ink::stdout();
         let mut data = outcomes
             .iter()
-            .map(|outcome| format!("{outcome}\n"))
+            .flat_map(|outcome| {
+                let text = outcome.to_string();
+                text.lines()
+                    .map(|line| render::visible(line) + "\n")
+                    .collect::<Vec<_>>()
+            })
             .collect::<String>();
         let verdict = if failed == 0 { ink.good("ok") } else { ink.bad("failed") };
         data.push_str(&format!("{verdict} {} tests, {failed} failed\n", outcomes.len()));

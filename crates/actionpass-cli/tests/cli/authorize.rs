@@ -271,3 +271,69 @@ fn json_members_that_others_build_on() {
         "{denied}"
     );
 }
+
+#[test]
+fn only_what_was_shown_is_called_shown() {
+    let lab = Lab::with_home();
+    let args = [
+        "approve",
+        "--action",
+        STEP_UP,
+        "--key",
+        "maintainer.pem",
+        "--as",
+        "user:maintainer@example.com",
+        "--reason",
+        "read it",
+        "--expires",
+        "30s",
+        "--yes",
+    ];
+    let silent = lab.quiet(&[&args[..], &["--json"]].concat());
+    assert_eq!(silent.stderr, "");
+    assert!(silent.json()["approval"]["exp"].is_u64(), "{silent:?}");
+    assert!(!silent.stdout.contains("\"shown\""), "{silent:?}");
+    let told = lab.quiet(&args);
+    assert!(told.stderr.contains("for 30 seconds\n"), "{told:?}");
+    lab.file("told.jwt", told.stdout.as_bytes());
+    let inspected = lab.quiet(&["inspect", "told.jwt"]).stdout;
+    assert!(inspected.contains("\"shown\""), "{inspected}");
+}
+
+#[test]
+fn messages_move_no_cursor() {
+    let lab = Lab::with_home();
+    let action = std::fs::read_to_string(lab.path().join(ALLOW)).unwrap();
+    let member = action.replacen("\"tenant\"", "\"\\u001b]0;mine\\u0007\\nallow\": 1, \"tenant\"", 1);
+    assert_ne!(member, action);
+    lab.file("member.json", member.as_bytes());
+    let policy = std::fs::read_to_string(lab.path().join("home/policy.toml")).unwrap();
+    lab.file(
+        "policy.toml",
+        ("\"\\u001b[2J\\nok\" = 1\n".to_owned() + &policy).as_bytes(),
+    );
+    let commands: [&[&str]; 5] = [
+        &["authorize", "--action", "member.json"],
+        &["canon", "a\u{1b}[31m\nb.json"],
+        &["policy", "check", "policy.toml"],
+        &["canon", "a.json", "\u{7}b\u{202e}\nallow"],
+        &["authorize", "--action", ALLOW, "--home", "no\u{1b}[2J"],
+    ];
+    for command in commands {
+        let ran = lab.try_run(command, b"");
+        assert_ne!(ran.exit, 0, "{ran:?}");
+        assert!(
+            ran.stderr.contains("\\u{1b}") || ran.stderr.contains("\\u{202e}"),
+            "{ran:?}"
+        );
+        for character in ['\u{1b}', '\u{7}', '\u{202e}'] {
+            assert!(!ran.stderr.contains(character), "{ran:?}");
+        }
+        assert!(
+            ran.stderr
+                .lines()
+                .all(|line| !line.starts_with("allow") && !line.starts_with("ok")),
+            "{ran:?}"
+        );
+    }
+}
