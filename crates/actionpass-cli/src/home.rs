@@ -1,7 +1,7 @@
 //! [`Home`]: the folder with configuration, keys, trust, policy and ledger.
 
-use std::fs::{self, Metadata};
-use std::io::ErrorKind;
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,6 +84,8 @@ impl Home {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing(root)),
             Err(error) => return Err(input::unreadable(root, &error)),
         }
+        // Whoever writes this folder swaps the keys in it.
+        home.file(KEYS)?;
         Ok(home)
     }
 
@@ -114,6 +116,18 @@ impl Home {
             refuse_writable(&path, &metadata)?;
         }
         Ok(path)
+    }
+
+    /// The lock of `config.toml`, held by whoever changes it until it is dropped. Waits for another who holds it.
+    pub(crate) fn lock_config(&self) -> Outcome<File> {
+        let path = self.path("config.toml.lock");
+        let locked = || {
+            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        locked()
+            .map_err(|error: io::Error| Failure::from_error(CliCode::FileUnwritable, &error).about(&input::name(&path)))
     }
 
     /// Refuses a private file that others can read.

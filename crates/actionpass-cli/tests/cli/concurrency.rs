@@ -89,3 +89,28 @@ fn killed_at_any_time_nothing_is_lost() {
         assert_eq!(records.matches(&pass).count(), 1, "{pass}");
     }
 }
+
+#[test]
+fn of_four_rotations_each_takes_its_turn() {
+    let lab = Lab::with_home();
+    let children = (0..4).map(|_| start(&lab, &["keys", "rotate"])).collect();
+    assert_eq!(exits(children), vec![0; 4]);
+    let keys = lab.quiet(&["keys", "list", "--json"]).json();
+    let passes = keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|key| key["use"] == "pass");
+    let (active, others): (Vec<_>, Vec<_>) = passes.partition(|key| key["status"] == "active");
+    assert_eq!((active.len(), others.len()), (1, 4), "{keys}");
+    assert_eq!(active[0]["signs"], true, "{keys}");
+    assert!(others.iter().all(|key| key["status"] == "retired"), "{keys}");
+    lab.quiet(&["authorize", "--action", ALLOW]);
+    lab.quiet(&["doctor"]);
+    let left = std::fs::read_dir(lab.path().join("home")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        !left.iter().any(|name| name.to_string_lossy().starts_with(".tmp")),
+        "{left:?}"
+    );
+}

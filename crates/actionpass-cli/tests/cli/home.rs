@@ -107,6 +107,7 @@ fn a_home_that_others_can_write_is_refused() {
         ("home/policy.toml", 0o600),
         ("home/trust.json", 0o600),
         ("home/ledger.db", 0o600),
+        ("home/keys", 0o700),
     ] {
         for mode in [0o720, 0o702] {
             chmod(&lab, name, mode);

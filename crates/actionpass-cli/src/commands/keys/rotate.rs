@@ -39,43 +39,46 @@ pub(crate) struct RotateArgs {
 
 impl RotateArgs {
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let new = KeyFile::of(&SoftwareKey::generate()?, self.encrypt.then_some(&self.passphrase))?;
+        // The lock is for homes only: nothing is written anywhere else.
+        let home = context.home()?;
+        home.config()?;
+        // From here on another rotation waits, and then reads what this one wrote.
+        let _lock = home.lock_config()?;
         let issuer = IssuerHome::open(context)?;
         let now = clock::now()?;
-        let trust = issuer.home.trust()?;
         let old = crate::commands::signing_kid(&issuer.home, &issuer.config);
-        let old = old.as_ref().and_then(|kid| trust.keyring().get(kid));
-
-        let new = KeyFile::of(&SoftwareKey::generate()?, self.encrypt.then_some(&self.passphrase))?;
         let mut added = entry(new.public(), KeyUse::Pass, &Owner::default(), &issuer.config)?;
-        if let Some(old) = old {
-            added.tenants = old.trust().tenants.clone();
-        }
         let kid = added.kid.clone();
-        // In this order a crash leaves an issuer that works: the new key is kept, then believed, then used; only then
-        // does the old one retire.
         let path = new.place(&issuer.home, KeyUse::Pass);
+        // The file first: an entry without its key would be trusted and of no use.
         new.write(&path)?;
-        let ((), mut written) = issuer
-            .change_trust(now, |trust| change::add_key(trust, added.clone()))
+        let exchange = |trust: &mut TrustStore| {
+            let before = old.as_ref().and_then(|old| trust.key(old));
+            if let Some(before) = before {
+                added.tenants = before.tenants.clone();
+            }
+            // A key that is revoked or retired already stays what it is.
+            let retires = before
+                .filter(|before| before.status == KeyStatus::Active && !trust.is_key_revoked(&before.kid))
+                .map(|before| before.kid.clone());
+            change::add_key(trust, added)?;
+            if let Some(old) = &retires {
+                change::retire_key(trust, old, now, Some(kid.clone()), self.reason.clone())?;
+            }
+            Ok(retires)
+        };
+        let (retires, written) = issuer
+            .change_trust(now, exchange)
             .inspect_err(|_| super::discard(&path))?;
-        let mut record = issuer.record_key(
-            now,
-            KeyEvent::Added,
-            (&kid, KeyUse::Pass),
-            (None, None),
-            written.evidence(),
-        )?;
+        // Until the next line is through, nothing is issued: the key that signs is the one that just retired.
         let source = format!("file:{}/{}", home::KEYS, name(KeyUse::Pass, &kid));
         set_signing_key(&issuer.home.file(home::CONFIG)?, &source)?;
-        // A key that is revoked or retired already stays what it is.
-        let retires = old.filter(|old| !old.is_revoked() && old.trust().status == KeyStatus::Active);
-        let retires = retires.map(|old| old.kid().clone());
+        let evidence = written.evidence();
+        let mut record = issuer.record_key(now, KeyEvent::Added, (&kid, KeyUse::Pass), (None, None), evidence)?;
         if let Some(old) = &retires {
-            let reason = self.reason.clone();
-            let retire = |trust: &mut TrustStore| change::retire_key(trust, old, now, Some(kid.clone()), reason);
-            ((), written) = issuer.change_trust(now, retire)?;
             let why = (Some(kid.clone()), self.reason);
-            record = issuer.record_key(now, KeyEvent::Rotated, (old, KeyUse::Pass), why, written.evidence())?;
+            record = issuer.record_key(now, KeyEvent::Rotated, (old, KeyUse::Pass), why, evidence)?;
         }
 
         let mut json = json!({
@@ -118,16 +121,16 @@ fn set_signing_key(path: &Path, source: &str) -> Outcome<()> {
 
 /// Replaces a file: readers see the old one or the new one, and the new one survives the loss of power.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let next = path.with_extension("toml.next");
-    let mut file = File::create(&next)?;
-    file.set_permissions(fs::metadata(path)?.permissions())?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&next, path)?;
-    match path.parent() {
-        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
-        _ => Ok(()),
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut next = tempfile::NamedTempFile::new_in(folder)?;
+    next.as_file().set_permissions(fs::metadata(path)?.permissions())?;
+    next.write_all(bytes)?;
+    next.as_file().sync_all()?;
+    next.persist(path)?;
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
     }
+    Ok(())
 }
 
 #[cfg(test)]
