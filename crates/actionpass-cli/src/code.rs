@@ -27,6 +27,8 @@ actionpass_model::codes! {
         SchemaUnknown = "schema_unknown",
         /// The demo did not come out as it promises.
         DemoBroken = "demo_broken",
+        /// An export has no records: it proves nothing, and a log that was cut off whole looks the same.
+        LedgerEmpty = "ledger_empty",
         /// A test of a policy came out otherwise than it expects.
         PolicyTestFailed = "policy_test_failed",
         /// The command failed in a way that only a fault of ours explains.

@@ -117,6 +117,7 @@ const TABLE: &[(u8, &[&str])] = &[
             "ledger_chain_broken",
             "ledger_forked",
             "ledger_truncated",
+            "ledger_empty",
         ],
     ),
     // The input is refused.

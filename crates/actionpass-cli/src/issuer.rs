@@ -10,8 +10,8 @@ use actionpass_model::{
     TrustStore,
 };
 use actionpass_store::ledger::{Log, RecordBody, RecordDraft, RecordRef};
-use actionpass_store::trust_file::{AnyError, ChangeError, TrustFile, TrustFileError, TrustSnapshot};
-use actionpass_store::{DecisionStore, ReplayStart, StoreCode, StoreError};
+use actionpass_store::trust_file::{AnyError, ChangeError, TrustFile, TrustFileCode, TrustFileError, TrustSnapshot};
+use actionpass_store::{DecisionStore, ReplayStart, StoreCode, StoreError, newest_trust};
 use actionpass_store_sqlite::SqliteStore;
 
 use crate::cli::Context;
@@ -38,6 +38,7 @@ impl IssuerHome {
     /// Opens the home and appends the records of revocations that a crash kept out of the ledger.
     pub(crate) fn open(context: &Context) -> Outcome<Self> {
         let issuer = Self::open_to_read(context)?;
+        issuer.refuse_rollback()?;
         block_on(reconcile(&issuer.trust, &*issuer.store, clock::now()?, &System))?;
         Ok(issuer)
     }
@@ -54,6 +55,30 @@ impl IssuerHome {
             trust,
             store,
         })
+    }
+
+    /// Refuses a trust store that is older than one that the ledger knows, or another one of the same version: with it
+    /// what was revoked since would be accepted again.
+    pub(crate) fn refuse_rollback(&self) -> Outcome<()> {
+        // In this order: what is changed meanwhile is newer in the file, never in the ledger only.
+        let known = block_on(self.store.state())?.trust;
+        let found = self.trust.read()?.evidence();
+        let Err(known) = newest_trust(known, found) else {
+            return Ok(());
+        };
+        let problem = format!(
+            "{} is version {}, and the ledger knows {} version {}",
+            crate::input::name(self.trust.path()),
+            found.version,
+            if known.version == found.version {
+                "another"
+            } else {
+                "the newer"
+            },
+            known.version
+        );
+        Err(Failure::new(TrustFileCode::TrustRolledBack, problem)
+            .with_hint("put the newest trust.json back: an older one lacks what was revoked since"))
     }
 
     /// Appends a record.

@@ -19,6 +19,7 @@ use crate::home::{self, Home};
 use crate::issuer::IssuerHome;
 use crate::output::{Ink, Reply};
 use crate::passphrase::PassphraseArgs;
+use crate::render::visible;
 use pollster::block_on;
 
 #[derive(Args, Debug, Default)]
@@ -38,12 +39,15 @@ impl DoctorArgs {
         let mut results = Vec::new();
         for (name, outcome) in &checks {
             let (mark, said) = match outcome {
-                Ok(found) => (ink.good("ok  "), found.clone()),
-                Err(failure) => (ink.bad("FAIL"), format!("{} ({})", failure.message(), failure.code())),
+                Ok(found) => (ink.good("ok  "), visible(found)),
+                Err(failure) => (
+                    ink.bad("FAIL"),
+                    format!("{} ({})", visible(failure.message()), failure.code()),
+                ),
             };
             text.push_str(&format!("{mark}  {name:<7}  {said}\n"));
             if let Some(hint) = outcome.as_ref().err().and_then(Failure::hint) {
-                text.push_str(&format!("               {} {hint}\n", ink.bold("mend:")));
+                text.push_str(&format!("               {} {}\n", ink.bold("mend:"), visible(hint)));
             }
             results.push(result_json(name, outcome));
         }
@@ -92,7 +96,7 @@ impl DoctorArgs {
             trust
                 .as_ref()
                 .map_err(Clone::clone)
-                .and_then(|trust| trusted(trust, now)),
+                .and_then(|trust| trusted(trust, now, context)),
         ));
         let Ok(config) = config else { return Ok(checks) };
         if let Ok(trust) = &trust {
@@ -186,7 +190,7 @@ fn private(home: &Home) -> Outcome<String> {
     Ok(format!("{}, nobody else can write it", home.root().display()))
 }
 
-fn trusted(trust: &actionpass_verify::Trust, now: Timestamp) -> Outcome<String> {
+fn trusted(trust: &actionpass_verify::Trust, now: Timestamp, context: &Context) -> Outcome<String> {
     if trust.is_expired(now.to_unix_seconds()) {
         return Err(Failure::new(
             actionpass_verify::VerifyCode::TrustExpired,
@@ -194,13 +198,21 @@ fn trusted(trust: &actionpass_verify::Trust, now: Timestamp) -> Outcome<String> 
         )
         .with_hint("get the current one from whoever hands it out"));
     }
+    // A ledger that can't be opened is another check's.
+    if let Ok(issuer) = IssuerHome::open_to_read(context) {
+        issuer.refuse_rollback()?;
+    }
     Ok(format!("version {}, {} keys", trust.version(), trust.keyring().len()))
 }
 
 fn ledger(context: &Context) -> Outcome<String> {
-    let hint = "keep what is there and restore the ledger from a backup; `ledger verify --head` shows from where on it differs";
-    let issuer = IssuerHome::open_to_read(context)?;
-    let verified = verify_home(&issuer, ChainVerifier::new()).map_err(|failure| failure.with_hint(hint))?;
+    let hint = format!(
+        "keep what is there, restore ledger.db from a backup and say so: `{} ledger restored`",
+        context.program()
+    );
+    let mend = |failure: Failure| failure.with_hint(hint.clone());
+    let issuer = IssuerHome::open_to_read(context).map_err(mend)?;
+    let verified = verify_home(&issuer, ChainVerifier::new()).map_err(mend)?;
     let state = block_on(issuer.store.state())?;
     if state.head.size() < verified.head.size() {
         return Err(Failure::new(

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use actionpass_model::{Record, RecordKind};
 use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerError, VerifiedLedger, verify_jsonl};
-use actionpass_store::{DecisionStore, StoredRecord};
+use actionpass_store::{DecisionStore, ReplayStart, StoredRecord};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::Context;
+use crate::clock;
+use crate::code::CliCode;
 use crate::failure::{Failure, Outcome};
 use crate::input;
 use crate::issuer::{self, IssuerHome};
@@ -28,6 +30,8 @@ pub(crate) enum LedgerCommand {
     Verify(VerifyArgs),
     /// Print all records as JSON lines
     Export,
+    /// Say that `ledger.db` was restored from a backup: passes of before are then refused, since they may be used up
+    Restored,
 }
 
 #[derive(Args, Debug)]
@@ -52,6 +56,7 @@ impl LedgerCommand {
             Self::Show(_) => "ledger-show",
             Self::Verify(_) => "ledger-verify",
             Self::Export => "ledger-export",
+            Self::Restored => "ledger-restored",
         }
     }
 
@@ -60,6 +65,7 @@ impl LedgerCommand {
             Self::Show(args) => args.run(context),
             Self::Verify(args) => args.run(context),
             Self::Export => export(context),
+            Self::Restored => restored(context),
         }
     }
 }
@@ -132,7 +138,27 @@ fn verify_file(path: &Path, verifier: ChainVerifier) -> Outcome<VerifiedLedger> 
         let file = std::fs::File::open(path).map_err(|error| input::unreadable(path, &error))?;
         verify_jsonl(BufReader::with_capacity(1 << 18, file), verifier)
     };
-    verified.map_err(|error| Failure::from(error).about(&input::name(path)))
+    let verified = verified.map_err(|error| Failure::from(error).about(&input::name(path)))?;
+    // Nothing is what is left of any log whose records were all cut off.
+    if verified.head.size() == 0 {
+        let problem = format!("{} has no records, so there is nothing to verify", input::name(path));
+        return Err(Failure::new(CliCode::LedgerEmpty, problem));
+    }
+    Ok(verified)
+}
+
+/// Refuses the passes whose marks the backup may lack.
+fn restored(context: &Context) -> Outcome<Reply> {
+    let issuer = IssuerHome::open(context)?;
+    let start = ReplayStart::restored(clock::now()?.to_unix_seconds());
+    block_on(issuer.store.restart_replay(start))?;
+    let from = start.at().to_timestamp();
+    let talk = format!(
+        "{} passes issued before {from} count as used up here\n\
+         approvals that were used since the backup would count again: revoke them, or wait until they have expired\n",
+        Ink::stderr().good("restored")
+    );
+    Ok(Reply::new(json!({ "issuedFrom": from })).with_talk(talk))
 }
 
 /// Verifies the ledger of a home: it must be the log of the home's issuer, up to the head that the store keeps.

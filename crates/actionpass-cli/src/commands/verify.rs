@@ -180,6 +180,9 @@ impl VerifyArgs {
 
     fn consume(&self, context: &Context, token: &str, tool: &Tool, call: &Call<'_>) -> Outcome<Verdict> {
         let issuer = IssuerHome::open_to_read(context)?;
+        if self.trust.is_none() {
+            issuer.refuse_rollback()?;
+        }
         let verifier = self.verifier(Some(&issuer.config), tool)?;
         let trust = self.read_trust(Some(&issuer.home))?;
         let now = clock::now()?;

@@ -99,3 +99,45 @@ fn damage_is_found() {
     assert_eq!(lab.try_run(&["ledger", "verify", "--head", &head], b"").exit, 0);
     lab.check("ledger_damaged");
 }
+
+#[test]
+fn an_empty_export_proves_nothing() {
+    let lab = Lab::with_home();
+    let ran = lab.try_run(&["ledger", "verify", "-", "--json"], b"");
+    assert_eq!((ran.exit, ran.code().as_str()), (30, "ledger_empty"));
+    let head = format!("3:sha256:{}", "0".repeat(64));
+    let ran = lab.try_run(&["ledger", "verify", "-", "--head", &head, "--json"], b"");
+    assert_eq!((ran.exit, ran.code().as_str()), (30, "ledger_truncated"));
+}
+
+#[test]
+fn a_restored_ledger_refuses_the_passes_of_before() {
+    let mut lab = lab();
+    lab.pass(ALLOW, "pass.jwt");
+    let consume = [
+        "verify",
+        "--token",
+        "pass.jwt",
+        "--action",
+        ALLOW,
+        "--consume",
+        "--json",
+    ];
+    let backup = fs::read(lab.path().join("home/ledger.db")).unwrap();
+    assert_eq!(lab.try_run(&consume, b"").exit, 0);
+    for name in ["ledger.db-wal", "ledger.db-shm"] {
+        // Absent where the last connection tidied up.
+        let _ = fs::remove_file(lab.path().join("home").join(name));
+    }
+    lab.file("home/ledger.db", &backup);
+    lab.run(&["ledger", "restored"]);
+    assert!(lab.quiet(&["ledger", "restored", "--json"]).json()["issuedFrom"].is_string());
+    let ran = lab.try_run(&consume, b"");
+    assert_eq!(
+        (ran.exit, ran.json()["codes"][0].as_str()),
+        (26, Some("replay_state_lost"))
+    );
+    lab.quiet(&["ledger", "verify"]);
+    lab.run(&["ledger", "restored", "--home", "nowhere"]);
+    lab.check("ledger_restored");
+}

@@ -123,3 +123,48 @@ fn revoke_refusals() {
     ]);
     lab.check("revoke_refusals");
 }
+
+#[test]
+fn a_trust_store_that_was_rolled_back_is_refused() {
+    let mut lab = Lab::with_home();
+    let action = "home/examples/allow.json";
+    lab.pass(action, "pass.jwt");
+    let trust = lab.path().join("home/trust.json");
+    let before = std::fs::read(&trust).unwrap();
+    lab.quiet(&["revoke", "principal", "agent:codex-prod", "--reason", "stolen"]);
+    let newest = std::fs::read(&trust).unwrap();
+    lab.file("home/trust.json", &before);
+    let kid = lab.quiet(&["keys", "list", "--json"]).json()["keys"][1]["kid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let commands: [&[&str]; 9] = [
+        &["authorize", "--action", action],
+        &["verify", "--token", "pass.jwt", "--action", action, "--consume"],
+        &["revoke", "principal", "agent:other", "--reason", "test"],
+        &["keys", "new"],
+        &["keys", "rotate"],
+        &["keys", "retire", &kid],
+        &["trust", "add", "maintainer.jwk", "--use", "pass"],
+        &["trust", "remove", &kid],
+        &["ledger", "restored"],
+    ];
+    for command in commands {
+        let ran = lab.try_run(&[command, &["--json"]].concat(), b"");
+        assert_eq!(
+            (ran.exit, ran.code().as_str()),
+            (26, "trust_rolled_back"),
+            "{command:?}"
+        );
+    }
+    assert_eq!(std::fs::read(&trust).unwrap(), before);
+    lab.run(&["authorize", "--action", action]);
+    assert_eq!(lab.run(&["doctor"]).exit, 26);
+    // Another file of the version that is known.
+    let edited = String::from_utf8(newest.clone()).unwrap().replace("stolen", "strayed");
+    lab.file("home/trust.json", edited.as_bytes());
+    assert_eq!(lab.run(&["authorize", "--action", action]).exit, 26);
+    lab.file("home/trust.json", &newest);
+    lab.quiet(&["doctor"]);
+    lab.check("revoke_rolled_back");
+}
