@@ -133,7 +133,9 @@ impl Committer {
             ));
         }
         if self.log.is_some() {
-            decide::check_head(&connection, &decide::state(&connection)?.head)?;
+            // One moment for both: another process may append between two statements.
+            let moment = connection.unchecked_transaction()?;
+            decide::check_head(&moment, &decide::state(&moment)?.head)?;
         }
         Ok(Open {
             connection,
@@ -207,5 +209,52 @@ impl<T: Copy + PartialEq> Lazy<T> {
             .as_ref()
             .filter(|(before, now)| before != now)
             .map(|(_, now)| now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use actionpass_store::conformance::{TempFolder, fixtures};
+
+    use super::*;
+
+    /// Appends as fast as it can: what is durable is of no interest here.
+    fn append_until(done: &AtomicBool, path: &std::path::Path, log: &Log) {
+        let connection = file::open(path).unwrap();
+        connection.pragma_update(None, "synchronous", "off").unwrap();
+        for number in 0.. {
+            if done.load(Ordering::Relaxed) {
+                return;
+            }
+            connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+            let mut state = decide::state(&connection).unwrap();
+            let appended = decide::append(&connection, log, &mut state, &fixtures::used(number)).unwrap();
+            assert!(appended.is_ok());
+            decide::set_state(&connection, &state).unwrap();
+            connection.execute_batch("COMMIT").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_log_that_others_append_to_is_not_corrupt() {
+        let folder = TempFolder::new();
+        let (path, log) = (folder.path().join("ledger.db"), fixtures::log());
+        file::create(&path, Some(&log), ReplayStart::first(fixtures::at(0))).unwrap();
+        let committer = Committer {
+            path: path.clone(),
+            log: Some(log.clone()),
+            open: None,
+        };
+        let done = AtomicBool::new(false);
+        let refused = thread::scope(|scope| {
+            scope.spawn(|| append_until(&done, &path, &log));
+            let refused = (0..1500).find_map(|_| committer.reopen().err().map(|failure| failure.to_error().code()));
+            done.store(true, Ordering::Relaxed);
+            refused
+        });
+        assert_eq!(refused, None);
     }
 }
