@@ -3,27 +3,91 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime};
 
 use super::{TrustFileCode, TrustFileError};
 
-/// What changes when a file is replaced: when it was written, its length, its place on the disk.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What changes when a file is replaced or written to: its times, its length, its place on the disk.
+///
+/// Two equal stamps mean an unchanged file only if the first [is settled](Self::is_settled).
+#[derive(Clone, Copy, Debug)]
 pub struct Stamp {
-    modified_nanos: u128,
+    file: Identity,
+    settled: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Identity {
+    modified: SystemTime,
+    /// Unlike `modified`, no program sets it at will.
+    changed: SystemTime,
     len: u64,
+    device: u64,
     inode: u64,
 }
 
+/// File systems stamp with a clock that ticks, every 10 ms or faster: two writes in one tick bear the same time.
+const SETTLES_IN: Duration = Duration::from_millis(100);
+
 impl Stamp {
     pub(super) fn of(path: &Path) -> Result<Self, TrustFileError> {
+        // Before the times are read, so that the file isn't taken to be older than it is.
+        let now = SystemTime::now();
         let metadata = fs::metadata(path).map_err(unreadable)?;
-        let modified = metadata.modified().map_err(unreadable)?;
-        let modified_nanos = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let file = Identity::of(&metadata).map_err(unreadable)?;
+        // A time to come says nothing about the age, so such a file doesn't settle.
+        let settled = [file.modified, file.changed]
+            .into_iter()
+            .all(|time| now.duration_since(time).is_ok_and(|age| age >= SETTLES_IN));
+        Ok(Self { file, settled })
+    }
+
+    /// Whether every write after this stamp gives another one.
+    ///
+    /// Right after a write it may not, so whoever holds an unsettled stamp reads the file again.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.settled
+    }
+}
+
+/// Of the same state of the same file, whenever they were taken.
+impl PartialEq for Stamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.file == other.file
+    }
+}
+
+impl Eq for Stamp {}
+
+impl Identity {
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+
+        let none = |_| io::Error::other("the time of its last change is before 1970");
+        let seconds = u64::try_from(metadata.ctime()).map_err(none)?;
+        let nanos = u32::try_from(metadata.ctime_nsec()).map_err(none)?;
         Ok(Self {
-            modified_nanos,
+            modified: metadata.modified()?,
+            changed: SystemTime::UNIX_EPOCH
+                .checked_add(Duration::new(seconds, nanos))
+                .ok_or_else(|| io::Error::other("the time of its last change is out of range"))?,
             len: metadata.len(),
-            inode: inode(&metadata),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn of(metadata: &Metadata) -> io::Result<Self> {
+        let modified = metadata.modified()?;
+        Ok(Self {
+            modified,
+            changed: modified,
+            len: metadata.len(),
+            device: 0,
+            inode: 0,
         })
     }
 }
@@ -101,16 +165,6 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
-}
-
-#[cfg(unix)]
-fn inode(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn inode(_: &Metadata) -> u64 {
-    0
 }
 
 #[cfg(unix)]
