@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::BufRead;
 
-use actionpass_canon::{Limits, admit, sha256_parts};
+use actionpass_canon::{AdmitError, Limits, admit, sha256_parts};
 use actionpass_model::{
     Code, Digest, Document, Issuer, JsonObject, MAX_ENTRY_BYTES, Origin, RecordId, RecordSchema, Tenant, Timestamp,
     Trace, codes,
@@ -135,8 +135,9 @@ pub struct VerifiedLedger {
 
 /// Verifies records one by one, from the first of a log, in constant memory.
 ///
-/// Each record's hash is computed over its admitted bytes without `ledgerHash`, whatever its kind and body. Times may
-/// go back (several machines append), so they are not checked.
+/// A record is taken in its canonical spelling only, so that whoever compares bytes comes to the same result. Its hash
+/// is computed over these bytes without `ledgerHash`, whatever its kind and body. Times may go back (several machines
+/// append), so they are not checked.
 ///
 /// The chain alone can't show that its end is missing, nor that everything from some record on was written anew with
 /// new hashes: for that, name a head that you know.
@@ -167,7 +168,7 @@ impl ChainVerifier {
         self
     }
 
-    /// Verifies the next record, as JSON.
+    /// Verifies the next record, as canonical JSON (RFC 8785).
     ///
     /// # Errors
     /// [`LedgerError`], the first that holds of: malformed, hash mismatch, log mismatch, sequence broken, chain broken,
@@ -250,7 +251,9 @@ pub fn verify_jsonl(mut reader: impl BufRead, mut verifier: ChainVerifier) -> Re
             Line::Whole | Line::Unfinished => {}
         }
         if let Err(error) = verifier.push(&line) {
-            let cut = end == Line::Unfinished && error.code == LedgerCode::LedgerMalformed;
+            // What is cut off isn't JSON, so it was not admitted.
+            let refused = error.source.as_ref().is_some_and(|source| source.is::<AdmitError>());
+            let cut = end == Line::Unfinished && refused;
             let code = if cut {
                 LedgerCode::LedgerLineTruncated
             } else {
@@ -321,6 +324,13 @@ impl Link {
             source: error.into(),
         })?;
         let admitted = admitted.as_bytes();
+        if admitted != json {
+            let same = admitted.iter().zip(json).take_while(|(ours, theirs)| ours == theirs);
+            return Err(Malformed {
+                offset: same.count(),
+                source: "another spelling than the canonical one".into(),
+            });
+        }
         let record = LinkRecord::from_json(admitted).map_err(Malformed::whole)?;
 
         // INVARIANT: the member is found, and it is the record's own: the members after it in canonical order (log,
