@@ -90,10 +90,10 @@ pub(crate) struct ExportArgs {
     /// As SubjectPublicKeyInfo in PEM
     #[arg(long, group = "form")]
     pem: bool,
-    /// The keys, by kid or its start; all that are not revoked unless named
+    /// The keys, by kid or its start; this issuer's pass keys that are not revoked unless named
     #[arg(value_name = "KID")]
     kids: Vec<String>,
-    /// Only keys of this use
+    /// Keys of this use in place of pass keys: whoever is handed them must know their use
     #[arg(long = "use", value_name = "USE")]
     key_use: Option<Use>,
 }
@@ -264,15 +264,20 @@ fn list(context: &Context) -> Outcome<Reply> {
 
 impl ExportArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let trust = context.home()?.trust()?;
+        let home = context.home()?;
+        let trust = home.trust()?;
+        let issuer = home.config()?.issuer;
         let named: Vec<KeyId> = self
             .kids
             .iter()
             .map(|kid| find(trust.keyring(), kid))
             .collect::<Outcome<_>>()?;
-        let wanted = |key: &TrustKey| {
-            (named.is_empty() || named.contains(&key.kid))
-                && self.key_use.is_none_or(|wanted| KeyUse::from(wanted) == key.key_use)
+        // A JWK says nothing of our uses: whoever is handed a set takes every key in it for one that signs passes. So
+        // an approver's key is in it only if somebody asks for it.
+        let wanted = |key: &TrustKey| match self.key_use {
+            Some(wanted) => (named.is_empty() || named.contains(&key.kid)) && KeyUse::from(wanted) == key.key_use,
+            None if named.is_empty() => key.key_use == KeyUse::Pass && key.issuer.as_ref() == Some(&issuer),
+            None => named.contains(&key.kid),
         };
         let keys: Vec<&PublicKey> = trust
             .keyring()
