@@ -31,6 +31,7 @@
 pub mod change;
 mod disk;
 mod error;
+mod layout;
 
 use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
@@ -192,8 +193,7 @@ impl TrustFile {
 
 /// The document as it is written, read back: what can't be read is not written.
 fn written(document: &TrustStore) -> Result<TrustSnapshot, TrustFileError> {
-    let mut bytes = serde_json::to_vec_pretty(document)
+    let bytes = layout::to_vec(document)
         .map_err(|error| TrustFileError::new(TrustFileCode::TrustInvalid).with_source(error))?;
-    bytes.push(b'\n');
     TrustSnapshot::from_bytes(bytes)
 }

@@ -124,6 +124,42 @@ fn a_file_is_made_once_and_grows_with_every_write() {
 }
 
 #[test]
+fn keys_and_revocations_have_a_line_each() {
+    let (_folder, path, file) = made();
+    let empty = fs::read_to_string(&path).unwrap();
+    assert!(empty.contains("\n  \"keys\": [],\n  \"revocations\": []"), "{empty}");
+    add(&file, 1).unwrap();
+    add(&file, 2).unwrap();
+    file.update(at(3), any, |trust| {
+        Ok(change::revoke(trust, revocation(1, pass_target()))?)
+    })
+    .unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let document = file.read().unwrap().document;
+    let lines: Vec<_> = text.lines().map(|line| line.trim_end_matches(',')).collect();
+    for key in &document.keys {
+        assert!(
+            lines.contains(&format!("    {}", serde_json::to_string(key).unwrap()).as_str()),
+            "{text}"
+        );
+    }
+    for entry in &document.revocations {
+        assert!(
+            lines.contains(&format!("    {}", serde_json::to_string(entry).unwrap()).as_str()),
+            "{text}"
+        );
+    }
+    assert!(lines.contains(&"  \"version\": 4"), "{text}");
+    assert!(
+        text.starts_with("{\n  \"schema\": ") && text.ends_with("\n}\n"),
+        "{text}"
+    );
+    // The same value as in any other layout.
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value, serde_json::to_value(&document).unwrap());
+}
+
+#[test]
 fn what_refuses_leaves_the_file_as_it_was() {
     let (_folder, path, file) = made();
     add(&file, 1).unwrap();
