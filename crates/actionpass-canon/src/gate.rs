@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use crate::order::{self, Member};
 use crate::{AdmitCode, AdmitError, CanonicalBytes, Limits};
 
-/// Admits a JSON document (design §5, `docs/spec/admission.md`): its canonical bytes, or why it is refused.
+/// Admits a JSON document (`docs/spec/admission.md`): its canonical bytes, or why it is refused.
 ///
 /// Everything that two careful readers of JSON could read differently is refused, so whoever reads the canonical
 /// bytes sees the value that the sender wrote. Takes time in proportion to the input (times the logarithm of its

@@ -1,4 +1,4 @@
-//! Exit codes: what every code of every layer exits with (design §8, `docs/cli.md`).
+//! Exit codes: what every code of every layer exits with (`docs/cli.md`).
 
 use actionpass_model::Decision;
 

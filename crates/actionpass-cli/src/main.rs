@@ -1,4 +1,4 @@
-//! The `actionpass` command: authorize, approve, verify, and everything around them (design §8).
+//! The `actionpass` command: authorize, approve, verify, and everything around them.
 //!
 //! What a command yields is data on stdout, what it says to people goes to stderr; `--json` makes both one object.
 //! The exit code says what became of it: `docs/cli.md` has the table.

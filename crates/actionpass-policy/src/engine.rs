@@ -24,7 +24,7 @@ pub trait PolicyEngine: Debug + Send + Sync {
     /// The id of the policy in force.
     fn id(&self) -> &PolicyId;
 
-    /// The digest of everything that determines the verdicts (design: `actionpass.policy-digest.v1`).
+    /// The digest of everything that determines the verdicts (`actionpass.policy-digest.v1`).
     fn digest(&self) -> Digest;
 
     /// Decides about one action.

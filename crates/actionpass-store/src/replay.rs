@@ -7,7 +7,7 @@ use actionpass_model::{Issuer, PassId, UnixSeconds, codes};
 
 use crate::StoreFuture;
 
-/// How far clocks may be apart, in seconds: the one constant of all checks of time (design §7).
+/// How far clocks may be apart, in seconds: the one constant of all checks of time (`docs/spec/tokens.md`).
 pub const LEEWAY_SECS: u64 = 30;
 
 codes! {

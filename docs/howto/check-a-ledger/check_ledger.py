@@ -44,9 +44,10 @@ def check_ledger(lines, known=()):
 def read(line, seq):
     try:
         record = json.loads(line.decode(), object_pairs_hook=unique, parse_constant=refuse)
-        rfc8785.dumps(record)  # Refuses numbers beyond 2^53 and lone surrogates.
+        canonical = rfc8785.dumps(record)  # Refuses numbers beyond 2^53 and lone surrogates.
     except (ValueError, RecursionError) as error:
         raise Broken(f"record {seq}: ledger_malformed: {error}") from error
+    check(line.removesuffix(b"\n") == canonical, seq, "ledger_malformed: not its canonical bytes")
     whole = isinstance(record, dict) and MEMBERS <= set(record) <= MEMBERS | OPTIONAL
     check(whole and record["schema"] == "actionpass.record.v1", seq, "ledger_malformed: not a record")
     return record

@@ -50,7 +50,7 @@ pub struct SealedRecord {
     hash_member: std::ops::Range<usize>,
 }
 
-/// Seals a draft as the next record of a log (design §4, `docs/spec/ledger.md`).
+/// Seals a draft as the next record of a log (`docs/spec/ledger.md`).
 ///
 /// The **entry** is the RFC 8785 form of the record without `ledgerHash`, and `ledgerHash` is its SHA-256.
 ///

@@ -19,7 +19,7 @@ codes! {
     pub enum LedgerCode {
         /// The ledger can't be read to its end.
         LedgerUnreadable = "ledger_unreadable",
-        /// A line is not a record of this version, or has a spelling that JSON readers read differently.
+        /// A line is not the canonical bytes of a record of this version.
         LedgerMalformed = "ledger_malformed",
         /// The last line is cut off: the export was not written to its end.
         LedgerLineTruncated = "ledger_line_truncated",
