@@ -1,5 +1,9 @@
 //! What an issuer refuses although policy would allow it, and that each refusal is on record.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail their test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail their test"
+)]
 
 use std::sync::Arc;
 
