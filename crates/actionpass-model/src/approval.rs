@@ -186,7 +186,16 @@ impl ApprovalTerms {
         } else {
             None
         };
-        // What was shown has members of its own, and those are the strict reader's, as `ext` is.
+        let shown = if from.has(",\"shown\":{\"hash\":") {
+            let hash = from.text(Digest::parse)?;
+            from.expect(",\"renderer\":")?;
+            let renderer = from.text(Statement::parse)?;
+            from.expect("}")?;
+            Some(Shown { hash, renderer })
+        } else {
+            None
+        };
+        // `ext` is free-form and the strict reader's.
         from.expect("}")?;
         Some(Self {
             v: ClaimsVersion,
@@ -199,7 +208,7 @@ impl ApprovalTerms {
             rules,
             action_id,
             context_hash,
-            shown: None,
+            shown,
             ext: None,
         })
     }

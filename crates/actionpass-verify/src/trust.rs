@@ -1,6 +1,6 @@
 //! [`Trust`]: a trust store, parsed and indexed, as one immutable value.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use actionpass_canon::sha256;
 use actionpass_crypto::{Keyring, KeyringError};
@@ -20,8 +20,10 @@ pub struct Trust {
     revocations_as_of: Timestamp,
     expires_at: Option<Timestamp>,
     keyring: Keyring,
-    passes: HashMap<PassId, Vec<Issuer>>,
-    approvals: HashMap<ApprovalId, Vec<Approver>>,
+    /// Sorted. What a store writes is sorted by time, and so by id, already.
+    passes: Vec<(PassId, Issuer)>,
+    /// Sorted.
+    approvals: Vec<(ApprovalId, Approver)>,
     principals: HashSet<Box<str>>,
 }
 
@@ -71,15 +73,13 @@ impl Trust {
 
     fn index(document: &TrustStore, digest: Digest) -> Result<Self, TrustError> {
         let keyring = Keyring::from_trust(document)?;
-        let mut passes = HashMap::<PassId, Vec<Issuer>>::new();
-        let mut approvals = HashMap::<ApprovalId, Vec<Approver>>::new();
+        let mut passes = Vec::new();
+        let mut approvals = Vec::new();
         let mut principals = HashSet::new();
         for revocation in &document.revocations {
             match &revocation.target {
-                RevocationTarget::Pass { id, issuer } => passes.entry(id.clone()).or_default().push(issuer.clone()),
-                RevocationTarget::Approval { id, approver } => {
-                    approvals.entry(id.clone()).or_default().push(approver.clone())
-                }
+                RevocationTarget::Pass { id, issuer } => passes.push((id.clone(), issuer.clone())),
+                RevocationTarget::Approval { id, approver } => approvals.push((id.clone(), approver.clone())),
                 // The keyring read these itself.
                 RevocationTarget::Key(_) => {}
                 RevocationTarget::Principal(principal) => {
@@ -87,6 +87,8 @@ impl Trust {
                 }
             }
         }
+        passes.sort();
+        approvals.sort();
         Ok(Self {
             version: document.version,
             digest,
@@ -135,15 +137,17 @@ impl Trust {
     /// Whether this pass of this issuer was revoked.
     #[must_use]
     pub fn is_pass_revoked(&self, issuer: &Issuer, id: &PassId) -> bool {
-        self.passes.get(id).is_some_and(|issuers| issuers.contains(issuer))
+        self.passes
+            .binary_search_by(|(pass, by)| (pass, by).cmp(&(id, issuer)))
+            .is_ok()
     }
 
     /// Whether this approval of this approver was revoked.
     #[must_use]
     pub fn is_approval_revoked(&self, approver: &Approver, id: &ApprovalId) -> bool {
         self.approvals
-            .get(id)
-            .is_some_and(|approvers| approvers.contains(approver))
+            .binary_search_by(|(approval, by)| (approval, by).cmp(&(id, approver)))
+            .is_ok()
     }
 
     /// Whether a principal of any kind was revoked, in whatever case it was written: of two principals that differ in

@@ -32,7 +32,7 @@ fn approval() -> Value {
         "exp": 1_795_000_600, "jti": "apr_01920000000070008000000000000001",
         "approval": {
             "v": 1, "mode": "policy_override", "reason": "I looked", "tenant": "org:example", "actionHash": digest(2),
-            "payloadHash": digest(3), "policyDigest": digest(6), "rules": ["a"], "actionId": "act_1", "contextHash": digest(4)
+            "payloadHash": digest(3), "policyDigest": digest(6), "rules": ["a"], "actionId": "act_1", "contextHash": digest(4), "shown": { "hash": digest(7), "renderer": "actionpass 0.1" }
         }
     })
 }
