@@ -2,25 +2,32 @@
 
 use std::fmt;
 
-/// A signature algorithm, named as in JWS (RFC 7518 §3.1).
+/// A signature algorithm, named as in JWS (RFC 7518 §3.1, RFC 9864 §2.2).
 ///
 /// A key has exactly one, pinned when it is read; what a token's header says is only compared with it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4).
+    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4): the default.
     Es256,
+    /// ECDSA on P-384 with SHA-384 (RFC 7518 §3.4).
+    Es384,
+    /// EdDSA on edwards25519 (RFC 8032 §5.1) by its fully specified name (RFC 9864 §2.2). `EdDSA`, which leaves the
+    /// curve open, is no algorithm here.
+    Ed25519,
 }
 
 impl Algorithm {
     /// Every algorithm of this release.
-    pub const ALL: &'static [Self] = &[Self::Es256];
+    pub const ALL: &'static [Self] = &[Self::Es256, Self::Es384, Self::Ed25519];
 
     /// The name in a JWS header and in a JWK's `alg`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Ed25519 => "Ed25519",
         }
     }
 
@@ -34,7 +41,17 @@ impl Algorithm {
     #[must_use]
     pub const fn signature_bytes(self) -> usize {
         match self {
-            Self::Es256 => 64,
+            Self::Es256 | Self::Ed25519 => 64,
+            Self::Es384 => 96,
+        }
+    }
+
+    /// Whether its signatures are two integers, `r` and `s`, which custodians return in forms of their own.
+    #[must_use]
+    pub const fn is_ecdsa(self) -> bool {
+        match self {
+            Self::Es256 | Self::Es384 => true,
+            Self::Ed25519 => false,
         }
     }
 
@@ -42,24 +59,41 @@ impl Algorithm {
     pub(crate) const fn public_key_bytes(self) -> usize {
         match self {
             Self::Es256 => 64,
+            Self::Es384 => 96,
+            Self::Ed25519 => 32,
         }
     }
 
-    /// A JWK's `kty` and `crv` (RFC 7518 §6.2.1).
+    /// The length of one coordinate of a public key in bytes.
+    pub(crate) const fn coordinate_bytes(self) -> usize {
+        match self {
+            Self::Es256 | Self::Ed25519 => 32,
+            Self::Es384 => 48,
+        }
+    }
+
+    /// A JWK's `kty` and `crv` (RFC 7518 §6.2.1, RFC 8037 §2).
     pub(crate) const fn curve(self) -> (&'static str, &'static str) {
         match self {
             Self::Es256 => ("EC", "P-256"),
+            Self::Es384 => ("EC", "P-384"),
+            Self::Ed25519 => ("OKP", "Ed25519"),
         }
     }
 
-    /// What stands before the public key's bytes in its SubjectPublicKeyInfo (RFC 5480 §2), uncompressed point tag
-    /// included: it never varies in DER.
+    /// What stands before the public key's bytes in its SubjectPublicKeyInfo (RFC 5480 §2, RFC 8410 §4), the tag of an
+    /// uncompressed point included: it never varies in DER.
     pub(crate) const fn spki_prefix(self) -> &'static [u8] {
         match self {
             Self::Es256 => &[
                 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86,
                 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
             ],
+            Self::Es384 => &[
+                0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x05, 0x2B, 0x81,
+                0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04,
+            ],
+            Self::Ed25519 => &[0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00],
         }
     }
 }

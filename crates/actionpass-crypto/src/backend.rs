@@ -2,13 +2,14 @@
 
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
+mod edwards;
 #[cfg(feature = "rustcrypto")]
 pub mod rustcrypto;
 
 #[cfg(feature = "aws-lc")]
-pub(crate) use aws_lc::{VerifyingKey, sha256};
+pub(crate) use aws_lc::{VerifyingKey, sha256, sha384};
 #[cfg(all(feature = "rustcrypto", not(feature = "aws-lc")))]
-pub(crate) use rustcrypto::{VerifyingKey, sha256};
+pub(crate) use rustcrypto::{VerifyingKey, sha256, sha384};
 
 use zeroize::Zeroizing;
 
@@ -18,7 +19,8 @@ use crate::{Algorithm, KeyError, Signature};
 #[expect(unnameable_types, reason = "sealed: custodians implement `Signer`")]
 pub trait PrivateKey: Send + Sized + Sync + 'static {
     fn generate(algorithm: Algorithm) -> Result<Self, KeyError>;
-    fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError>;
+    /// `None` if it is not a key of this algorithm.
+    fn from_pkcs8_der(algorithm: Algorithm, der: &[u8]) -> Option<Self>;
     fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, KeyError>;
     fn public_key(&self) -> Result<crate::PublicKey, KeyError>;
     /// `None` if the library failed, which it has no reason to.

@@ -19,10 +19,9 @@ pub(crate) fn decode_into(text: &[u8], bytes: &mut Vec<u8>) -> bool {
     URL_SAFE_NO_PAD.decode_append(text, bytes).is_ok()
 }
 
-/// The bytes that `text` stands for, if there are exactly `N`.
-pub(crate) fn decode_exact<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let bytes = URL_SAFE_NO_PAD.decode_to_vec(text).ok()?;
-    bytes.try_into().ok()
+/// The bytes that `text` stands for.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode_to_vec(text).ok()
 }
 
 #[cfg(test)]
@@ -30,11 +29,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn decode(text: &str) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        decode_into(text.as_bytes(), &mut bytes).then_some(bytes)
-    }
 
     #[test]
     fn one_spelling_only() {

@@ -129,14 +129,22 @@ impl PublicKey {
         {
             return contradiction("key_ops");
         }
-        let mut coordinates = Vec::with_capacity(algorithm.public_key_bytes());
-        let y = jwk.y.as_deref().ok_or(KeyError::malformed("`y` is missing"))?;
-        for coordinate in [jwk.x.as_str(), y] {
-            let bytes: [u8; 32] = base64url::decode_exact(coordinate)
-                .ok_or(KeyError::malformed("a coordinate is not 32 bytes in base64url"))?;
-            coordinates.extend_from_slice(&bytes);
+        let coordinates = match (algorithm.is_ecdsa(), jwk.y.as_deref()) {
+            (true, Some(y)) => [coordinate(&jwk.x)?, coordinate(y)?],
+            (true, None) => return Err(KeyError::malformed("`y` is missing")),
+            (false, None) => [coordinate(&jwk.x)?, Vec::new()],
+            (false, Some(_)) => return Err(KeyError::malformed("`y` is there, and its type has none")),
+        };
+        // Each of its own length, or bytes of one could count as the other's.
+        if coordinates
+            .iter()
+            .any(|bytes| !bytes.is_empty() && bytes.len() != algorithm.coordinate_bytes())
+        {
+            return Err(KeyError::malformed(
+                "a coordinate has another length than the curve demands",
+            ));
         }
-        let key = Self::from_coordinates(algorithm, &coordinates)?;
+        let key = Self::from_coordinates(algorithm, &coordinates.concat())?;
         if jwk.kid.as_ref().is_some_and(|kid| *kid != key.kid) {
             return Err(KeyError::IdMismatch);
         }
@@ -189,12 +197,12 @@ impl PublicKey {
     #[must_use]
     pub fn to_jwk(&self) -> Jwk {
         let (kty, crv) = self.algorithm.curve();
-        let (x, y) = self.coordinates.split_at(self.coordinates.len() / 2);
+        let (x, y) = coordinates_of(self.algorithm, &self.coordinates);
         Jwk {
             kty: kty.to_owned(),
             crv: crv.to_owned(),
             x: base64url::encode(x),
-            y: Some(base64url::encode(y)),
+            y: y.map(base64url::encode),
             kid: Some(self.kid.clone()),
             alg: Some(self.algorithm.as_str().to_owned()),
             key_use: Some("sig".to_owned()),
@@ -261,15 +269,24 @@ impl PartialEq for PublicKey {
     }
 }
 
-/// RFC 7638 §3: SHA-256 of the required members in lexical order, without white space.
+/// The coordinates one by one: two on the NIST curves, one on edwards25519.
+fn coordinates_of(algorithm: Algorithm, coordinates: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match coordinates.split_at_checked(algorithm.coordinate_bytes()) {
+        Some((x, y)) if !y.is_empty() => (x, Some(y)),
+        _ => (coordinates, None),
+    }
+}
+
+fn coordinate(text: &str) -> Result<Vec<u8>, KeyError> {
+    base64url::decode(text).ok_or(KeyError::malformed("a coordinate is not base64url"))
+}
+
+/// RFC 7638 §3, RFC 8037 §2: SHA-256 of the required members in lexical order, without white space.
 fn thumbprint(algorithm: Algorithm, coordinates: &[u8]) -> Result<KeyId, KeyError> {
     let (kty, crv) = algorithm.curve();
-    let (x, y) = coordinates.split_at(coordinates.len() / 2);
-    let members = format!(
-        r#"{{"crv":"{crv}","kty":"{kty}","x":"{}","y":"{}"}}"#,
-        base64url::encode(x),
-        base64url::encode(y)
-    );
+    let (x, y) = coordinates_of(algorithm, coordinates);
+    let y = y.map_or_else(String::new, |y| format!(r#","y":"{}""#, base64url::encode(y)));
+    let members = format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{}"{y}}}"#, base64url::encode(x));
     let digest = base64url::encode(&backend::sha256(members.as_bytes()));
     // INVARIANT: 32 bytes in base64url are a key id.
     KeyId::parse(&digest).map_err(|_| KeyError::malformed("it has no thumbprint"))
@@ -315,7 +332,9 @@ mod tests {
     #[test]
     fn jwks_that_are_something_else_are_refused() {
         assert_eq!(refusal(|jwk| jwk.kty = "RSA".into()), KeyCode::Unsupported);
-        assert_eq!(refusal(|jwk| jwk.crv = "P-384".into()), KeyCode::Unsupported);
+        assert_eq!(refusal(|jwk| jwk.crv = "P-521".into()), KeyCode::Unsupported);
+        assert_eq!(refusal(|jwk| jwk.crv = "P-384".into()), KeyCode::Malformed);
+        assert_eq!(refusal(|jwk| jwk.kty = "OKP".into()), KeyCode::Unsupported);
         assert_eq!(refusal(|jwk| jwk.crv = "p-256".into()), KeyCode::Unsupported);
         assert_eq!(refusal(|jwk| jwk.alg = Some("ES384".into())), KeyCode::Contradiction);
         assert_eq!(refusal(|jwk| jwk.key_use = Some("enc".into())), KeyCode::Contradiction);

@@ -260,7 +260,7 @@ mod tests {
             refusal(&|bad, _| bad.alg = "ES384".to_owned()),
             "key_algorithm_contradiction"
         );
-        assert_eq!(refusal(&|bad, _| bad.jwk.crv = "P-384".to_owned()), "key_unsupported");
+        assert_eq!(refusal(&|bad, _| bad.jwk.crv = "P-521".to_owned()), "key_unsupported");
         assert_eq!(
             refusal(&|bad, _| bad.jwk.y = Some(bad.jwk.x.clone())),
             "key_not_on_curve"

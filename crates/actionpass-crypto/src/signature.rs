@@ -62,8 +62,11 @@ impl Signature {
     /// leading zeros are stripped, missing ones added.
     ///
     /// # Errors
-    /// [`SignatureError`] if one of them is zero or longer than the curve's order.
+    /// [`SignatureError`] if one of them is zero or longer than the curve's order, or if the algorithm is not ECDSA.
     pub fn from_integers(algorithm: Algorithm, r: &[u8], s: &[u8]) -> Result<Self, SignatureError> {
+        if !algorithm.is_ecdsa() {
+            return Err(SignatureError::new("its algorithm has no integers"));
+        }
         let mut bytes = vec![0_u8; algorithm.signature_bytes()];
         let (left, right) = bytes.split_at_mut(algorithm.signature_bytes() / 2);
         for (integer, place) in [(r, left), (s, right)] {

@@ -112,10 +112,21 @@ impl SigningInput {
         self.text.as_bytes()
     }
 
-    /// The SHA-256 of the bytes: what custodians sign that take a digest.
+    /// The SHA-256 of the bytes, whatever the algorithm.
     #[must_use]
     pub fn sha256(&self) -> [u8; 32] {
         backend::sha256(self.text.as_bytes())
+    }
+
+    /// The hash that the algorithm signs, for custodians that take a digest: SHA-256 for ES256, SHA-384 for ES384.
+    /// `None` for Ed25519, which signs the bytes themselves.
+    #[must_use]
+    pub fn prehash(&self) -> Option<Box<[u8]>> {
+        match self.algorithm {
+            Algorithm::Es256 => Some(Box::new(self.sha256())),
+            Algorithm::Es384 => Some(Box::new(backend::sha384(self.text.as_bytes()))),
+            Algorithm::Ed25519 => None,
+        }
     }
 
     /// The algorithm that the header names.

@@ -18,7 +18,7 @@ pub struct SoftwareSigner<K> {
     custodian: &'static str,
 }
 
-/// A private key in PKCS#8 (RFC 5208), DER, wiped when dropped. No `Display`, no serde: it goes into a file, or nowhere.
+/// A private key in PKCS#8 (RFC 5958), DER, wiped when dropped. No `Display`, no serde: it goes into a file, or nowhere.
 pub struct Pkcs8(Zeroizing<Vec<u8>>);
 
 impl<K: PrivateKey> SoftwareSigner<K> {
@@ -27,7 +27,15 @@ impl<K: PrivateKey> SoftwareSigner<K> {
     /// # Errors
     /// [`KeyError::NotGenerated`].
     pub fn generate() -> Result<Self, KeyError> {
-        Self::new(K::generate(Algorithm::Es256)?)
+        Self::generate_for(Algorithm::Es256)
+    }
+
+    /// A new key of this algorithm, as [`generate`](Self::generate) makes one of ES256.
+    ///
+    /// # Errors
+    /// [`KeyError::NotGenerated`].
+    pub fn generate_for(algorithm: Algorithm) -> Result<Self, KeyError> {
+        Self::new(K::generate(algorithm)?)
     }
 
     /// Reads a private key from unencrypted PKCS#8 in DER. The caller wipes `der`.
@@ -35,7 +43,13 @@ impl<K: PrivateKey> SoftwareSigner<K> {
     /// # Errors
     /// [`KeyError::Malformed`] unless it is a private key of a curve that this release knows.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
-        Self::new(K::from_pkcs8_der(der)?)
+        let private = Algorithm::ALL
+            .iter()
+            .find_map(|algorithm| K::from_pkcs8_der(*algorithm, der))
+            .ok_or(KeyError::malformed(
+                "it is not a PKCS#8 private key on P-256, P-384 or edwards25519",
+            ))?;
+        Self::new(private)
     }
 
     fn new(private: K) -> Result<Self, KeyError> {

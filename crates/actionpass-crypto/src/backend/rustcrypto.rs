@@ -1,6 +1,6 @@
-//! Software keys on p256, in pure Rust.
+//! Software keys on p256, p384 and ed25519-dalek, in pure Rust.
 
-use p256::ecdsa::{self, SigningKey};
+use ::signature::Signer as _;
 use p256::elliptic_curve::Generate;
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use zeroize::Zeroizing;
@@ -15,13 +15,19 @@ mod verifying;
     all(test, feature = "aws-lc"),
     expect(unused_imports, reason = "tests need the key only")
 )]
-pub(crate) use verifying::{VerifyingKey, sha256};
+pub(crate) use verifying::{VerifyingKey, sha256, sha384};
 
-/// A software key whose arithmetic is p256's.
+/// A software key whose arithmetic is RustCrypto's and dalek's.
 pub type SoftwareKey = crate::SoftwareSigner<PrivateKey>;
 
 /// A private key in memory, wiped when dropped.
-pub struct PrivateKey(SigningKey);
+pub struct PrivateKey(Key);
+
+enum Key {
+    P256(p256::ecdsa::SigningKey),
+    P384(p384::ecdsa::SigningKey),
+    Ed25519(ed25519_dalek::SigningKey),
+}
 
 impl std::fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -31,35 +37,70 @@ impl std::fmt::Debug for PrivateKey {
 
 impl super::PrivateKey for PrivateKey {
     fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
-        match algorithm {
-            Algorithm::Es256 => SigningKey::try_generate().map(Self).map_err(|_| KeyError::NotGenerated),
-        }
+        let key = match algorithm {
+            Algorithm::Es256 => p256::ecdsa::SigningKey::try_generate().ok().map(Key::P256),
+            Algorithm::Es384 => p384::ecdsa::SigningKey::try_generate().ok().map(Key::P384),
+            Algorithm::Ed25519 => {
+                let mut seed = Zeroizing::new([0; 32]);
+                getrandom::fill(&mut *seed)
+                    .ok()
+                    .map(|()| Key::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed)))
+            }
+        };
+        key.map(Self).ok_or(KeyError::NotGenerated)
     }
 
-    fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
-        SigningKey::from_pkcs8_der(der)
-            .map(Self)
-            .map_err(|_| KeyError::malformed("it is not a PKCS#8 private key on P-256"))
+    fn from_pkcs8_der(algorithm: Algorithm, der: &[u8]) -> Option<Self> {
+        let key = match algorithm {
+            Algorithm::Es256 => p256::ecdsa::SigningKey::from_pkcs8_der(der).map(Key::P256).ok(),
+            Algorithm::Es384 => p384::ecdsa::SigningKey::from_pkcs8_der(der).map(Key::P384).ok(),
+            Algorithm::Ed25519 => ed25519_dalek::SigningKey::from_pkcs8_der(der).map(Key::Ed25519).ok(),
+        };
+        key.map(Self)
     }
 
     fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let document = self
-            .0
-            .to_pkcs8_der()
-            .map_err(|_| KeyError::malformed("it can't be written as PKCS#8"))?;
+        let document = match &self.0 {
+            Key::P256(key) => key.to_pkcs8_der(),
+            Key::P384(key) => key.to_pkcs8_der(),
+            // Version 2 of PKCS#8 (RFC 5958), with the public half, is refused by JDKs and by older openssl.
+            Key::Ed25519(key) => ed25519_dalek::pkcs8::KeypairBytes {
+                secret_key: key.to_bytes(),
+                public_key: None,
+            }
+            .to_pkcs8_der(),
+        };
+        let document = document.map_err(|_| KeyError::malformed("it can't be written as PKCS#8"))?;
         Ok(document.to_bytes())
     }
 
     fn public_key(&self) -> Result<PublicKey, KeyError> {
         // Uncompressed point (SEC 1 §2.3.3): a tag and the coordinates.
-        match self.0.verifying_key().to_sec1_point(false).as_bytes() {
-            [0x04, coordinates @ ..] => PublicKey::from_coordinates(Algorithm::Es256, coordinates),
+        let of_point = |algorithm, point: &[u8]| match point {
+            [0x04, coordinates @ ..] => PublicKey::from_coordinates(algorithm, coordinates),
             _ => Err(KeyError::malformed("its point is not uncompressed")),
+        };
+        match &self.0 {
+            Key::P256(key) => of_point(Algorithm::Es256, key.verifying_key().to_sec1_point(false).as_bytes()),
+            Key::P384(key) => of_point(Algorithm::Es384, key.verifying_key().to_sec1_point(false).as_bytes()),
+            Key::Ed25519(key) => PublicKey::from_coordinates(Algorithm::Ed25519, key.verifying_key().as_bytes()),
         }
     }
 
     fn sign(&self, message: &[u8]) -> Option<Signature> {
-        let signature: ecdsa::Signature = ecdsa::signature::Signer::try_sign(&self.0, message).ok()?;
-        Signature::from_bytes(Algorithm::Es256, &signature.to_bytes()).ok()
+        match &self.0 {
+            Key::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.try_sign(message).ok()?;
+                Signature::from_bytes(Algorithm::Es256, &signature.to_bytes()).ok()
+            }
+            Key::P384(key) => {
+                let signature: p384::ecdsa::Signature = key.try_sign(message).ok()?;
+                Signature::from_bytes(Algorithm::Es384, &signature.to_bytes()).ok()
+            }
+            Key::Ed25519(key) => {
+                let signature = key.try_sign(message).ok()?;
+                Signature::from_bytes(Algorithm::Ed25519, &signature.to_bytes()).ok()
+            }
+        }
     }
 }
