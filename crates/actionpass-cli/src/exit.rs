@@ -21,6 +21,8 @@ const TABLE: &[(u8, &[&str])] = &[
             "home_exists",
             "schema_unknown",
             "key_missing",
+            "key_uri_malformed",
+            "key_scheme_unknown",
             "key_file_exists",
             "trust_exists",
             "store_exists",
@@ -205,8 +207,11 @@ const TABLE: &[(u8, &[&str])] = &[
         &[
             "custodian_unavailable",
             "custodian_refused",
-            "custodian_timeout",
-            "signature_malformed",
+            "custodian_key_missing",
+            "custodian_key_ambiguous",
+            "custodian_key_exists",
+            "custodian_secret_missing",
+            "custodian_generates_none",
             "signature_self_check_failed",
             "signing_key_mismatch",
             "signer_not_trusted",
@@ -285,6 +290,7 @@ mod tests {
             actionpass_canon::AdmitCode,
             actionpass_canon::CanonCode,
             actionpass_core::AuthorizeCode,
+            actionpass_crypto::CustodianCode,
             actionpass_crypto::JwsCode,
             actionpass_crypto::KeyCode,
             actionpass_crypto::KeyFileCode,
@@ -346,7 +352,7 @@ mod tests {
                 }
             }
         }
-        let taken = "AdmitCode CanonCode AuthorizeCode JwsCode KeyCode KeyFileCode KeyringCode SignCode DocumentCode PolicyCode \
+        let taken = "AdmitCode CanonCode AuthorizeCode CustodianCode JwsCode KeyCode KeyFileCode KeyringCode SignCode DocumentCode PolicyCode \
                      ReplayCode StoreCode LedgerCode ChangeCode TrustFileCode VerifyCode CliCode ReasonCode DoorCode";
         let taken: BTreeSet<String> = taken.split_whitespace().map(ToOwned::to_owned).collect();
         assert_eq!(declared.difference(&taken).collect::<Vec<_>>(), Vec::<&String>::new());

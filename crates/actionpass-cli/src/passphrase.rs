@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use actionpass_crypto::{KeyCode, KeyFileError, KeySource, Passphrase, SoftwareKey};
+use actionpass_crypto::{KeyCode, KeyFileError, KeySource, Secret, SoftwareKey};
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -37,7 +37,7 @@ impl PassphraseArgs {
     }
 
     /// The passphrase for a new key; asked twice on a terminal.
-    pub(crate) fn choose(&self) -> Outcome<Passphrase> {
+    pub(crate) fn choose(&self) -> Outcome<Secret> {
         if let Some(given) = self.given()? {
             return Ok(given);
         }
@@ -57,7 +57,7 @@ impl PassphraseArgs {
         Ok(taken(first))
     }
 
-    fn given(&self) -> Outcome<Option<Passphrase>> {
+    fn given(&self) -> Outcome<Option<Secret>> {
         const MAX_BYTES: usize = 4096;
         if let Some(path) = &self.passphrase_file {
             let mut bytes = input::read(path, MAX_BYTES)?;
@@ -66,9 +66,9 @@ impl PassphraseArgs {
                 .position(|byte| matches!(byte, b'\n' | b'\r'))
                 .unwrap_or(bytes.len());
             bytes.truncate(end);
-            return Ok(Some(Passphrase::new(bytes)));
+            return Ok(Some(Secret::new(bytes)));
         }
-        Ok(std::env::var_os(VARIABLE).map(|text| Passphrase::new(text.into_encoded_bytes())))
+        Ok(std::env::var_os(VARIABLE).map(|text| Secret::new(text.into_encoded_bytes())))
     }
 }
 
@@ -76,7 +76,7 @@ fn is_encrypted(error: &KeyFileError) -> bool {
     error.code() == KeyCode::PassphraseRequired.as_str()
 }
 
-fn ask(question: &str) -> Outcome<Option<Passphrase>> {
+fn ask(question: &str) -> Outcome<Option<Secret>> {
     Ok(prompt(question)?.map(taken))
 }
 
@@ -95,8 +95,8 @@ fn prompt(question: &str) -> Outcome<Option<Zeroizing<String>>> {
 }
 
 /// The bytes move, so that no copy stays behind unwiped.
-fn taken(mut text: Zeroizing<String>) -> Passphrase {
-    Passphrase::new(std::mem::take(&mut *text).into_bytes())
+fn taken(mut text: Zeroizing<String>) -> Secret {
+    Secret::new(std::mem::take(&mut *text).into_bytes())
 }
 
 /// Whether a person sees what is asked: stderr is a terminal.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use actionpass_canon::{BoundFacts, names};
-use actionpass_crypto::{Residence, SignError, Signer, Unverified, sign_document};
+use actionpass_crypto::{Residence, SignError, Signer, Unverified, sign_document, within};
 use actionpass_model::{
     ActionId, Decision, DecisionBody, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId, Reason,
     RecordId, Timestamp,
@@ -20,7 +20,6 @@ use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
 use actionpass_verify::{Call, Trust, TrustSource, Verifier, VerifyCode};
 
 use crate::call::{AdmittedCall, Judged, Settled, SignedPass};
-use crate::deadline::within;
 use crate::environment::{Clock, Random, uuid};
 use crate::source::{ApprovalRequest, ApprovalSource};
 use crate::{Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents};

@@ -38,7 +38,6 @@ mod approve;
 mod authorize;
 mod call;
 mod config;
-mod deadline;
 mod documents;
 mod environment;
 mod error;

@@ -7,11 +7,16 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::pem::{Passphrase, PrivatePem};
-use crate::{KeyError, Pkcs8, SoftwareKey};
+use crate::pem::PrivatePem;
+use crate::uri::FILE;
+use crate::{
+    Algorithm, Custodian, CustodianError, KeyCode, KeyError, KeyUri, OpenKey, Pkcs8, Secret, SecretKind, Secrets,
+    SoftwareKey,
+};
 
 actionpass_model::codes! {
     /// Why a private key was not read or written. What is wrong with the key itself has the codes of keys.
@@ -57,6 +62,7 @@ pub enum KeySource {
     Variable(String),
 }
 
+const ENV: &str = "env";
 const VARIABLE_PREFIX: &str = "env:";
 
 /// An encrypted RSA key of 4096 bits is 3.5 KiB; whatever is longer is no key.
@@ -77,7 +83,7 @@ impl KeySource {
     /// # Errors
     /// [`KeyFileError`]: the file is missing, not a regular file, readable for others than its owner (on Unix), or not
     /// a private key of ours.
-    pub fn load(&self, passphrase: Option<&Passphrase>) -> Result<SoftwareKey, KeyFileError> {
+    pub fn load(&self, passphrase: Option<&Secret>) -> Result<SoftwareKey, KeyFileError> {
         let failed = |fault| KeyFileError {
             place: self.clone(),
             fault,
@@ -92,6 +98,103 @@ impl KeySource {
             .and_then(|key| SoftwareKey::from_pkcs8_der(key.as_der()))
             .map(|key| key.with_custodian(custodian))
             .map_err(|error| failed(KeyFileFault::Key(error)))
+    }
+}
+
+/// Keys in PEM files (`file:PATH`) and, for development, in environment variables (`env:NAME`): the custodian that is
+/// always there.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFiles {
+    base: Option<PathBuf>,
+    encrypt: bool,
+}
+
+impl KeyFiles {
+    /// Files by their path, relative to the current folder.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Files by their path, relative to this folder.
+    #[must_use]
+    pub fn below(base: &Path) -> Self {
+        Self {
+            base: Some(base.to_owned()),
+            encrypt: false,
+        }
+    }
+
+    /// New keys are encrypted, with a passphrase that is asked for.
+    #[must_use]
+    pub const fn with_encryption(mut self) -> Self {
+        self.encrypt = true;
+        self
+    }
+
+    fn source(&self, uri: &KeyUri) -> KeySource {
+        match (uri.scheme(), &self.base) {
+            (ENV, _) => KeySource::Variable(uri.rest().to_owned()),
+            (_, Some(base)) => KeySource::File(base.join(uri.rest())),
+            (_, None) => KeySource::File(PathBuf::from(uri.rest())),
+        }
+    }
+}
+
+impl Custodian for KeyFiles {
+    fn schemes(&self) -> &'static [&'static str] {
+        &[FILE, ENV]
+    }
+
+    /// The passphrase is asked for only if the key is encrypted.
+    fn open(&self, uri: &KeyUri, secrets: &dyn Secrets) -> Result<OpenKey, CustodianError> {
+        let source = self.source(uri);
+        let key = match source.load(None) {
+            Err(error) if error.code() == KeyCode::PassphraseRequired.as_str() => {
+                match secrets.ask(SecretKind::Passphrase, uri) {
+                    Some(passphrase) => source.load(Some(&passphrase)),
+                    None => Err(error),
+                }
+            }
+            loaded => loaded,
+        }?;
+        Ok(OpenKey {
+            uri: uri.clone(),
+            signer: Arc::new(key),
+        })
+    }
+
+    /// Writes a new file of exactly this path.
+    fn generate(&self, uri: &KeyUri, algorithm: Algorithm, secrets: &dyn Secrets) -> Result<OpenKey, CustodianError> {
+        let source = self.source(uri);
+        let failed = |error| KeyFileError {
+            place: source.clone(),
+            fault: KeyFileFault::Key(error),
+        };
+        let KeySource::File(path) = &source else {
+            return Err(CustodianError::NotGenerable {
+                custodian: ENV.into(),
+                problem: "a variable holds what somebody put there".into(),
+            });
+        };
+        let key = SoftwareKey::generate_for(algorithm).map_err(failed)?;
+        let private = key.to_pkcs8().map_err(failed)?;
+        let pem = if self.encrypt {
+            let passphrase = secrets
+                .ask(SecretKind::Passphrase, uri)
+                .ok_or(KeyError::PassphraseRequired)
+                .map_err(failed)?;
+            let mut randomness = [0; 32];
+            getrandom::fill(&mut randomness).map_err(|_| failed(KeyError::NotGenerated))?;
+            private.to_encrypted_pem(&passphrase, &randomness)
+        } else {
+            private.to_pem()
+        };
+        pem.map_err(failed)?.write_new(path)?;
+        Ok(OpenKey {
+            uri: uri.clone(),
+            signer: Arc::new(key.with_custodian(FILE)),
+        })
     }
 }
 

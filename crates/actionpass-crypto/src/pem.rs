@@ -8,7 +8,7 @@ use pkcs8::pkcs5::{self, pbes2};
 use pkcs8::{EncryptedPrivateKeyInfo, EncryptedPrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
-use crate::{KeyError, Pkcs8};
+use crate::{KeyError, Pkcs8, Secret};
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
@@ -17,19 +17,8 @@ const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
 /// JDKs can't open it.
 const PBKDF2_ROUNDS: u32 = 600_000;
 
-/// What opens an encrypted private key, wiped when dropped.
-pub struct Passphrase(Zeroizing<Vec<u8>>);
-
 /// A private key as PEM text, wiped when dropped. It goes into a file, or nowhere.
 pub struct PrivatePem(Zeroizing<String>);
-
-impl Passphrase {
-    /// A passphrase from its bytes, UTF-8 by custom. It takes them over, to wipe them.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-}
 
 impl PrivatePem {
     /// The text, with a final line end.
@@ -41,12 +30,6 @@ impl PrivatePem {
     #[cfg(test)]
     pub(crate) fn for_tests(text: &str) -> Self {
         Self(Zeroizing::new(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for Passphrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Passphrase").finish_non_exhaustive()
     }
 }
 
@@ -63,7 +46,7 @@ impl Pkcs8 {
     /// # Errors
     /// [`KeyError::PassphraseRequired`], [`KeyError::PassphraseWrong`], or [`KeyError::Malformed`] for anything else,
     /// among it the older `EC PRIVATE KEY` and encryptions other than PBES2 with AES.
-    pub fn from_pem(pem: &str, passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
+    pub fn from_pem(pem: &str, passphrase: Option<&Secret>) -> Result<Self, KeyError> {
         let mut buffer = Zeroizing::new(vec![0; pem.len()]);
         let (label, der) = pem_rfc7468::decode(pem.as_bytes(), &mut buffer)
             .map_err(|_| KeyError::malformed("it is not a PEM block"))?;
@@ -91,10 +74,10 @@ impl Pkcs8 {
     ///
     /// # Errors
     /// [`KeyError::Malformed`] if it can't be encrypted, which every key can.
-    pub fn to_encrypted_pem(&self, passphrase: &Passphrase, randomness: &[u8; 32]) -> Result<PrivatePem, KeyError> {
+    pub fn to_encrypted_pem(&self, passphrase: &Secret, randomness: &[u8; 32]) -> Result<PrivatePem, KeyError> {
         let [salt, iv] = halves(randomness);
         let der = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(PBKDF2_ROUNDS, &salt, iv)
-            .and_then(|parameters| Ok((parameters.encrypt(&*passphrase.0, self.as_der())?, parameters)))
+            .and_then(|parameters| Ok((parameters.encrypt(passphrase.expose(), self.as_der())?, parameters)))
             .map_err(|_| KeyError::malformed("it can't be encrypted"))
             .and_then(|(encrypted, parameters)| {
                 let info = EncryptedPrivateKeyInfo {
@@ -126,10 +109,10 @@ fn to_pem(label: &str, der: &[u8]) -> Result<PrivatePem, KeyError> {
         .map_err(|_| KeyError::malformed("it can't be written as PEM"))
 }
 
-fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Pkcs8, KeyError> {
+fn decrypt(der: &[u8], passphrase: &Secret) -> Result<Pkcs8, KeyError> {
     let info = EncryptedPrivateKeyInfoRef::try_from(der)
         .map_err(|_| KeyError::malformed("it is not an encrypted PKCS#8 key"))?;
-    match info.decrypt(&*passphrase.0) {
+    match info.decrypt(passphrase.expose()) {
         Ok(plain) => Ok(Pkcs8::from_der(plain.as_bytes())),
         // One wrong passphrase in 256 leaves a valid padding, and then bytes that are no DER.
         Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_)) => {
@@ -152,11 +135,10 @@ mod tests {
     const SEC1: &str = include_str!("../tests/keys/sec1.pem");
     const TRIPLE_DES: &str = include_str!("../tests/keys/des3.pem");
     const RSA: &str = include_str!("../tests/keys/rsa.pem");
-    const P384: &str = include_str!("../tests/keys/p384.pem");
     const PUBLIC: &str = include_str!("../tests/keys/public.pem");
 
-    fn passphrase(text: &str) -> Passphrase {
-        Passphrase::new(text.as_bytes().to_vec())
+    fn passphrase(text: &str) -> Secret {
+        Secret::new(text.as_bytes().to_vec())
     }
 
     fn refusal(pem: &str, text: Option<&str>) -> KeyCode {
@@ -188,7 +170,6 @@ mod tests {
         for malformed in [
             SEC1,
             RSA,
-            P384,
             PUBLIC,
             "",
             "-----BEGIN PRIVATE KEY-----",
@@ -224,6 +205,6 @@ mod tests {
     fn debug_shows_no_secret() {
         let key = SoftwareKey::generate().unwrap().to_pkcs8().unwrap();
         let shown = format!("{:?} {:?} {:?}", key, key.to_pem().unwrap(), passphrase("open"));
-        assert_eq!(shown, "Pkcs8 { .. } PrivatePem { .. } Passphrase { .. }");
+        assert_eq!(shown, "Pkcs8 { .. } PrivatePem { .. } Secret { .. }");
     }
 }

@@ -13,15 +13,11 @@ use crate::{PublicKey, Signature, SignatureError, SigningInput};
 actionpass_model::codes! {
     /// Why nothing was signed.
     pub enum SignCode {
-        /// The custodian could not be reached or failed; the same call may succeed later.
+        /// The custodian could not be reached, failed or didn't answer in time; the same call may succeed later.
         Unavailable = "custodian_unavailable",
         /// The custodian was reached and declines: permission, policy, a key that is disabled or gone.
         Refused = "custodian_refused",
-        /// The custodian didn't answer in time; whether it signed is not known, and doesn't matter.
-        TimedOut = "custodian_timeout",
-        /// What the custodian returned is not a signature of the algorithm.
-        SignatureMalformed = "signature_malformed",
-        /// The custodian's signature doesn't verify with the key that it claims to hold.
+        /// What the custodian returned is no signature, or none that verifies with the key that it claims to hold.
         SelfCheckFailed = "signature_self_check_failed",
         /// The input was made for another key than the signer's.
         WrongKey = "signing_key_mismatch",
@@ -107,11 +103,10 @@ impl SignError {
     #[must_use]
     pub const fn code(&self) -> SignCode {
         match self {
-            Self::Unavailable { .. } => SignCode::Unavailable,
+            // Whether it signed is not known, and doesn't matter.
+            Self::Unavailable { .. } | Self::TimedOut { .. } => SignCode::Unavailable,
             Self::Refused { .. } => SignCode::Refused,
-            Self::TimedOut { .. } => SignCode::TimedOut,
-            Self::SignatureMalformed { .. } => SignCode::SignatureMalformed,
-            Self::SelfCheckFailed { .. } => SignCode::SelfCheckFailed,
+            Self::SignatureMalformed { .. } | Self::SelfCheckFailed { .. } => SignCode::SelfCheckFailed,
             Self::WrongKey => SignCode::WrongKey,
             Self::ClaimsNotSignable(_) => SignCode::ClaimsNotSignable,
             Self::TooLong { .. } => SignCode::TooLong,
@@ -155,7 +150,9 @@ pub enum Residence {
 ///   signer stays usable.
 /// - **Retries.** The caller may repeat any call: signing has no effect but the signature. The signer itself may
 ///   reconnect once, and does not retry beyond that.
-/// - **No blocking** in the future: calls that block go to a thread of their own.
+/// - **No blocking** in the future: calls that block go to a thread of their own, as [`BlockingSigner`](crate::BlockingSigner)
+///   has them (feature `blocking`).
+/// - **Bounded.** A custodian that doesn't answer is [`SignError::TimedOut`] after a while; callers bound it too.
 /// - **No export.** Nothing here hands out a private key, and `Debug` shows nothing of it.
 pub trait Signer: Debug + Send + Sync {
     /// The public half, with algorithm and key id.

@@ -176,8 +176,6 @@ fn errors_of_custodians_have_their_codes() {
         [
             "custodian_unavailable",
             "custodian_refused",
-            "custodian_timeout",
-            "signature_malformed",
             "signature_self_check_failed",
             "signing_key_mismatch",
             "claims_not_signable",

@@ -1,7 +1,8 @@
 //! Bounded waiting that needs no runtime.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_timer::Delay;
@@ -10,7 +11,7 @@ use futures_util::future::{Either, select};
 /// What the future gives within that time; `None` if it doesn't, and then it is dropped.
 ///
 /// A future that is ready at once, as those of keys in memory are, never starts the timer's thread.
-pub(crate) async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
+pub async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     if let Some(output) = poll_once(&mut future).await {
         return Some(output);
@@ -23,9 +24,9 @@ pub(crate) async fn within<F: Future>(time: Duration, future: F) -> Option<F::Ou
 
 async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     std::future::poll_fn(|context| {
-        std::task::Poll::Ready(match std::pin::Pin::new(&mut *future).poll(context) {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
+        Poll::Ready(match Pin::new(&mut *future).poll(context) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
         })
     })
     .await
