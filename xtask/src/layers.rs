@@ -50,6 +50,25 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-verify",
         ],
     ),
+    // Custodians stand beside the layers as well, each alone; only the map of their schemes names them.
+    ("actionpass-aws-kms", CUSTODIAN),
+    ("actionpass-pkcs11", CUSTODIAN),
+    ("actionpass-ssh-agent", CUSTODIAN),
+    ("actionpass-tpm", CUSTODIAN),
+    ("actionpass-vault", CUSTODIAN),
+    (
+        "actionpass-custodians",
+        &[
+            "actionpass-aws-kms",
+            "actionpass-crypto",
+            "actionpass-model",
+            "actionpass-pkcs11",
+            "actionpass-ssh-agent",
+            "actionpass-tpm",
+            "actionpass-vault",
+        ],
+    ),
+    ("actionpass-servers", &[]),
     // Not the testkit: its keys are public.
     (
         "actionpass-cli",
@@ -57,6 +76,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-canon",
             "actionpass-core",
             "actionpass-crypto",
+            "actionpass-custodians",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-store",
@@ -71,6 +91,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-cli",
             "actionpass-core",
             "actionpass-crypto",
+            "actionpass-custodians",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-store",
@@ -81,6 +102,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("xtask", &["actionpass-model"]),
 ];
+
+const CUSTODIAN: &[&str] = &["actionpass-crypto", "actionpass-model"];
 
 /// What an executor never gets by depending on `actionpass-verify`, by the start of a package's name.
 const NOT_FOR_EXECUTORS: &[(&str, &str)] = &[

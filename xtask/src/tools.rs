@@ -55,6 +55,24 @@ const TOOLS: &[Tool] = &[
         detect: &[&["python3", "-c", "import ensurepip, pip, venv"]],
         packages: &["python3", "python3-pip", "python3-venv"],
     },
+    Tool {
+        name: "softhsm",
+        detect: &[&["softhsm2-util", "--version"], &["pkcs11-tool", "--help"]],
+        packages: &["softhsm2", "opensc"],
+    },
+    Tool {
+        name: "tpm",
+        detect: &[
+            &["swtpm", "--version"],
+            &["pkg-config", "--exists", "tss2-esys", "tss2-mu", "tss2-tctildr"],
+        ],
+        packages: &["swtpm", "libtss2-dev", "libtss2-tcti-swtpm0", "pkg-config"],
+    },
+    Tool {
+        name: "ssh-agent",
+        detect: &[&["sh", "-c", "command -v ssh-agent && command -v ssh-add && command -v ssh-keygen"]],
+        packages: &["openssh-client"],
+    },
 ];
 
 /// Packages of another language, in a folder of their own.

@@ -1,0 +1,1 @@
+//! Every custodian of ActionPass by the scheme of its keys' URIs.

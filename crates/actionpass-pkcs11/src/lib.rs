@@ -1,0 +1,1 @@
+//! Keys in HSMs and tokens behind PKCS#11, as ActionPass signers.

@@ -1,0 +1,1 @@
+//! Keys in an ssh-agent, as ActionPass signers.

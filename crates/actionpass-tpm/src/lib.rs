@@ -1,0 +1,1 @@
+//! Keys in a TPM 2.0, as ActionPass signers.

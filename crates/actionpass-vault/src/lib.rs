@@ -1,0 +1,1 @@
+//! Keys in the transit engine of Vault and OpenBao, as ActionPass signers.

@@ -1,0 +1,1 @@
+//! moto, which speaks the API of AWS KMS.

@@ -1,0 +1,1 @@
+//! OpenBao, whose transit engine is that of Vault.

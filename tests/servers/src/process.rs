@@ -1,0 +1,96 @@
+//! Child processes that end with the test program.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A server. It is killed when this is dropped, and when the test program ends in any other way.
+#[derive(Debug)]
+pub struct Process {
+    /// A shell that waits for the end of its standard input, which this process holds open, and then kills the server.
+    guard: Child,
+}
+
+/// Kills its child once nothing holds the other end of its standard input any more: statics are never dropped.
+const GUARD: &str = r#""$@" & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid"#;
+
+impl Process {
+    /// Starts a program with the arguments and environment of `command`. What it says is discarded.
+    ///
+    /// # Panics
+    /// If there is no shell.
+    #[must_use]
+    pub fn start(command: &Command) -> Self {
+        let mut guard = Command::new("sh");
+        guard
+            .args(["-c", GUARD, "sh"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => guard.env(name, value),
+                None => guard.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            guard.current_dir(folder);
+        }
+        Self {
+            guard: guard.spawn().expect("there is a shell"),
+        }
+    }
+
+    /// Kills the server as `kill -9` does, and waits until it is gone.
+    pub fn kill(&mut self) {
+        drop(self.guard.stdin.take());
+        self.guard.wait().expect("a child can be waited for");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port of loopback that nobody listens on. Somebody else may take it before it is used: starting again helps.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
+    listener.local_addr().expect("it was bound").port()
+}
+
+/// Waits until a server is ready.
+///
+/// # Panics
+/// If it isn't within a minute; `what` names it.
+pub fn until(what: &str, mut is_ready: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_ready() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not start within a minute");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A program of the Python packages that `cargo xtask test` installs.
+///
+/// # Panics
+/// If it isn't there.
+#[must_use]
+pub fn python_tool(name: &str) -> PathBuf {
+    let python = std::env::var_os("ACTIONPASS_PYTHON").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/deps/venv/bin/python"),
+        PathBuf::from,
+    );
+    let tool = python.with_file_name(name);
+    assert!(tool.exists(), "`{name}` is missing; `cargo xtask test` installs it");
+    tool
+}

@@ -1,0 +1,1 @@
+//! SoftHSM2, a PKCS#11 module.

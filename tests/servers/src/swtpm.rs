@@ -1,0 +1,1 @@
+//! swtpm, a TPM 2.0 in software.
