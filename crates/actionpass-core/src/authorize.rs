@@ -526,22 +526,22 @@ impl Authorizer {
 
     /// Whether verifiers will believe the signer's key: an active pass key of this issuer, within its time.
     fn check_signer(&self, trust: &Trust, now: Timestamp) -> Result<(), AuthorizeError> {
-        let believed = trust
-            .keyring()
-            .get(self.signer.public_key().kid())
-            .is_some_and(|entry| {
-                let key = entry.trust();
-                !entry.is_revoked()
-                    && key.status == KeyStatus::Active
-                    && key.key_use == KeyUse::Pass
-                    && key.issuer.as_ref() == Some(&self.config.issuer)
-                    && key.signs_at(now)
-            });
-        if believed {
-            Ok(())
-        } else {
-            Err(AuthorizeCode::SignerNotTrusted.into())
-        }
+        let entry = trust.keyring().get(self.signer.public_key().kid());
+        let Some(entry) = entry.filter(|entry| {
+            let key = entry.trust();
+            key.key_use == KeyUse::Pass && key.issuer.as_ref() == Some(&self.config.issuer)
+        }) else {
+            return Err(AuthorizeCode::SignerNotTrusted.into());
+        };
+        let key = entry.trust();
+        let code = match key.status {
+            _ if entry.is_revoked() => AuthorizeCode::SignerRevoked,
+            KeyStatus::Retired if key.superseded_by.is_some() => AuthorizeCode::SignerSuperseded,
+            KeyStatus::Retired => AuthorizeCode::SignerRetired,
+            KeyStatus::Active if key.signs_at(now) => return Ok(()),
+            _ => AuthorizeCode::SignerNotTrusted,
+        };
+        Err(code.into())
     }
 }
 

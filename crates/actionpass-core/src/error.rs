@@ -30,8 +30,14 @@ actionpass_model::codes! {
         ApprovalUsed = "approval_already_used",
         /// More approvals are offered than are looked at, or the decision relies on more than a pass carries.
         TooManyApprovals = "too_many_approvals",
-        /// The trust store doesn't have the signer's key as an active pass key of this issuer.
+        /// The trust store doesn't have the signer's key as a pass key of this issuer that signs now.
         SignerNotTrusted = "signer_not_trusted",
+        /// The signer's key is retired, and another has taken its place.
+        SignerSuperseded = "signing_key_superseded",
+        /// The signer's key is retired, and none has taken its place.
+        SignerRetired = "signing_key_retired",
+        /// The signer's key is revoked.
+        SignerRevoked = "signing_key_revoked",
         /// The time is not known.
         ClockUnknown = "clock_unknown",
         /// There is no randomness to make an id from.

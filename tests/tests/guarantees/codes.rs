@@ -7,8 +7,8 @@ use actionpass_canon::{BoundAction, BoundFacts, Limits, sha256};
 use actionpass_core::{AuthorizeCode, Request};
 use actionpass_crypto::JwsCode;
 use actionpass_model::{
-    Agent, ApprovalClaims, ApprovalMode, Approver, Assurance, Audience, EmbeddedApproval, Obligation, ObligationId,
-    PassClaims, Principal, RevocationTarget,
+    Agent, ApprovalClaims, ApprovalMode, Approver, Assurance, Audience, EmbeddedApproval, KeyStatus, Obligation,
+    ObligationId, PassClaims, Principal, RevocationTarget,
 };
 use actionpass_store::{MemoryReplayStore, ReplayCode, ReplayStart};
 use actionpass_testkit::fixtures::{self, FixtureKey, approval_key};
@@ -443,6 +443,24 @@ fn every_code_of_an_issuer() {
         }),
         case("signer_not_trusted", move || {
             authorized(&Testbed::new().with_signer(FixtureKey::STRANGER.signer()), &demo())
+        }),
+        case("signing_key_superseded", move || {
+            let bed = Testbed::new();
+            bed.trust().update(|trust| {
+                trust.keys[0].status = KeyStatus::Retired;
+                trust.keys[0].superseded_by = Some(FixtureKey::STRANGER.kid());
+            });
+            authorized(&bed, &demo())
+        }),
+        case("signing_key_retired", move || {
+            let bed = Testbed::new();
+            bed.trust().update(|trust| trust.keys[0].status = KeyStatus::Retired);
+            authorized(&bed, &demo())
+        }),
+        case("signing_key_revoked", move || {
+            let bed = Testbed::new();
+            bed.trust().update(|trust| trust.keys[0].status = KeyStatus::Revoked);
+            authorized(&bed, &demo())
         }),
         case("clock_unknown", move || {
             let bed = Testbed::new();

@@ -124,7 +124,7 @@ fn g07_the_issuer_stops_as_well() {
     bed.revoke(RevocationTarget::Key(FixtureKey::ISSUER.kid()));
     assert_eq!(
         crate::common::failure(bed.authorize(&fixtures::demo_action())),
-        "signer_not_trusted"
+        "signing_key_revoked"
     );
 }
 

@@ -140,19 +140,34 @@ fn g08_an_issuer_does_not_start_with_a_key_that_verifiers_refuse() {
         let bed = Testbed::new().with_signer(key.signer());
         assert_eq!(failure(bed.authorize(&action)), "signer_not_trusted", "{}", key.name());
     }
-    let changes: [fn(&mut TrustStore); 4] = [
-        |trust| {
-            trust.keys[0].status = KeyStatus::Retired;
-            trust.keys[0].not_after = Some(seconds_from_now(60));
-        },
-        |trust| trust.keys[0].status = KeyStatus::Revoked,
-        |trust| trust.keys[0].not_before = Some(seconds_from_now(60)),
-        |trust| trust.keys[0].not_after = Some(earlier(60)),
+    fn retire(trust: &mut TrustStore) {
+        trust.keys[0].status = KeyStatus::Retired;
+        trust.keys[0].not_after = Some(seconds_from_now(60));
+    }
+    type Change = fn(&mut TrustStore);
+    let changes: [(Change, &str); 5] = [
+        (retire, "signing_key_retired"),
+        (
+            |trust| {
+                retire(trust);
+                trust.keys[0].superseded_by = Some(FixtureKey::STRANGER.kid());
+            },
+            "signing_key_superseded",
+        ),
+        (|trust| trust.keys[0].status = KeyStatus::Revoked, "signing_key_revoked"),
+        (
+            |trust| trust.keys[0].not_before = Some(seconds_from_now(60)),
+            "signer_not_trusted",
+        ),
+        (
+            |trust| trust.keys[0].not_after = Some(earlier(60)),
+            "signer_not_trusted",
+        ),
     ];
-    for change in changes {
+    for (change, code) in changes {
         let bed = Testbed::new();
         bed.trust().update(change);
-        assert_eq!(failure(bed.authorize(&action)), "signer_not_trusted");
+        assert_eq!(failure(bed.authorize(&action)), code);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use actionpass_crypto::{Passphrase, Pkcs8, PublicKey, Signer, SigningInput, SoftwareKey, aws_lc, rustcrypto};
+use actionpass_crypto::{Pkcs8, PublicKey, Secret, Signer, SigningInput, SoftwareKey, aws_lc, rustcrypto};
 use actionpass_model::{Document, Jwk, TrustStore};
 use actionpass_testkit::custodians::{InProcess, Lie, Lying, Refusing};
 use actionpass_testkit::fixtures::FixtureKey;
@@ -89,7 +89,7 @@ fn g14_debug_of_everything_that_holds_a_key() {
             format!("{aws_lc:?} {aws_lc:#?}"),
             format!("{rustcrypto:?} {rustcrypto:#?}"),
             format!("{pkcs8:?} {:?} {input:?} {signature:?}", pkcs8.to_pem().unwrap()),
-            format!("{:?}", Passphrase::new(key.private_scalar())),
+            format!("{:?}", Secret::new(key.private_scalar())),
             format!("{bed:?} {bed:#?}"),
         ];
         for text in shown {
