@@ -190,6 +190,13 @@ pub trait Custodian: Debug + Send + Sync {
     /// # Errors
     /// [`CustodianError`]: there is no new key, or one that nobody knows.
     fn generate(&self, uri: &KeyUri, algorithm: Algorithm, secrets: &dyn Secrets) -> Result<OpenKey, CustodianError>;
+
+    /// Where [`generate`](Self::generate) makes the successor of the key at this URI: in the same place, under a name
+    /// that leaves the old key as it is. Asks nobody.
+    ///
+    /// # Errors
+    /// [`CustodianError::UriMalformed`], and [`CustodianError::NotGenerable`] if successors are made elsewhere.
+    fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError>;
 }
 
 impl CustodianError {

@@ -9,13 +9,14 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use actionpass_model::KeyId;
 use zeroize::Zeroizing;
 
 use crate::pem::PrivatePem;
 use crate::uri::FILE;
 use crate::{
     Algorithm, Custodian, CustodianError, KeyCode, KeyError, KeyUri, OpenKey, Pkcs8, Secret, SecretKind, Secrets,
-    SoftwareKey,
+    Signer, SoftwareKey,
 };
 
 actionpass_model::codes! {
@@ -132,12 +133,32 @@ impl KeyFiles {
         self
     }
 
-    fn source(&self, uri: &KeyUri) -> KeySource {
-        match (uri.scheme(), &self.base) {
-            (ENV, _) => KeySource::Variable(uri.rest().to_owned()),
-            (_, Some(base)) => KeySource::File(base.join(uri.rest())),
-            (_, None) => KeySource::File(PathBuf::from(uri.rest())),
+    /// The text of a new key's file.
+    fn pem(&self, key: &SoftwareKey, uri: &KeyUri, secrets: &dyn Secrets) -> Result<PrivatePem, KeyError> {
+        let private = key.to_pkcs8()?;
+        if !self.encrypt {
+            return private.to_pem();
         }
+        let passphrase = secrets
+            .ask(SecretKind::Passphrase, uri)
+            .ok_or(KeyError::PassphraseRequired)?;
+        let mut randomness = [0; 32];
+        getrandom::fill(&mut randomness).map_err(|_| KeyError::NotGenerated)?;
+        private.to_encrypted_pem(&passphrase, &randomness)
+    }
+
+    fn source(&self, uri: &KeyUri) -> KeySource {
+        if uri.scheme() == ENV {
+            KeySource::Variable(uri.rest().to_owned())
+        } else {
+            KeySource::File(self.path(uri.rest()))
+        }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.base
+            .as_ref()
+            .map_or_else(|| PathBuf::from(path), |base| base.join(path))
     }
 }
 
@@ -164,38 +185,53 @@ impl Custodian for KeyFiles {
         })
     }
 
-    /// Writes a new file of exactly this path.
+    /// Writes a new file. A `*` in its name becomes the id of the key.
     fn generate(&self, uri: &KeyUri, algorithm: Algorithm, secrets: &dyn Secrets) -> Result<OpenKey, CustodianError> {
-        let source = self.source(uri);
+        if uri.scheme() == ENV {
+            return Err(no_variable());
+        }
         let failed = |error| KeyFileError {
-            place: source.clone(),
+            place: self.source(uri),
             fault: KeyFileFault::Key(error),
         };
-        let KeySource::File(path) = &source else {
-            return Err(CustodianError::NotGenerable {
-                custodian: ENV.into(),
-                problem: "a variable holds what somebody put there".into(),
-            });
-        };
         let key = SoftwareKey::generate_for(algorithm).map_err(failed)?;
-        let private = key.to_pkcs8().map_err(failed)?;
-        let pem = if self.encrypt {
-            let passphrase = secrets
-                .ask(SecretKind::Passphrase, uri)
-                .ok_or(KeyError::PassphraseRequired)
-                .map_err(failed)?;
-            let mut randomness = [0; 32];
-            getrandom::fill(&mut randomness).map_err(|_| failed(KeyError::NotGenerated))?;
-            private.to_encrypted_pem(&passphrase, &randomness)
-        } else {
-            private.to_pem()
-        };
-        pem.map_err(failed)?.write_new(path)?;
+        let (folder, name) = split_name(uri.rest());
+        let path = format!("{folder}{}", name.replacen('*', key.public_key().kid().as_str(), 1));
+        let uri = KeyUri::new(FILE, &path);
+        let pem = self.pem(&key, &uri, secrets).map_err(failed)?;
+        pem.write_new(&self.path(&path))?;
         Ok(OpenKey {
-            uri: uri.clone(),
+            uri,
             signer: Arc::new(key.with_custodian(FILE)),
         })
     }
+
+    /// In the same folder; where the name ends in a key id, the new one's takes its place.
+    fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError> {
+        if uri.scheme() == ENV {
+            return Err(no_variable());
+        }
+        let (folder, name) = split_name(uri.rest());
+        let prefix = name
+            .strip_suffix(".pem")
+            .and_then(|stem| stem.split_once('-'))
+            .filter(|(_, kid)| KeyId::parse(kid).is_ok())
+            .map_or("key", |(prefix, _)| prefix);
+        Ok(KeyUri::new(FILE, &format!("{folder}{prefix}-*.pem")))
+    }
+}
+
+fn no_variable() -> CustodianError {
+    CustodianError::NotGenerable {
+        custodian: ENV.into(),
+        problem: "a variable holds what somebody put there".into(),
+    }
+}
+
+/// The folder of a path, with its separator, and the name.
+fn split_name(path: &str) -> (&str, &str) {
+    let start = path.rfind(std::path::is_separator).map_or(0, |at| at.saturating_add(1));
+    path.split_at_checked(start).unwrap_or(("", path))
 }
 
 impl PrivatePem {
