@@ -70,7 +70,11 @@ const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "ssh-agent",
-        detect: &[&["sh", "-c", "command -v ssh-agent && command -v ssh-add && command -v ssh-keygen"]],
+        detect: &[&[
+            "sh",
+            "-c",
+            "command -v ssh-agent && command -v ssh-add && command -v ssh-keygen",
+        ]],
         packages: &["openssh-client"],
     },
 ];

@@ -18,30 +18,10 @@ pub(crate) mod schema;
 pub(crate) mod trust;
 pub(crate) mod verify;
 
-use actionpass_crypto::{KeySource, Signer};
-use actionpass_model::KeyId;
 use actionpass_store::ledger::RecordRef;
 use serde_json::{Value, json};
-
-use crate::config::Config;
-use crate::home::Home;
 
 /// A record as answers refer to it.
 pub(crate) fn record_json(record: &RecordRef) -> Value {
     json!({ "seq": record.seq, "id": record.id, "ledgerHash": record.ledger_hash.to_string() })
-}
-
-/// The kid of the signing key, without its passphrase where the file's name says it; `None` if it can't be told.
-pub(crate) fn signing_kid(home: &Home, config: &Config) -> Option<KeyId> {
-    let source = home.key_source(config);
-    if let KeySource::File(path) = &source
-        && let Some((_, kid)) = path
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .and_then(|stem| stem.split_once('-'))
-        && let Ok(kid) = KeyId::parse(kid)
-    {
-        return Some(kid);
-    }
-    source.load(None).ok().map(|key| key.public_key().kid().clone())
 }

@@ -1,9 +1,13 @@
 //! `config.toml`: who the issuer is, whom it serves, which key it signs with.
 
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 use actionpass_core::IssuerConfig;
+use actionpass_crypto::KeyUri;
+use actionpass_custodians::SecretSource;
 use actionpass_model::{Agent, Audience, Issuer, MAX_PASS_LIFETIME, Tenant, Tool};
 use serde::{Deserialize, Deserializer};
 
@@ -40,8 +44,12 @@ pub(crate) struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Signing {
-    /// `file:` and a path relative to the home, or `env:` and a name.
-    pub(crate) key: String,
+    /// Where the key is; `file:` paths are relative to the home.
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) key: KeyUri,
+    /// What keeps the passphrase of an encrypted file.
+    #[serde(default, deserialize_with = "parsed_if_there")]
+    pub(crate) passphrase: Option<SecretSource>,
 }
 
 /// `[[audience]]`.
@@ -75,6 +83,20 @@ struct PassSection {
 struct ApprovalsSection {
     #[serde(default)]
     dangerously_accept_asserted: bool,
+}
+
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(serde::de::Error::custom)
+}
+
+fn parsed_if_there<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    parsed(deserializer).map(Some)
 }
 
 fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -149,7 +171,7 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 }
 
 /// The text of a new `config.toml`.
-pub(crate) fn starter(issuer: &Issuer, tenants: &[Tenant], key: &str) -> String {
+pub(crate) fn starter(issuer: &Issuer, tenants: &[Tenant], key: &KeyUri) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let tenants = tenants
         .iter()
@@ -167,9 +189,11 @@ tenants = [{tenants}]
 agents = []
 
 [signing]
-# `file:` and a path relative to this folder, or `env:` and the name of a variable (for development).
-# `actionpass keys rotate` makes a new key and writes its path here.
+# Where the key is: `file:` and a path relative to this folder, `pkcs11:`, `awskms:`, `vault:`, `tpm:`, or `env:` and the
+# name of a variable (for development). `actionpass keys rotate` makes a new key beside it and writes its URI here.
 key = {key}
+# What keeps the passphrase of an encrypted file: `file:`, `env:` or `keyring:` and a name.
+# passphrase = \"keyring:actionpass\"
 
 [pass]
 # How long a pass holds, at most `1h`. Policy may shorten it.
@@ -185,7 +209,7 @@ dangerously_accept_asserted = false
 # tools = [\"github.pull_requests.create\", \"github.contents.put\"]
 ",
         issuer = quoted(issuer.as_str()),
-        key = quoted(key),
+        key = quoted(key.as_str()),
     )
 }
 
@@ -197,7 +221,7 @@ mod tests {
         starter(
             &Issuer::parse("urn:uuid:x").unwrap(),
             &[Tenant::parse("org:a\"b").unwrap()],
-            "file:keys/a.pem",
+            &KeyUri::parse("file:keys/a.pem").unwrap(),
         )
     }
 
@@ -206,7 +230,7 @@ mod tests {
         let config = Config::parse(&text(), Path::new("config.toml")).unwrap();
         assert_eq!(config.issuer.as_str(), "urn:uuid:x");
         assert_eq!(config.tenants[0].as_str(), "org:a\"b");
-        assert_eq!(config.signing.key, "file:keys/a.pem");
+        assert_eq!(config.signing.key.as_str(), "file:keys/a.pem");
         assert!(!config.accepts_asserted());
     }
 
@@ -225,7 +249,7 @@ mod tests {
             "{message}"
         );
         let message = refusal("\"10m\"", "\"2h\"");
-        assert!(message.starts_with("config.toml:17:12: a pass holds"), "{message}");
+        assert!(message.starts_with("config.toml:19:12: a pass holds"), "{message}");
         assert!(refusal("urn:uuid:x", "x").contains("issuer is not a URI"));
         assert!(refusal("['org:a\"b']", "[]").contains("`tenants` is empty"));
         assert!(refusal("= false", "= \"no\"").contains("invalid type"));

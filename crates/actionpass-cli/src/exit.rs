@@ -23,6 +23,7 @@ const TABLE: &[(u8, &[&str])] = &[
             "key_missing",
             "key_uri_malformed",
             "key_scheme_unknown",
+            "secret_source_malformed",
             "key_file_exists",
             "trust_exists",
             "store_exists",
@@ -215,6 +216,12 @@ const TABLE: &[(u8, &[&str])] = &[
             "signature_self_check_failed",
             "signing_key_mismatch",
             "signer_not_trusted",
+            "signing_key_superseded",
+            "signing_key_retired",
+            "signing_key_revoked",
+            "secret_missing",
+            "secret_file_permissions",
+            "secret_unreadable",
             "randomness_unavailable",
             "key_not_generated",
             "key_passphrase_required",
@@ -291,6 +298,7 @@ mod tests {
             actionpass_canon::CanonCode,
             actionpass_core::AuthorizeCode,
             actionpass_crypto::CustodianCode,
+            actionpass_custodians::SecretSourceCode,
             actionpass_crypto::JwsCode,
             actionpass_crypto::KeyCode,
             actionpass_crypto::KeyFileCode,
@@ -352,7 +360,7 @@ mod tests {
                 }
             }
         }
-        let taken = "AdmitCode CanonCode AuthorizeCode CustodianCode JwsCode KeyCode KeyFileCode KeyringCode SignCode DocumentCode PolicyCode \
+        let taken = "AdmitCode CanonCode AuthorizeCode CustodianCode JwsCode KeyCode KeyFileCode KeyringCode SecretSourceCode SignCode DocumentCode PolicyCode \
                      ReplayCode StoreCode LedgerCode ChangeCode TrustFileCode VerifyCode CliCode ReasonCode DoorCode";
         let taken: BTreeSet<String> = taken.split_whitespace().map(ToOwned::to_owned).collect();
         assert_eq!(declared.difference(&taken).collect::<Vec<_>>(), Vec::<&String>::new());

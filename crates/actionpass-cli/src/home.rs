@@ -6,7 +6,6 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use actionpass_crypto::{KeySource, SoftwareKey};
 use actionpass_policy::RulePolicy;
 use actionpass_store::trust_file::{MAX_TRUST_BYTES, TrustFile};
 use actionpass_verify::{Trust, TrustError};
@@ -15,7 +14,6 @@ use crate::code::CliCode;
 use crate::config::Config;
 use crate::failure::{Failure, Outcome};
 use crate::input;
-use crate::passphrase::PassphraseArgs;
 
 /// The configuration, TOML.
 pub(crate) const CONFIG: &str = "config.toml";
@@ -177,16 +175,6 @@ impl Home {
     pub(crate) fn trust(&self) -> Outcome<Trust> {
         read_trust(&self.file(TRUST)?)
     }
-
-    /// Where the signing key is.
-    pub(crate) fn key_source(&self, config: &Config) -> KeySource {
-        key_source(&config.signing.key, Some(&self.root))
-    }
-
-    /// The signing key.
-    pub(crate) fn signer(&self, config: &Config, passphrase: &PassphraseArgs) -> Outcome<SoftwareKey> {
-        passphrase.load(&self.key_source(config))
-    }
 }
 
 /// Reads a trust store that the command line names.
@@ -208,15 +196,6 @@ pub(crate) fn read_trust(path: &Path) -> Outcome<Trust> {
     // Freeing ten thousand revocations takes longer than finding one, and the process ends soon anyway.
     let snapshot = ManuallyDrop::new(snapshot);
     Trust::from_snapshot(&snapshot).map_err(about)
-}
-
-/// Where a key is: `file:` and a path, relative to the home where there is one; `env:` and a name; or a plain path.
-pub(crate) fn key_source(text: &str, home: Option<&Path>) -> KeySource {
-    match (text.strip_prefix("file:"), home) {
-        (Some(path), Some(home)) => KeySource::File(home.join(path)),
-        (Some(path), None) => KeySource::File(PathBuf::from(path)),
-        (None, _) => KeySource::from_text(text),
-    }
 }
 
 fn missing(root: &Path) -> Failure {

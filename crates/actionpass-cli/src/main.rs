@@ -8,6 +8,7 @@ mod clock;
 mod code;
 mod commands;
 mod config;
+mod custody;
 mod duration;
 mod exit;
 mod failure;

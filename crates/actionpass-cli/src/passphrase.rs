@@ -1,11 +1,14 @@
-//! Passphrases: from a file, from the environment or asked for on the terminal; never from an argument.
+//! Secrets that open keys: from a file, the environment, a keyring, or asked for on the terminal; never from an argument.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
-use actionpass_crypto::{KeyCode, KeyFileError, KeySource, Secret, SoftwareKey};
+use actionpass_crypto::{KeyCode, KeyUri, Secret, SecretKind, Secrets};
+use actionpass_custodians::{SecretSource, SecretSourceCode, SecretSourceError};
 use clap::Args;
 use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::code::CliCode;
 use crate::failure::{Failure, Outcome};
 use crate::input;
@@ -19,47 +22,61 @@ pub(crate) struct PassphraseArgs {
     /// A file with the passphrase of an encrypted key in its first line; else ACTIONPASS_PASSPHRASE, else the terminal
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// What keeps the passphrase: `file:PATH`, `env:NAME` or `keyring:NAME`
+    #[arg(long, value_name = "PLACE", conflicts_with = "passphrase_file", value_parser = SecretSource::parse)]
+    pub(crate) passphrase_from: Option<SecretSource>,
+}
+
+/// Somebody who can be asked for secrets.
+pub(crate) struct Asked<'a> {
+    args: &'a PassphraseArgs,
+    /// Where the configuration says that the passphrase is.
+    place: Option<&'a SecretSource>,
+    /// Whether the passphrase is chosen now, for a new key.
+    is_new: bool,
+    /// Why there was no answer.
+    failure: RefCell<Option<Failure>>,
 }
 
 impl PassphraseArgs {
-    /// Loads a private key, asking for its passphrase only if it is encrypted.
-    pub(crate) fn load(&self, source: &KeySource) -> Outcome<SoftwareKey> {
-        let given = self.given()?;
-        match source.load(given.as_ref()) {
-            Err(error) if given.is_none() && is_encrypted(&error) => {
-                let typed = ask(&format!("Passphrase of {source}: "))?.ok_or_else(|| {
-                    Failure::from(error).with_hint(format!("set {VARIABLE} or use --passphrase-file"))
-                })?;
-                Ok(source.load(Some(&typed))?)
-            }
-            outcome => Ok(outcome?),
+    /// Asked for the secrets of keys that are there.
+    pub(crate) const fn of_old<'a>(&'a self, place: Option<&'a SecretSource>) -> Asked<'a> {
+        self.asked(place, false)
+    }
+
+    /// Asked for the secrets of a key that is made.
+    pub(crate) const fn of_new<'a>(&'a self, place: Option<&'a SecretSource>) -> Asked<'a> {
+        self.asked(place, true)
+    }
+
+    const fn asked<'a>(&'a self, place: Option<&'a SecretSource>, is_new: bool) -> Asked<'a> {
+        Asked {
+            args: self,
+            place,
+            is_new,
+            failure: RefCell::new(None),
         }
+    }
+}
+
+impl Asked<'_> {
+    /// What custodians gave: why nobody answered counts for more than that a secret was missing.
+    pub(crate) fn settle<T>(&self, outcome: Result<T, impl Into<Failure>>) -> Outcome<T> {
+        outcome.map_err(|error| {
+            let failure = self.failure.take().unwrap_or_else(|| error.into());
+            if *failure.code() == KeyCode::PassphraseRequired.as_str() {
+                return failure.with_hint(format!(
+                    "set {VARIABLE}, use --passphrase-file or --passphrase-from, or run this on a terminal"
+                ));
+            }
+            failure
+        })
     }
 
     /// The passphrase for a new key; asked twice on a terminal.
-    pub(crate) fn choose(&self) -> Outcome<Secret> {
-        if let Some(given) = self.given()? {
-            return Ok(given);
-        }
-        let required = || {
-            Failure::new(KeyCode::PassphraseRequired, "a passphrase is needed to encrypt the key").with_hint(format!(
-                "set {VARIABLE}, use --passphrase-file, or run this on a terminal"
-            ))
-        };
-        let first = prompt("New passphrase: ")?.ok_or_else(required)?;
-        let second = prompt("Once more: ")?.ok_or_else(required)?;
-        if *first != *second || first.is_empty() {
-            return Err(Failure::new(
-                KeyCode::PassphraseWrong,
-                "the two passphrases differ, or are empty",
-            ));
-        }
-        Ok(taken(first))
-    }
-
-    fn given(&self) -> Outcome<Option<Secret>> {
+    pub(crate) fn passphrase(&self, question: &str) -> Outcome<Option<Secret>> {
         const MAX_BYTES: usize = 4096;
-        if let Some(path) = &self.passphrase_file {
+        if let Some(path) = &self.args.passphrase_file {
             let mut bytes = input::read(path, MAX_BYTES)?;
             let end = bytes
                 .iter()
@@ -68,12 +85,63 @@ impl PassphraseArgs {
             bytes.truncate(end);
             return Ok(Some(Secret::new(bytes)));
         }
-        Ok(std::env::var_os(VARIABLE).map(|text| Secret::new(text.into_encoded_bytes())))
+        if let Some(place) = &self.args.passphrase_from {
+            return self.kept(place).map(Some);
+        }
+        if let Some(secret) = Secret::from_variable(VARIABLE) {
+            return Ok(Some(secret));
+        }
+        if let Some(place) = self.place {
+            return self.kept(place).map(Some);
+        }
+        if self.is_new { choose() } else { ask(question) }
+    }
+
+    /// The passphrase that a place keeps. A keyring that has none gets one that nobody needs to know, for a new key.
+    fn kept(&self, place: &SecretSource) -> Outcome<Secret> {
+        match place.read() {
+            Err(error)
+                if self.is_new
+                    && error.code() == SecretSourceCode::Missing
+                    && matches!(place, SecretSource::Keyring(_)) =>
+            {
+                let drawn: Zeroizing<[u8; 32]> = Zeroizing::new(clock::random()?);
+                let text: String = drawn.iter().map(|byte| format!("{byte:02x}")).collect();
+                let secret = Secret::new(text.into_bytes());
+                place.store(&secret)?;
+                Ok(secret)
+            }
+            read => Ok(read?),
+        }
     }
 }
 
-fn is_encrypted(error: &KeyFileError) -> bool {
-    error.code() == KeyCode::PassphraseRequired.as_str()
+impl Secrets for Asked<'_> {
+    fn ask(&self, kind: SecretKind, uri: &KeyUri) -> Option<Secret> {
+        let question = format!("{kind} of {uri}: ");
+        let answer = match kind {
+            SecretKind::Passphrase => self.passphrase(&question),
+            _ => ask(&question),
+        };
+        answer.unwrap_or_else(|failure| {
+            *self.failure.borrow_mut() = Some(failure);
+            None
+        })
+    }
+}
+
+/// A new passphrase, typed twice; `None` if there is no terminal.
+fn choose() -> Outcome<Option<Secret>> {
+    let (Some(first), Some(second)) = (prompt("New passphrase: ")?, prompt("Once more: ")?) else {
+        return Ok(None);
+    };
+    if *first != *second || first.is_empty() {
+        return Err(Failure::new(
+            KeyCode::PassphraseWrong,
+            "the two passphrases differ, or are empty",
+        ));
+    }
+    Ok(Some(taken(first)))
 }
 
 fn ask(question: &str) -> Outcome<Option<Secret>> {
@@ -102,4 +170,10 @@ fn taken(mut text: Zeroizing<String>) -> Secret {
 /// Whether a person sees what is asked: stderr is a terminal.
 pub(crate) fn has_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr())
+}
+
+impl From<SecretSourceError> for Failure {
+    fn from(error: SecretSourceError) -> Self {
+        Self::from_error(error.code(), &error)
+    }
 }

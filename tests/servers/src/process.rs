@@ -75,7 +75,10 @@ pub fn free_port() -> u16 {
 pub fn until(what: &str, mut is_ready: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_ready() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not start within a minute");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "{what} did not start within a minute"
+        );
         thread::sleep(Duration::from_millis(20));
     }
 }

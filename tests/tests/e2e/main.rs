@@ -21,6 +21,8 @@ mod gate;
 #[cfg(test)]
 mod home;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod ledger;

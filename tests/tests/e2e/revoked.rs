@@ -101,7 +101,7 @@ fn a_signing_key() {
     home.verify(&pass, STEP_UP).refuses(23, &["key_revoked"]);
     // It issues nothing any more, and never comes back.
     home.run(["authorize", "--action", ALLOW])
-        .fails(40, "signer_not_trusted");
+        .fails(40, "signing_key_revoked");
     let file = format!("home/keys/pass-{kid}.pem");
     let copy = home.write("copy.pem", home.read(&file));
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_canon::{BoundAction, sha256};
 use actionpass_core::{Approval, ApproveError, AuthorizeCode, System};
-use actionpass_crypto::{Signer, SoftwareKey};
+use actionpass_crypto::{KeyUri, Signer};
 use actionpass_model::{
     ApprovalMode, Approver, Code, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, MAX_APPROVAL_LIFETIME, RuleId, Shown,
     Statement,
@@ -19,9 +20,9 @@ use serde_json::{Value, json};
 use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
+use crate::custody;
 use crate::duration;
 use crate::failure::{Failure, Outcome};
-use crate::home::key_source;
 use crate::input;
 use crate::output::{self, Ink, Reply};
 use crate::passphrase::{PassphraseArgs, has_terminal};
@@ -33,9 +34,9 @@ pub(crate) struct ApproveArgs {
     /// The action to approve; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) action: PathBuf,
-    /// The approver's own key: a file, `file:PATH` or `env:NAME`
-    #[arg(long, value_name = "KEY")]
-    pub(crate) key: String,
+    /// The approver's own key: a file, or a URI such as `ssh-agent:SHA256:…` or `pkcs11:…`
+    #[arg(long, value_name = "KEY", value_parser = KeyUri::parse)]
+    pub(crate) key: KeyUri,
     /// Who approves: `user:…` or `service:…`, as the issuer's trust store has it
     #[arg(long = "as", value_name = "PRINCIPAL")]
     pub(crate) approver: Approver,
@@ -116,13 +117,13 @@ impl ApproveArgs {
         let signer = self.signer()?;
         let is_shown = (!context.is_json || !self.yes) && output::is_said(&prepared.shown);
         self.confirm(&prepared.action)?;
-        let token = sign(&prepared, &signer, is_shown)?;
+        let token = sign(&prepared, &*signer, is_shown)?;
         Ok((token, prepared.action))
     }
 
     /// Signs what was confirmed in another way: for commands that run others.
     pub(crate) fn sign_silently(&self, context: &Context) -> Outcome<String> {
-        sign(&self.prepare(context)?, &self.signer()?, false)
+        sign(&self.prepare(context)?, &*self.signer()?, false)
     }
 
     fn prepare(&self, context: &Context) -> Outcome<Prepared> {
@@ -138,8 +139,8 @@ impl ApproveArgs {
         })
     }
 
-    fn signer(&self) -> Outcome<SoftwareKey> {
-        self.passphrase.load(&key_source(&self.key, None))
+    fn signer(&self) -> Outcome<Arc<dyn Signer>> {
+        Ok(custody::open_named(&self.key, &self.passphrase)?.signer)
     }
 
     fn issuer(&self, context: &Context) -> Outcome<Issuer> {

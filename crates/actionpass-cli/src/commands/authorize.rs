@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use actionpass_core::{Authorization, AuthorizeCode, AuthorizeError, Authorizer, Request, System};
+use actionpass_crypto::Signer;
 use actionpass_model::{Audience, Caller, Decision, KeyUse, PolicyBody, PolicyChangeSchema, PolicyRef, Reason, Trace};
 use actionpass_policy::{PolicyEngine, ReasonCode, Requirement, RulePolicy};
 use actionpass_store::DecisionStore;
+use actionpass_store_sqlite::SqliteStore;
 use actionpass_verify::{LiveTrust, TrustSource};
 use clap::Args;
 use serde_json::{Value, json};
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 use super::record_json;
 use crate::cli::Context;
 use crate::clock;
+use crate::custody;
 use crate::failure::{Failure, Outcome};
 use crate::input;
 use crate::issuer::IssuerHome;
@@ -83,23 +86,25 @@ impl AuthorizeArgs {
         }
 
         let issuer = IssuerHome::open(context)?;
-        let signer = Arc::new(issuer.home.signer(&issuer.config, &self.passphrase)?);
+        let mut config = issuer.home.config()?;
+        let mut key = custody::open_signing(&issuer.home, &config, &self.passphrase)?;
         let trust = Arc::new(LiveTrust::open(issuer.trust.path())?);
         let mut rounds: usize = 0;
         loop {
             let policy = issuer.home.policy()?;
             enforce(&issuer, &policy)?;
-            let authorizer = Authorizer::new(
-                issuer.config.issuer_config(),
-                Arc::<actionpass_crypto::SoftwareKey>::clone(&signer),
+            let outcome = Authorizer::new(
+                config.issuer_config(),
+                Arc::<dyn Signer>::clone(&key.signer),
                 Arc::<RulePolicy>::clone(&policy),
                 Arc::<LiveTrust>::clone(&trust),
-                Arc::<actionpass_store_sqlite::SqliteStore>::clone(&issuer.store),
+                Arc::<SqliteStore>::clone(&issuer.store),
                 Arc::new(System),
                 Arc::new(System),
-            )?
-            .with_replay_store(Arc::<actionpass_store_sqlite::SqliteStore>::clone(&issuer.store));
-            match block_on(authorizer.authorize(request.clone())) {
+            )
+            .map(|authorizer| authorizer.with_replay_store(Arc::<SqliteStore>::clone(&issuer.store)))
+            .and_then(|authorizer| block_on(authorizer.authorize(request.clone())));
+            match outcome {
                 Ok(answer) => {
                     let trust = trust.current()?;
                     let mut keys = trust.keyring().iter();
@@ -109,6 +114,15 @@ impl AuthorizeArgs {
                 // Another process put a changed policy.toml into force between our reading it and our commit.
                 Err(error) if error.is(AuthorizeCode::PolicyChanged) && rounds < MAX_ROUNDS => {
                     rounds = rounds.saturating_add(1);
+                }
+                // The key was rotated meanwhile, and config.toml names the new one.
+                Err(error) if error.is(AuthorizeCode::SignerSuperseded) && rounds < MAX_ROUNDS => {
+                    rounds = rounds.saturating_add(1);
+                    config = issuer.home.config()?;
+                    if config.signing.key == key.uri {
+                        return Err(error.into());
+                    }
+                    key = custody::open_signing(&issuer.home, &config, &self.passphrase)?;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use actionpass_crypto::{Algorithm, KeyUri};
 use actionpass_model::{Decision, Statement};
 use actionpass_store::ledger::ChainVerifier;
 use clap::Args;
@@ -13,12 +14,12 @@ use serde_json::{Value, json};
 use super::approve::{ApproveArgs, Mode};
 use super::authorize::{AuthorizeArgs, Decided};
 use super::init::InitArgs;
-use super::keys::KeyFile;
 use super::ledger::verify_home;
 use super::trust::AddArgs;
 use super::verify::{Verdict, VerifyArgs};
 use crate::cli::Context;
 use crate::code::CliCode;
+use crate::custody::{self, NewKey};
 use crate::failure::{Failure, Outcome};
 use crate::home;
 use crate::issuer::IssuerHome;
@@ -162,15 +163,20 @@ impl Story {
 
     /// The maintainer makes a key, the issuer takes its public half in, the maintainer approves.
     fn approve(&mut self, folder: &Path, action: &Path, context: &Context) -> Outcome<PathBuf> {
-        let key = KeyFile::generate(None)?;
-        let path = folder.join("maintainer.pem");
-        key.write(&path)?;
-        let jwk = serde_json::to_string(&super::keys::public_json(key.public())?)
+        let passphrase = PassphraseArgs::default();
+        let new = NewKey {
+            algorithm: Algorithm::Es256,
+            is_encrypted: false,
+            passphrase: &passphrase,
+            place: None,
+        };
+        let key = custody::generate(Some(folder), &KeyUri::new("file", "maintainer.pem"), new)?;
+        let jwk = serde_json::to_string(&super::keys::public_json(key.signer.public_key())?)
             .map_err(|error| Failure::internal(&error))?;
         AddArgs::approver(write(folder, "maintainer.jwk", &jwk)?, MAINTAINER, "maintainer")?.run(context)?;
         let approve = ApproveArgs {
             action: action.to_owned(),
-            key: path.display().to_string(),
+            key: KeyUri::new("file", &folder.join("maintainer.pem").display().to_string()),
             approver: MAINTAINER
                 .parse()
                 .map_err(|error: actionpass_model::TextError| Failure::internal(&error))?,

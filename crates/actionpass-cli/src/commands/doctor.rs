@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use actionpass_core::AuthorizeCode;
 use actionpass_model::{KeyStatus, KeyUse, Timestamp};
 use actionpass_policy::PolicyEngine;
 use actionpass_store::DecisionStore;
@@ -118,27 +119,29 @@ impl DoctorArgs {
             "`{} keys rotate`, or point `[signing] key` at the right key",
             context.program()
         );
-        let untrusted = |problem: &str| {
-            Failure::new(
-                actionpass_core::AuthorizeCode::SignerNotTrusted,
-                format!("the signing key {problem}"),
-            )
-            .with_hint(rotate.clone())
+        let refused = |code: AuthorizeCode, problem: &str| {
+            Failure::new(code, format!("the signing key {problem}")).with_hint(rotate.clone())
         };
-        let signer = home
-            .signer(config, &self.passphrase)
-            .map_err(|failure| failure.with_hint(format!("restore the key file if you can, else: {rotate}")))?;
-        let key: &dyn actionpass_crypto::Signer = &signer;
+        let untrusted = |problem: &str| refused(AuthorizeCode::SignerNotTrusted, problem);
+        let opened = crate::custody::open_signing(home, config, &self.passphrase)
+            .map_err(|failure| failure.with_hint(format!("bring the key back if you can, else: {rotate}")))?;
+        let key = &*opened.signer;
         let entry = trust
             .keyring()
             .get(key.public_key().kid())
             .ok_or_else(|| untrusted("is not in the trust store"))?;
         let believed = entry.trust();
         if entry.is_revoked() {
-            return Err(untrusted("is revoked"));
+            return Err(refused(AuthorizeCode::SignerRevoked, "is revoked"));
         }
-        if believed.status != KeyStatus::Active || !believed.signs_at(now) {
-            return Err(untrusted("is retired or out of its time"));
+        if believed.status == KeyStatus::Retired {
+            return Err(match &believed.superseded_by {
+                Some(by) => refused(AuthorizeCode::SignerSuperseded, &format!("is superseded by {by}")),
+                None => refused(AuthorizeCode::SignerRetired, "is retired"),
+            });
+        }
+        if !believed.signs_at(now) {
+            return Err(untrusted("is out of its time"));
         }
         if believed.key_use != KeyUse::Pass || believed.issuer.as_ref() != Some(&config.issuer) {
             return Err(untrusted("is not a pass key of this issuer"));
@@ -168,7 +171,7 @@ fn sane(now: Timestamp) -> Outcome<String> {
     let built = Timestamp::parse(BUILT).map_err(|error| Failure::internal(&error))?;
     if now < built {
         return Err(Failure::new(
-            actionpass_core::AuthorizeCode::ClockUnknown,
+            AuthorizeCode::ClockUnknown,
             format!("the clock says {now}, which is past"),
         )
         .with_hint("set the clock, and have it kept right (NTP)"));

@@ -11,14 +11,15 @@ use clap::Args;
 use serde_json::json;
 
 use super::authorize::enforce;
-use super::keys::KeyFile;
+use super::keys::Alg;
 use super::trust::{Owner, entry};
 use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
 use crate::config::{self, Config};
+use crate::custody::{self, NewKey};
 use crate::failure::{Failure, Outcome};
-use crate::home::{self, Home};
+use crate::home;
 use crate::input;
 use crate::issuer::{self, IssuerHome};
 use crate::output::{Ink, Reply};
@@ -36,6 +37,9 @@ pub(crate) struct InitArgs {
     /// An organization that is served; may be repeated [default: org:example]
     #[arg(long = "tenant", value_name = "TENANT")]
     pub(crate) tenants: Vec<Tenant>,
+    /// The signing key's algorithm
+    #[arg(long = "alg", value_name = "ALG", default_value_t = Alg::default())]
+    pub(crate) algorithm: Alg,
     /// Encrypt the signing key with a passphrase
     #[arg(long)]
     pub(crate) encrypt: bool,
@@ -96,20 +100,29 @@ impl InitArgs {
         if tenants.is_empty() {
             tenants.push(Tenant::parse(EXAMPLE_TENANT).map_err(|error| Failure::internal(&error))?);
         }
-        let key = KeyFile::generate(self.encrypt.then_some(&self.passphrase))?;
         claim(&root)?;
 
         let keys = root.join(home::KEYS);
         make_folder(&keys)?;
-        let home = Home::open(&root)?;
-        let key_path = key.place(&home, KeyUse::Pass);
-        key.write(&key_path)?;
-        let key_name = key_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = config::starter(&issuer, &tenants, &format!("file:{}/{key_name}", home::KEYS));
+        let new = NewKey {
+            algorithm: self.algorithm.into(),
+            is_encrypted: self.encrypt,
+            passphrase: &self.passphrase,
+            place: None,
+        };
+        let key = match custody::generate(Some(&root), &custody::home_place(KeyUse::Pass), new) {
+            Ok(key) => key,
+            // Without its key it would be no home: the folder is as empty as it was.
+            Err(failure) => {
+                let _ = fs::remove_dir(&keys);
+                return Err(failure);
+            }
+        };
+        let text = config::starter(&issuer, &tenants, &key.uri);
         let path = root.join(home::CONFIG);
         let config = Config::parse(&text, &path)?;
 
-        let pass_key = entry(key.public(), KeyUse::Pass, &Owner::default(), &config)?;
+        let pass_key = entry(key.signer.public_key(), KeyUse::Pass, &Owner::default(), &config)?;
         let kid = pass_key.kid.clone();
         let mut trust = TrustStore::new(now);
         change::add_key(&mut trust, pass_key).map_err(|error| Failure::from_error(error.code(), &error))?;

@@ -1,24 +1,22 @@
 //! `keys`: making and looking after private keys, and their entries in the trust store.
 
-mod file;
 mod rotate;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use actionpass_crypto::{PublicKey, Signer, SigningInput};
+use actionpass_crypto::{Algorithm, KeySource, KeyUri, OpenKey, Pkcs8, PublicKey, Signer, SigningInput};
 use actionpass_model::{Jwk, KeyEvent, KeyId, KeyStatus, KeyUse, Statement, TrustKey};
 use actionpass_store::trust_file::change;
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-pub(crate) use self::file::KeyFile;
-use self::file::private_files;
-use super::trust::{Owner, Use, entry, find, owner_text, validity};
+use super::trust::{Owner, Use, check_owner, entry, find, owner_text, validity};
 use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
+use crate::custody::{self, NewKey, private_files, signing_kid};
 use crate::failure::{Failure, Outcome};
-use crate::home::key_source;
 use crate::input;
 use crate::issuer::IssuerHome;
 use crate::output::{Ink, Reply, Table};
@@ -32,7 +30,7 @@ pub(crate) enum KeysCommand {
     New(NewArgs),
     /// List the keys of the trust store, and which of them are kept here
     List,
-    /// Take a private key (PKCS#8 PEM) into the home
+    /// Take a private key (PKCS#8 PEM) into the home, or believe one that a custodian has
     Import(ImportArgs),
     /// Print public keys
     Export(ExportArgs),
@@ -42,6 +40,34 @@ pub(crate) enum KeysCommand {
     Retire(RetireArgs),
     /// Have the custodian sign something, and check it with the trust store's key
     Check(CheckArgs),
+}
+
+/// The algorithm of a new key.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Alg {
+    #[default]
+    #[value(name = "ES256")]
+    Es256,
+    #[value(name = "ES384")]
+    Es384,
+    #[value(name = "Ed25519")]
+    Ed25519,
+}
+
+impl From<Alg> for Algorithm {
+    fn from(alg: Alg) -> Self {
+        match alg {
+            Alg::Es256 => Self::Es256,
+            Alg::Es384 => Self::Es384,
+            Alg::Ed25519 => Self::Ed25519,
+        }
+    }
+}
+
+impl std::fmt::Display for Alg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Algorithm::from(*self).as_str())
+    }
 }
 
 /// What a key is for and whose it is.
@@ -59,10 +85,16 @@ pub(crate) struct NewArgs {
     #[command(flatten)]
     purpose: PurposeArgs,
     /// Write the private key here instead: then no home is needed, and nothing but the file is made
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
     out: Option<PathBuf>,
-    /// Encrypt it with a passphrase
-    #[arg(long)]
+    /// Have a custodian make it here, such as `vault:transit/pass` or `pkcs11:token=prod;object=pass`
+    #[arg(long, value_name = "URI", value_parser = KeyUri::parse)]
+    key: Option<KeyUri>,
+    /// Its algorithm
+    #[arg(long = "alg", value_name = "ALG", default_value_t = Alg::default())]
+    algorithm: Alg,
+    /// Encrypt its file with a passphrase
+    #[arg(long, conflicts_with = "key")]
     encrypt: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
@@ -70,8 +102,9 @@ pub(crate) struct NewArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ImportArgs {
-    /// The private key, PKCS#8 PEM
-    file: PathBuf,
+    /// The private key: a PKCS#8 PEM file, which is copied, or the URI of a key that stays with its custodian
+    #[arg(value_name = "KEY", value_parser = KeyUri::parse)]
+    key: KeyUri,
     #[command(flatten)]
     purpose: PurposeArgs,
     /// Encrypt the copy with the passphrase
@@ -90,8 +123,8 @@ pub(crate) struct ExportArgs {
     /// As SubjectPublicKeyInfo in PEM
     #[arg(long, group = "form")]
     pem: bool,
-    /// The keys, by kid or its start; this issuer's pass keys that are not revoked unless named
-    #[arg(value_name = "KID")]
+    /// A key, by kid or its start; may be repeated [default: this issuer's pass keys that are not revoked]
+    #[arg(long = "kid", value_name = "KID", allow_hyphen_values = true)]
     kids: Vec<String>,
     /// Keys of this use in place of pass keys: whoever is handed them must know their use
     #[arg(long = "use", value_name = "USE")]
@@ -101,6 +134,7 @@ pub(crate) struct ExportArgs {
 #[derive(Args, Debug)]
 pub(crate) struct RetireArgs {
     /// The key, by kid or its start
+    #[arg(allow_hyphen_values = true)]
     kid: String,
     /// Why
     #[arg(long, value_name = "TEXT")]
@@ -109,9 +143,9 @@ pub(crate) struct RetireArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
-    /// Another key than the signing key: a file, `file:PATH` or `env:NAME`
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    /// Another key than the signing key: a file or a URI
+    #[arg(long, value_name = "KEY", value_parser = KeyUri::parse)]
+    key: Option<KeyUri>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -144,17 +178,28 @@ impl KeysCommand {
 
 impl NewArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let key = KeyFile::generate(self.encrypt.then_some(&self.passphrase))?;
-        match &self.out {
-            Some(path) => {
-                key.write(path)?;
-                let public = public_json(key.public())?;
-                let data = serde_json::to_string(&public).map_err(|error| Failure::internal(&error))? + "\n";
-                let json = json!({ "kid": key.public().kid(), "jwk": public, "file": path.display().to_string(), "isTrusted": false });
-                Ok(Reply::new(json).with_data(data).with_talk(self.advice(path)))
-            }
-            None => settle(context, &key, &self.purpose),
+        let new = NewKey {
+            algorithm: self.algorithm.into(),
+            is_encrypted: self.encrypt,
+            passphrase: &self.passphrase,
+            place: None,
+        };
+        if let Some(path) = &self.out {
+            let key = custody::generate(None, &KeyUri::new("file", &path.display().to_string()), new)?;
+            let public = key.signer.public_key();
+            let jwk = public_json(public)?;
+            let data = serde_json::to_string(&jwk).map_err(|error| Failure::internal(&error))? + "\n";
+            let json =
+                json!({ "kid": public.kid(), "jwk": jwk, "file": path.display().to_string(), "isTrusted": false });
+            return Ok(Reply::new(json).with_data(data).with_talk(self.advice(path)));
         }
+        let issuer = IssuerHome::open(context)?;
+        let key_use = KeyUse::from(self.purpose.key_use);
+        let place = self.key.clone().unwrap_or_else(|| custody::home_place(key_use));
+        // Before a key is made that could not be entered.
+        self.purpose.check()?;
+        let key = custody::generate(Some(issuer.home.root()), &place, new)?;
+        settle(&issuer, &key, &self.purpose).inspect_err(|_| custody::discard(&issuer.home, &key))
     }
 
     /// What to do with the public key that was printed.
@@ -176,43 +221,101 @@ impl NewArgs {
     }
 }
 
-impl ImportArgs {
-    fn run(self, context: &Context) -> Outcome<Reply> {
-        let source = key_source(&self.file.display().to_string(), None);
-        let key = self.passphrase.load(&source)?;
-        let key = KeyFile::of(&key, self.encrypt.then_some(&self.passphrase))?;
-        settle(context, &key, &self.purpose)
+impl PurposeArgs {
+    /// Refuses what contradicts itself.
+    fn check(&self) -> Outcome<()> {
+        check_owner(self.key_use.into(), &self.owner)
     }
 }
 
-/// Puts a key into the home and its public half into the trust store.
-fn settle(context: &Context, key: &KeyFile, purpose: &PurposeArgs) -> Outcome<Reply> {
-    let issuer = IssuerHome::open(context)?;
+impl ImportArgs {
+    fn run(self, context: &Context) -> Outcome<Reply> {
+        let issuer = IssuerHome::open(context)?;
+        self.purpose.check()?;
+        if self.key.scheme() != "file" {
+            let key = custody::open_named(&self.key, &self.passphrase)?;
+            return settle(&issuer, &key, &self.purpose);
+        }
+        let key = self.copy(&issuer)?;
+        settle(&issuer, &key, &self.purpose).inspect_err(|_| custody::discard(&issuer.home, &key))
+    }
+
+    /// Copies the key's file into the home.
+    fn copy(&self, issuer: &IssuerHome) -> Outcome<OpenKey> {
+        let source = KeySource::from_text(self.key.rest());
+        let asked = self.passphrase.of_old(None);
+        let key = match source.load(None) {
+            Err(error) if error.code() == actionpass_crypto::KeyCode::PassphraseRequired.as_str() => {
+                match asked.settle(asked.passphrase(&format!("passphrase of {source}: ")))? {
+                    Some(passphrase) => source.load(Some(&passphrase)),
+                    None => Err(error),
+                }
+            }
+            loaded => loaded,
+        };
+        let key = asked.settle(key)?;
+        let private = key.to_pkcs8()?;
+        let pem = if self.encrypt {
+            self.encrypted(&private)?
+        } else {
+            private.to_pem()?
+        };
+        let kid = key.public_key().kid();
+        let place = custody::home_place(self.purpose.key_use.into());
+        let uri = KeyUri::new("file", &place.rest().replacen('*', kid.as_str(), 1));
+        pem.write_new(&issuer.home.path(uri.rest()))?;
+        Ok(OpenKey {
+            uri,
+            signer: Arc::new(key),
+        })
+    }
+
+    fn encrypted(&self, private: &Pkcs8) -> Outcome<actionpass_crypto::PrivatePem> {
+        let asked = self.passphrase.of_new(None);
+        let passphrase = asked
+            .passphrase("New passphrase: ")
+            .and_then(|given| given.ok_or_else(|| actionpass_crypto::KeyError::PassphraseRequired.into()));
+        let passphrase = asked.settle(passphrase)?;
+        Ok(private.to_encrypted_pem(&passphrase, &clock::random()?)?)
+    }
+}
+
+/// Puts the public half of a key that is there into the trust store.
+fn settle(issuer: &IssuerHome, key: &OpenKey, purpose: &PurposeArgs) -> Outcome<Reply> {
     let now = clock::now()?;
-    let entry = entry(key.public(), purpose.key_use.into(), &purpose.owner, &issuer.config)?;
-    let path = key.place(&issuer.home, entry.key_use);
-    // The file first: an entry without its key would be trusted and of no use.
-    key.write(&path)?;
+    let public = key.signer.public_key();
+    let entry = entry(public, purpose.key_use.into(), &purpose.owner, &issuer.config)?;
     let (kid, key_use) = (entry.kid.clone(), entry.key_use);
-    let added = issuer.change_trust(now, |trust| change::add_key(trust, entry.clone()));
-    let ((), written) = added.inspect_err(|_| discard(&path))?;
+    // The key was there first: an entry without its key would be trusted and of no use.
+    let ((), written) = issuer.change_trust(now, |trust| change::add_key(trust, entry.clone()))?;
     let record = issuer.record_key(now, KeyEvent::Added, (&kid, key_use), (None, None), written.evidence())?;
-    let json = json!({
-        "kid": kid, "use": key_use, "jwk": public_json(key.public())?, "file": path.display().to_string(), "isTrusted": true,
+    let mut json = json!({
+        "kid": kid, "use": key_use, "jwk": public_json(public)?, "key": key.uri.as_str(), "isTrusted": true,
         "trust": { "version": written.document.version }, "record": super::record_json(&record),
     });
+    if let (Some(file), Some(members)) = (file(issuer, &key.uri), json.as_object_mut()) {
+        members.insert("file".to_owned(), file.into());
+    }
     let talk = format!(
-        "The private key is in {}. The trust store believes it for use `{}`, owner {}.\n",
-        quote(&path.display().to_string()),
+        "The private key is {}. The trust store believes it for use `{}`, owner {}.\n",
+        place_text(issuer, &key.uri),
         key_use.as_str(),
         entry.owner().unwrap_or("none")
     );
     Ok(Reply::new(json).with_data(format!("{kid}\n")).with_talk(talk))
 }
 
-/// Removes a key file that came to nothing. Should that fail, a file lies there that nobody believes.
-fn discard(path: &Path) {
-    let _ = std::fs::remove_file(path);
+/// The path of a key that is a file of the home.
+fn file(issuer: &IssuerHome, uri: &KeyUri) -> Option<String> {
+    (uri.scheme() == "file").then(|| issuer.home.path(uri.rest()).display().to_string())
+}
+
+/// Where a private key is, for people.
+fn place_text(issuer: &IssuerHome, uri: &KeyUri) -> String {
+    file(issuer, uri).map_or_else(
+        || format!("`{uri}`, with its custodian"),
+        |path| format!("in {}", quote(&path)),
+    )
 }
 
 fn list(context: &Context) -> Outcome<Reply> {
@@ -220,7 +323,7 @@ fn list(context: &Context) -> Outcome<Reply> {
     let config = home.config()?;
     let trust = home.trust()?;
     let files = private_files(&home);
-    let signing = super::signing_kid(&home, &config);
+    let signing = signing_kid(&home, &config);
     let mut table = Table::new(&["KID", "USE", "OWNER", "STATUS", "VALID", "PRIVATE KEY"]);
     let mut keys = Vec::new();
     for entry in trust.keyring().iter() {
@@ -301,7 +404,7 @@ impl RetireArgs {
         let issuer = IssuerHome::open(context)?;
         let trust = issuer.home.trust()?;
         let kid = find(trust.keyring(), &self.kid)?;
-        if super::signing_kid(&issuer.home, &issuer.config).as_ref() == Some(&kid) {
+        if signing_kid(&issuer.home, &issuer.config).as_ref() == Some(&kid) {
             return Err(Failure::new(
                 CliCode::UsageInvalid,
                 "this is the signing key, and without one nothing is issued",
@@ -336,11 +439,11 @@ impl CheckArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
         let home = context.home()?;
         let config = home.config()?;
-        let source = match &self.key {
-            Some(key) => key_source(key, None),
-            None => home.key_source(&config),
+        let opened = match &self.key {
+            Some(key) => custody::open_named(key, &self.passphrase)?,
+            None => custody::open_signing(&home, &config, &self.passphrase)?,
         };
-        let signer = self.passphrase.load(&source)?;
+        let signer = &*opened.signer;
         let kid = signer.public_key().kid().clone();
         let trust = home.trust()?;
         let entry = trust.keyring().get(&kid).ok_or_else(|| {
@@ -349,7 +452,7 @@ impl CheckArgs {
                 format!("the trust store doesn't have key {kid}"),
             )
         })?;
-        probe(&signer, entry.key())?;
+        probe(signer, entry.key())?;
         let status = if entry.is_revoked() {
             KeyStatus::Revoked
         } else {
@@ -386,8 +489,21 @@ pub(crate) fn public_json(key: &PublicKey) -> Outcome<Value> {
     serde_json::to_value(key.to_jwk()).map_err(|error| Failure::internal(&error))
 }
 
-/// Reads a public key: a JWK, or SubjectPublicKeyInfo in PEM.
-pub(crate) fn read_public(path: &Path) -> Outcome<PublicKey> {
+/// Reads a public key: a JWK, SubjectPublicKeyInfo in PEM, or out of a JWK Set the one with this thumbprint. A key that
+/// is pinned and has another thumbprint is refused: whoever swapped the file would be believed.
+pub(crate) fn read_public(path: &Path, pin: Option<&KeyId>) -> Outcome<PublicKey> {
+    let key = read_any(path, pin)?;
+    match pin {
+        Some(pin) if key.kid() != pin => Err(Failure::new(
+            actionpass_crypto::KeyCode::IdMismatch,
+            format!("the key has the thumbprint {}, not the one of --pin", key.kid()),
+        )
+        .about(&input::name(path))),
+        _ => Ok(key),
+    }
+}
+
+fn read_any(path: &Path, pin: Option<&KeyId>) -> Outcome<PublicKey> {
     const MAX_BYTES: usize = 64 * 1024;
     let bytes = input::read(path, MAX_BYTES)?;
     let about = |failure: Failure| failure.about(&input::name(path));
@@ -395,6 +511,44 @@ pub(crate) fn read_public(path: &Path) -> Outcome<PublicKey> {
         let pem = String::from_utf8_lossy(&bytes);
         return PublicKey::from_spki_pem(&pem).map_err(|error| about(error.into()));
     }
+    if let Some(keys) = members_of_set(&bytes) {
+        return out_of_set(&keys, pin).map_err(about);
+    }
     let jwk = Jwk::from_json(&bytes).map_err(|error| about(error.into()))?;
     PublicKey::from_jwk(&jwk).map_err(|error| about(error.into()))
+}
+
+/// The keys of a JWK Set (RFC 7517 §5); `None` if it isn't one.
+fn members_of_set(bytes: &[u8]) -> Option<Vec<Value>> {
+    match serde_json::from_slice::<Value>(bytes).ok()?.get_mut("keys")?.take() {
+        Value::Array(keys) => Some(keys),
+        _ => None,
+    }
+}
+
+/// The key of a foreign set that has this thumbprint. Whoever wrote the set chose its `kid`s, so those are not looked at,
+/// and keys of other kinds are passed over (RFC 7517 §5).
+fn out_of_set(keys: &[Value], pin: Option<&KeyId>) -> Outcome<PublicKey> {
+    let pin = pin.ok_or_else(|| {
+        Failure::new(
+            CliCode::OptionMissing,
+            "a JWK Set is read for the keys that --pin names",
+        )
+        .with_hint("--pin is the thumbprint (RFC 7638), told by the keys' owner over another way than the set")
+    })?;
+    let key = keys.iter().find_map(|key| {
+        let mut key = key.clone();
+        key.as_object_mut()?.remove("kid");
+        let key = PublicKey::from_jwk(&Jwk::from_json(key.to_string().as_bytes()).ok()?).ok()?;
+        (key.kid() == pin).then_some(key)
+    });
+    key.ok_or_else(|| {
+        Failure::new(
+            actionpass_store::trust_file::ChangeCode::KeyMissing,
+            format!(
+                "none of the set's {} keys that can be read has the thumbprint {pin}",
+                keys.len()
+            ),
+        )
+    })
 }

@@ -31,6 +31,7 @@ pub(crate) struct RevokeArgs {
     /// What kind of thing
     kind: Kind,
     /// Its id: `ap_…`, `apr_…`, a kid or its start, or a principal such as `agent:codex-prod`
+    #[arg(allow_hyphen_values = true)]
     id: String,
     /// Why
     #[arg(long, value_name = "TEXT")]
@@ -98,7 +99,7 @@ impl RevokeArgs {
             Ink::stderr().good("revoked"),
             revocation.revoked_at
         );
-        if matches!(&revocation.target, RevocationTarget::Key(kid) if super::signing_kid(&issuer.home, &issuer.config).as_ref() == Some(kid))
+        if matches!(&revocation.target, RevocationTarget::Key(kid) if crate::custody::signing_kid(&issuer.home, &issuer.config).as_ref() == Some(kid))
         {
             talk.push_str(
                 "This was the signing key: nothing is issued until there is another, and its passes are refused.\n",

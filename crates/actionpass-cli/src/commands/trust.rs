@@ -109,9 +109,12 @@ fn tenant(text: &str) -> Result<TenantOrAny, String> {
 
 #[derive(Args, Debug)]
 pub(crate) struct AddArgs {
-    /// The public key, a JWK or a PEM file; `-` is stdin
+    /// The public key, a JWK or a PEM file, or a JWK Set with --pin; `-` is stdin
     #[arg(value_name = "JWK")]
     file: PathBuf,
+    /// The thumbprint that the key has: which key of a set, and that no other one is taken for it
+    #[arg(long, value_name = "KID", allow_hyphen_values = true)]
+    pin: Option<KeyId>,
     /// What it may sign
     #[arg(long = "use", value_name = "USE")]
     key_use: Use,
@@ -128,6 +131,7 @@ pub(crate) struct AddArgs {
 #[derive(Args, Debug)]
 pub(crate) struct RemoveArgs {
     /// The key, by kid or its start
+    #[arg(allow_hyphen_values = true)]
     kid: String,
 }
 
@@ -216,6 +220,7 @@ impl AddArgs {
         };
         Ok(Self {
             file,
+            pin: None,
             key_use: Use::Approval,
             owner,
             not_before: None,
@@ -224,7 +229,7 @@ impl AddArgs {
     }
 
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
-        let key = read_public(&self.file)?;
+        let key = read_public(&self.file, self.pin.as_ref())?;
         let issuer = IssuerHome::open(context)?;
         let now = clock::now()?;
         let mut entry = entry(&key, self.key_use.into(), &self.owner, &issuer.config)?;
@@ -253,7 +258,7 @@ impl RemoveArgs {
         let issuer = IssuerHome::open(context)?;
         let trust = issuer.home.trust()?;
         let kid = find(trust.keyring(), &self.kid)?;
-        if super::signing_kid(&issuer.home, &issuer.config).as_ref() == Some(&kid) {
+        if crate::custody::signing_kid(&issuer.home, &issuer.config).as_ref() == Some(&kid) {
             return Err(Failure::new(
                 CliCode::UsageInvalid,
                 "this is the signing key, and without it nothing is issued",
@@ -323,20 +328,8 @@ fn export(context: &Context) -> Outcome<Reply> {
 
 /// The trust store's entry of a key.
 pub(crate) fn entry(key: &PublicKey, key_use: KeyUse, owner: &Owner, config: &Config) -> Outcome<TrustKey> {
-    let refused = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
-    let is_issuers = matches!(key_use, KeyUse::Pass | KeyUse::Revocation);
-    if key_use == KeyUse::Approval && owner.principal.is_none() {
-        return refused("a key of use `approval` needs --principal: whose approvals it signs");
-    }
-    if key_use != KeyUse::Approval && (owner.principal.is_some() || !owner.roles.is_empty()) {
-        return refused("--principal and --role are for keys of use `approval`");
-    }
-    if owner.issuer.is_some() && !is_issuers {
-        return refused("--issuer is for keys of use `pass` and `revocation`");
-    }
-    if owner.origin.is_some() && key_use != KeyUse::Ledger {
-        return refused("--origin is for keys of use `ledger`");
-    }
+    let is_issuers = is_issuers(key_use);
+    check_owner(key_use, owner)?;
     let origin = match (key_use, &owner.origin) {
         (KeyUse::Ledger, Some(origin)) => Some(origin.clone()),
         (KeyUse::Ledger, None) => Some(crate::issuer::log(config)?.origin().clone()),
@@ -360,6 +353,29 @@ pub(crate) fn entry(key: &PublicKey, key_use: KeyUse, owner: &Owner, config: &Co
         reason: None,
         ext: None,
     })
+}
+
+/// Refuses an owner that keys of this use don't have.
+pub(crate) fn check_owner(key_use: KeyUse, owner: &Owner) -> Outcome<()> {
+    let refused = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
+    if key_use == KeyUse::Approval && owner.principal.is_none() {
+        return refused("a key of use `approval` needs --principal: whose approvals it signs");
+    }
+    if key_use != KeyUse::Approval && (owner.principal.is_some() || !owner.roles.is_empty()) {
+        return refused("--principal and --role are for keys of use `approval`");
+    }
+    if owner.issuer.is_some() && !is_issuers(key_use) {
+        return refused("--issuer is for keys of use `pass` and `revocation`");
+    }
+    if owner.origin.is_some() && key_use != KeyUse::Ledger {
+        return refused("--origin is for keys of use `ledger`");
+    }
+    Ok(())
+}
+
+/// Whether keys of this use belong to an issuer.
+const fn is_issuers(key_use: KeyUse) -> bool {
+    matches!(key_use, KeyUse::Pass | KeyUse::Revocation)
 }
 
 fn tenants(stated: &[TenantOrAny], configured: &[Tenant]) -> Tenants {

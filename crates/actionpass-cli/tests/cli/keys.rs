@@ -80,7 +80,7 @@ fn lists_and_exports_are_public() {
         .json();
     assert_eq!(one["jwks"]["keys"].as_array().unwrap().len(), 1);
     let kid = one["jwks"]["keys"][0]["kid"].as_str().unwrap().to_owned();
-    let pem = lab.quiet(&["keys", "export", "--pem", &kid[..8]]).stdout;
+    let pem = lab.quiet(&["keys", "export", "--pem", "--kid", &kid[..8]]).stdout;
     assert!(
         pem.starts_with("-----BEGIN PUBLIC KEY-----\n") && pem.matches("BEGIN").count() == 1,
         "{pem}"
@@ -94,7 +94,8 @@ fn lists_and_exports_are_public() {
         assert!(!public.contains("\"d\"") && !public.contains("PRIVATE"), "{public}");
     }
     assert_eq!(
-        lab.try_run(&["keys", "export", "--pem", "abc", "--json"], b"").code(),
+        lab.try_run(&["keys", "export", "--pem", "--kid", "abc", "--json"], b"")
+            .code(),
         "key_missing"
     );
     assert_eq!(lab.try_run(&["keys", "export", "--json"], b"").exit, 2);

@@ -88,7 +88,7 @@ fn the_signing_key_revoked_means_no_more_passes() {
     assert_eq!(lab.run(&["authorize", "--action", ALLOW]).exit, 40);
     lab.run(&["doctor"]);
     // Never again.
-    let jwk = lab.quiet(&["keys", "export", "--jwks", kid, "--json"]).json()["jwks"]["keys"][0].to_string();
+    let jwk = lab.quiet(&["keys", "export", "--jwks", "--kid", kid, "--json"]).json()["jwks"]["keys"][0].to_string();
     lab.run_with(&["trust", "add", "-", "--use", "pass"], jwk.as_bytes());
     lab.run(&["trust", "show"]);
     lab.check("revoke_signing_key");

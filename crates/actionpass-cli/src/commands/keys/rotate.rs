@@ -4,30 +4,39 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use actionpass_crypto::SoftwareKey;
-use actionpass_model::{KeyEvent, KeyStatus, KeyUse, Statement, TrustStore};
+use actionpass_crypto::{Algorithm, KeyUri, OpenKey};
+use actionpass_model::{KeyEvent, KeyId, KeyStatus, KeyUse, Statement, TrustStore};
+use actionpass_store::ledger::RecordRef;
 use actionpass_store::trust_file::change;
 use clap::Args;
 use serde_json::json;
 
 use super::super::trust::{Owner, entry};
-use super::file::{KeyFile, name};
-use super::public_json;
+use super::{Alg, place_text, public_json};
 use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
 use crate::commands::record_json;
+use crate::custody::{self, NewKey, signing_kid};
 use crate::failure::{Failure, Outcome};
 use crate::home;
 use crate::input;
 use crate::issuer::IssuerHome;
 use crate::output::Reply;
 use crate::passphrase::PassphraseArgs;
-use crate::shell::quote;
 
 #[derive(Args, Debug)]
 pub(crate) struct RotateArgs {
-    /// Encrypt the new key with a passphrase
+    /// Make the new key here [default: beside the old one, with the same custodian]
+    #[arg(long, value_name = "URI", value_parser = KeyUri::parse)]
+    key: Option<KeyUri>,
+    /// Take a key that its custodian has already, in place of a new one
+    #[arg(long, value_name = "URI", value_parser = KeyUri::parse, conflicts_with_all = ["key", "algorithm", "encrypt"])]
+    to: Option<KeyUri>,
+    /// The new key's algorithm [default: that of the old one, else ES256]
+    #[arg(long = "alg", value_name = "ALG")]
+    algorithm: Option<Alg>,
+    /// Encrypt the new key's file with a passphrase
     #[arg(long)]
     encrypt: bool,
     /// Why
@@ -38,60 +47,49 @@ pub(crate) struct RotateArgs {
 }
 
 impl RotateArgs {
+    /// Three steps, so that there is a key to sign with at every moment: the new key is believed, then `config.toml` names
+    /// it, then the old one retires. Whoever signed with the old one meanwhile is told that it is superseded, and reads
+    /// the configuration again.
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
-        let new = KeyFile::of(&SoftwareKey::generate()?, self.encrypt.then_some(&self.passphrase))?;
         // The lock is for homes only: nothing is written anywhere else.
         let home = context.home()?;
         home.config()?;
         // From here on another rotation waits, and then reads what this one wrote.
         let _lock = home.lock_config()?;
         let issuer = IssuerHome::open(context)?;
-        let now = clock::now()?;
-        let old = crate::commands::signing_kid(&issuer.home, &issuer.config);
-        let mut added = entry(new.public(), KeyUse::Pass, &Owner::default(), &issuer.config)?;
-        let kid = added.kid.clone();
-        let path = new.place(&issuer.home, KeyUse::Pass);
-        // The file first: an entry without its key would be trusted and of no use.
-        new.write(&path)?;
-        let exchange = |trust: &mut TrustStore| {
-            let before = old.as_ref().and_then(|old| trust.key(old));
-            if let Some(before) = before {
-                added.tenants = before.tenants.clone();
-            }
-            // A key that is revoked or retired already stays what it is.
-            let retires = before
-                .filter(|before| before.status == KeyStatus::Active && !trust.is_key_revoked(&before.kid))
-                .map(|before| before.kid.clone());
-            change::add_key(trust, added)?;
-            if let Some(old) = &retires {
-                change::retire_key(trust, old, now, Some(kid.clone()), self.reason.clone())?;
-            }
-            Ok(retires)
+        let old = signing_kid(&issuer.home, &issuer.config);
+        let new = self.new_key(&issuer, old.as_ref())?;
+        let public = new.signer.public_key();
+        let kid = public.kid().clone();
+        let added = self.add(&issuer, &new, old.as_ref());
+        let mut record = added.inspect_err(|_| custody::discard(&issuer.home, &new))?;
+        set_signing_key(&issuer.home.file(home::CONFIG)?, new.uri.as_str())?;
+        let mut version = issuer.trust.read()?.document.version;
+        let retired = match old {
+            Some(old) => self.retire(&issuer, old, &kid)?,
+            None => None,
         };
-        let (retires, written) = issuer
-            .change_trust(now, exchange)
-            .inspect_err(|_| super::discard(&path))?;
-        // Until the next line is through, nothing is issued: the key that signs is the one that just retired.
-        let source = format!("file:{}/{}", home::KEYS, name(KeyUse::Pass, &kid));
-        set_signing_key(&issuer.home.file(home::CONFIG)?, &source)?;
-        let evidence = written.evidence();
-        let mut record = issuer.record_key(now, KeyEvent::Added, (&kid, KeyUse::Pass), (None, None), evidence)?;
-        if let Some(old) = &retires {
-            let why = (Some(kid.clone()), self.reason);
-            record = issuer.record_key(now, KeyEvent::Rotated, (old, KeyUse::Pass), why, evidence)?;
+        if let Some((_, retired)) = &retired {
+            record = retired.record.clone();
+            version = retired.version;
         }
 
         let mut json = json!({
-            "kid": kid, "jwk": public_json(new.public())?, "file": path.display().to_string(),
-            "trust": { "version": written.document.version }, "record": record_json(&record),
+            "kid": kid, "jwk": public_json(public)?, "key": new.uri.as_str(),
+            "trust": { "version": version }, "record": record_json(&record),
         });
         let mut talk = format!(
-            "The new key is in {}, and config.toml names it.\n",
-            quote(&path.display().to_string())
+            "The new key is {}, and config.toml names it.\n",
+            place_text(&issuer, &new.uri)
         );
-        if let (Some(old), Some(members)) = (&retires, json.as_object_mut()) {
-            members.insert("retired".to_owned(), old.as_str().into());
-            talk.push_str(&format!("Passes of {old} hold until they expire.\n"));
+        if let Some(members) = json.as_object_mut() {
+            if let Some(file) = super::file(&issuer, &new.uri) {
+                members.insert("file".to_owned(), file.into());
+            }
+            if let Some((old, _)) = &retired {
+                members.insert("retired".to_owned(), old.as_str().into());
+                talk.push_str(&format!("Passes of {old} hold until they expire.\n"));
+            }
         }
         talk.push_str(&format!(
             "Hand the trust store on to your executors: `{} trust export`.\n",
@@ -99,6 +97,83 @@ impl RotateArgs {
         ));
         Ok(Reply::new(json).with_data(format!("{kid}\n")).with_talk(talk))
     }
+
+    /// Makes the new key, or opens the one that is there.
+    fn new_key(&self, issuer: &IssuerHome, old: Option<&KeyId>) -> Outcome<OpenKey> {
+        let root = issuer.home.root();
+        let signing = &issuer.config.signing;
+        if let Some(uri) = &self.to {
+            let asked = self.passphrase.of_old(signing.passphrase.as_ref());
+            return asked.settle(custody::custodians(Some(root)).open(uri, &asked));
+        }
+        let place = match &self.key {
+            Some(uri) => uri.clone(),
+            None => custody::custodians(Some(root)).beside(&signing.key)?,
+        };
+        let algorithm = match self.algorithm {
+            Some(algorithm) => algorithm.into(),
+            None => {
+                let trust = issuer.home.trust()?;
+                let entry = old.and_then(|old| trust.keyring().get(old).cloned());
+                entry.map_or(Algorithm::Es256, |entry| entry.algorithm())
+            }
+        };
+        let new = NewKey {
+            algorithm,
+            is_encrypted: self.encrypt,
+            passphrase: &self.passphrase,
+            place: signing.passphrase.as_ref(),
+        };
+        custody::generate(Some(root), &place, new)
+    }
+
+    /// The new key is believed, for the tenants of the old one.
+    fn add(&self, issuer: &IssuerHome, new: &OpenKey, old: Option<&KeyId>) -> Outcome<RecordRef> {
+        let now = clock::now()?;
+        let mut added = entry(new.signer.public_key(), KeyUse::Pass, &Owner::default(), &issuer.config)?;
+        let kid = added.kid.clone();
+        let ((), written) = issuer.change_trust(now, |trust| {
+            if let Some(before) = old.and_then(|old| trust.key(old)) {
+                added.tenants = before.tenants.clone();
+            }
+            change::add_key(trust, added)
+        })?;
+        issuer.record_key(
+            now,
+            KeyEvent::Added,
+            (&kid, KeyUse::Pass),
+            (None, None),
+            written.evidence(),
+        )
+    }
+
+    /// The old key signs nothing any more. One that is revoked or retired already stays what it is.
+    fn retire(&self, issuer: &IssuerHome, old: KeyId, new: &KeyId) -> Outcome<Option<(KeyId, Retired)>> {
+        let now = clock::now()?;
+        let exchange = |trust: &mut TrustStore| {
+            let is_active = trust
+                .key(&old)
+                .is_some_and(|before| before.status == KeyStatus::Active && !trust.is_key_revoked(&old));
+            if is_active {
+                change::retire_key(trust, &old, now, Some(new.clone()), self.reason.clone())?;
+            }
+            Ok(is_active)
+        };
+        let (is_retired, written) = issuer.change_trust(now, exchange)?;
+        if !is_retired {
+            return Ok(None);
+        }
+        let why = (Some(new.clone()), self.reason.clone());
+        let record = issuer.record_key(now, KeyEvent::Rotated, (&old, KeyUse::Pass), why, written.evidence())?;
+        let version = written.document.version;
+        Ok(Some((old, Retired { record, version })))
+    }
+}
+
+/// What retiring the old key left behind.
+struct Retired {
+    record: RecordRef,
+    version: u64,
 }
 
 /// Writes another signing key into a `config.toml` and leaves the rest as its owner wrote it, comments included.
