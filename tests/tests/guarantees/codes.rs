@@ -8,7 +8,7 @@ use actionpass_core::{AuthorizeCode, Request};
 use actionpass_crypto::JwsCode;
 use actionpass_model::{
     Agent, ApprovalClaims, ApprovalMode, Approver, Assurance, Audience, EmbeddedApproval, KeyStatus, Obligation,
-    ObligationId, PassClaims, Principal, RevocationTarget,
+    ObligationId, PassClaims, Principal, RevocationTarget, TrustKey,
 };
 use actionpass_store::{MemoryReplayStore, ReplayCode, ReplayStart};
 use actionpass_testkit::fixtures::{self, FixtureKey, approval_key};
@@ -24,6 +24,11 @@ type Case = (&'static str, Box<dyn Fn() -> Vec<String>>);
 
 fn case(code: &'static str, run: impl Fn() -> Vec<String> + 'static) -> Case {
     (code, Box::new(run))
+}
+
+fn retire(key: &mut TrustKey) {
+    key.status = KeyStatus::Retired;
+    key.not_after = Some("2026-11-01T00:00:00.000Z".parse().unwrap());
 }
 
 /// Each case yields its code and no other; together they yield every code.
@@ -447,14 +452,14 @@ fn every_code_of_an_issuer() {
         case("signing_key_superseded", move || {
             let bed = Testbed::new();
             bed.trust().update(|trust| {
-                trust.keys[0].status = KeyStatus::Retired;
+                retire(&mut trust.keys[0]);
                 trust.keys[0].superseded_by = Some(FixtureKey::STRANGER.kid());
             });
             authorized(&bed, &demo())
         }),
         case("signing_key_retired", move || {
             let bed = Testbed::new();
-            bed.trust().update(|trust| trust.keys[0].status = KeyStatus::Retired);
+            bed.trust().update(|trust| retire(&mut trust.keys[0]));
             authorized(&bed, &demo())
         }),
         case("signing_key_revoked", move || {
