@@ -287,7 +287,8 @@ mod tests {
 
     use super::*;
 
-    /// Every set of codes but `ReasonCode`, whose codes say why a decision came out and fail nothing.
+    /// Every set of codes but `ReasonCode`, whose codes say why a decision came out, and `StandingCode`, whose codes say what a
+    /// signature of the past is worth: they fail nothing.
     fn known() -> BTreeSet<&'static str> {
         let mut known = BTreeSet::new();
         macro_rules! take {
@@ -361,7 +362,7 @@ mod tests {
             }
         }
         let taken = "AdmitCode CanonCode AuthorizeCode CustodianCode JwsCode KeyCode KeyFileCode KeyringCode SecretSourceCode SignCode DocumentCode PolicyCode \
-                     ReplayCode StoreCode LedgerCode ChangeCode TrustFileCode VerifyCode CliCode ReasonCode DoorCode";
+                     ReplayCode StoreCode LedgerCode ChangeCode TrustFileCode VerifyCode CliCode ReasonCode StandingCode DoorCode";
         let taken: BTreeSet<String> = taken.split_whitespace().map(ToOwned::to_owned).collect();
         assert_eq!(declared.difference(&taken).collect::<Vec<_>>(), Vec::<&String>::new());
     }

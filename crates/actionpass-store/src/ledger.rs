@@ -12,4 +12,4 @@ pub use draft::{Effects, RecordBody, RecordDraft};
 pub use head::{Head, HeadError, KnownHead, RecordRef};
 pub use lines::MAX_LINE_BYTES;
 pub use seal::{Log, SealedRecord, seal};
-pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, verify_jsonl};
+pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, verify_jsonl, verify_jsonl_with};

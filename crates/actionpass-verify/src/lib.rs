@@ -26,11 +26,13 @@ pub mod approval;
 mod call;
 mod code;
 mod live;
+mod standing;
 mod trust;
 mod verifier;
 
 pub use call::Call;
 pub use code::{Finding, Refusal, VerifyCode};
 pub use live::{FixedTrust, LiveTrust, TrustSource};
+pub use standing::{KeyStanding, StandingCode};
 pub use trust::{Trust, TrustError};
 pub use verifier::{ConsumedPass, VerifiedPass, Verifier};

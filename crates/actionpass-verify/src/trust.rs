@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use actionpass_canon::sha256;
 use actionpass_crypto::{Keyring, KeyringError};
 use actionpass_model::{
-    ApprovalId, Approver, Code, Digest, Document, DocumentError, Issuer, PassId, RevocationTarget, Timestamp,
+    ApprovalId, Approver, Code, Digest, Document, DocumentError, Issuer, KeyId, PassId, RevocationTarget, Timestamp,
     TrustEvidence, TrustKey, TrustStore, UnixSeconds,
 };
 use actionpass_store::trust_file::{TrustFileError, TrustSnapshot};
+
+use crate::standing::KeyRevoked;
 
 /// Public keys and revocations, whole: parsed from one file, checked, and never changed afterwards.
 ///
@@ -25,6 +27,8 @@ pub struct Trust {
     /// Sorted.
     approvals: Vec<(ApprovalId, Approver)>,
     principals: HashSet<Box<str>>,
+    /// Few, and asked by auditors only: what verifies looks at the keyring.
+    keys: Vec<(KeyId, KeyRevoked)>,
 }
 
 /// A trust store that isn't taken: nothing of it is.
@@ -76,12 +80,18 @@ impl Trust {
         let mut passes = Vec::new();
         let mut approvals = Vec::new();
         let mut principals = HashSet::new();
+        let mut keys = Vec::new();
         for revocation in &document.revocations {
             match &revocation.target {
                 RevocationTarget::Pass { id, issuer } => passes.push((id.clone(), issuer.clone())),
                 RevocationTarget::Approval { id, approver } => approvals.push((id.clone(), approver.clone())),
-                // The keyring read these itself.
-                RevocationTarget::Key(_) => {}
+                RevocationTarget::Key(kid) => keys.push((
+                    kid.clone(),
+                    KeyRevoked {
+                        at: revocation.revoked_at,
+                        compromised_since: revocation.compromised_since,
+                    },
+                )),
                 RevocationTarget::Principal(principal) => {
                     principals.insert(principal.as_str().to_ascii_lowercase().into());
                 }
@@ -98,6 +108,7 @@ impl Trust {
             passes,
             approvals,
             principals,
+            keys,
         })
     }
 
@@ -132,6 +143,22 @@ impl Trust {
     #[must_use]
     pub const fn keyring(&self) -> &Keyring {
         &self.keyring
+    }
+
+    /// When a key was revoked: the first time, if it was more than once, and the earliest doubt.
+    pub(crate) fn key_revoked(&self, kid: &KeyId) -> Option<KeyRevoked> {
+        let all = self
+            .keys
+            .iter()
+            .filter(|(key, _)| key == kid)
+            .map(|(_, revoked)| *revoked);
+        all.reduce(|one, other| KeyRevoked {
+            at: one.at.min(other.at),
+            compromised_since: [one.compromised_since, other.compromised_since]
+                .into_iter()
+                .flatten()
+                .min(),
+        })
     }
 
     /// Whether this pass of this issuer was revoked.

@@ -265,3 +265,53 @@ fn keys_that_no_custodian_has() {
         .fails(2, "key_scheme_unknown");
     assert_eq!(home.records().len(), before);
 }
+
+/// A revoked key verifies nothing, and its records are still weighed by when they were written.
+#[test]
+fn evidence_reasons_by_time() {
+    let home = Home::new();
+    home.pass(ALLOW);
+    let old = signing(&home)["kid"].as_str().unwrap().to_owned();
+    home.run(["keys", "rotate"]).exits(0);
+    home.pass(ALLOW);
+    let passes = |home: &Home| home.run(["ledger", "verify"]).exits(0).json()["passes"].take();
+    assert_eq!(
+        passes(&home)["byStanding"],
+        json!({ "key_active": 1, "key_superseded": 1 })
+    );
+    assert_eq!(passes(&home)["doubtful"], json!([]));
+
+    // Revoked now, and in other hands for as long as nobody knows earlier.
+    home.run(["revoke", "key", &old, "--reason", "left behind"]).exits(0);
+    assert_eq!(
+        passes(&home)["byStanding"],
+        json!({ "key_active": 1, "key_revoked_later": 1 })
+    );
+
+    let new = signing(&home)["kid"].as_str().unwrap().to_owned();
+    let since = "2026-01-01T00:00:00Z";
+    let revoke = [
+        "revoke",
+        "key",
+        &new,
+        "--reason",
+        "stolen",
+        "--compromised-since",
+        since,
+    ];
+    home.run(revoke).exits(0);
+    let found = passes(&home);
+    assert_eq!(
+        found["byStanding"],
+        json!({ "key_in_doubt": 1, "key_revoked_later": 1 })
+    );
+    assert_eq!(found["doubtful"][0]["kid"], new);
+    assert_eq!(found["doubtful"].as_array().unwrap().len(), 1);
+
+    // An auditor weighs an export by a trust store that somebody handed on.
+    let export = home.talk(["ledger", "export"]).exits(0).stdout;
+    let export = home.write("ledger.jsonl", export);
+    let weigh = ["ledger", "verify", &export, "--trust", "home/trust.json"];
+    assert_eq!(home.run(weigh).exits(0).json()["passes"], found);
+    assert!(home.run(["ledger", "verify", &export]).exits(0).json()["passes"].is_null());
+}

@@ -1,18 +1,23 @@
 //! `ledger`: the evidence, read, verified from its first record, exported.
 
-use std::io::{self, BufReader, ErrorKind, Write};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use actionpass_model::{Record, RecordKind};
-use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerError, VerifiedLedger, verify_jsonl};
+use actionpass_model::{KeyId, Record, RecordKind, Timestamp};
+use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerError, VerifiedLedger, verify_jsonl_with};
 use actionpass_store::{DecisionStore, ReplayStart, StoredRecord};
+use actionpass_verify::{StandingCode, Trust};
 use clap::{Args, Subcommand};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
 use crate::failure::{Failure, Outcome};
+use crate::home::read_named_trust;
 use crate::input;
 use crate::issuer::{self, IssuerHome};
 use crate::output::{Ink, Reply, Table};
@@ -48,6 +53,9 @@ pub(crate) struct VerifyArgs {
     /// A record that the ledger is known to hold, to find what was cut off or rewritten; may be repeated
     #[arg(long = "head", value_name = "SEQ:HASH")]
     heads: Vec<KnownHead>,
+    /// Weigh the passes in it by the keys of this trust store [default: the home's, for the home's ledger]
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
 }
 
 impl LedgerCommand {
@@ -104,9 +112,16 @@ impl VerifyArgs {
         for head in &self.heads {
             verifier = verifier.with_known_head(*head);
         }
-        let verified = match &self.file {
-            Some(path) => verify_file(path, verifier)?,
-            None => verify_home(&IssuerHome::open_to_read(context)?, verifier)?,
+        let named = self.trust.as_deref().map(read_named_trust).transpose()?;
+        let (verified, weighed) = match &self.file {
+            Some(path) => verify_file(path, verifier, named)?,
+            None => {
+                let issuer = IssuerHome::open_to_read(context)?;
+                // Later than the ledger: it knows every key that signed.
+                let trust = named.map_or_else(|| issuer.home.trust(), Ok)?;
+                let mut passes = Passes::new(trust);
+                (walk_home(&issuer, verifier, |json| passes.weigh(json))?, Some(passes))
+            }
         };
         let head = verified.head.known().map(|head| head.to_string());
         let mut json = json!({ "valid": true, "size": verified.head.size() });
@@ -127,24 +142,123 @@ impl VerifyArgs {
                 text.push_str("  keep the head elsewhere: with --head it shows whether the end was cut off\n");
             }
         }
+        if let (Some(passes), Some(members)) = (&weighed, json.as_object_mut()) {
+            members.insert("passes".to_owned(), passes.json());
+            text.push_str(&passes.text());
+        }
         Ok(Reply::new(json).with_data(text))
     }
 }
 
-fn verify_file(path: &Path, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
-    let verified = if input::is_stdin(path) {
-        verify_jsonl(io::stdin().lock(), verifier)
+/// The passes of a ledger, weighed by what a trust store says today of the keys that signed them.
+struct Passes {
+    trust: Trust,
+    /// How many of each standing, by its code.
+    counts: BTreeMap<&'static str, u64>,
+    /// The records whose passes are no evidence of their issuer any more: seq, kid, code.
+    doubtful: Vec<(u64, KeyId, &'static str)>,
+}
+
+impl Passes {
+    const fn new(trust: Trust) -> Self {
+        Self {
+            trust,
+            counts: BTreeMap::new(),
+            doubtful: Vec::new(),
+        }
+    }
+
+    /// Weighs the pass of a record, if it has one. Its time is that of the record: the chain holds it in its place.
+    fn weigh(&mut self, json: &[u8]) -> Outcome<()> {
+        #[derive(Deserialize)]
+        struct Head {
+            seq: u64,
+            time: Timestamp,
+            body: Body,
+        }
+        #[derive(Deserialize)]
+        struct Body {
+            pass: Option<Value>,
+        }
+        let head: Head = serde_json::from_slice(json).map_err(|error| Failure::internal(&error))?;
+        // Other records call other things `pass`.
+        let kid = head.body.pass.as_ref().and_then(|pass| pass.get("kid")?.as_str());
+        let Some(kid) = kid else { return Ok(()) };
+        let kid = KeyId::parse(kid).map_err(|error| Failure::internal(&error))?;
+        let standing = self.trust.standing(&kid, head.time);
+        let code = standing.code().as_str();
+        let count = self.counts.entry(code).or_default();
+        *count = count.saturating_add(1);
+        if !standing.holds() {
+            self.doubtful.push((head.seq, kid, code));
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let doubtful: Vec<Value> = self
+            .doubtful
+            .iter()
+            .map(|(seq, kid, code)| json!({ "seq": seq, "kid": kid, "code": code }))
+            .collect();
+        json!({ "byStanding": self.counts, "doubtful": doubtful })
+    }
+
+    fn text(&self) -> String {
+        const SHOWN: usize = 20;
+        let mut text = String::new();
+        for (code, count) in &self.counts {
+            let meaning = StandingCode::from_code(code).map_or("", StandingCode::meaning);
+            text.push_str(&format!("  passes {code}: {count}. {}\n", meaning.trim()));
+        }
+        let seqs: Vec<String> = self
+            .doubtful
+            .iter()
+            .take(SHOWN)
+            .map(|(seq, ..)| seq.to_string())
+            .collect();
+        if !seqs.is_empty() {
+            let more = self.doubtful.len().saturating_sub(SHOWN);
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            text.push_str(&format!(
+                "  {} records {}{more}\n",
+                Ink::stdout().warn("weigh"),
+                seqs.join(", ")
+            ));
+        }
+        text
+    }
+}
+
+fn verify_file(
+    path: &Path,
+    verifier: ChainVerifier,
+    trust: Option<Trust>,
+) -> Outcome<(VerifiedLedger, Option<Passes>)> {
+    let lines: Box<dyn BufRead> = if input::is_stdin(path) {
+        Box::new(io::stdin().lock())
     } else {
-        let file = std::fs::File::open(path).map_err(|error| input::unreadable(path, &error))?;
-        verify_jsonl(BufReader::with_capacity(1 << 18, file), verifier)
+        let file = File::open(path).map_err(|error| input::unreadable(path, &error))?;
+        Box::new(BufReader::with_capacity(1 << 18, file))
     };
+    let mut passes = trust.map(Passes::new);
+    let mut failed = None;
+    let verified = verify_jsonl_with(lines, verifier, |json| {
+        if let (Some(passes), None) = (&mut passes, &failed) {
+            failed = passes.weigh(json).err();
+        }
+    });
     let verified = verified.map_err(|error| Failure::from(error).about(&input::name(path)))?;
     // Nothing is what is left of any log whose records were all cut off.
     if verified.head.size() == 0 {
         let problem = format!("{} has no records, so there is nothing to verify", input::name(path));
         return Err(Failure::new(CliCode::LedgerEmpty, problem));
     }
-    Ok(verified)
+    failed.map_or(Ok((verified, passes)), Err)
 }
 
 /// Refuses the passes whose marks the backup may lack.
@@ -163,6 +277,15 @@ fn restored(context: &Context) -> Outcome<Reply> {
 
 /// Verifies the ledger of a home: it must be the log of the home's issuer, up to the head that the store keeps.
 pub(crate) fn verify_home(issuer: &IssuerHome, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
+    walk_home(issuer, verifier, |_| Ok(()))
+}
+
+/// The same, and shows every record that is in its place.
+fn walk_home(
+    issuer: &IssuerHome,
+    verifier: ChainVerifier,
+    mut show: impl FnMut(&[u8]) -> Outcome<()>,
+) -> Outcome<VerifiedLedger> {
     let mut verifier = verifier.with_log(issuer::log(&issuer.config)?);
     // Read before the records, of which there may be more by then.
     if let Some(head) = block_on(issuer.store.state())?.head.known() {
@@ -170,6 +293,7 @@ pub(crate) fn verify_home(issuer: &IssuerHome, verifier: ChainVerifier) -> Outco
     }
     each_record(issuer, 0, |stored| {
         verifier.push(&stored.json)?;
+        show(&stored.json)?;
         Ok(true)
     })?;
     Ok(verifier.finish()?)

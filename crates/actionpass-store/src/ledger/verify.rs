@@ -237,7 +237,20 @@ impl ChainVerifier {
 ///
 /// # Errors
 /// [`LedgerError`], with the byte offset in what `reader` gives.
-pub fn verify_jsonl(mut reader: impl BufRead, mut verifier: ChainVerifier) -> Result<VerifiedLedger, LedgerError> {
+pub fn verify_jsonl(reader: impl BufRead, verifier: ChainVerifier) -> Result<VerifiedLedger, LedgerError> {
+    verify_jsonl_with(reader, verifier, |_| {})
+}
+
+/// The same, and shows every record that was found in its place, in canonical bytes. Records may be shown of a ledger
+/// that is refused in the end.
+///
+/// # Errors
+/// As [`verify_jsonl`].
+pub fn verify_jsonl_with(
+    mut reader: impl BufRead,
+    mut verifier: ChainVerifier,
+    mut show: impl FnMut(&[u8]),
+) -> Result<VerifiedLedger, LedgerError> {
     let mut line = Vec::new();
     let mut start: u64 = 0;
     loop {
@@ -261,6 +274,7 @@ pub fn verify_jsonl(mut reader: impl BufRead, mut verifier: ChainVerifier) -> Re
             };
             return Err(LedgerError { code, ..error }.later(start));
         }
+        show(&line);
         start = start.saturating_add(line.len() as u64).saturating_add(1);
     }
 }
