@@ -1,91 +1,89 @@
-//! A custodian of your own: a key inside a device that answers in DER, one request at a time, from a thread of its own.
+//! A custodian of your own: a key inside a device whose calls block and that answers in DER.
 //!
 //! `docs/howto/your-own-custodian.md` walks through it. `cargo run --example own_custodian` issues a pass with it;
 //! `cargo test --example own_custodian` runs the conformance suite on it.
 use std::error::Error;
-use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::task::{Poll, Waker};
-use std::thread;
+use std::sync::Arc;
+use std::time::Duration;
 
-use actionpass_crypto::{PublicKey, Residence, SignError, SignFuture, Signature, Signer, SigningInput};
+use actionpass_crypto::{
+    Algorithm, BlockingKey, BlockingSigner, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, PublicKey, Secrets,
+    SignError, Signature, Signer, SigningInput,
+};
 use actionpass_testkit::fixtures::FixtureKey;
 use actionpass_testkit::{Testbed, fixtures};
 
-// custodian: start
-/// A key in a device whose calls block, so a thread of its own makes them.
-#[derive(Debug)]
-pub struct Device {
-    public: PublicKey,
-    jobs: mpsc::Sender<Job>,
-}
-
-type Job = (Vec<u8>, Arc<Mutex<Answer>>);
-
-#[derive(Debug, Default)]
-struct Answer {
-    der: Option<Vec<u8>>,
-    waker: Option<Waker>,
-}
+/// What stands in for the device here: a key whose private half everybody has.
+#[derive(Clone, Copy)]
+struct Device(FixtureKey);
 
 impl Device {
-    /// `sign` is the call into the device: a message in, a DER signature out.
-    pub fn open(public: PublicKey, sign: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Self {
-        let (jobs, queue) = mpsc::channel::<Job>();
-        thread::spawn(move || {
-            for (message, answer) in queue {
-                let der = sign(&message);
-                let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-                answer.der = Some(der);
-                if let Some(waker) = answer.waker.take() {
-                    waker.wake();
-                }
-            }
-        });
-        Self { public, jobs }
+    fn connect(name: &str) -> Option<Self> {
+        (name == "slot-1").then_some(Self(FixtureKey::ISSUER))
     }
 
-    async fn ask(&self, input: &SigningInput) -> Result<Signature, SignError> {
-        if input.kid() != self.public.kid() {
-            return Err(SignError::WrongKey); // Before the device is asked.
-        }
-        let answer = Arc::new(Mutex::new(Answer::default()));
-        let job = (input.as_bytes().to_vec(), Arc::clone(&answer));
-        let gone = |_| SignError::unavailable(self.custodian(), "its thread has ended");
-        self.jobs.send(job).map_err(gone)?;
-        let der = poll_fn(|context| {
-            let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-            answer.waker = Some(context.waker().clone());
-            answer.der.take().map_or(Poll::Pending, Poll::Ready)
-        });
-        let malformed = |source| SignError::SignatureMalformed {
-            custodian: self.custodian().into(),
-            source,
-        };
-        Signature::from_der(input.algorithm(), &der.await).map_err(malformed)
+    fn public_key(self) -> PublicKey {
+        self.0.public_key()
+    }
+
+    /// A message in, a signature in DER out.
+    fn sign(self, message: &[u8]) -> Result<Vec<u8>, std::io::Error> {
+        Ok(self.0.sign_der(message))
     }
 }
 
-impl Signer for Device {
-    fn public_key(&self) -> &PublicKey {
-        &self.public
+// custodian: start
+/// The name of the custodian, and the scheme of its keys' URIs.
+const DEVICE: &str = "device";
+
+/// A connection to the device. A thread of the signer owns it, so its calls may block.
+struct Connection(Device);
+
+impl BlockingKey for Connection {
+    fn sign(&mut self, input: &SigningInput) -> Result<Signature, SignError> {
+        let der = self.0.sign(input.as_bytes());
+        let der = der.map_err(|error| SignError::unavailable(DEVICE, error))?;
+        Signature::from_der(input.algorithm(), &der).map_err(|source| SignError::SignatureMalformed {
+            custodian: DEVICE.into(),
+            source,
+        })
     }
-    fn custodian(&self) -> &str {
-        "device"
+}
+
+/// Where such keys are: `device:NAME`.
+#[derive(Debug)]
+pub struct Devices;
+
+impl Custodian for Devices {
+    fn schemes(&self) -> &'static [&'static str] {
+        &[DEVICE]
     }
-    fn residence(&self) -> Residence {
-        Residence::Outside // So every signature is verified before it is used.
+    fn open(&self, uri: &KeyUri, _: &dyn Secrets) -> Result<OpenKey, CustodianError> {
+        let missing = || CustodianError::KeyMissing { uri: uri.clone() };
+        let device = Device::connect(uri.rest()).ok_or_else(missing)?;
+        let connections = vec![Connection(device)]; // As many as the device serves at once.
+        let signer = BlockingSigner::new(device.public_key(), DEVICE, Duration::from_secs(5), connections)
+            .map_err(|error| CustodianError::unavailable(DEVICE, error))?;
+        Ok(OpenKey {
+            uri: uri.clone(),
+            signer: Arc::new(signer),
+        })
     }
-    fn sign<'a>(&'a self, input: &'a SigningInput) -> SignFuture<'a> {
-        Box::pin(self.ask(input))
+    fn generate(&self, _: &KeyUri, _: Algorithm, _: &dyn Secrets) -> Result<OpenKey, CustodianError> {
+        Err(CustodianError::NotGenerable {
+            custodian: DEVICE.into(),
+            problem: "its own console makes keys".into(),
+        })
+    }
+    fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError> {
+        Ok(uri.clone())
     }
 }
 // custodian: end
 
-/// What stands in for the device here: a key whose private half everybody has.
-fn open() -> Device {
-    let key = FixtureKey::ISSUER;
-    Device::open(key.public_key(), move |message| key.sign_der(message))
+fn open() -> Arc<dyn Signer> {
+    let uri = KeyUri::parse("device:slot-1").expect("it is a URI");
+    Devices.open(&uri, &NoSecrets).expect("the device is there").signer
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
