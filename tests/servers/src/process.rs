@@ -14,18 +14,27 @@ pub struct Process {
 }
 
 /// Kills its child once nothing holds the other end of its standard input any more: statics are never dropped.
-const GUARD: &str = r#""$@" & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid"#;
+///
+/// First it closes what it inherited. C libraries open sockets that stay open in children, and a server would wait for
+/// the end of a connection that a server of another test holds open.
+const GUARD: &str = r#"
+for fd in /proc/self/fd/*; do
+    fd=${fd##*/}
+    if [ "$fd" -gt 2 ]; then eval "exec $fd>&-"; fi
+done 2>/dev/null
+"$@" & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid"#;
 
 impl Process {
     /// Starts a program with the arguments and environment of `command`. What it says is discarded.
     ///
     /// # Panics
-    /// If there is no shell.
+    /// If there is no bash.
     #[must_use]
     pub fn start(command: &Command) -> Self {
-        let mut guard = Command::new("sh");
+        // Not sh: Debian's closes only descriptors of one digit.
+        let mut guard = Command::new("bash");
         guard
-            .args(["-c", GUARD, "sh"])
+            .args(["-c", GUARD, "bash"])
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::piped())
@@ -41,7 +50,7 @@ impl Process {
             guard.current_dir(folder);
         }
         Self {
-            guard: guard.spawn().expect("there is a shell"),
+            guard: guard.spawn().expect("there is bash"),
         }
     }
 
