@@ -6,6 +6,7 @@
 //! Every process ends with the test program, however that ends.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that can not go on fails")]
 
+mod folder;
 mod process;
 
 pub mod moto;
@@ -14,4 +15,5 @@ pub mod softhsm;
 pub mod ssh_agent;
 pub mod swtpm;
 
+pub use folder::Folder;
 pub use process::{Process, free_port, python_tool, until};
