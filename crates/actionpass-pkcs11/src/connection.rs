@@ -1,0 +1,95 @@
+//! [`Connection`]: one session that signs with one key.
+
+use std::sync::Arc;
+
+use actionpass_crypto::{BlockingKey, KeyUri, PublicKey, SignError, Signature, SigningInput};
+use cryptoki::object::ObjectHandle;
+
+use crate::fault::{Fault, Kind};
+use crate::key;
+use crate::token::{Access, Door, OpenSession};
+use crate::uri::{KeyFilter, Pkcs11Uri};
+
+/// A session on the token of a key. It is opened anew when it is lost.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    door: Arc<Door>,
+    key: Arc<KeyFilter>,
+    live: Option<Live>,
+}
+
+#[derive(Debug)]
+struct Live {
+    session: OpenSession,
+    private: ObjectHandle,
+}
+
+/// A key with its connections.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) uri: KeyUri,
+    pub(crate) public: PublicKey,
+    pub(crate) connections: Vec<Connection>,
+}
+
+impl Connection {
+    /// Opens a key, and as many sessions for it as the token has, up to this many.
+    pub(crate) fn open(door: &Arc<Door>, sessions: usize, uri: &Pkcs11Uri) -> Result<Opened, Fault> {
+        let token = &door.token;
+        let serial = token.has_namesake.then_some(token.serial.as_str());
+        let session = door.enter(Access::Read)?;
+        let found = key::read(session.get()?, &uri.key, |name| {
+            uri.exact(&token.label, serial, name, Some("public"))
+        })?;
+        let name = Arc::new(found.name);
+        let connect = |live| Self {
+            door: Arc::clone(door),
+            key: Arc::clone(&name),
+            live: Some(live),
+        };
+        let mut connections = vec![connect(Live {
+            session,
+            private: found.private,
+        })];
+        while connections.len() < sessions {
+            // A token that has no more sessions to give signs with those that it gave.
+            let Ok(live) = Live::new(door, &name) else { break };
+            connections.push(connect(live));
+        }
+        Ok(Opened {
+            uri: uri.exact(&token.label, serial, &name, None),
+            public: found.public,
+            connections,
+        })
+    }
+}
+
+impl Live {
+    fn new(door: &Door, name: &KeyFilter) -> Result<Self, Fault> {
+        let session = door.enter(Access::Read)?;
+        let private = key::find(session.get()?, name)?;
+        Ok(Self { session, private })
+    }
+
+    fn sign(&self, input: &SigningInput) -> Result<Vec<u8>, Fault> {
+        key::sign(self.session.get()?, self.private, input)
+    }
+}
+
+impl BlockingKey for Connection {
+    fn sign(&mut self, input: &SigningInput) -> Result<Signature, SignError> {
+        let signed = match self.live.as_ref().map(|live| live.sign(input)) {
+            Some(Ok(signed)) => Ok(signed),
+            Some(Err(fault)) if fault.kind() != Kind::Unavailable => Err(fault),
+            // There are too many ways to say that a session is lost to list them: whatever is not an answer of the
+            // token is worth one other session.
+            Some(Err(_)) | None => {
+                self.live = None;
+                Live::new(&self.door, &self.key).and_then(|live| self.live.insert(live).sign(input))
+            }
+        };
+        signed
+            .and_then(|bytes| Ok(Signature::from_bytes(input.algorithm(), &bytes)?))
+            .map_err(Fault::of_signing)
+    }
+}

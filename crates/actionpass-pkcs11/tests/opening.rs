@@ -1,0 +1,295 @@
+//! Which key a URI opens, what is refused, and what a new key is like.
+
+use std::error::Error;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use actionpass_crypto::conformance::{block_on, signatures_verify};
+use actionpass_crypto::{
+    Algorithm, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SecretKind, Secrets,
+};
+use actionpass_pkcs11::Pkcs11;
+use actionpass_servers::softhsm::{PIN, SoftHsm};
+
+struct Knows;
+
+impl Secrets for Knows {
+    fn ask(&self, _: SecretKind, _: &KeyUri) -> Option<Secret> {
+        Some(Secret::new(PIN.into()))
+    }
+}
+
+/// What other tools made: a key for each case.
+fn hsm() -> &'static SoftHsm {
+    static HSM: OnceLock<SoftHsm> = OnceLock::new();
+    HSM.get_or_init(|| {
+        let hsm = SoftHsm::start(&["prod", "twin", "twin"]);
+        hsm.make_key("prod", "EC:prime256v1", "pass", "01");
+        hsm.make_key("prod", "EC:secp384r1", "long", "02");
+        hsm.make_key("prod", "EC:edwards25519", "edwards", "03");
+        hsm.make_key("prod", "EC:prime256v1", "double", "04");
+        hsm.make_key("prod", "EC:prime256v1", "double", "05");
+        hsm.make_key("prod", "rsa:2048", "rsa", "06");
+        hsm.make_key("prod", "EC:secp256k1", "bitcoin", "07");
+        hsm.make_key("prod", "EC:prime256v1", "half", "08");
+        hsm.pkcs11_tool("prod", &["--delete-object", "--type", "pubkey", "--id", "08"]);
+        hsm.make_key("prod", "EC:prime256v1", "same id", "09");
+        hsm.make_key("prod", "EC:prime256v1", "as the other", "09");
+        hsm
+    })
+}
+
+fn custodian() -> Pkcs11 {
+    Pkcs11::new().with_module(hsm().module())
+}
+
+fn open(rest: &str) -> Result<OpenKey, CustodianError> {
+    custodian().open(&KeyUri::parse(&format!("pkcs11:{rest}")).unwrap(), &Knows)
+}
+
+fn refusal(rest: &str) -> &'static str {
+    open(rest).unwrap_err().code()
+}
+
+/// An error with everything that a report of it would show.
+fn shown(error: &CustodianError) -> String {
+    let mut text = format!("{error} {error:?}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(" {cause} {cause:?}"));
+        source = cause.source();
+    }
+    text
+}
+
+#[test]
+fn keys_of_other_tools_open_by_label_and_by_id() {
+    for (rest, exact, algorithm) in [
+        ("token=prod;object=pass", "pkcs11:token=prod;id=%01", Algorithm::Es256),
+        ("id=%01", "pkcs11:token=prod;id=%01", Algorithm::Es256),
+        (
+            "token=prod;object=long;type=private",
+            "pkcs11:token=prod;id=%02",
+            Algorithm::Es384,
+        ),
+        (
+            "model=SoftHSM%20v2;object=edwards;manufacturer=SoftHSM%20project;library-manufacturer=SoftHSM",
+            "pkcs11:token=prod;model=SoftHSM%20v2;manufacturer=SoftHSM%20project;library-manufacturer=SoftHSM;id=%03",
+            Algorithm::Ed25519,
+        ),
+        (
+            "token=prod;object=double;id=%05",
+            "pkcs11:token=prod;id=%05",
+            Algorithm::Es256,
+        ),
+    ] {
+        // Without a token, the twins fit as well.
+        let rest = if rest.contains("token") {
+            rest.to_owned()
+        } else {
+            format!("token=prod;{rest}")
+        };
+        let key = open(&rest).unwrap();
+        assert_eq!(key.uri.as_str(), exact);
+        assert_eq!(key.signer.public_key().algorithm(), algorithm);
+        block_on(signatures_verify(&*key.signer));
+        let again = custodian().open(&key.uri, &Knows).unwrap();
+        assert_eq!(
+            (again.uri, again.signer.public_key()),
+            (key.uri, key.signer.public_key())
+        );
+    }
+}
+
+#[test]
+fn exactly_one_key_must_fit() {
+    assert_eq!(refusal("token=prod;object=none"), "custodian_key_missing");
+    assert_eq!(refusal("token=prod;object=pass;id=%02"), "custodian_key_missing");
+    assert_eq!(refusal("token=elsewhere;object=pass"), "custodian_key_missing");
+    assert_eq!(refusal("token=prod;serial=0;object=pass"), "custodian_key_missing");
+    assert_eq!(refusal("token=prod;model=Luna;object=pass"), "custodian_key_missing");
+    assert_eq!(
+        refusal("token=prod;slot-id=4294967295;object=pass"),
+        "custodian_key_missing"
+    );
+    assert_eq!(
+        refusal("token=prod;library-version=1;object=pass"),
+        "custodian_key_missing"
+    );
+    assert_eq!(
+        refusal("token=prod;slot-manufacturer=x;object=pass"),
+        "custodian_key_missing"
+    );
+    assert_eq!(refusal("token=prod"), "custodian_key_ambiguous");
+    assert_eq!(refusal("token=prod;object=double"), "custodian_key_ambiguous");
+    assert_eq!(refusal("token=twin;object=pass"), "custodian_key_ambiguous");
+    assert_eq!(refusal("object=pass"), "custodian_key_ambiguous");
+    // The label is unique, and the id, which would go on naming the key, is not.
+    assert_eq!(refusal("token=prod;object=same%20id"), "custodian_key_ambiguous");
+}
+
+#[test]
+fn keys_that_are_none_of_ours_are_refused() {
+    assert_eq!(refusal("token=prod;object=rsa"), "key_unsupported");
+    assert_eq!(refusal("token=prod;object=bitcoin"), "key_unsupported");
+    let half = open("token=prod;object=half").unwrap_err();
+    assert_eq!(half.code(), "custodian_key_missing");
+    assert_eq!(
+        half.to_string(),
+        "there is no key `pkcs11:token=prod;id=%08;type=public`"
+    );
+}
+
+#[test]
+fn modules_that_are_none_are_unavailable() {
+    assert_eq!(
+        refusal("token=prod;object=pass?module-path=/no/such/module.so"),
+        "custodian_unavailable"
+    );
+    let text = hsm().settings();
+    assert_eq!(
+        refusal(&format!("token=prod;object=pass?module-path={}", text.display())),
+        "custodian_unavailable"
+    );
+    let nowhere = Pkcs11::new().open(&KeyUri::parse("pkcs11:object=pass").unwrap(), &Knows);
+    assert_eq!(nowhere.unwrap_err().code(), "key_uri_malformed");
+}
+
+#[test]
+fn the_pin_comes_from_where_the_uri_says() {
+    let open = |name: &str, pin: &str| {
+        let file = hsm().pin_file(name, pin);
+        let uri = format!("pkcs11:token=prod;object=pass?pin-source=file:{}", file.display());
+        (custodian().open(&KeyUri::parse(&uri).unwrap(), &NoSecrets), file)
+    };
+    let (key, file) = open("right", PIN);
+    assert!(key.unwrap().uri.as_str().ends_with("/right"));
+    assert_eq!(open("empty", "").0.unwrap_err().code(), "custodian_secret_missing");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let uri = KeyUri::parse(&format!("pkcs11:token=prod;object=pass?pin-source={}", file.display())).unwrap();
+    // Nobody is asked instead.
+    let error = custodian().open(&uri, &Knows).unwrap_err();
+    assert_eq!(error.code(), "custodian_secret_missing");
+    assert!(error.to_string().contains("chmod 600"), "{error}");
+    for source in ["/no/such/pin", "env:ACTIONPASS_TEST_NOT_SET"] {
+        let uri = KeyUri::parse(&format!("pkcs11:token=prod;object=pass?pin-source={source}")).unwrap();
+        assert_eq!(
+            custodian().open(&uri, &Knows).unwrap_err().code(),
+            "custodian_secret_missing"
+        );
+    }
+    let nobody = custodian().open(&KeyUri::parse("pkcs11:token=prod;object=pass").unwrap(), &NoSecrets);
+    assert_eq!(nobody.unwrap_err().code(), "custodian_secret_missing");
+}
+
+#[test]
+fn a_pin_in_the_uri_is_refused_and_shown_nowhere() {
+    for rest in [
+        format!("token=prod;object=pass?pin-value={PIN}"),
+        format!("token=prod;object=pass;pin={PIN}"),
+        format!("token=prod;object=pass?pin-source={PIN}"),
+    ] {
+        let error = open(&rest).unwrap_err();
+        assert_eq!(error.code(), "key_uri_malformed");
+        assert!(!shown(&error).contains(PIN), "{}", shown(&error));
+    }
+    let key = open("token=prod;object=pass").unwrap();
+    assert!(!format!("{key:?} {:?}", custodian()).contains(PIN));
+}
+
+#[test]
+fn new_keys_stay_on_their_token() {
+    for algorithm in Algorithm::ALL {
+        let uri = KeyUri::parse(&format!("pkcs11:token=prod;object=new%20{algorithm}")).unwrap();
+        let key = custodian().generate(&uri, *algorithm, &Knows).unwrap();
+        assert_eq!(key.signer.public_key().algorithm(), *algorithm);
+        let id = key.uri.as_str().strip_prefix("pkcs11:token=prod;id=").unwrap();
+        assert_eq!(id.len(), 3 * 16, "{id}");
+        block_on(signatures_verify(&*key.signer));
+        // Its label names it as well.
+        assert_eq!(custodian().open(&uri, &Knows).unwrap().uri, key.uri);
+        let listed = hsm().pkcs11_tool(
+            "prod",
+            &["--list-objects", "--type", "privkey", "--id", &id.replace('%', "")],
+        );
+        for said in [
+            "sensitive, always sensitive, never extractable, local",
+            "Usage:      sign\n",
+        ] {
+            assert!(listed.contains(said), "{listed}");
+        }
+        let twice = custodian().generate(&uri, *algorithm, &Knows);
+        assert_eq!(twice.unwrap_err().code(), "custodian_key_exists");
+    }
+    let other = |rest: &str| custodian().generate(&KeyUri::parse(rest).unwrap(), Algorithm::Es256, &Knows);
+    assert_eq!(
+        other("pkcs11:token=prod;object=fresh;id=%01").unwrap_err().code(),
+        "custodian_key_exists"
+    );
+    assert_eq!(
+        other("pkcs11:token=prod;object=half").unwrap_err().code(),
+        "custodian_key_exists"
+    );
+    for bad in [
+        "pkcs11:token=prod",
+        "pkcs11:token=prod;object=",
+        "pkcs11:token=prod;object=a;id=",
+    ] {
+        assert_eq!(other(bad).unwrap_err().code(), "key_uri_malformed", "{bad}");
+    }
+    assert_eq!(
+        other("pkcs11:token=nowhere;object=a").unwrap_err().code(),
+        "custodian_key_missing"
+    );
+    let own = other("pkcs11:token=prod;object=own;id=%CA%FE").unwrap();
+    assert_eq!(own.uri.as_str(), "pkcs11:token=prod;id=%CA%FE");
+}
+
+#[test]
+fn a_token_with_a_namesake_is_named_by_its_serial_number() {
+    let listed = hsm().pkcs11_tool("prod", &["--list-slots"]);
+    let (_, twin) = listed.split_once("token label        : twin").unwrap();
+    let (_, serial) = twin.split_once("serial num         : ").unwrap();
+    let serial = serial.split_whitespace().next().unwrap();
+    let uri = KeyUri::parse(&format!("pkcs11:serial={serial};object=twin%20key")).unwrap();
+    let made = custodian().generate(&uri, Algorithm::Es256, &Knows).unwrap();
+    let expected = format!("pkcs11:token=twin;serial={serial};id=%");
+    assert!(made.uri.as_str().starts_with(&expected), "{}", made.uri);
+    // A URI that names the slot instead gets the serial number into the bargain.
+    let (before, _) = listed.split_once(serial).unwrap();
+    let (_, slot) = before.rsplit_once("(0x").unwrap();
+    let slot = u64::from_str_radix(slot.split(')').next().unwrap(), 16).unwrap();
+    let by_slot = open(&format!("slot-id={slot};object=twin%20key")).unwrap();
+    assert!(
+        by_slot.uri.as_str().contains(&format!("serial={serial}")),
+        "{}",
+        by_slot.uri
+    );
+}
+
+/// Runs itself as another process, which has the variables that a user would set, and SoftHSM's own module.
+#[test]
+fn variables_name_module_and_pin() {
+    let uri = KeyUri::parse("pkcs11:token=prod;object=pass").unwrap();
+    if std::env::var_os("ACTIONPASS_PKCS11_MODULE").is_some() {
+        let key = Pkcs11::new().open(&uri, &NoSecrets).unwrap();
+        block_on(signatures_verify(&*key.signer));
+        return;
+    }
+    let child = |pin: &str| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "variables_name_module_and_pin"])
+            .env("ACTIONPASS_PKCS11_MODULE", SoftHsm::own_module())
+            .env("ACTIONPASS_PKCS11_PIN", pin)
+            .env("SOFTHSM2_CONF", hsm().settings())
+            .output()
+            .unwrap()
+    };
+    let right = child(PIN);
+    assert!(right.status.success(), "{}", String::from_utf8_lossy(&right.stdout));
+    let wrong = child("31415926");
+    assert!(!wrong.status.success());
+    let said = [wrong.stdout, wrong.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("PinIncorrect") && !said.contains("31415926"), "{said}");
+}
