@@ -89,7 +89,8 @@ impl Fault {
     pub(crate) fn of_key(self, uri: &KeyUri) -> CustodianError {
         let uri = uri.clone();
         match self {
-            Self::TokenGone | Self::KeyGone => CustodianError::KeyMissing { uri },
+            // A token that isn't there may be one that was pulled: that is for the `fault` below, not for the key.
+            Self::KeyGone => CustodianError::KeyMissing { uri },
             Self::PublicKeyGone(uri) => CustodianError::KeyMissing { uri },
             Self::TokensAmbiguous | Self::KeysAmbiguous => CustodianError::KeyAmbiguous { uri },
             Self::KeyExists => CustodianError::KeyExists { uri },

@@ -253,4 +253,14 @@ impl Custodian for Pkcs11 {
         in_time(self.wait(&door), making).map_err(|fault| fault.of_key(uri))?;
         self.open_behind(&door, uri, &parsed)
     }
+
+    /// On the same token, with the same label but for its end, which is drawn anew.
+    fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError> {
+        let mut drawn = [0; 8];
+        getrandom::fill(&mut drawn).map_err(|_| CustodianError::Key {
+            uri: uri.clone(),
+            source: KeyError::NotGenerated,
+        })?;
+        Ok(Pkcs11Uri::parse(uri)?.beside(&drawn))
+    }
 }

@@ -155,12 +155,44 @@ impl Pkcs11Uri {
         if let Some(kind) = kind {
             path.push(format!("type={kind}"));
         }
+        self.at(&path)
+    }
+
+    /// The URI of a new key in the same place: the label of this one, if it has any, with an end that was drawn.
+    pub(crate) fn beside(&self, drawn: &[u8; 8]) -> KeyUri {
+        let label = self.key.label.as_deref().unwrap_or("actionpass");
+        let mut next = without_drawn_end(label).to_owned();
+        next.push('-');
+        for byte in drawn {
+            let _ = write!(next, "{byte:02x}");
+        }
+        let token = self.token.label.as_ref();
+        let mut path: Vec<String> = token
+            .map(|token| format!("token={}", encode(token.as_bytes())))
+            .into_iter()
+            .collect();
+        path.extend(self.place.iter().filter(|part| !part.starts_with("id=")).cloned());
+        path.push(format!("object={}", encode(next.as_bytes())));
+        self.at(&path)
+    }
+
+    fn at(&self, path: &[String]) -> KeyUri {
         let mut rest = path.join(";");
         if !self.query.is_empty() {
             rest.push('?');
             rest.push_str(&self.query);
         }
         KeyUri::new(crate::PKCS11, &rest)
+    }
+}
+
+/// A label without the end that [`Pkcs11Uri::beside`] gave it.
+fn without_drawn_end(label: &str) -> &str {
+    match label.rsplit_once('-') {
+        Some((start, end)) if end.len() == 16 && end.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) => {
+            start
+        }
+        _ => label,
     }
 }
 
@@ -256,6 +288,23 @@ fn encode_all(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn successors_stay_in_the_place_and_have_another_label() {
+        let beside = |rest: &str| parse(rest).unwrap().beside(&[0xAB; 8]).rest().to_owned();
+        assert_eq!(
+            beside("token=prod;object=pass;id=%01?module-path=/m.so&pin-source=/p"),
+            "token=prod;object=pass-abababababababab?module-path=/m.so&pin-source=/p"
+        );
+        assert_eq!(
+            beside("token=prod;slot-id=3;object=pass-0123456789abcdef"),
+            "token=prod;slot-id=3;object=pass-abababababababab"
+        );
+        assert_eq!(
+            beside("token=prod;id=%01"),
+            "token=prod;object=actionpass-abababababababab"
+        );
+    }
 
     fn parse(rest: &str) -> Result<Pkcs11Uri, CustodianError> {
         Pkcs11Uri::parse(&KeyUri::parse(&format!("pkcs11:{rest}")).unwrap())

@@ -82,7 +82,7 @@ fn a_pulled_token_is_unavailable_until_it_is_back() {
         assert_eq!(refusal(&*signer), SignCode::Unavailable);
     }
     let opened = custodian(hsm).open(&uri("pass"), &Says(PIN));
-    assert_eq!(opened.unwrap_err().code(), "custodian_key_missing");
+    assert_eq!(opened.unwrap_err().code(), "custodian_unavailable");
     hsm.restart();
     for _ in 0..6 {
         sign(&*signer).unwrap();

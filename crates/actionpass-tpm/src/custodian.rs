@@ -259,6 +259,11 @@ impl Custodian for Tpm {
         let described = describe(key.public()).map_err(|unfit| unfit.into_error(uri))?;
         self.signer(address.exact(handle), (tcti, handle), described, (key, auth))
     }
+
+    /// `tpm:next`, in the same TPM.
+    fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError> {
+        Ok(Address::parse(uri)?.next())
+    }
 }
 
 /// A key that is being made.

@@ -113,11 +113,19 @@ impl Address {
 
     /// The URI of the key at this handle of the same TPM.
     pub(crate) fn exact(&self, handle: Handle) -> KeyUri {
-        let rest = match &self.tcti {
-            Some(tcti) => format!("{handle}?{TCTI}={}", tcti.as_str()),
-            None => handle.to_string(),
-        };
-        KeyUri::new(TPM, &rest)
+        self.at(&handle.to_string())
+    }
+
+    /// The URI of the first free handle of the same TPM.
+    pub(crate) fn next(&self) -> KeyUri {
+        self.at(NEXT)
+    }
+
+    fn at(&self, place: &str) -> KeyUri {
+        match &self.tcti {
+            Some(tcti) => KeyUri::new(TPM, &format!("{place}?{TCTI}={}", tcti.as_str())),
+            None => KeyUri::new(TPM, place),
+        }
     }
 }
 
