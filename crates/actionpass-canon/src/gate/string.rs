@@ -13,6 +13,9 @@ pub(super) struct Text {
     pub(super) simple: bool,
 }
 
+/// The length from which on a string is copied as soon as it is read.
+const COPIED_AT_ONCE: usize = 2048;
+
 impl Gate<'_> {
     /// Reads a string from its opening quote on.
     #[inline(always)]
@@ -52,6 +55,10 @@ impl Gate<'_> {
             return Err(self.refuse(AdmitCode::InvalidUtf8, self.pos));
         }
         self.advance(1);
+        // A long string is copied while it is still in the nearest cache, not only when something has to be.
+        if self.pos.wrapping_sub(start) >= COPIED_AT_ONCE {
+            self.flush();
+        }
         Ok(Text {
             rewritten,
             simple: simple && ascii,
