@@ -11,7 +11,21 @@ use crate::text::TextError;
 pub struct Digest([u8; 32]);
 
 const PREFIX: &str = "sha256:";
-const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Every byte as two lower-case hexadecimal digits.
+const PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::indexing_slicing, reason = "a constant: out of bounds is a compile error")]
+        {
+            pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        }
+        byte = byte.wrapping_add(1);
+    }
+    pairs
+};
 
 impl Digest {
     /// What stands before the first ledger record: 32 zero bytes. Not the digest of anything known.
@@ -41,12 +55,11 @@ impl Digest {
         }
         // Every digit is looked at before the verdict: no branch per character, and nothing here is secret.
         let mut seen = 0_u8;
-        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            if let [high, low] = pair {
-                let (high, low) = (nibble(*high), nibble(*low));
-                seen |= high | low;
-                *byte = (high << 4) | (low & 15);
-            }
+        let (pairs, _) = hex.as_chunks::<2>();
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = (nibble(*high), nibble(*low));
+            seen |= high | low;
+            *byte = (high << 4) | (low & 15);
         }
         if seen & NOT_HEX != 0 {
             return Err(TextError::new("digest", "has a character that is not lower-case hex"));
@@ -66,10 +79,11 @@ impl Digest {
         let mut text = [0_u8; Self::TEXT_BYTES];
         let (prefix, hex) = text.split_at_mut(PREFIX.len());
         prefix.copy_from_slice(PREFIX.as_bytes());
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-            if let [high, low] = pair {
-                *high = HEX.get(usize::from(byte >> 4)).copied().unwrap_or(b'0');
-                *low = HEX.get(usize::from(byte & 15)).copied().unwrap_or(b'0');
+        let (pairs, _) = hex.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(self.0) {
+            #[expect(clippy::indexing_slicing, reason = "the table has an entry for every byte")]
+            {
+                *pair = PAIRS[usize::from(byte)];
             }
         }
         text
@@ -85,7 +99,7 @@ const NIBBLES: [u8; 256] = {
     let mut value: u8 = 0;
     while value < 16 {
         #[expect(clippy::indexing_slicing, reason = "a constant: out of bounds is a compile error")]
-        let digit = HEX[value as usize];
+        let [_, digit] = PAIRS[value as usize];
         #[expect(clippy::indexing_slicing, reason = "a constant: out of bounds is a compile error")]
         {
             table[digit as usize] = value;

@@ -126,7 +126,12 @@ macro_rules! make {
             /// A fresh id from a UUIDv7 that the caller made: libraries choose neither clock nor randomness.
             #[must_use]
             pub fn from_uuid(uuid: Uuid) -> Self {
-                Self(format!(concat!($prefix, "{}"), uuid.as_simple()).into())
+                let mut text = [0; $prefix.len() + 32];
+                let (prefix, digits) = text.split_at_mut($prefix.len());
+                prefix.copy_from_slice($prefix.as_bytes());
+                uuid.as_simple().encode_lower(digits);
+                // INVARIANT: the prefix and hexadecimal digits are ASCII.
+                Self(std::str::from_utf8(&text).unwrap_or_default().into())
             }
         }
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat};
+use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use serde::{Deserialize, Serialize};
 
 use crate::text::TextError;
@@ -87,17 +87,42 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The written form, digit by digit: a general formatter takes longer than all the rest of a short record.
+    fn to_text(self) -> Option<[u8; 24]> {
+        let time = DateTime::from_timestamp_millis(i64::try_from(self.0).ok()?)?;
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |places: std::ops::Range<usize>, mut number: u32| -> Option<()> {
+            for place in text.get_mut(places)?.iter_mut().rev() {
+                *place = b'0' | u8::try_from(number % 10).ok()?;
+                number /= 10;
+            }
+            Some(())
+        };
+        put(0..4, u32::try_from(time.year()).ok()?)?;
+        put(5..7, time.month())?;
+        put(8..10, time.day())?;
+        put(11..13, time.hour())?;
+        put(14..16, time.minute())?;
+        put(17..19, time.second())?;
+        put(20..23, time.timestamp_subsec_millis())?;
+        Some(text)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = i64::try_from(self.0).map_err(|_| fmt::Error)?;
-        let time = DateTime::from_timestamp_millis(millis).ok_or(fmt::Error)?;
-        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+        let text = self.to_text().ok_or(fmt::Error)?;
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let text = self
+            .to_text()
+            .ok_or_else(|| serde::ser::Error::custom("time is after the year 9999"))?;
+        serializer.serialize_str(std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
     }
 }
 
@@ -195,6 +220,23 @@ mod tests {
             "",
         ] {
             assert!(Timestamp::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_chrono_writes() {
+        let day = 86_400_000_u64;
+        let times = (0..LAST_MILLIS)
+            .step_by(usize::try_from(day * 97 + 12_345_678).unwrap())
+            .chain([0, day - 1, 951_782_400_000, 951_868_799_999, LAST_MILLIS]);
+        for millis in times {
+            let time = DateTime::from_timestamp_millis(i64::try_from(millis).unwrap()).unwrap();
+            let expected = time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+            assert_eq!(Timestamp(millis).to_string(), expected);
+            assert_eq!(
+                serde_json::to_string(&Timestamp(millis)).unwrap(),
+                format!("\"{expected}\"")
+            );
         }
     }
 
