@@ -350,9 +350,12 @@ pub(crate) fn read_claims<T: DeserializeOwned>(payload: &[u8], member: &str) -> 
 
 /// Writes claims; a failure to serialize is reported, never swallowed.
 pub(crate) fn write_claims<T: Serialize>(claims: &T) -> Result<Vec<u8>, ClaimsError> {
-    serde_json::to_vec(claims).map_err(|error| {
-        ClaimsError::Malformed(DocumentError::new(DocumentCode::MemberInvalid, "", &error.to_string()))
-    })
+    serde_json::to_vec(claims).map_err(|error| not_written(&error))
+}
+
+/// Claims that could not be written.
+pub(crate) fn not_written(error: &serde_json::Error) -> ClaimsError {
+    ClaimsError::Malformed(DocumentError::new(DocumentCode::MemberInvalid, "", &error.to_string()))
 }
 
 /// An error about members that contradict each other, as serde carries it.

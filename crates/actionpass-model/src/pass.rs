@@ -8,7 +8,7 @@ use crate::action::{Binding, BindingSchema, MAX_VIA};
 use crate::decision::{ApprovalMode, Assurance, Obligation, PolicyRef};
 use crate::digest::Digest;
 use crate::document::{
-    ClaimsError, ClaimsVersion, DocumentCode, DocumentError, SignedDocument, exactly, read_claims, write_claims,
+    ClaimsError, ClaimsVersion, DocumentCode, DocumentError, SignedDocument, exactly, not_written, read_claims,
 };
 use crate::ids::{
     ActionId, Agent, ApprovalId, Approver, Audience, Issuer, Owner, PassId, PolicyId, Resource, RuleId, Runtime,
@@ -16,7 +16,7 @@ use crate::ids::{
 };
 use crate::json::{JsonObject, present};
 use crate::key_use::KeyUse;
-use crate::layout::Layout;
+use crate::layout::{Layout, Written};
 use crate::time::UnixSeconds;
 
 /// How long a pass holds unless configuration or policy says otherwise.
@@ -326,6 +326,100 @@ impl EmbeddedApproval {
     }
 }
 
+impl PassClaims {
+    /// Writes what the derived `Serialize` writes, in a third of its time; a test holds one against the other.
+    fn write(&self, to: &mut Written) -> serde_json::Result<()> {
+        to.literal("{\"iss\":");
+        to.text(self.iss.as_str())?;
+        to.literal(",\"sub\":");
+        to.text(self.sub.as_str())?;
+        to.literal(",\"aud\":");
+        to.text(self.aud.as_str())?;
+        to.literal(",\"iat\":");
+        to.json(&self.iat)?;
+        to.literal(",\"nbf\":");
+        to.json(&self.nbf)?;
+        to.literal(",\"exp\":");
+        to.json(&self.exp)?;
+        to.literal(",\"jti\":");
+        to.text(self.jti.as_str())?;
+        to.literal(",\"actionpass\":");
+        self.actionpass.write(to)?;
+        to.literal("}");
+        Ok(())
+    }
+}
+
+impl PassTerms {
+    fn write(&self, to: &mut Written) -> serde_json::Result<()> {
+        to.literal("{\"v\":1,\"tenant\":");
+        to.text(self.tenant.as_str())?;
+        to.literal(",\"humanOwner\":");
+        to.text(self.human_owner.as_str())?;
+        to.literal(",\"runtime\":");
+        to.text(self.runtime.as_str())?;
+        to.literal(",\"via\":");
+        to.list(&self.via, |to, agent| to.text(agent.as_str()))?;
+        to.literal(",\"task\":");
+        to.text(self.task.as_str())?;
+        to.literal(",\"tool\":");
+        to.text(self.tool.as_str())?;
+        to.literal(",\"resource\":");
+        to.text(self.resource.as_str())?;
+        if let Some(server) = &self.server {
+            to.literal(",\"server\":");
+            to.text(server.as_str())?;
+        }
+        if let Some(definition_hash) = self.definition_hash {
+            to.literal(",\"definitionHash\":");
+            to.digest(definition_hash);
+        }
+        to.literal(",\"actionId\":");
+        to.text(self.action_id.as_str())?;
+        to.literal(",\"actionHash\":");
+        to.digest(self.action_hash);
+        to.literal(",\"payloadHash\":");
+        to.digest(self.payload_hash);
+        to.literal(",\"contextHash\":");
+        to.digest(self.context_hash);
+        to.literal(",\"factsHash\":");
+        to.digest(self.facts_hash);
+        to.literal(",\"canon\":\"rfc8785\",\"policy\":{\"id\":");
+        to.text(self.policy.id.as_str())?;
+        to.literal(",\"digest\":");
+        to.digest(self.policy.digest);
+        to.literal(",\"rules\":");
+        to.list(&self.policy.rules, |to, rule| to.text(rule.as_str()))?;
+        to.literal("},\"obligations\":");
+        to.list(&self.obligations, Written::json)?;
+        to.literal(",\"approvals\":");
+        to.list(&self.approvals, |to, approval| approval.write(to))?;
+        if let Some(ext) = &self.ext {
+            to.literal(",\"ext\":");
+            to.json(ext)?;
+        }
+        to.literal("}");
+        Ok(())
+    }
+}
+
+impl EmbeddedApproval {
+    fn write(&self, to: &mut Written) -> serde_json::Result<()> {
+        to.literal("{\"id\":");
+        to.text(self.id.as_str())?;
+        to.literal(",\"mode\":");
+        to.text(self.mode.as_str())?;
+        to.literal(",\"approvedBy\":");
+        to.text(self.approved_by.as_str())?;
+        to.literal(",\"assurance\":");
+        to.text(self.assurance.as_str())?;
+        to.literal(",\"token\":");
+        to.text(&self.token)?;
+        to.literal("}");
+        Ok(())
+    }
+}
+
 impl SignedDocument for PassClaims {
     const TYP: &'static str = "actionpass+jwt";
     const KEY_USE: KeyUse = KeyUse::Pass;
@@ -342,7 +436,12 @@ impl SignedDocument for PassClaims {
 
     fn to_claims(&self) -> Result<Vec<u8>, ClaimsError> {
         self.check().map_err(ClaimsError::Malformed)?;
-        write_claims(self)
+        // A pass is about 1,270 bytes, and an approval adds its token.
+        let tokens = self.actionpass.approvals.iter().map(|approval| approval.token.len());
+        let mut to =
+            Written::with_capacity(tokens.fold(1536, |sum, token| sum.saturating_add(token).saturating_add(256)));
+        self.write(&mut to).map_err(|error| not_written(&error))?;
+        Ok(to.into_bytes())
     }
 }
 

@@ -160,6 +160,47 @@ proptest! {
         }
     }
 
+    /// What is written by hand is what `serde_json` writes, whatever the texts hold and whatever is absent.
+    #[test]
+    fn both_writers_of_a_pass_agree(
+        token in ".{0,40}",
+        path in r#"[ -~é]{1,30}"#,
+        principal in r#"[!-~]{1,40}"#,
+        via in prop::collection::vec("[!-~]{1,20}", 0..3),
+        with in any::<[bool; 4]>(),
+        times in any::<[u32; 2]>(),
+    ) {
+        let mut claims = pass();
+        let terms = &mut claims["actionpass"];
+        terms["approvals"][0]["token"] = json!(token);
+        terms["resource"] = json!(format!("file:{path}"));
+        terms["humanOwner"] = json!(format!("user:{principal}"));
+        terms["via"] = via.iter().map(|agent| format!("agent:{agent}")).collect();
+        let [definition, approved, obliged, extended] = with;
+        if !definition {
+            terms.as_object_mut().unwrap().remove("server");
+            terms.as_object_mut().unwrap().remove("definitionHash");
+        }
+        if !approved {
+            terms["approvals"] = json!([]);
+        }
+        if obliged {
+            terms["obligations"] = json!([{ "id": "a", "params": { "z": [token, 1.5], "a": null } }, { "id": "b", "params": {} }]);
+        }
+        if extended {
+            terms["ext"] = json!({ "b": path, "a": { "c": true } });
+        }
+        let [from, lifetime] = times.map(u64::from);
+        claims["iat"] = json!(from);
+        claims["nbf"] = json!(from);
+        claims["exp"] = json!(from + lifetime + 1);
+        let claims: PassClaims = serde_json::from_value(claims).unwrap();
+        prop_assert_eq!(
+            String::from_utf8(claims.to_claims().unwrap()).unwrap(),
+            serde_json::to_string(&claims).unwrap()
+        );
+    }
+
     /// The same for approvals, through the one door that is open to others.
     #[test]
     fn both_readers_of_an_approval_agree(edits in prop::collection::vec(edits(), 0..3)) {
