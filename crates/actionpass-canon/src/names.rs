@@ -32,6 +32,26 @@ pub struct Collision {
 /// ```
 #[must_use]
 pub fn first_case_collision(canonical: &[u8]) -> Option<Collision> {
+    // Names without a capital, an escape or another script are as distinct as they were, and most payloads have no
+    // other: that is found out without keeping anything.
+    let mut rest = canonical;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'"') {
+        let (string, after) = split_string(rest.get(at..)?)?;
+        if after.first() == Some(&b':') && !string.iter().all(|byte| is_folded(*byte)) {
+            return first_collision(canonical);
+        }
+        rest = after;
+    }
+    None
+}
+
+/// Whether a byte of a canonical name stays what it is, and so does whatever it is a part of.
+const fn is_folded(byte: u8) -> bool {
+    byte.is_ascii() && !byte.is_ascii_uppercase() && byte != b'\\'
+}
+
+/// The same, with every name kept and folded.
+fn first_collision(canonical: &[u8]) -> Option<Collision> {
     let mut names = Names {
         canonical,
         folded: Vec::new(),
