@@ -2,10 +2,13 @@
 
 use std::sync::OnceLock;
 
-use actionpass_model::{ActionHead, Binding, Code, Digest, Document, DocumentCode, DocumentError, Facts};
+use actionpass_model::{
+    ActionHead, Binding, CanonicalAction, Code, Digest, Document, DocumentCode, DocumentError, Facts,
+};
 use serde_json::{Map, Value};
 
-use crate::{AdmitError, CanonicalBytes, Limits, admit, canonicalize};
+use crate::serialize::binding_digest;
+use crate::{AdmitError, CanonicalBytes, Limits, admit, scan};
 
 /// SHA-256 of `{}`: what an absent context and absent facts are hashed as. A test computes it.
 const EMPTY_OBJECT_HASH: Digest = Digest::from_bytes([
@@ -80,11 +83,22 @@ impl BoundAction {
     /// [`BindError::Admit`] if the gate refuses the bytes, [`BindError::Document`] if they aren't an action.
     pub fn admit(raw: &[u8], limits: &Limits) -> Result<Self, BindError> {
         let document = admit(raw, limits)?;
-        let head = ActionHead::from_json(document.as_bytes())?;
-        let payload = document
-            .member(&["capability", "payload"])
-            .ok_or_else(|| lost("capability.payload"))?;
-        let context = document.member(&["context"]);
+        let (head, payload, context) = match CanonicalAction::in_order(document.as_str(), value_len) {
+            // A part of canonical bytes is canonical by itself.
+            Some(CanonicalAction {
+                head, payload, context, ..
+            }) => {
+                let part = |text: &str| CanonicalBytes::new(text.as_bytes().to_vec());
+                (head, part(payload), context.map(part))
+            }
+            // Whatever is refused gets its reason here.
+            None => {
+                let head = ActionHead::from_json(document.as_bytes())?;
+                let payload = document.member(&["capability", "payload"]);
+                let payload = payload.ok_or_else(|| lost("capability.payload"))?;
+                (head, payload, document.member(&["context"]))
+            }
+        };
         let payload_hash = payload.digest();
         let context_hash = context.as_ref().map_or(EMPTY_OBJECT_HASH, CanonicalBytes::digest);
         let action_hash = binding_hash(&head.binding(payload_hash))?;
@@ -163,9 +177,7 @@ impl BoundAction {
 /// # Errors
 /// [`DocumentError`] if the binding can't be written, which valid types don't lead to.
 pub fn binding_hash(binding: &Binding<'_>) -> Result<Digest, DocumentError> {
-    canonicalize(binding)
-        .map(|bytes| bytes.digest())
-        .map_err(|error| DocumentError::new(DocumentCode::MemberInvalid, "", &error.to_string()))
+    binding_digest(binding).map_err(|error| DocumentError::new(DocumentCode::MemberInvalid, "", &error.to_string()))
 }
 
 /// Admitted facts with their hash, or the absence of facts.
@@ -222,6 +234,11 @@ impl BoundFacts {
     }
 }
 
+/// The length of the value at the start of a canonical text.
+fn value_len(canonical: &str) -> Option<usize> {
+    scan::split_value(canonical.as_bytes()).map(|(value, _)| value.len())
+}
+
 /// A member that the reader saw is gone: only a fault in this crate leads here, and it refuses.
 fn lost(path: &str) -> DocumentError {
     DocumentError::new(DocumentCode::MemberMissing, path, "is missing")
@@ -236,9 +253,11 @@ fn value(bytes: &CanonicalBytes) -> Value {
 #[cfg(test)]
 mod tests {
     use actionpass_model::DEMO_ACTION;
+    use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
-    use crate::sha256;
+    use crate::{canonicalize, sha256};
 
     fn bind(text: &str) -> BoundAction {
         BoundAction::admit(text.as_bytes(), &Limits::default()).unwrap()
@@ -298,5 +317,80 @@ mod tests {
         assert_eq!((error.code().as_str(), error.offset()), ("member_duplicate", Some(7)));
         let error = BoundAction::admit(b"{}", &Limits::default()).unwrap_err();
         assert_eq!((error.code().as_str(), error.offset()), ("schema_missing", None));
+    }
+
+    /// The action as the strict reader sees it, and its parts as they are found by name.
+    fn strictly(raw: &str) -> Result<(ActionHead, CanonicalBytes, Option<CanonicalBytes>), BindError> {
+        let document = admit(raw.as_bytes(), &Limits::default())?;
+        let head = ActionHead::from_json(document.as_bytes())?;
+        let payload = document.member(&["capability", "payload"]).unwrap();
+        Ok((head, payload, document.member(&["context"])))
+    }
+
+    fn full() -> Value {
+        let mut action: Value = serde_json::from_str(DEMO_ACTION).unwrap();
+        action["id"] = json!("act_7");
+        action["actor"]["via"] = json!(["agent:planner", "agent:other"]);
+        action["context"] = json!({ "b": [1, "]}"], "a": {} });
+        action["toolDefinition"] = json!({ "server": "mcp://x", "definitionHash": crate::sha256(b"x") });
+        action
+    }
+
+    #[test]
+    fn actions_are_read_in_order() {
+        // Were the quick reader never used, it would be worth nothing and the test below would test nothing.
+        for action in [serde_json::from_str(DEMO_ACTION).unwrap(), full()] {
+            let document = canonicalize(&action).unwrap();
+            assert!(
+                CanonicalAction::in_order(document.as_str(), value_len).is_some(),
+                "{action}"
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// However an action is made up, well or badly, the quick reader changes nothing.
+        #[test]
+        fn both_readers_of_an_action_agree(
+            changes in prop::collection::vec((
+                prop::sample::select(vec![
+                    "/id", "/tenant", "/actor", "/actor/agent", "/actor/humanOwner", "/actor/runtime", "/actor/via",
+                    "/intent", "/intent/task", "/intent/summary", "/capability/tool", "/capability/resource",
+                    "/capability/payload", "/capability", "/toolDefinition", "/toolDefinition/server",
+                    "/toolDefinition/definitionHash", "/context", "/context/b", "/schema", "/new", "/actor/a", "/intent/z",
+                ]),
+                prop_oneof![
+                    Just(None),
+                    prop::sample::select(vec![
+                        json!(null), json!(1), json!(""), json!([]), json!({}), json!(["agent:a", 1]), json!(["agent:\"quoted\\"]), json!(vec!["agent:a"; 9]),
+                        json!("x:y"), json!("agent:x"), json!("caf\u{e9} \n \"said\""), json!("actionpass.action.v2"),
+                        json!({ "a": [{}, "\\\"}", -0.5], "\n": null }), json!("x:\u{202e}"),
+                    ]).prop_map(Some),
+                    ".{0,12}".prop_map(|text| Some(json!(text))),
+                ],
+            ), 0..4),
+        ) {
+            let mut action = full();
+            for (path, value) in changes {
+                let (parent, name) = path.rsplit_once('/').unwrap();
+                let Some(Value::Object(members)) = action.pointer_mut(parent) else { continue };
+                match value {
+                    Some(value) => members.insert(name.to_owned(), value),
+                    None => members.remove(name),
+                };
+            }
+            let text = action.to_string();
+            match (BoundAction::admit(text.as_bytes(), &Limits::default()), strictly(&text)) {
+                (Ok(bound), Ok((head, payload, context))) => {
+                    prop_assert_eq!(bound.action(), &head);
+                    prop_assert_eq!(bound.payload().as_bytes(), payload.as_bytes());
+                    prop_assert_eq!(bound.context().map(CanonicalBytes::as_bytes), context.as_ref().map(CanonicalBytes::as_bytes));
+                }
+                (Err(error), Err(strict)) => prop_assert_eq!(error.to_string(), strict.to_string()),
+                (bound, strict) => prop_assert!(false, "{bound:?} but {strict:?}"),
+            }
+        }
     }
 }

@@ -29,7 +29,7 @@ impl CanonicalBytes {
     /// The bytes as text. Reads all of them once, to check what is known: valid UTF-8.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        simdutf8::basic::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The bytes, without copying.

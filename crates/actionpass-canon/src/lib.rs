@@ -17,7 +17,8 @@
 //! - [`admit`], the gate: raw bytes to [`CanonicalBytes`] in one pass, or an [`AdmitError`]. `docs/spec/admission.md`
 //!   has an example for every refusal.
 //! - [`BoundAction`]: an admitted action with its canonical payload and both hashes. [`BoundFacts`]: admitted facts.
-//! - [`canonicalize`], the canonicalizer: a typed value to [`CanonicalBytes`].
+//! - [`canonicalize`], the canonicalizer: a typed value to [`CanonicalBytes`]. [`canonicalize_decision`] does the same
+//!   for the one body that every authorization writes.
 //! - [`rfc8785`]: the RFC's own transformation, which rounds numbers, for interoperability.
 //! - [`sha256`]: the digests of the whole project.
 //! - [`scan`]: members and elements of canonical bytes, without copying. [`names`]: member names that some readers
@@ -46,4 +47,4 @@ pub use digest::{sha256, sha256_parts};
 pub use error::{AdmitCode, AdmitError, CanonCode, CanonError};
 pub use gate::admit;
 pub use limits::Limits;
-pub use serialize::canonicalize;
+pub use serialize::{canonicalize, canonicalize_decision};

@@ -1,7 +1,10 @@
 //! The canonicalizer: typed values to RFC 8785 bytes, through serde.
 
 mod compound;
+mod known;
 mod name;
+
+use std::cell::Cell;
 
 use serde::Serialize;
 use serde::ser::Serializer;
@@ -11,6 +14,8 @@ use crate::order::Member;
 use crate::text::write_string;
 use crate::{AdmitCode, CanonError, CanonicalBytes, Limits};
 use compound::{Array, Object};
+pub(crate) use known::binding_digest;
+pub use known::canonicalize_decision;
 
 /// The canonical bytes of a typed value (RFC 8785), shaped as `serde_json` would shape it.
 ///
@@ -32,17 +37,26 @@ use compound::{Array, Object};
 /// [`CanonError::Refused`] for all of the above, [`CanonError::NameNotText`] for a map key that is neither text nor
 /// an integer, [`CanonError::NotSerializable`] if the value's own `Serialize` fails.
 pub fn canonicalize<T: Serialize + ?Sized>(value: &T) -> Result<CanonicalBytes, CanonError> {
-    let mut writer = Writer {
-        out: Vec::with_capacity(512),
-        members: Vec::with_capacity(16),
-        ..Writer::default()
-    };
-    value.serialize(&mut writer)?;
-    Ok(CanonicalBytes::new(writer.out))
+    written(
+        |writer| value.serialize(writer),
+        |bytes| CanonicalBytes::new(bytes.to_vec()),
+    )
+}
+
+/// What `look` makes of what `write` writes.
+fn written<T>(
+    write: impl FnOnce(&mut Writer) -> Result<(), CanonError>,
+    look: impl FnOnce(&[u8]) -> T,
+) -> Result<T, CanonError> {
+    let mut writer = Writer::take();
+    let seen = write(&mut writer).map(|()| look(&writer.out));
+    writer.put_back();
+    seen
 }
 
 const MAX_DEPTH: usize = Limits::new().max_depth();
 
+/// What is written, and what that needs. Kept by the thread: to let a buffer grow takes as long as to fill it.
 #[derive(Debug, Default)]
 struct Writer {
     out: Vec<u8>,
@@ -50,6 +64,31 @@ struct Writer {
     members: Vec<Member>,
     scratch: Vec<u8>,
     depth: usize,
+}
+
+thread_local! {
+    static WRITER: Cell<Writer> = Cell::default();
+}
+
+impl Writer {
+    /// What is kept for the next value, in bytes or entries of each part; larger parts are freed.
+    const KEPT: usize = 4096;
+
+    fn take() -> Self {
+        WRITER.try_with(Cell::take).unwrap_or_default()
+    }
+
+    fn put_back(mut self) {
+        self.out.clear();
+        self.out.shrink_to(Self::KEPT);
+        self.members.clear();
+        self.members.shrink_to(Self::KEPT);
+        self.scratch.clear();
+        self.scratch.shrink_to(Self::KEPT);
+        self.depth = 0;
+        // A thread that is about to end keeps nothing.
+        let _ = WRITER.try_with(|writer| writer.set(self));
+    }
 }
 
 impl Writer {

@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::document::{Document, DocumentCode, DocumentError, schema_tag};
 use crate::ids::{ActionId, Agent, Owner, Resource, Runtime, Server, Task, Tenant, Tool};
 use crate::json::{JsonObject, JsonValue, SkippedObject, SkippedValue, present};
+use crate::layout::Layout;
 use crate::text::TextError;
 
 /// The most agents that an action may be passed on through.
@@ -145,6 +146,105 @@ impl<P, C> ActionOf<P, C> {
             ));
         }
         Ok(())
+    }
+}
+
+/// An action read out of its canonical bytes: its head, and where payload and context stand in them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CanonicalAction<'a> {
+    /// Everything but payload and context.
+    pub head: ActionHead,
+    /// The canonical payload.
+    pub payload: &'a str,
+    /// The canonical context, if there is one.
+    pub context: Option<&'a str>,
+}
+
+impl<'a> CanonicalAction<'a> {
+    /// Reads an action out of RFC 8785 bytes, whose members stand in a known order: several times as fast as
+    /// [`ActionHead::from_json`], to which `None` leaves the document, valid or not. `measure` gives the length of the
+    /// value that a text starts with.
+    ///
+    /// The text has to be canonical: payload and context are not looked into.
+    #[must_use]
+    pub fn in_order(canonical: &'a str, measure: impl Fn(&'a str) -> Option<usize>) -> Option<Self> {
+        let from = &mut Layout::new(canonical);
+        from.expect("{\"actor\":{\"agent\":")?;
+        let agent = from.text(Agent::parse)?;
+        from.expect(",\"humanOwner\":")?;
+        let human_owner = from.text(Owner::parse)?;
+        from.expect(",\"runtime\":")?;
+        let runtime = from.text(Runtime::parse)?;
+        let via = if from.has(",\"via\":") {
+            from.list(|from| from.text(Agent::parse))?
+        } else {
+            Vec::new()
+        };
+        from.expect("},\"capability\":{\"payload\":")?;
+        let payload = from.value(&measure)?;
+        from.expect(",\"resource\":")?;
+        let resource = from.text(Resource::parse)?;
+        from.expect(",\"tool\":")?;
+        let tool = from.text(Tool::parse)?;
+        from.expect("}")?;
+        let context = if from.has(",\"context\":") {
+            Some(from.value(&measure).filter(|context| context.starts_with('{'))?)
+        } else {
+            None
+        };
+        let id = if from.has(",\"id\":") {
+            Some(from.text(ActionId::parse)?)
+        } else {
+            None
+        };
+        from.expect(",\"intent\":{")?;
+        let summary = if from.has("\"summary\":") {
+            let summary = from.string()?;
+            from.expect(",")?;
+            Some(summary)
+        } else {
+            None
+        };
+        from.expect("\"task\":")?;
+        let task = from.text(Task::parse)?;
+        from.expect("},\"schema\":\"actionpass.action.v1\",\"tenant\":")?;
+        let tenant = from.text(Tenant::parse)?;
+        let tool_definition = if from.has(",\"toolDefinition\":{\"definitionHash\":") {
+            let definition_hash = from.text(Digest::parse)?;
+            from.expect(",\"server\":")?;
+            let server = from.text(Server::parse)?;
+            from.expect("}")?;
+            Some(ToolDefinition {
+                server,
+                definition_hash,
+            })
+        } else {
+            None
+        };
+        from.expect("}")?;
+        from.end()?;
+        let head = ActionHead {
+            schema: ActionSchema,
+            id,
+            tenant,
+            actor: Actor {
+                agent,
+                human_owner,
+                runtime,
+                via,
+            },
+            intent: Intent { task, summary },
+            capability: Capability {
+                tool,
+                resource,
+                payload: SkippedValue,
+            },
+            tool_definition,
+            context: context.map(|_| SkippedObject),
+        };
+        head.check_via().ok()?;
+        Some(Self { head, payload, context })
     }
 }
 

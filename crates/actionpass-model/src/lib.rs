@@ -47,8 +47,8 @@ mod time;
 mod trust;
 
 pub use action::{
-    Action, ActionHead, ActionOf, ActionSchema, Actor, Binding, BindingSchema, Caller, Capability, DEMO_ACTION, Intent,
-    MAX_VIA, ToolDefinition, demo_action,
+    Action, ActionHead, ActionOf, ActionSchema, Actor, Binding, BindingSchema, Caller, CanonicalAction, Capability,
+    DEMO_ACTION, Intent, MAX_VIA, ToolDefinition, demo_action,
 };
 pub use approval::{
     ApprovalClaims, ApprovalSchema, ApprovalTerms, AssertedApproval, DEFAULT_APPROVAL_LIFETIME, MAX_APPROVAL_LIFETIME,

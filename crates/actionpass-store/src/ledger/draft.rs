@@ -1,6 +1,6 @@
 //! [`RecordDraft`]: a record before its place in the log is known.
 
-use actionpass_canon::{CanonicalBytes, canonicalize};
+use actionpass_canon::{CanonError, CanonicalBytes, canonicalize, canonicalize_decision};
 use actionpass_model::{
     DecisionBody, Digest, ErasureBody, KeyBody, OutcomeBody, PolicyBody, RecordId, RecordKind, RevocationBody,
     RevocationId, Tenant, Timestamp, Trace, TrustBody, TrustEvidence, UseBody,
@@ -16,6 +16,14 @@ pub trait RecordBody: Serialize + sealed::Sealed {
 
     /// What it means for the store that it is appended to.
     fn effects(&self) -> Effects;
+
+    /// Its canonical form (RFC 8785).
+    ///
+    /// # Errors
+    /// [`CanonError`] if it has none.
+    fn to_canonical(&self) -> Result<CanonicalBytes, CanonError> {
+        canonicalize(self)
+    }
 }
 
 /// What a record means for the store, besides being appended.
@@ -51,7 +59,9 @@ impl RecordDraft {
     /// [`StoreCode::RecordInvalid`] if the body has no canonical form (RFC 8785), for instance because of a number
     /// that no double equals.
     pub fn new<B: RecordBody>(id: RecordId, time: Timestamp, body: &B) -> Result<Self, StoreError> {
-        let bytes = canonicalize(body).map_err(|error| StoreError::with_source(StoreCode::RecordInvalid, error))?;
+        let bytes = body
+            .to_canonical()
+            .map_err(|error| StoreError::with_source(StoreCode::RecordInvalid, error))?;
         Ok(Self {
             id,
             time,
@@ -112,7 +122,7 @@ mod sealed {
 }
 
 macro_rules! record_body {
-    ($body:ty, $kind:ident, |$self:ident| $effects:expr) => {
+    ($body:ty, $kind:ident, |$self:ident| $effects:expr $(, $canonicalize:ident)?) => {
         impl sealed::Sealed for $body {}
         impl RecordBody for $body {
             const KIND: RecordKind = RecordKind::$kind;
@@ -121,15 +131,24 @@ macro_rules! record_body {
                 let $self = self;
                 $effects
             }
+
+            $(fn to_canonical(&self) -> Result<CanonicalBytes, CanonError> {
+                $canonicalize(self)
+            })?
         }
     };
 }
 
-record_body!(DecisionBody, Decision, |body| Effects {
-    trust: Some(body.trust),
-    policy: Some(body.policy.digest),
-    ..Effects::default()
-});
+record_body!(
+    DecisionBody,
+    Decision,
+    |body| Effects {
+        trust: Some(body.trust),
+        policy: Some(body.policy.digest),
+        ..Effects::default()
+    },
+    canonicalize_decision
+);
 record_body!(RevocationBody, Revocation, |body| Effects {
     trust: Some(body.trust),
     revocation: Some(body.revocation.id.clone()),
