@@ -23,8 +23,9 @@ pub trait PrivateKey: Send + Sized + Sync + 'static {
     fn from_pkcs8_der(algorithm: Algorithm, der: &[u8]) -> Option<Self>;
     fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, KeyError>;
     fn public_key(&self) -> Result<crate::PublicKey, KeyError>;
-    /// `None` if the library failed, which it has no reason to.
-    fn sign(&self, message: &[u8]) -> Option<Signature>;
+    /// Signs a message, whose SHA-256 the caller has: it is needed for other ends too. `None` if the library failed, which
+    /// it has no reason to.
+    fn sign(&self, message: &[u8], sha256: &[u8; 32]) -> Option<Signature>;
 }
 
 #[cfg(test)]

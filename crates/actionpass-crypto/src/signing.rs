@@ -19,13 +19,15 @@ pub struct SigningInput {
     algorithm: Algorithm,
     kid: KeyId,
     text: String,
+    /// Of `text`: custodians and ledger records both need it.
+    sha256: [u8; 32],
 }
 
 /// A signed token in compact serialization (RFC 7515 §7.1).
 #[derive(Clone, Eq, PartialEq)]
 pub struct CompactJws {
     text: String,
-    input_bytes: usize,
+    token_hash: Digest,
 }
 
 /// Signs a document. The signature of a custodian outside of this process is verified before the token is handed out.
@@ -102,6 +104,7 @@ impl SigningInput {
         Self {
             algorithm: key.algorithm(),
             kid: key.kid().clone(),
+            sha256: backend::sha256(text.as_bytes()),
             text,
         }
     }
@@ -114,8 +117,8 @@ impl SigningInput {
 
     /// The SHA-256 of the bytes, whatever the algorithm.
     #[must_use]
-    pub fn sha256(&self) -> [u8; 32] {
-        backend::sha256(self.text.as_bytes())
+    pub const fn sha256(&self) -> [u8; 32] {
+        self.sha256
     }
 
     /// The hash that the algorithm signs, for custodians that take a digest: SHA-256 for ES256, SHA-384 for ES384.
@@ -142,11 +145,13 @@ impl SigningInput {
     }
 
     fn into_token(self, signature: &Signature) -> CompactJws {
-        let input_bytes = self.text.len();
         let mut text = self.text;
         text.push('.');
         base64url::encode_into(signature.as_bytes(), &mut text);
-        CompactJws { text, input_bytes }
+        CompactJws {
+            text,
+            token_hash: Digest::from_bytes(self.sha256),
+        }
     }
 }
 
@@ -166,9 +171,8 @@ impl CompactJws {
     /// The SHA-256 of `header.payload`: what ledger records call `tokenHash`. Signatures are malleable, so they are
     /// left out.
     #[must_use]
-    pub fn token_hash(&self) -> Digest {
-        let input = self.text.as_bytes().get(..self.input_bytes).unwrap_or_default();
-        Digest::from_bytes(backend::sha256(input))
+    pub const fn token_hash(&self) -> Digest {
+        self.token_hash
     }
 }
 

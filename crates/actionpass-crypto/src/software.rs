@@ -84,14 +84,14 @@ impl<K: PrivateKey> SoftwareSigner<K> {
             return Err(SignError::WrongKey);
         }
         self.private
-            .sign(input.as_bytes())
+            .sign(input.as_bytes(), &input.sha256())
             .ok_or_else(|| SignError::unavailable(self.custodian, "the library failed"))
     }
 
     /// Signs bytes that no document would make: tokens of other programs, for tests of the verifier.
     #[cfg(test)]
     pub(crate) fn sign_raw_for_tests(&self, message: &[u8]) -> Signature {
-        self.private.sign(message).unwrap()
+        self.private.sign(message, &crate::backend::sha256(message)).unwrap()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Software keys on aws-lc-rs.
 
-use aws_lc_rs::digest::{self, SHA256, SHA384};
+use aws_lc_rs::digest::{self, Digest, SHA256, SHA384};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING,
@@ -79,8 +79,12 @@ impl super::PrivateKey for PrivateKey {
         }
     }
 
-    fn sign(&self, message: &[u8]) -> Option<Signature> {
+    fn sign(&self, message: &[u8], sha256: &[u8; 32]) -> Option<Signature> {
         let signature = match &self.pair {
+            Pair::Ecdsa(pair) if self.algorithm == Algorithm::Es256 => {
+                let digest = Digest::import_less_safe(sha256, &SHA256).ok()?;
+                pair.sign_digest(&digest).ok()?
+            }
             Pair::Ecdsa(pair) => pair.sign(&SystemRandom::new(), message).ok()?,
             Pair::Ed25519(pair) => pair.sign(message),
         };

@@ -87,7 +87,7 @@ impl super::PrivateKey for PrivateKey {
         }
     }
 
-    fn sign(&self, message: &[u8]) -> Option<Signature> {
+    fn sign(&self, message: &[u8], _sha256: &[u8; 32]) -> Option<Signature> {
         match &self.0 {
             Key::P256(key) => {
                 let signature: p256::ecdsa::Signature = key.try_sign(message).ok()?;
