@@ -18,9 +18,10 @@ use actionpass_store::{
 };
 use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
 use actionpass_verify::{Call, Trust, TrustSource, Verifier, VerifyCode};
+use uuid::Uuid;
 
 use crate::call::{AdmittedCall, Judged, Settled, SignedPass};
-use crate::environment::{Clock, Random, uuid};
+use crate::environment::{Clock, Ids, Random};
 use crate::source::{ApprovalRequest, ApprovalSource};
 use crate::{Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents};
 
@@ -124,10 +125,10 @@ impl Authorizer {
                 continue;
             }
             if judged.verdict.decision != Decision::Allow {
-                return self.refuse(&call, judged, now).await;
+                return self.refuse(&mut call, judged, now).await;
             }
-            let outcome = match self.issue(&call, &judged, &trust, now).await {
-                Ok(pass) => self.commit(&call, &judged, &trust, pass, now).await,
+            let outcome = match self.issue(&mut call, &judged, &trust, now).await {
+                Ok(pass) => self.commit(&mut call, &judged, &trust, pass, now).await,
                 Err(error) => Err(error),
             };
             match outcome {
@@ -137,10 +138,12 @@ impl Authorizer {
                 Ok(_) => {
                     rounds = rounds.saturating_add(1);
                     if rounds >= MAX_ROUNDS {
-                        return Err(self.fail(&call, judged, AuthorizeCode::Contention.into(), now).await);
+                        return Err(self
+                            .fail(&mut call, judged, AuthorizeCode::Contention.into(), now)
+                            .await);
                     }
                 }
-                Err(error) => return Err(self.fail(&call, judged, error, now).await),
+                Err(error) => return Err(self.fail(&mut call, judged, error, now).await),
             }
         }
     }
@@ -161,9 +164,9 @@ impl Authorizer {
         }
     }
 
-    fn record_id(&self, now: Timestamp) -> Result<RecordId, AuthorizeError> {
-        uuid(now, &*self.random)
-            .map(RecordId::from_uuid)
+    fn id<T>(&self, ids: &mut Ids, now: Timestamp, from_uuid: fn(Uuid) -> T) -> Result<T, AuthorizeError> {
+        ids.next(now, &*self.random)
+            .map(from_uuid)
             .ok_or_else(|| AuthorizeCode::RandomnessUnavailable.into())
     }
 
@@ -197,9 +200,10 @@ impl Authorizer {
             .config
             .audience(&head.capability.tool, request.audience)
             .ok_or_else(|| AuthorizeError::at(AuthorizeCode::AudienceUnknown, "audience"))?;
+        let mut ids = Ids::new();
         let action_id = match &head.id {
             Some(id) => id.clone(),
-            None => ActionId::from_uuid(uuid(now, &*self.random).ok_or(AuthorizeCode::RandomnessUnavailable)?),
+            None => self.id(&mut ids, now, ActionId::from_uuid)?,
         };
         let key = ActionKey {
             tenant: head.tenant.clone(),
@@ -214,6 +218,7 @@ impl Authorizer {
             offered: request.approvals,
             used: Vec::new(),
             trace: request.trace.cloned(),
+            ids,
         })
     }
 
@@ -302,7 +307,7 @@ impl Authorizer {
     /// Signs the pass of an allow; nothing is released yet.
     async fn issue(
         &self,
-        call: &AdmittedCall<'_>,
+        call: &mut AdmittedCall<'_>,
         judged: &Judged,
         trust: &Trust,
         now: Timestamp,
@@ -311,7 +316,7 @@ impl Authorizer {
         if judged.approvals.len() > MAX_APPROVALS {
             return Err(AuthorizeCode::TooManyApprovals.into());
         }
-        let id = PassId::from_uuid(uuid(now, &*self.random).ok_or(AuthorizeCode::RandomnessUnavailable)?);
+        let id = self.id(&mut call.ids, now, PassId::from_uuid)?;
         let claims = documents::claims(&self.config, call, judged, id, now);
         let signing = sign_document(&*self.signer, &claims);
         let Some(signed) = within(self.config.signing_timeout, signing).await else {
@@ -342,7 +347,7 @@ impl Authorizer {
     /// Makes an allow durable, and gives out its pass only if nothing changed since it was judged.
     async fn commit(
         &self,
-        call: &AdmittedCall<'_>,
+        call: &mut AdmittedCall<'_>,
         judged: &Judged,
         trust: &Trust,
         pass: SignedPass,
@@ -395,7 +400,7 @@ impl Authorizer {
     /// Records a deny or step_up.
     async fn refuse(
         &self,
-        call: &AdmittedCall<'_>,
+        call: &mut AdmittedCall<'_>,
         judged: Judged,
         now: Timestamp,
     ) -> Result<Authorization, AuthorizeError> {
@@ -415,7 +420,7 @@ impl Authorizer {
     /// Records that an allow came to nothing, as far as the store still works, and gives the error on.
     async fn fail(
         &self,
-        call: &AdmittedCall<'_>,
+        call: &mut AdmittedCall<'_>,
         judged: Judged,
         error: AuthorizeError,
         now: Timestamp,
@@ -430,7 +435,7 @@ impl Authorizer {
 
     fn entry(
         &self,
-        call: &AdmittedCall<'_>,
+        call: &mut AdmittedCall<'_>,
         mut body: DecisionBody,
         allow: Option<Allow>,
         now: Timestamp,
@@ -444,7 +449,8 @@ impl Authorizer {
             documents::salt(&mut body, &salt)?;
             side.push((SideKind::Salt, salt.to_vec()));
         }
-        let mut record = RecordDraft::new(self.record_id(now)?, now, &body)?.with_tenant(call.key.tenant.clone());
+        let mut record = RecordDraft::new(self.id(&mut call.ids, now, RecordId::from_uuid)?, now, &body)?
+            .with_tenant(call.key.tenant.clone());
         if let Some(trace) = &call.trace {
             record = record.with_trace(trace.clone());
         }

@@ -10,6 +10,7 @@ use actionpass_store::ledger::RecordRef;
 use actionpass_store::{ActionKey, ApprovalUse};
 use actionpass_verify::approval::VerifiedApproval;
 
+use crate::environment::Ids;
 use crate::{Authorization, IssuedPass};
 
 /// A request that contradicts nothing.
@@ -21,6 +22,7 @@ pub(crate) struct AdmittedCall<'a> {
     pub(crate) offered: Vec<String>,
     pub(crate) used: Vec<ApprovalUse>,
     pub(crate) trace: Option<Trace>,
+    pub(crate) ids: Ids,
 }
 
 impl AdmittedCall<'_> {

@@ -56,6 +56,39 @@ pub(crate) fn uuid(now: Timestamp, random: &dyn Random) -> Option<Uuid> {
         .then(|| uuid::Builder::from_unix_timestamp_millis(now.unix_millis(), &bytes).into_uuid())
 }
 
+/// The ids of one authorization. An allow needs three, and drawing takes longer than all the rest of an id: so
+/// randomness is drawn for three at once.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    drawn: [u8; Self::AT_ONCE * 10],
+    left: usize,
+}
+
+impl Ids {
+    const AT_ONCE: usize = 3;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            drawn: [0; Self::AT_ONCE * 10],
+            left: 0,
+        }
+    }
+
+    /// A UUIDv7 of this time; `None` without randomness.
+    pub(crate) fn next(&mut self, now: Timestamp, random: &dyn Random) -> Option<Uuid> {
+        if self.left == 0 {
+            if !random.fill(&mut self.drawn) {
+                return None;
+            }
+            self.left = Self::AT_ONCE;
+        }
+        self.left = self.left.checked_sub(1)?;
+        let (draws, _) = self.drawn.as_chunks::<10>();
+        let bytes = draws.get(self.left)?;
+        Some(uuid::Builder::from_unix_timestamp_millis(now.unix_millis(), bytes).into_uuid())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +100,28 @@ mod tests {
         assert_eq!(id.get_version_num(), 7);
         assert_eq!(id.as_u128() >> 80, 1_795_000_000_123);
         assert_ne!(uuid(now, &System), Some(id));
+    }
+
+    #[test]
+    fn ids_of_one_authorization_differ_also_past_a_draw() {
+        #[derive(Debug)]
+        struct Once(std::sync::atomic::AtomicBool);
+        impl Random for Once {
+            fn fill(&self, buffer: &mut [u8]) -> bool {
+                let drawn = self.0.swap(true, std::sync::atomic::Ordering::SeqCst);
+                // What is there in part must not be used either.
+                System.fill(buffer) && !drawn
+            }
+        }
+
+        let now = Timestamp::from_unix_millis(1_795_000_000_123).unwrap();
+        let mut ids = Ids::new();
+        let made: std::collections::HashSet<_> = (0..10).map(|_| ids.next(now, &System).unwrap()).collect();
+        assert_eq!(made.len(), 10);
+
+        let (mut ids, once) = (Ids::new(), Once(false.into()));
+        let made: Vec<_> = (0..5).map(|_| ids.next(now, &once)).collect();
+        assert_eq!(made.iter().flatten().count(), 3);
+        assert_eq!(&made[3..], [None, None]);
     }
 }

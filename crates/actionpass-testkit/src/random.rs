@@ -56,8 +56,11 @@ impl Random for CountingRandom {
         let number = self.drawn.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let digits = number.to_be_bytes();
         buffer.fill(0);
-        for (byte, digit) in buffer.iter_mut().rev().zip(digits.iter().rev()) {
-            *byte = *digit;
+        // Whoever draws for several ids at once gets the number into each: an id takes ten bytes.
+        for bytes in buffer.rchunks_mut(10) {
+            for (byte, digit) in bytes.iter_mut().rev().zip(digits.iter().rev()) {
+                *byte = *digit;
+            }
         }
         number <= self.limit
     }
