@@ -186,15 +186,13 @@ impl Subject<'_> {
 /// `agent:`), so what counts is the name behind them: an agent that was also given a key as `service:` must not
 /// approve itself.
 fn is_agent(approver: &Approver, context: &ApprovalContext<'_>) -> bool {
-    let name = |principal: &str| {
-        principal
-            .split_once(':')
-            .map_or(String::new(), |(_, name)| name.to_ascii_lowercase())
-    };
+    fn name(principal: &str) -> &str {
+        principal.split_once(':').map_or("", |(_, name)| name)
+    }
     let own = name(approver.as_str());
     std::iter::once(context.agent)
         .chain(context.via)
-        .any(|agent| name(agent.as_str()) == own)
+        .any(|agent| name(agent.as_str()).eq_ignore_ascii_case(own))
 }
 
 fn check_signed(
@@ -252,15 +250,17 @@ fn check_signed(
             codes,
         });
     }
+    let (roles, token_hash) = (key.roles.clone(), verified.token_hash());
+    let claims = verified.into_claims();
     Ok(VerifiedApproval {
-        id: claims.jti.clone(),
-        approver: claims.iss.clone(),
-        mode: terms.mode,
+        id: claims.jti,
+        approver: claims.iss,
+        mode: claims.approval.mode,
         assurance: Assurance::Signed,
-        roles: key.roles.clone(),
-        rules: terms.rules.clone().unwrap_or_default(),
+        roles,
+        rules: claims.approval.rules.unwrap_or_default(),
         token: token.to_owned(),
-        token_hash: verified.token_hash(),
+        token_hash,
         expires: claims.exp,
     })
 }
