@@ -8,21 +8,27 @@ use crate::process::{self, Result, capture, cargo, root};
 
 /// How to run it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Options {
+struct Options<'a> {
+    /// Only this part: `verify`, `authorize`, `admission`, `decisions`, `consume`, `threads` or `command-line`.
+    only: Option<&'a str>,
     /// One JSON object instead of the table.
     json: bool,
     /// Only to see that everything runs: the figures say nothing and no budget is judged.
     quick: bool,
 }
 
-impl Options {
-    fn parse(arguments: &[&str]) -> Result<Self> {
+impl<'a> Options<'a> {
+    fn parse(arguments: &[&'a str]) -> Result<Self> {
         let mut options = Self::default();
         for argument in arguments {
             match *argument {
                 "--json" => options.json = true,
                 "--quick" => options.quick = true,
-                other => return Err(format!("`bench` has no option `{other}`").into()),
+                option if option.starts_with('-') => {
+                    return Err(format!("`bench` has no option `{option}`").into());
+                }
+                part if options.only.is_none() => options.only = Some(part),
+                part => return Err(format!("`bench` measures one part or all, not `{part}` as well").into()),
             }
         }
         Ok(options)
@@ -50,7 +56,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
 }
 
 /// Builds the command line for release, and runs the benchmark with it.
-fn measure(options: Options) -> Result<Value> {
+fn measure(options: Options<'_>) -> Result<Value> {
     process::run(&mut cargo(["build", "--release", "--package", "actionpass-cli"])?)?;
     // Where cargo says that it builds, for whoever has set that.
     let metadata = capture(&mut cargo(["metadata", "--format-version", "1", "--no-deps"])?)?;
@@ -68,6 +74,9 @@ fn measure(options: Options) -> Result<Value> {
     if options.quick {
         command.arg("--quick");
     }
+    if let Some(part) = options.only {
+        command.args(["--only", part]);
+    }
     let output = capture(&mut command)?;
     Ok(serde_json::from_str(output.trim())?)
 }
@@ -77,7 +86,7 @@ fn is_met(row: &Value) -> bool {
 }
 
 /// The rows in aligned columns, each with what else was seen below it.
-fn table(rows: &[Value], options: Options) -> String {
+fn table(rows: &[Value], options: Options<'_>) -> String {
     let header = ["what", "figure", "ratio", "budget", "met"].map(str::to_owned);
     let lines: Vec<[String; 5]> = std::iter::once(header)
         .chain(rows.iter().map(|row| cells(row, options)))
@@ -104,7 +113,7 @@ fn table(rows: &[Value], options: Options) -> String {
     text
 }
 
-fn cells(row: &Value, options: Options) -> [String; 5] {
+fn cells(row: &Value, options: Options<'_>) -> [String; 5] {
     let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |name: &str| row.get(name).and_then(Value::as_f64);
     let is_quiet = row.get("quiet").and_then(Value::as_bool).unwrap_or(false);
@@ -158,6 +167,7 @@ c       not run      –      ≤ 2.00 ×  no
     fn only_known_options_are_taken() {
         assert!(Options::parse(&["--json", "--quick"]).is_ok_and(|options| options.json && options.quick));
         assert!(Options::parse(&[]).is_ok_and(|options| !options.json && !options.quick));
-        assert!(Options::parse(&["--fast"]).is_err());
+        assert!(Options::parse(&["verify"]).is_ok_and(|options| options.only == Some("verify")));
+        assert!(Options::parse(&["--fast"]).is_err() && Options::parse(&["verify", "consume"]).is_err());
     }
 }

@@ -64,6 +64,9 @@ fn main() {
         ("threads", verify::threads),
         ("command-line", command_line::rows),
     ];
+    if let Some(only) = only {
+        assert!(parts.iter().any(|(name, _)| name == only), "no part is called `{only}`");
+    }
     let mut rows = Vec::new();
     for (name, part) in parts {
         if only.is_none_or(|only| only == name) {
