@@ -48,6 +48,8 @@ pub(crate) struct Rule {
     /// Which rule of the file this is, from 0.
     pub(crate) position: usize,
     pub(crate) effect: Effect,
+    /// What the tools start with that the matchers are about.
+    pub(crate) tools: ToolStart,
     /// In the order in which they are tried; `tool` is the first.
     pub(crate) matchers: Box<[Matcher]>,
     pub(crate) when: Box<[Condition]>,
@@ -67,6 +69,50 @@ pub(crate) struct Rule {
 pub(crate) struct Matcher {
     pub(crate) key: MatcherKey,
     pub(crate) globs: Box<[Glob]>,
+}
+
+/// What every tool starts with that a rule is about, as far as eight bytes reach. Most rules are about other tools, and
+/// this says so without following a pointer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToolStart {
+    bytes: u64,
+    mask: u64,
+}
+
+impl ToolStart {
+    /// What the patterns of `tool` have in common; nothing, if there is no such matcher.
+    pub(crate) fn new(matchers: &[Matcher]) -> Self {
+        let tools = matchers.iter().find(|matcher| matcher.key == MatcherKey::Tool);
+        let mut prefixes = tools
+            .into_iter()
+            .flat_map(|matcher| &matcher.globs)
+            .map(|glob| glob.literal_prefix().0);
+        let common = prefixes.next().map_or(&[][..], |first| {
+            prefixes.fold(first, |common, prefix| {
+                let same = common.iter().zip(prefix).take_while(|(left, right)| left == right);
+                common.get(..same.count()).unwrap_or_default()
+            })
+        });
+        let ones = vec![u8::MAX; common.len()];
+        Self {
+            bytes: start(common),
+            mask: start(&ones),
+        }
+    }
+
+    /// Whether a tool with this [`start`] may be one of them.
+    const fn may_match(self, tool: u64) -> bool {
+        tool & self.mask == self.bytes
+    }
+}
+
+/// The first eight bytes as a number; zeros where there are fewer.
+pub(crate) fn start(bytes: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    for (to, byte) in first.iter_mut().zip(bytes) {
+        *to = *byte;
+    }
+    u64::from_ne_bytes(first)
 }
 
 /// What a matcher looks at.
@@ -95,7 +141,8 @@ pub(crate) struct Approvals {
 impl Rule {
     /// Whether the rule is about this call: definite, because what matchers look at is always there.
     pub(crate) fn concerns(&self, scope: &Scope<'_>) -> bool {
-        self.matchers.iter().all(|matcher| matcher.matches(self.effect, scope))
+        self.tools.may_match(scope.tool_start)
+            && self.matchers.iter().all(|matcher| matcher.matches(self.effect, scope))
     }
 
     /// Whether `when` holds and `unless` doesn't.
@@ -189,4 +236,54 @@ pub(crate) fn conjunction(conditions: &[Condition], scope: &Scope<'_>) -> Truth 
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tool_is_taken_for_another_that_a_pattern_matches() {
+        let tools = [
+            "linear.issues.create",
+            "linear.i",
+            "linear.",
+            "linear",
+            "l",
+            "github.pulls",
+            "linear.issues",
+            "x",
+        ];
+        for patterns in [
+            &["linear.issues.create"][..],
+            &["linear.i"],
+            &["linear"],
+            &["linear.*", "linear.issues.**"],
+            &["l*", "github.*"],
+            &["**"],
+            &["*.issues.create"],
+            &["linear.issues.create", "linear.issues.update", "lin*"],
+        ] {
+            let globs: Vec<_> = patterns.iter().map(|pattern| Glob::parse(pattern).unwrap()).collect();
+            let matcher = Matcher {
+                key: MatcherKey::Tool,
+                globs: globs.into(),
+            };
+            let start_of = ToolStart::new(std::slice::from_ref(&matcher));
+            for tool in tools {
+                assert!(
+                    start_of.may_match(start(tool.as_bytes())) || !matcher.matches_text(tool),
+                    "{patterns:?} {tool}"
+                );
+            }
+        }
+        let other = ToolStart::new(&[]);
+        assert!(other.may_match(start(b"anything")));
+        let linear = Glob::parse("linear.*").unwrap();
+        let linear = ToolStart::new(&[Matcher {
+            key: MatcherKey::Tool,
+            globs: [linear].into(),
+        }]);
+        assert!(!linear.may_match(start(b"github.pulls")) && !linear.may_match(start(b"linea")));
+    }
 }

@@ -8,6 +8,7 @@ use actionpass_model::Grant;
 use crate::PolicyInput;
 use crate::datum::Datum;
 use crate::path::{ActionText, Path, Root, Step};
+use crate::rule::start;
 
 /// The input of one evaluation, with an index of the payload's members: most conditions start at one of them.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) action: &'a BoundAction,
     pub(crate) facts: &'a BoundFacts,
     pub(crate) grants: &'a [Grant],
+    /// The start of the tool, which most rules are told apart by.
+    pub(crate) tool_start: u64,
     members: OnceCell<Vec<scan::Member<'a>>>,
 }
 
@@ -24,6 +27,7 @@ impl<'a> Scope<'a> {
             action: input.action,
             facts: input.facts,
             grants: input.grants,
+            tool_start: start(input.action.action().capability.tool.as_str().as_bytes()),
             members: OnceCell::new(),
         }
     }

@@ -13,7 +13,7 @@ use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
 use crate::condition::Condition;
 use crate::glob::Glob;
-use crate::rule::{Approvals, Effect, Matcher, MatcherKey, Rule};
+use crate::rule::{Approvals, Effect, Matcher, MatcherKey, Rule, ToolStart};
 
 const KEYS: [&str; 16] = [
     "id",
@@ -60,6 +60,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>, position: usize) -> Result<Rule> {
         id,
         position,
         effect,
+        tools: ToolStart::new(&matchers),
         matchers: matchers.into(),
         when: conditions(
             fields,
