@@ -337,11 +337,7 @@ impl Authorizer {
                 .into());
             }
         }
-        Ok(SignedPass {
-            id: claims.jti,
-            expires_at: claims.exp,
-            token,
-        })
+        Ok(SignedPass { claims, token })
     }
 
     /// Makes an allow durable, and gives out its pass only if nothing changed since it was judged.
@@ -357,31 +353,28 @@ impl Authorizer {
         if self.current_trust()?.evidence() != trust.evidence() {
             return Ok(Settled::StartOver);
         }
+        let (id, expires_at) = (pass.claims.jti.clone(), pass.claims.exp);
         let evidence = PassEvidence {
-            id: pass.id.clone(),
+            id: id.clone(),
             kid: self.signer.public_key().kid().clone(),
             token_hash: pass.token.token_hash(),
-            expires_at: pass.expires_at.to_timestamp(),
+            expires_at: expires_at.to_timestamp(),
         };
-        let body = documents::body(call, judged, Decision::Allow, judged.reasons.clone(), Some(evidence));
         let token = pass.token.into_string();
         let allow = Allow {
-            pass: pass.id.clone(),
+            pass: id.clone(),
             token: token.clone(),
-            expires_at: pass.expires_at,
+            expires_at,
             audience: call.audience.clone(),
             approvals: judged.approvals.iter().map(documents::used).collect(),
         };
+        let body = documents::allowed(pass.claims, judged, evidence);
         let outcome = self
             .bounded(self.store.commit(self.entry(call, body, Some(allow), now)?))
             .await?;
         match outcome {
             CommitOutcome::Committed(record) => {
-                let pass = IssuedPass {
-                    id: pass.id,
-                    token,
-                    expires_at: pass.expires_at,
-                };
+                let pass = IssuedPass { id, token, expires_at };
                 Ok(Settled::Done(Box::new(call.answer(
                     judged,
                     Decision::Allow,
@@ -405,7 +398,7 @@ impl Authorizer {
         now: Timestamp,
     ) -> Result<Authorization, AuthorizeError> {
         let decision = judged.verdict.decision;
-        let body = documents::body(call, &judged, decision, judged.reasons.clone(), None);
+        let body = documents::refused(call, &judged, decision, judged.reasons.clone());
         match self
             .bounded(self.store.commit(self.entry(call, body, None, now)?))
             .await?
@@ -425,7 +418,7 @@ impl Authorizer {
         error: AuthorizeError,
         now: Timestamp,
     ) -> AuthorizeError {
-        let body = documents::body(call, &judged, Decision::Deny, vec![Reason::new(error.code())], None);
+        let body = documents::refused(call, &judged, Decision::Deny, vec![Reason::new(error.code())]);
         if let Ok(entry) = self.entry(call, body, None, now) {
             // The error at hand is the one that the caller must learn of, not that it could not be recorded.
             let _ = self.bounded(self.store.commit(entry)).await;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_crypto::CompactJws;
-use actionpass_model::{Audience, Decision, PassId, PolicyRef, Reason, Trace, TrustEvidence, UnixSeconds};
+use actionpass_model::{Audience, Decision, PassClaims, PolicyRef, Reason, Trace, TrustEvidence};
 use actionpass_policy::Verdict;
 use actionpass_store::ledger::RecordRef;
 use actionpass_store::{ActionKey, ApprovalUse};
@@ -74,8 +74,7 @@ pub(crate) struct Judged {
 
 /// A pass that is signed and not released.
 pub(crate) struct SignedPass {
-    pub(crate) id: PassId,
-    pub(crate) expires_at: UnixSeconds,
+    pub(crate) claims: PassClaims,
     pub(crate) token: CompactJws,
 }
 

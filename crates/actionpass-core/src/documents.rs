@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actionpass_canon::canonicalize;
 use actionpass_model::{
-    ApprovalEvidence, Canon, ClaimsVersion, Commitment, Decision, DecisionBody, DecisionSchema, Digest,
+    Actor, ApprovalEvidence, Canon, ClaimsVersion, Commitment, Decision, DecisionBody, DecisionSchema, Digest,
     EmbeddedApproval, PassClaims, PassEvidence, PassId, PassTerms, Reason, Timestamp,
 };
 use actionpass_store::{ApprovalUse, StoreCode, StoreError};
@@ -79,13 +79,46 @@ pub(crate) fn used(approval: &VerifiedApproval) -> ApprovalUse {
     }
 }
 
-/// The body of a decision's record.
-pub(crate) fn body(
+/// The body of an allow's record: it says what the pass says, and takes it from there.
+pub(crate) fn allowed(claims: PassClaims, judged: &Judged, pass: PassEvidence) -> DecisionBody {
+    let terms = claims.actionpass;
+    DecisionBody {
+        schema: DecisionSchema,
+        actor: Actor {
+            agent: claims.sub,
+            human_owner: terms.human_owner,
+            runtime: terms.runtime,
+            via: terms.via,
+        },
+        task: terms.task,
+        tool: terms.tool,
+        resource: terms.resource,
+        server: terms.server,
+        definition_hash: terms.definition_hash,
+        action_id: terms.action_id,
+        action_hash: terms.action_hash,
+        payload_hash: terms.payload_hash,
+        context_hash: terms.context_hash,
+        facts_hash: terms.facts_hash,
+        audience: claims.aud,
+        decision: Decision::Allow,
+        reasons: judged.reasons.clone(),
+        policy: terms.policy,
+        obligations: terms.obligations,
+        approvals: judged.approvals.iter().map(evidence).collect(),
+        pass: Some(pass),
+        trust: judged.trust,
+        evidence: None,
+        commitment: None,
+    }
+}
+
+/// The body of the record of a decision that led to no pass.
+pub(crate) fn refused(
     call: &AdmittedCall<'_>,
     judged: &Judged,
     decision: Decision,
     reasons: Vec<Reason>,
-    pass: Option<PassEvidence>,
 ) -> DecisionBody {
     let head = call.action.action();
     let definition = head.tool_definition.as_ref();
@@ -108,7 +141,7 @@ pub(crate) fn body(
         policy: judged.policy.clone(),
         obligations: judged.verdict.obligations.clone(),
         approvals: judged.approvals.iter().map(evidence).collect(),
-        pass,
+        pass: None,
         trust: judged.trust,
         evidence: None,
         commitment: None,
