@@ -91,7 +91,17 @@ impl SigningInput {
     }
 
     fn new(typ: &str, claims: &[u8], key: &PublicKey) -> Self {
-        let header = format!(r#"{{"alg":"{}","kid":"{}","typ":"{typ}"}}"#, key.algorithm(), key.kid());
+        let (algorithm, kid) = (key.algorithm().as_str(), key.kid().as_str());
+        let header = [
+            r#"{"alg":""#,
+            algorithm,
+            r#"","kid":""#,
+            kid,
+            r#"","typ":""#,
+            typ,
+            r#""}"#,
+        ]
+        .concat();
         // Room for the signature too: the token grows out of this text.
         let bytes = header
             .len()
