@@ -91,6 +91,9 @@ impl<'a> Layout<'a> {
 }
 
 /// A text that is being written in our layout.
+///
+/// Its methods are called a few dozen times for one text. They stay functions of their own: beside a signature, what
+/// code costs is mostly to fetch it.
 pub(crate) struct Written(Vec<u8>);
 
 impl Written {
@@ -99,27 +102,39 @@ impl Written {
     }
 
     /// Exactly these bytes.
+    #[inline(never)]
     pub(crate) fn literal(&mut self, literal: &str) {
         self.0.extend_from_slice(literal.as_bytes());
     }
 
-    /// A string.
-    pub(crate) fn text(&mut self, text: &str) -> serde_json::Result<()> {
+    /// A string, and what stands before it.
+    #[inline(never)]
+    pub(crate) fn text(&mut self, before: &str, text: &str) -> serde_json::Result<()> {
         if text.bytes().fold(false, |found, byte| found | is_special(byte)) {
-            return self.json(text);
+            return self.json(before, text);
         }
-        self.0.reserve(text.len().saturating_add(2));
+        self.0
+            .reserve(before.len().saturating_add(text.len()).saturating_add(2));
+        self.0.extend_from_slice(before.as_bytes());
         self.0.push(b'"');
         self.0.extend_from_slice(text.as_bytes());
         self.0.push(b'"');
         Ok(())
     }
 
-    /// A digest.
-    pub(crate) fn digest(&mut self, digest: crate::Digest) {
+    /// A digest, and what stands before it.
+    #[inline(never)]
+    pub(crate) fn digest(&mut self, before: &str, digest: crate::Digest) {
+        self.0.extend_from_slice(before.as_bytes());
         self.0.push(b'"');
         self.0.extend_from_slice(&digest.to_text());
         self.0.push(b'"');
+    }
+
+    /// Anything, as `serde_json` writes it, and what stands before it.
+    pub(crate) fn json<T: serde::Serialize + ?Sized>(&mut self, before: &str, value: &T) -> serde_json::Result<()> {
+        self.literal(before);
+        serde_json::to_writer(&mut self.0, value)
     }
 
     /// An array.
@@ -137,11 +152,6 @@ impl Written {
         }
         self.0.push(b']');
         Ok(())
-    }
-
-    /// Anything, as `serde_json` writes it.
-    pub(crate) fn json<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> serde_json::Result<()> {
-        serde_json::to_writer(&mut self.0, value)
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {

@@ -193,7 +193,7 @@ proptest! {
         let [from, lifetime] = times.map(u64::from);
         claims["iat"] = json!(from);
         claims["nbf"] = json!(from);
-        claims["exp"] = json!(from + lifetime + 1);
+        claims["exp"] = json!(from.saturating_add(lifetime).saturating_add(1));
         let claims: PassClaims = serde_json::from_value(claims).unwrap();
         prop_assert_eq!(
             String::from_utf8(claims.to_claims().unwrap()).unwrap(),
