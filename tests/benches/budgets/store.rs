@@ -46,33 +46,21 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
             assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
         });
     };
-    let each_caller = |make: &dyn Fn() -> DecisionCommit| {
-        (0..CALLERS)
-            .map(|_| (0..each).map(|_| make()).collect())
-            .collect::<Vec<Vec<_>>>()
-    };
-
     let mut bout = Bout::new(effort.of(21, 2), Duration::from_millis(4), effort, &fixture.control);
     let reference = bout.add_burst(CALLERS * each, || {
-        let rows = vec![vec![template.record_bytes.clone(); each]; CALLERS];
+        let rows = shares(each, || template.record_bytes.clone());
         || callers(rows, |row| bare.insert(row))
     });
     let small = bout.add_burst(CALLERS * each, || {
-        let commits = each_caller(&|| template.commit(false));
+        let commits = shares(each, || template.commit(false));
         || commit_all(&marked, commits)
     });
     let stored = bout.add_burst(CALLERS * each, || {
-        let commits = each_caller(&|| template.commit(true));
+        let commits = shares(each, || template.commit(true));
         || commit_all(&whole, commits)
     });
     let authorized = bout.add_burst(CALLERS * each, || {
-        let requests: Vec<Vec<_>> = (0..CALLERS)
-            .map(|_| {
-                (0..each)
-                    .map(|_| (action_with_id(fixture), fixture.approval()))
-                    .collect()
-            })
-            .collect();
+        let requests = shares(each, || (action_with_id(fixture), fixture.approval()));
         || {
             callers(requests, |(action, approval)| {
                 let action = BoundAction::admit(action.as_bytes(), &Limits::default()).unwrap();
@@ -131,11 +119,7 @@ pub(crate) fn consume(fixture: &Fixture, effort: Effort) -> Vec<Row> {
             assert_eq!(block_on(store.consume(&mark, later)).unwrap(), Consumption::Consumed)
         });
     };
-    let marks = || {
-        (0..CALLERS)
-            .map(|_| (0..each).map(|_| mark(start)).collect())
-            .collect::<Vec<Vec<_>>>()
-    };
+    let marks = || shares(each, || mark(start));
 
     let mut bout = Bout::new(effort.of(21, 2), Duration::from_millis(4), effort, &fixture.control);
     let with = bout.add_burst(CALLERS * each, || {
@@ -168,6 +152,15 @@ pub(crate) fn consume(fixture: &Fixture, effort: Effort) -> Vec<Row> {
 /// On the disk that the project is built on: the folder for temporary files may be memory, where nothing is durable.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))).unwrap()
+}
+
+/// What each caller of a round calls with. Ids grow with time, so those of calls at once are made one after the other.
+fn shares<T>(each: usize, mut make: impl FnMut() -> T) -> Vec<Vec<T>> {
+    let mut shares: Vec<Vec<T>> = (0..CALLERS).map(|_| Vec::with_capacity(each)).collect();
+    for _ in 0..each {
+        shares.iter_mut().for_each(|share| share.push(make()));
+    }
+    shares
 }
 
 /// Each caller does its own work, one after the other.
