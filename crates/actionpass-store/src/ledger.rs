@@ -11,5 +11,5 @@ mod verify;
 pub use draft::{Effects, RecordBody, RecordDraft};
 pub use head::{Head, HeadError, KnownHead, RecordRef};
 pub use lines::MAX_LINE_BYTES;
-pub use seal::{Log, SealedRecord, seal};
+pub use seal::{Log, PreparedRecord, SealedRecord, seal};
 pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, verify_jsonl, verify_jsonl_with};

@@ -1,4 +1,4 @@
-//! [`seal`]: the one way to a [`SealedRecord`].
+//! [`seal`]: the one way to a [`SealedRecord`], in two steps where they are taken by two threads.
 
 use actionpass_canon::sha256_parts;
 use actionpass_model::{
@@ -57,51 +57,98 @@ pub struct SealedRecord {
 /// # Errors
 /// [`StoreCode::RecordTooLarge`] over [`MAX_ENTRY_BYTES`]; [`StoreCode::RecordInvalid`] once `seq` passes 2^53−1.
 pub fn seal(log: &Log, head: &Head, draft: &RecordDraft) -> Result<SealedRecord, StoreError> {
-    const MAX_SEQ: u64 = (1 << 53) - 1;
-    let seq = head.size();
-    if seq > MAX_SEQ {
-        return Err(StoreError::new(StoreCode::RecordInvalid));
-    }
-    // The members in canonical order: body, id, issuer, kind, (ledgerHash,) log, previousLedgerHash, schema, seq,
-    // tenant, time, trace. A unit test holds this against the canonicalizer.
-    let body = draft.body.as_bytes();
-    let mut json = Vec::with_capacity(body.len().saturating_add(1024));
-    json.extend_from_slice(b"{\"body\":");
-    json.extend_from_slice(body);
-    push(&mut json, "id", draft.id.as_str());
-    push(&mut json, "issuer", log.issuer.as_str());
-    push(&mut json, "kind", draft.kind.as_str());
-    let mut rest = Vec::with_capacity(512);
-    push(&mut rest, "log", log.origin.as_str());
-    push_digest(&mut rest, "previousLedgerHash", head.hash());
-    push(&mut rest, "schema", RecordSchema::TEXT);
-    rest.extend_from_slice(format!(",\"seq\":{seq}").as_bytes());
-    if let Some(tenant) = &draft.tenant {
-        push(&mut rest, "tenant", tenant.as_str());
-    }
-    push(&mut rest, "time", &draft.time.to_string());
-    if let Some(trace) = &draft.trace {
-        push(&mut rest, "trace", trace.as_str());
-    }
-    rest.push(b'}');
-
-    if json.len().saturating_add(rest.len()) > MAX_ENTRY_BYTES {
-        return Err(StoreError::new(StoreCode::RecordTooLarge));
-    }
-    let ledger_hash = sha256_parts(&[&json, &rest]);
-    let start = json.len();
-    push_digest(&mut json, "ledgerHash", ledger_hash);
-    let hash_member = start..json.len();
-    json.extend_from_slice(&rest);
-    Ok(SealedRecord {
-        seq,
-        id: draft.id.clone(),
-        kind: draft.kind,
-        ledger_hash,
-        json,
-        hash_member,
-    })
+    PreparedRecord::new(log, draft).seal(head)
 }
+
+/// A draft with everything written of it that doesn't depend on where the log ends.
+///
+/// A store that seals in one place, for all callers and under a lock, has each caller prepare its record before.
+#[derive(Clone, Debug)]
+pub struct PreparedRecord {
+    id: RecordId,
+    kind: RecordKind,
+    /// The entry up to where `ledgerHash` goes.
+    before: Vec<u8>,
+    /// The member `log`.
+    log: Vec<u8>,
+    /// The entry from behind `seq` on.
+    end: Vec<u8>,
+}
+
+impl PreparedRecord {
+    /// Prepares a draft for a log.
+    #[must_use]
+    pub fn new(log: &Log, draft: &RecordDraft) -> Self {
+        // The members in canonical order: body, id, issuer, kind, (ledgerHash,) log, previousLedgerHash, schema, seq,
+        // tenant, time, trace. A unit test holds this against the canonicalizer.
+        let body = draft.body.as_bytes();
+        let mut before = Vec::with_capacity(body.len().saturating_add(1024));
+        before.extend_from_slice(b"{\"body\":");
+        before.extend_from_slice(body);
+        push(&mut before, "id", draft.id.as_str());
+        push(&mut before, "issuer", log.issuer.as_str());
+        push(&mut before, "kind", draft.kind.as_str());
+        let mut end = Vec::with_capacity(128);
+        if let Some(tenant) = &draft.tenant {
+            push(&mut end, "tenant", tenant.as_str());
+        }
+        push(&mut end, "time", &draft.time.to_string());
+        if let Some(trace) = &draft.trace {
+            push(&mut end, "trace", trace.as_str());
+        }
+        end.push(b'}');
+        let mut member = Vec::with_capacity(64);
+        push(&mut member, "log", log.origin.as_str());
+        Self {
+            id: draft.id.clone(),
+            kind: draft.kind,
+            before,
+            log: member,
+            end,
+        }
+    }
+
+    /// Seals it as the record that follows `head`.
+    ///
+    /// # Errors
+    /// Those of [`seal`].
+    pub fn seal(&self, head: &Head) -> Result<SealedRecord, StoreError> {
+        const MAX_SEQ: u64 = (1 << 53) - 1;
+        let seq = head.size();
+        if seq > MAX_SEQ {
+            return Err(StoreError::new(StoreCode::RecordInvalid));
+        }
+        let mut after = Vec::with_capacity(self.log.len().saturating_add(self.end.len()).saturating_add(HASHES));
+        after.extend_from_slice(&self.log);
+        push_digest(&mut after, "previousLedgerHash", head.hash());
+        push(&mut after, "schema", RecordSchema::TEXT);
+        after.extend_from_slice(b",\"seq\":");
+        after.extend_from_slice(seq.to_string().as_bytes());
+        after.extend_from_slice(&self.end);
+
+        let length = self.before.len().saturating_add(after.len());
+        if length > MAX_ENTRY_BYTES {
+            return Err(StoreError::new(StoreCode::RecordTooLarge));
+        }
+        let ledger_hash = sha256_parts(&[&self.before, &after]);
+        let mut json = Vec::with_capacity(length.saturating_add(HASHES));
+        json.extend_from_slice(&self.before);
+        push_digest(&mut json, "ledgerHash", ledger_hash);
+        let hash_member = self.before.len()..json.len();
+        json.extend_from_slice(&after);
+        Ok(SealedRecord {
+            seq,
+            id: self.id.clone(),
+            kind: self.kind,
+            ledger_hash,
+            json,
+            hash_member,
+        })
+    }
+}
+
+/// More than a hash, a schema and a `seq` take with their names.
+const HASHES: usize = 256;
 
 impl SealedRecord {
     /// Its place in the log, from 0.
@@ -183,11 +230,16 @@ fn push(json: &mut Vec<u8>, name: &str, text: &str) {
     json.extend_from_slice(b",\"");
     json.extend_from_slice(name.as_bytes());
     json.extend_from_slice(b"\":\"");
-    for byte in text.bytes() {
-        if matches!(byte, b'"' | b'\\') {
-            json.push(b'\\');
+    let escapes = |byte: u8| matches!(byte, b'"' | b'\\');
+    if text.bytes().any(escapes) {
+        for byte in text.bytes() {
+            if escapes(byte) {
+                json.push(b'\\');
+            }
+            json.push(byte);
         }
-        json.push(byte);
+    } else {
+        json.extend_from_slice(text.as_bytes());
     }
     json.push(b'"');
 }
