@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use actionpass_model::UnixSeconds;
-use actionpass_store::ledger::{Log, RecordDraft};
-use actionpass_store::{
-    AppendOutcome, CommitOutcome, Consumption, DecisionCommit, Mark, ReplayStart, StoreCode, StoreError,
-};
+use actionpass_store::ledger::Log;
+use actionpass_store::{AppendOutcome, CommitOutcome, Consumption, Mark, ReplayStart, StoreCode, StoreError};
 use rusqlite::Connection;
 
 use crate::consume::{self, Issuers, Limits};
-use crate::decide;
+use crate::decide::{self, Append, Commit, Ledger};
 use crate::error::Failure;
 use crate::file;
 use crate::oneshot::Sender;
@@ -23,8 +21,8 @@ pub(crate) type Reply<T> = Sender<Result<T, StoreError>>;
 /// A call that writes.
 #[derive(Debug)]
 pub(crate) enum Write {
-    Commit(Box<DecisionCommit>, Reply<CommitOutcome>),
-    Append(Box<RecordDraft>, Reply<AppendOutcome>),
+    Commit(Box<Commit>, Reply<(CommitOutcome, Box<Commit>)>),
+    Append(Box<Append>, Reply<AppendOutcome>),
     Consume(Mark, UnixSeconds, Reply<Consumption>),
     Restart(ReplayStart, Reply<()>),
 }
@@ -40,7 +38,9 @@ enum Outcome {
 impl Write {
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {
-            (Self::Commit(_, reply), Outcome::Commit(outcome)) => reply.send(outcome),
+            (Self::Commit(commit, reply), Outcome::Commit(outcome)) => {
+                reply.send(outcome.map(|outcome| (outcome, commit)));
+            }
             (Self::Append(_, reply), Outcome::Append(outcome)) => reply.send(outcome),
             (Self::Consume(_, _, reply), Outcome::Consume(outcome)) => reply.send(Ok(outcome)),
             (Self::Restart(_, reply), Outcome::Restart) => reply.send(Ok(())),
@@ -59,7 +59,7 @@ impl Write {
     }
 
     fn erases(&self) -> bool {
-        matches!(self, Self::Append(draft, _) if !draft.effects().erases.is_empty())
+        matches!(self, Self::Append(append, _) if append.erases())
     }
 }
 
@@ -105,7 +105,7 @@ impl Committer {
             Some(open) => open,
             None => self.reopen()?,
         };
-        if let Err(error) = open.connection.execute_batch("BEGIN IMMEDIATE") {
+        if let Err(error) = run_cached(&open.connection, "BEGIN IMMEDIATE") {
             let failure = Failure::from(error);
             // Another process held the lock all the time: nothing is wrong.
             if failure.is_busy() {
@@ -114,8 +114,8 @@ impl Committer {
             return Err(failure);
         }
         // From here on every failure gives the connection up, and with it the transaction.
-        let outcomes = open.write(self.log.as_ref(), batch)?;
-        open.connection.execute_batch("COMMIT")?;
+        let outcomes = open.write(batch)?;
+        run_cached(&open.connection, "COMMIT")?;
         if batch.iter().any(Write::erases) {
             // So that what was erased is not in the write-ahead log either. Readers may be in the way.
             let _ = open.connection.pragma(None, "wal_checkpoint", "truncate", |_| Ok(()));
@@ -144,26 +144,22 @@ impl Committer {
     }
 }
 
+/// Runs a statement that takes and gives nothing, parsed only once.
+fn run_cached(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
 impl Open {
-    fn write(&mut self, log: Option<&Log>, batch: &[Write]) -> Result<Vec<Outcome>, Failure> {
+    fn write(&mut self, batch: &[Write]) -> Result<Vec<Outcome>, Failure> {
         let Self { connection, issuers } = self;
-        let (mut ledger, mut limits) = (Lazy(None), Lazy(None));
+        let (mut ledger, mut limits) = (None, Lazy(None));
         let (mut consumed, mut latest) = (0_usize, None);
-        let no_log = || StoreError::new(StoreCode::StoreLogMismatch);
         let mut outcomes = Vec::with_capacity(batch.len());
         for write in batch {
-            outcomes.push(match (write, log) {
-                (Write::Commit(commit, _), Some(log)) => {
-                    let state = ledger.get(|| decide::state(connection))?;
-                    Outcome::Commit(decide::commit(connection, log, state, commit)?)
-                }
-                (Write::Append(draft, _), Some(log)) => {
-                    let state = ledger.get(|| decide::state(connection))?;
-                    Outcome::Append(decide::append(connection, log, state, draft)?)
-                }
-                (Write::Commit(..), None) => Outcome::Commit(Err(no_log())),
-                (Write::Append(..), None) => Outcome::Append(Err(no_log())),
-                (Write::Consume(mark, now, _), _) => {
+            outcomes.push(match write {
+                Write::Commit(commit, _) => Outcome::Commit(begun(&mut ledger, connection)?.commit(commit)?),
+                Write::Append(append, _) => Outcome::Append(begun(&mut ledger, connection)?.append(append)?),
+                Write::Consume(mark, now, _) => {
                     let limits = limits.get(|| Limits::read(connection))?;
                     let outcome = consume::consume(connection, issuers, limits, mark)?;
                     if outcome == Consumption::Consumed {
@@ -172,7 +168,7 @@ impl Open {
                     }
                     Outcome::Consume(outcome)
                 }
-                (Write::Restart(start, _), _) => {
+                Write::Restart(start, _) => {
                     limits.get(|| Limits::read(connection))?.restart(*start);
                     Outcome::Restart
                 }
@@ -182,11 +178,21 @@ impl Open {
             consume::prune(connection, limits.get(|| Limits::read(connection))?, consumed, now)?;
         }
         limits.changed().map_or(Ok(()), |limits| limits.write(connection))?;
-        ledger
-            .changed()
-            .map_or(Ok(()), |state| decide::set_state(connection, state))?;
+        ledger.map_or(Ok(()), Ledger::end)?;
         Ok(outcomes)
     }
+}
+
+/// The ledger of a transaction, begun once it is needed.
+fn begun<'a, 'c>(
+    ledger: &'a mut Option<Ledger<'c>>,
+    connection: &'c Connection,
+) -> Result<&'a mut Ledger<'c>, Failure> {
+    let begun = match ledger.take() {
+        Some(begun) => begun,
+        None => Ledger::begin(connection)?,
+    };
+    Ok(ledger.insert(begun))
 }
 
 /// A value read at most once in a transaction, and written only if it changed: as it was, and as it is.
@@ -230,10 +236,10 @@ mod tests {
                 return;
             }
             connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-            let mut state = decide::state(&connection).unwrap();
-            let appended = decide::append(&connection, log, &mut state, &fixtures::used(number)).unwrap();
+            let mut ledger = Ledger::begin(&connection).unwrap();
+            let appended = ledger.append(&Append::prepare(log, fixtures::used(number))).unwrap();
             assert!(appended.is_ok());
-            decide::set_state(&connection, &state).unwrap();
+            ledger.end().unwrap();
             connection.execute_batch("COMMIT").unwrap();
         }
     }

@@ -7,6 +7,7 @@ use actionpass_store::{Consumption, Mark, ReplayCode, ReplayStart, judge};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::{Failure, from_sql, to_sql};
+use crate::id::to_bytes;
 
 /// How many expired marks go for each that comes: the table shrinks to what is alive, and no call pays for many.
 const PRUNED_PER_MARK: usize = 2;
@@ -64,7 +65,7 @@ pub(crate) fn consume(
     };
     let mut insert = connection
         .prepare_cached("INSERT INTO replay (issuer, pass, until) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
-    match insert.execute(params![issuer, bytes(&mark.pass)?, to_sql(mark.until().get())?])? {
+    match insert.execute(params![issuer, to_bytes(&mark.pass)?, to_sql(mark.until().get())?])? {
         0 => Ok(Consumption::Refused(ReplayCode::AlreadyUsed)),
         _ => Ok(Consumption::Consumed),
     }
@@ -96,7 +97,7 @@ pub(crate) fn prune(
 pub(crate) fn is_used(connection: &Connection, issuer: &Issuer, pass: &PassId) -> Result<bool, Failure> {
     let mut statement = connection
         .prepare_cached("SELECT 1 FROM replay WHERE issuer = (SELECT id FROM issuer WHERE name = ?1) AND pass = ?2")?;
-    Ok(statement.exists(params![issuer.as_str(), bytes(pass)?])?)
+    Ok(statement.exists(params![issuer.as_str(), to_bytes(pass)?])?)
 }
 
 fn number_issuer(connection: &Connection, issuer: &Issuer) -> Result<i64, Failure> {
@@ -106,13 +107,4 @@ fn number_issuer(connection: &Connection, issuer: &Issuer) -> Result<i64, Failur
     }
     let mut insert = connection.prepare_cached("INSERT INTO issuer (name) VALUES (?1)")?;
     Ok(insert.insert([issuer.as_str()])?)
-}
-
-/// The 16 bytes behind `ap_`: they grow with time (UUIDv7), so marks are appended and not strewn.
-fn bytes(pass: &PassId) -> Result<[u8; 16], Failure> {
-    let hex = pass.as_str().strip_prefix("ap_");
-    let number = hex.and_then(|hex| u128::from_str_radix(hex, 16).ok());
-    number
-        .map(u128::to_be_bytes)
-        .ok_or_else(|| Failure::corrupt("a pass id"))
 }

@@ -1,14 +1,15 @@
 //! Decisions and records, inside of a transaction.
 
 use actionpass_model::{Digest, RecordKind, TrustEvidence, UnixSeconds};
-use actionpass_store::ledger::{Head, Log, RecordDraft, RecordRef, SealedRecord, seal};
+use actionpass_store::ledger::{Head, Log, PreparedRecord, RecordDraft, RecordRef, SealedRecord};
 use actionpass_store::{
     ActionKey, Allow, AppendOutcome, ApprovalUse, CommitOutcome, DecisionCommit, Issued, LedgerState, SideKind,
     StoreCode, StoreError, newest_trust,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use crate::error::{Failure, from_sql, to_sql};
+use crate::id::{from_bytes, to_bytes};
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
 pub(crate) type Judged<T> = Result<Result<T, StoreError>, Failure>;
@@ -44,7 +45,7 @@ pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
 }
 
 /// Writes what [`state`] reads.
-pub(crate) fn set_state(connection: &Connection, state: &LedgerState) -> Result<(), Failure> {
+fn set_state(connection: &Connection, state: &LedgerState) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached(
         "UPDATE ledger SET size = ?1, hash = ?2, trust_version = ?3, trust_digest = ?4, policy = ?5 WHERE id = 0",
     )?;
@@ -81,16 +82,16 @@ pub(crate) fn check_head(connection: &Connection, head: &Head) -> Result<(), Fai
 pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option<Issued>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT action_hash, seq, record, ledger_hash, pass, expires, audience FROM issued
-         WHERE tenant = ?1 AND agent = ?2 AND action = ?3",
+         WHERE action = ?1 AND tenant = ?2 AND agent = ?3",
     )?;
-    let key = params![action.tenant.as_str(), action.agent.as_str(), action.action.as_str()];
+    let key = params![to_bytes(&action.action)?, action.tenant.as_str(), action.agent.as_str()];
     let row = statement.query_row(key, |row| {
-        let texts = (
-            row.get::<_, String>(4)?,
+        let pass = (
+            row.get::<_, [u8; 16]>(4)?,
             row.get::<_, i64>(5)?,
             row.get::<_, String>(6)?,
         );
-        Ok((digest(row, 0)?, reference(row, 1)?, texts))
+        Ok((digest(row, 0)?, reference(row, 1)?, pass))
     });
     let Some((action_hash, record, (pass, expires, audience))) = row.optional()? else {
         return Ok(None);
@@ -101,7 +102,7 @@ pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option
     Ok(Some(Issued {
         action_hash,
         record,
-        pass: pass.parse().map_err(broken)?,
+        pass: from_bytes(pass)?,
         expires_at: UnixSeconds::new(from_sql(expires)?).ok_or_else(|| Failure::corrupt("an issued pass"))?,
         audience: audience.parse().map_err(broken)?,
         token: token
@@ -111,187 +112,284 @@ pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option
     }))
 }
 
-/// Judges and writes a decision.
-///
-/// That an id is new and an approval unused is found out by inserting them, which costs half of looking first; what was
-/// inserted before a refusal is taken out again.
-pub(crate) fn commit(
-    connection: &Connection,
-    log: &Log,
-    state: &mut LedgerState,
-    commit: &DecisionCommit,
-) -> Judged<CommitOutcome> {
-    let refused = |otherwise| Ok(taken(connection, commit)?.map_or(otherwise, Ok));
-    if commit.side.iter().any(|(kind, _)| slot(0, *kind).is_none()) {
-        return refused(Err(StoreError::new(StoreCode::StoreMisused)));
-    }
-    let sealed = seal(log, &state.head, &commit.record);
-    let Some(allow) = &commit.allow else {
-        return match (taken(connection, commit)?, sealed) {
-            (Some(outcome), _) => Ok(Ok(outcome)),
-            (None, Ok(record)) => write(connection, state, record, &commit.side)
-                .map(CommitOutcome::Committed)
-                .map(Ok),
-            (None, Err(error)) => Ok(Err(error)),
-        };
-    };
-    let relied = commit.record.effects();
-    let trust = match relied.trust.map(|named| newest_trust(state.trust, named)).transpose() {
-        Ok(newest) => newest.or(state.trust),
-        Err(newer) => return refused(Ok(CommitOutcome::TrustChanged(newer))),
-    };
-    if let Some(policy) = state.policy.filter(|policy| Some(*policy) != relied.policy) {
-        return refused(Ok(CommitOutcome::PolicyChanged(policy)));
-    }
-    let record = match sealed {
-        Ok(record) => record,
-        Err(error) => return refused(Err(error)),
-    };
-    if !insert_issued(connection, commit, allow, &record)? {
-        return refused(Err(StoreError::new(StoreCode::StoreCorrupt)));
-    }
-    if let Some(used) = use_approvals(connection, allow, record.seq())? {
-        let key = &commit.action;
-        let mut undo =
-            connection.prepare_cached("DELETE FROM issued WHERE tenant = ?1 AND agent = ?2 AND action = ?3")?;
-        undo.execute([key.tenant.as_str(), key.agent.as_str(), key.action.as_str()])?;
-        return Ok(Ok(CommitOutcome::ApprovalUsed(used)));
-    }
-    put_side(connection, record.seq(), SideKind::Token, allow.token.as_bytes())?;
-    state.trust = trust;
-    write(connection, state, record, &commit.side)
-        .map(CommitOutcome::Committed)
-        .map(Ok)
+/// A decision of which everything is done that needs neither the lock nor the log's end.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    call: DecisionCommit,
+    record: PreparedRecord,
+    action: [u8; 16],
+    /// The pass of an allow, and when it expires.
+    pass: Option<([u8; 16], i64)>,
+    approvals: Vec<[u8; 16]>,
 }
 
-/// What a commit for an action that has its allow gives.
-fn taken(connection: &Connection, commit: &DecisionCommit) -> Result<Option<CommitOutcome>, Failure> {
-    Ok(find(connection, &commit.action)?.map(|issued| {
-        if issued.action_hash == commit.action_hash {
-            CommitOutcome::AlreadyIssued(Box::new(issued))
+impl Commit {
+    /// What the caller's thread does of a commit.
+    pub(crate) fn prepare(log: &Log, call: DecisionCommit) -> Result<Self, Failure> {
+        let pass = call
+            .allow
+            .as_ref()
+            .map(|allow| Ok::<_, Failure>((to_bytes(&allow.pass)?, to_sql(allow.expires_at.get())?)));
+        let approvals = call.allow.iter().flat_map(|allow| &allow.approvals);
+        Ok(Self {
+            record: PreparedRecord::new(log, &call.record),
+            action: to_bytes(&call.action.action)?,
+            pass: pass.transpose()?,
+            approvals: approvals.map(|used| to_bytes(&used.id)).collect::<Result<_, _>>()?,
+            call,
+        })
+    }
+}
+
+/// A record to be appended, as far as its caller's thread makes it.
+#[derive(Debug)]
+pub(crate) struct Append {
+    draft: RecordDraft,
+    record: PreparedRecord,
+}
+
+impl Append {
+    /// What the caller's thread does of an append.
+    pub(crate) fn prepare(log: &Log, draft: RecordDraft) -> Self {
+        Self {
+            record: PreparedRecord::new(log, &draft),
+            draft,
+        }
+    }
+
+    pub(crate) fn erases(&self) -> bool {
+        !self.draft.effects().erases.is_empty()
+    }
+}
+
+/// The log and what belongs to its records, for the time of a transaction.
+pub(crate) struct Ledger<'c> {
+    connection: &'c Connection,
+    /// As it was read.
+    before: LedgerState,
+    /// As it is now.
+    state: LedgerState,
+    insert_record: CachedStatement<'c>,
+    insert_side: CachedStatement<'c>,
+    insert_issued: CachedStatement<'c>,
+    insert_approval: CachedStatement<'c>,
+}
+
+impl<'c> Ledger<'c> {
+    pub(crate) fn begin(connection: &'c Connection) -> Result<Self, Failure> {
+        let before = state(connection)?;
+        Ok(Self {
+            connection,
+            before,
+            state: before,
+            insert_record: connection.prepare_cached("INSERT INTO record (seq, json) VALUES (?1, ?2)")?,
+            insert_side: connection.prepare_cached("INSERT OR REPLACE INTO side (slot, bytes) VALUES (?1, ?2)")?,
+            insert_issued: connection.prepare_cached(
+                "INSERT INTO issued
+                 (action, tenant, agent, action_hash, seq, record, ledger_hash, pass, expires, audience)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+            )?,
+            insert_approval: connection.prepare_cached(
+                "INSERT INTO approval (id, approver, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?,
+        })
+    }
+
+    /// Writes where the log ends now.
+    pub(crate) fn end(self) -> Result<(), Failure> {
+        if self.state == self.before {
+            Ok(())
         } else {
-            CommitOutcome::IdReused
-        }
-    }))
-}
-
-/// Takes an action's one place; `false` if it is taken.
-fn insert_issued(
-    connection: &Connection,
-    commit: &DecisionCommit,
-    allow: &Allow,
-    record: &SealedRecord,
-) -> Result<bool, Failure> {
-    let mut issued = connection.prepare_cached(
-        "INSERT INTO issued
-         (tenant, agent, action, action_hash, seq, record, ledger_hash, pass, expires, audience)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
-    )?;
-    let inserted = issued.execute(params![
-        commit.action.tenant.as_str(),
-        commit.action.agent.as_str(),
-        commit.action.action.as_str(),
-        commit.action_hash.as_bytes(),
-        to_sql(record.seq())?,
-        record.id().as_str(),
-        record.ledger_hash().as_bytes(),
-        allow.pass.as_str(),
-        to_sql(allow.expires_at.get())?,
-        allow.audience.as_str(),
-    ])?;
-    Ok(inserted == 1)
-}
-
-/// Marks approvals used: all of them, or none and the one that was used before.
-fn use_approvals(connection: &Connection, allow: &Allow, seq: u64) -> Result<Option<ApprovalUse>, Failure> {
-    let seq = to_sql(seq)?;
-    let mut mark = connection
-        .prepare_cached("INSERT INTO approval (approver, id, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
-    for (index, approval) in allow.approvals.iter().enumerate() {
-        if mark.execute(params![approval.approver.as_str(), approval.id.as_str(), seq])? == 1 {
-            continue;
-        }
-        let mut unmark = connection.prepare_cached("DELETE FROM approval WHERE approver = ?1 AND id = ?2")?;
-        for marked in allow.approvals.iter().take(index) {
-            unmark.execute([marked.approver.as_str(), marked.id.as_str()])?;
-        }
-        return Ok(Some(approval.clone()));
-    }
-    Ok(None)
-}
-
-/// Appends a record and lets it take effect.
-pub(crate) fn append(
-    connection: &Connection,
-    log: &Log,
-    state: &mut LedgerState,
-    draft: &RecordDraft,
-) -> Judged<AppendOutcome> {
-    let effects = draft.effects();
-    if let Some(id) = &effects.revocation {
-        let mut known = connection.prepare_cached("SELECT seq, record, ledger_hash FROM revocation WHERE id = ?1")?;
-        if let Some(record) = known.query_row([id.as_str()], |row| reference(row, 0)).optional()? {
-            return Ok(Ok(AppendOutcome::AlreadyRecorded(checked(record)?)));
+            set_state(self.connection, &self.state)
         }
     }
-    let record = match seal(log, &state.head, draft) {
-        Ok(record) => write(connection, state, record, &[])?,
-        Err(error) => return Ok(Err(error)),
-    };
-    if draft.kind() != RecordKind::Decision {
-        if let Some(Ok(newest)) = effects.trust.map(|named| newest_trust(state.trust, named)) {
-            state.trust = Some(newest);
+
+    /// Judges and writes a decision.
+    ///
+    /// That an id is new and an approval unused is found out by inserting them, which costs half of looking first; what
+    /// was inserted before a refusal is taken out again.
+    pub(crate) fn commit(&mut self, commit: &Commit) -> Judged<CommitOutcome> {
+        let call = &commit.call;
+        let sealed = commit.record.seal(&self.state.head);
+        let (Some(allow), Some(pass)) = (&call.allow, commit.pass) else {
+            return match (self.taken(call)?, sealed) {
+                (Some(outcome), _) => Ok(Ok(outcome)),
+                (None, Ok(record)) if are_known(&call.side) => self.write_decision(record, &call.side),
+                (None, Ok(_)) => Ok(Err(StoreError::new(StoreCode::StoreMisused))),
+                (None, Err(error)) => Ok(Err(error)),
+            };
+        };
+        if !are_known(&call.side) {
+            return self.refused(call, Err(StoreError::new(StoreCode::StoreMisused)));
         }
-        state.policy = effects.policy.or(state.policy);
+        let relied = call.record.effects();
+        let newest = relied.trust.map(|named| newest_trust(self.state.trust, named));
+        let trust = match newest.transpose() {
+            Ok(newest) => newest.or(self.state.trust),
+            Err(newer) => return self.refused(call, Ok(CommitOutcome::TrustChanged(newer))),
+        };
+        if let Some(policy) = self.state.policy.filter(|policy| Some(*policy) != relied.policy) {
+            return self.refused(call, Ok(CommitOutcome::PolicyChanged(policy)));
+        }
+        let record = match sealed {
+            Ok(record) => record,
+            Err(error) => return self.refused(call, Err(error)),
+        };
+        if !self.issue(commit, allow, pass, &record)? {
+            return self.refused(call, Err(StoreError::new(StoreCode::StoreCorrupt)));
+        }
+        if let Some(used) = self.use_approvals(commit, allow, record.seq())? {
+            let mut undo = self
+                .connection
+                .prepare_cached("DELETE FROM issued WHERE action = ?1 AND tenant = ?2 AND agent = ?3")?;
+            undo.execute(params![
+                commit.action,
+                call.action.tenant.as_str(),
+                call.action.agent.as_str()
+            ])?;
+            return Ok(Ok(CommitOutcome::ApprovalUsed(used)));
+        }
+        self.put_side(record.seq(), SideKind::Token, allow.token.as_bytes())?;
+        self.state.trust = trust;
+        self.write_decision(record, &call.side)
     }
-    if let Some(id) = &effects.revocation {
-        let mut recorded = connection
-            .prepare_cached("INSERT INTO revocation (id, seq, record, ledger_hash) VALUES (?1, ?2, ?3, ?4)")?;
-        recorded.execute(params![
-            id.as_str(),
+
+    /// What a commit for an action that has its allow gives.
+    fn taken(&self, call: &DecisionCommit) -> Result<Option<CommitOutcome>, Failure> {
+        Ok(find(self.connection, &call.action)?.map(|issued| {
+            if issued.action_hash == call.action_hash {
+                CommitOutcome::AlreadyIssued(Box::new(issued))
+            } else {
+                CommitOutcome::IdReused
+            }
+        }))
+    }
+
+    /// A refusal, unless the action has its allow: that is looked at first.
+    fn refused(&self, call: &DecisionCommit, otherwise: Result<CommitOutcome, StoreError>) -> Judged<CommitOutcome> {
+        Ok(self.taken(call)?.map_or(otherwise, Ok))
+    }
+
+    /// Takes an action's one place; `false` if it is taken.
+    fn issue(
+        &mut self,
+        commit: &Commit,
+        allow: &Allow,
+        (pass, expires): ([u8; 16], i64),
+        record: &SealedRecord,
+    ) -> Result<bool, Failure> {
+        let key = &commit.call.action;
+        let inserted = self.insert_issued.execute(params![
+            commit.action,
+            key.tenant.as_str(),
+            key.agent.as_str(),
+            commit.call.action_hash.as_bytes(),
             to_sql(record.seq())?,
-            record.id().as_str(),
-            record.ledger_hash().as_bytes()
+            to_bytes(record.id())?,
+            record.ledger_hash().as_bytes(),
+            pass,
+            expires,
+            allow.audience.as_str(),
         ])?;
+        Ok(inserted == 1)
     }
-    for seq in &effects.erases {
-        // A number that no record can have has no side data.
-        if let Some(first) = slot(*seq, SideKind::Payload) {
-            let mut erase = connection.prepare_cached("DELETE FROM side WHERE slot BETWEEN ?1 AND ?1 + 7")?;
-            erase.execute([first])?;
+
+    /// Marks approvals used: all of them, or none and the one that was used before.
+    fn use_approvals(&mut self, commit: &Commit, allow: &Allow, seq: u64) -> Result<Option<ApprovalUse>, Failure> {
+        let seq = to_sql(seq)?;
+        let approvals = || commit.approvals.iter().zip(&allow.approvals);
+        for (index, (id, approval)) in approvals().enumerate() {
+            if self
+                .insert_approval
+                .execute(params![id, approval.approver.as_str(), seq])?
+                == 1
+            {
+                continue;
+            }
+            let mut unmark = self
+                .connection
+                .prepare_cached("DELETE FROM approval WHERE id = ?1 AND approver = ?2")?;
+            for (id, marked) in approvals().take(index) {
+                unmark.execute(params![id, marked.approver.as_str()])?;
+            }
+            return Ok(Some(approval.clone()));
         }
+        Ok(None)
     }
-    Ok(Ok(AppendOutcome::Appended(record)))
+
+    /// Appends a record and lets it take effect.
+    pub(crate) fn append(&mut self, append: &Append) -> Judged<AppendOutcome> {
+        let connection = self.connection;
+        let effects = append.draft.effects();
+        let revocation = effects.revocation.as_ref().map(to_bytes).transpose()?;
+        if let Some(id) = &revocation {
+            let mut known =
+                connection.prepare_cached("SELECT seq, record, ledger_hash FROM revocation WHERE id = ?1")?;
+            if let Some(record) = known.query_row([id], |row| reference(row, 0)).optional()? {
+                return Ok(Ok(AppendOutcome::AlreadyRecorded(checked(record)?)));
+            }
+        }
+        let record = match append.record.seal(&self.state.head) {
+            Ok(record) => self.write(record, &[])?,
+            Err(error) => return Ok(Err(error)),
+        };
+        if append.draft.kind() != RecordKind::Decision {
+            if let Some(Ok(newest)) = effects.trust.map(|named| newest_trust(self.state.trust, named)) {
+                self.state.trust = Some(newest);
+            }
+            self.state.policy = effects.policy.or(self.state.policy);
+        }
+        if let Some(id) = revocation {
+            let mut recorded = connection
+                .prepare_cached("INSERT INTO revocation (id, seq, record, ledger_hash) VALUES (?1, ?2, ?3, ?4)")?;
+            recorded.execute(params![
+                id,
+                to_sql(record.seq())?,
+                to_bytes(record.id())?,
+                record.ledger_hash().as_bytes()
+            ])?;
+        }
+        for seq in &effects.erases {
+            // A number that no record can have has no side data.
+            if let Some(first) = slot(*seq, SideKind::Payload) {
+                let mut erase = connection.prepare_cached("DELETE FROM side WHERE slot BETWEEN ?1 AND ?1 + 7")?;
+                erase.execute([first])?;
+            }
+        }
+        Ok(Ok(AppendOutcome::Appended(record)))
+    }
+
+    fn write_decision(&mut self, record: SealedRecord, side: &[(SideKind, Vec<u8>)]) -> Judged<CommitOutcome> {
+        Ok(Ok(CommitOutcome::Committed(self.write(record, side)?)))
+    }
+
+    /// Puts a sealed record at the end of the log, and side data beside it.
+    fn write(&mut self, record: SealedRecord, side: &[(SideKind, Vec<u8>)]) -> Result<SealedRecord, Failure> {
+        let json = std::str::from_utf8(record.json()).map_err(|_| Failure::corrupt("a record"))?;
+        self.insert_record.execute(params![to_sql(record.seq())?, json])?;
+        for (kind, bytes) in side {
+            self.put_side(record.seq(), *kind, bytes)?;
+        }
+        self.state.head = record.head();
+        Ok(record)
+    }
+
+    fn put_side(&mut self, seq: u64, kind: SideKind, bytes: &[u8]) -> Result<(), Failure> {
+        let slot = slot(seq, kind).ok_or_else(|| Failure::corrupt("a kind of side data"))?;
+        self.insert_side.execute(params![slot, bytes])?;
+        Ok(())
+    }
 }
 
-/// Puts a sealed record at the end of the log, and side data beside it.
-fn write(
-    connection: &Connection,
-    state: &mut LedgerState,
-    record: SealedRecord,
-    side: &[(SideKind, Vec<u8>)],
-) -> Result<SealedRecord, Failure> {
-    let json = std::str::from_utf8(record.json()).map_err(|_| Failure::corrupt("a record"))?;
-    let mut insert = connection.prepare_cached("INSERT INTO record (seq, json) VALUES (?1, ?2)")?;
-    insert.execute(params![to_sql(record.seq())?, json])?;
-    for (kind, bytes) in side {
-        put_side(connection, record.seq(), *kind, bytes)?;
-    }
-    state.head = record.head();
-    Ok(record)
+/// Whether this release has a place for all of this side data.
+fn are_known(side: &[(SideKind, Vec<u8>)]) -> bool {
+    side.iter().all(|(kind, _)| slot(0, *kind).is_some())
 }
 
 pub(crate) fn side(connection: &Connection, seq: u64, kind: SideKind) -> Result<Option<Vec<u8>>, Failure> {
     let Some(slot) = slot(seq, kind) else { return Ok(None) };
     let mut statement = connection.prepare_cached("SELECT bytes FROM side WHERE slot = ?1")?;
     Ok(statement.query_row([slot], |row| row.get(0)).optional()?)
-}
-
-fn put_side(connection: &Connection, seq: u64, kind: SideKind, bytes: &[u8]) -> Result<(), Failure> {
-    let slot = slot(seq, kind).ok_or_else(|| Failure::corrupt("a kind of side data"))?;
-    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO side (slot, bytes) VALUES (?1, ?2)")?;
-    statement.execute(params![slot, bytes])?;
-    Ok(())
 }
 
 /// Where side data is kept: 8 places for each record.
@@ -312,7 +410,7 @@ fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
 }
 
 /// `seq`, `record` and `ledger_hash` as they stand in a row, from a column on.
-type Reference = (i64, String, Digest);
+type Reference = (i64, [u8; 16], Digest);
 
 fn reference(row: &Row<'_>, column: usize) -> rusqlite::Result<Reference> {
     let next = |places: usize| column.saturating_add(places);
@@ -320,10 +418,9 @@ fn reference(row: &Row<'_>, column: usize) -> rusqlite::Result<Reference> {
 }
 
 fn checked((seq, id, ledger_hash): Reference) -> Result<RecordRef, Failure> {
-    let id = id.parse().map_err(|_| Failure::corrupt("a record's id"))?;
     Ok(RecordRef {
         seq: from_sql(seq)?,
-        id,
+        id: from_bytes(id)?,
         ledger_hash,
     })
 }

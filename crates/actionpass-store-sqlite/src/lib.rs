@@ -35,6 +35,7 @@ mod consume;
 mod decide;
 mod error;
 mod file;
+mod id;
 mod oneshot;
 mod queue;
 mod reader;

@@ -15,7 +15,9 @@ use actionpass_store::{
 use rusqlite::{Connection, params};
 
 use crate::committer::{self, Write};
+use crate::decide::{Append, Commit};
 use crate::error::{Failure, from_sql, to_sql};
+use crate::id::to_bytes;
 use crate::oneshot::{Receiver, channel};
 use crate::queue::Queue;
 use crate::reader::{self, Read};
@@ -161,6 +163,11 @@ impl SqliteStore {
         }
     }
 
+    /// The log, for what can't be done without one.
+    fn needed_log(&self) -> Result<&Log, StoreError> {
+        self.log().ok_or_else(|| StoreError::new(StoreCode::StoreLogMismatch))
+    }
+
     /// Asks the reading thread and gives a future of its answer.
     fn ask<T: Send + 'static>(
         &self,
@@ -208,16 +215,21 @@ impl DecisionStore for SqliteStore {
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
+            // Here, and not in the thread that everybody waits for.
+            let commit = Commit::prepare(self.needed_log()?, commit).map_err(|failure| failure.to_error())?;
             let (reply, answer) = channel();
             self.0.writes.put(Write::Commit(Box::new(commit), reply));
-            received(answer).await
+            // The call comes back as well, so that what it holds is freed here.
+            let (outcome, _call) = received(answer).await?;
+            Ok(outcome)
         })
     }
 
     fn append(&self, draft: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
         Box::pin(async move {
+            let append = Append::prepare(self.needed_log()?, draft);
             let (reply, answer) = channel();
-            self.0.writes.put(Write::Append(Box::new(draft), reply));
+            self.0.writes.put(Write::Append(Box::new(append), reply));
             received(answer).await
         })
     }
@@ -239,7 +251,7 @@ impl DecisionStore for SqliteStore {
             let mut recorded = connection.prepare_cached("SELECT 1 FROM revocation WHERE id = ?1")?;
             let mut missing = Vec::new();
             for id in revocations {
-                if !recorded.exists([id.as_str()])? {
+                if !recorded.exists([to_bytes(&id)?])? {
                     missing.push(id);
                 }
             }
