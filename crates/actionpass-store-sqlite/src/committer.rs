@@ -6,17 +6,22 @@ use std::time::{Duration, Instant};
 use actionpass_model::UnixSeconds;
 use actionpass_store::ledger::Log;
 use actionpass_store::{AppendOutcome, CommitOutcome, Consumption, Mark, ReplayStart, StoreCode, StoreError};
+use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
 use crate::consume::{self, Issuers, Limits};
 use crate::decide::{self, Append, Commit, Ledger};
 use crate::error::Failure;
 use crate::file;
-use crate::oneshot::Sender;
 use crate::queue::Queue;
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = Sender<Result<T, StoreError>>;
+
+/// Answers, if anybody still listens.
+pub(crate) fn send<T>(reply: Reply<T>, answer: Result<T, StoreError>) {
+    let _ = reply.send(answer);
+}
 
 /// A call that writes.
 #[derive(Debug)]
@@ -39,11 +44,11 @@ impl Write {
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {
             (Self::Commit(commit, reply), Outcome::Commit(outcome)) => {
-                reply.send(outcome.map(|outcome| (outcome, commit)));
+                send(reply, outcome.map(|outcome| (outcome, commit)));
             }
-            (Self::Append(_, reply), Outcome::Append(outcome)) => reply.send(outcome),
-            (Self::Consume(_, _, reply), Outcome::Consume(outcome)) => reply.send(Ok(outcome)),
-            (Self::Restart(_, reply), Outcome::Restart) => reply.send(Ok(())),
+            (Self::Append(_, reply), Outcome::Append(outcome)) => send(reply, outcome),
+            (Self::Consume(_, _, reply), Outcome::Consume(outcome)) => send(reply, Ok(outcome)),
+            (Self::Restart(_, reply), Outcome::Restart) => send(reply, Ok(())),
             (write, _) => write.fail(&Failure::corrupt("an answer to another call")),
         }
     }
@@ -51,10 +56,10 @@ impl Write {
     fn fail(self, failure: &Failure) {
         let error = failure.to_error();
         match self {
-            Self::Commit(_, reply) => reply.send(Err(error)),
-            Self::Append(_, reply) => reply.send(Err(error)),
-            Self::Consume(_, _, reply) => reply.send(Err(error)),
-            Self::Restart(_, reply) => reply.send(Err(error)),
+            Self::Commit(_, reply) => send(reply, Err(error)),
+            Self::Append(_, reply) => send(reply, Err(error)),
+            Self::Consume(_, _, reply) => send(reply, Err(error)),
+            Self::Restart(_, reply) => send(reply, Err(error)),
         }
     }
 

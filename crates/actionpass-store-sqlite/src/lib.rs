@@ -36,7 +36,6 @@ mod decide;
 mod error;
 mod file;
 mod id;
-mod oneshot;
 mod queue;
 mod reader;
 mod schema;

@@ -12,13 +12,13 @@ use actionpass_store::{
     ActionKey, AppendOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, LedgerState, Mark,
     ReplayStart, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
+use futures_channel::oneshot::{Receiver, channel};
 use rusqlite::{Connection, params};
 
-use crate::committer::{self, Write};
+use crate::committer::{self, Write, send};
 use crate::decide::{Append, Commit};
 use crate::error::{Failure, from_sql, to_sql};
 use crate::id::to_bytes;
-use crate::oneshot::{Receiver, channel};
 use crate::queue::Queue;
 use crate::reader::{self, Read};
 use crate::{consume, decide, file};
@@ -177,7 +177,7 @@ impl SqliteStore {
             let (reply, answer) = channel();
             self.0.reads.put(Box::new(move |connection| {
                 let answer = connection.map_err(Failure::clone).and_then(question);
-                reply.send(answer.map_err(|failure| failure.to_error()));
+                send(reply, answer.map_err(|failure| failure.to_error()));
             }));
             received(answer).await
         })
@@ -199,7 +199,7 @@ impl SqliteStore {
 }
 
 async fn received<T>(answer: Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
-    answer.await.unwrap_or_else(|| Err(gone()))
+    answer.await.unwrap_or_else(|_| Err(gone()))
 }
 
 /// A thread ended before it answered.
