@@ -6,6 +6,7 @@ use std::time::Duration;
 use actionpass_crypto::{
     Algorithm, BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets, SigningInput,
 };
+use tss_esapi::handles::KeyHandle;
 use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::interface_types::ecc::EccCurve;
 
@@ -216,7 +217,7 @@ impl Custodian for Tpm {
             let tcti = tcti.clone();
             bounded(self.open_timeout, move |_| Device::connect(&tcti)?.load(handle))?
         };
-        let Ok(key) = loaded else {
+        let Some(key) = loaded else {
             return Err(CustodianError::KeyMissing { uri: uri.clone() });
         };
         let described = describe(key.public()).map_err(|unfit| unfit.into_error(uri))?;
@@ -279,8 +280,10 @@ struct Generation {
 impl Generation {
     fn run(&self, tcti: &Tcti, abandoned: &Abandoned) -> Result<(Handle, LoadedKey), CustodianError> {
         let mut device = Device::connect(tcti)?;
-        if let Place::At(handle) = self.place {
-            device = device.load(handle)?.err().ok_or_else(|| self.exists())?;
+        if let Place::At(handle) = self.place
+            && device.has(handle)?
+        {
+            return Err(self.exists());
         }
         device.authorize_owner(self.owner_auth.as_deref())?;
         let made = device.create(self.parameters, self.auth.as_deref());
@@ -299,9 +302,9 @@ impl Generation {
     fn keep(
         &self,
         device: &mut Device,
-        key: tss_esapi::handles::KeyHandle,
+        key: KeyHandle,
         abandoned: &Abandoned,
-    ) -> Result<(Handle, tss_esapi::handles::KeyHandle), CustodianError> {
+    ) -> Result<(Handle, KeyHandle), CustodianError> {
         for _ in 0..ATTEMPTS {
             let handle = match self.place {
                 Place::At(handle) => handle,

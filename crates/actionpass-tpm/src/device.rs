@@ -13,7 +13,7 @@ use tss_esapi::structures::{Auth, CapabilityData, Digest, EccParameter, Hashchec
 use tss_esapi::tss2_esys::TPMT_TK_HASHCHECK;
 use tss_esapi::{Context, Error, WrapperErrorKind};
 
-use crate::fault::TpmFault;
+use crate::fault::{Cause, TpmFault};
 use crate::public::{scheme_of, template};
 use crate::tcti::Tcti;
 use crate::uri::Handle;
@@ -40,42 +40,33 @@ impl Device {
         Ok(Self { context })
     }
 
-    /// The key at this handle; the connection again if there is none.
-    pub(crate) fn load(mut self, handle: Handle) -> Result<Result<LoadedKey, Self>, TpmFault> {
+    /// The key at this handle, if there is one.
+    pub(crate) fn load(mut self, handle: Handle) -> Result<Option<LoadedKey>, TpmFault> {
         let failed = TpmFault::at("the public key was not read");
         let wanted: TpmHandle = persistent(handle).map_err(&failed)?.into();
-        let found = match self.context.tr_from_tpm_public(wanted) {
+        let found = match self.context.tr_from_tpm_public(wanted).map_err(&failed) {
             Ok(found) => KeyHandle::from(found),
-            Err(error) => {
-                let fault = failed(error);
-                return match fault.cause() {
-                    crate::fault::Cause::Missing => Ok(Err(self)),
-                    _ => Err(fault),
-                };
-            }
+            Err(fault) if fault.cause() == Cause::Missing => return Ok(None),
+            Err(fault) => return Err(fault),
         };
-        let (public, _, _) = self.context.read_public(found).map_err(&failed)?;
-        Ok(Ok(LoadedKey {
-            device: self,
-            handle: found,
-            public,
-        }))
+        let (public, _, _) = self.context.read_public(found).map_err(failed)?;
+        Ok(Some(self.with(found, public)))
+    }
+
+    /// Whether there is a key at this handle.
+    pub(crate) fn has(&mut self, handle: Handle) -> Result<bool, TpmFault> {
+        let (taken, _) = self.taken(handle, 1)?;
+        Ok(taken.first() == Some(&handle.value()))
     }
 
     /// The first handle that has no key, from the first of ours on.
     pub(crate) fn first_free(&mut self) -> Result<Handle, TpmFault> {
-        let failed = TpmFault::at("the handles were not listed");
         let mut candidate = Handle::FIRST_OF_OURS;
         loop {
-            let listed = self
-                .context
-                .get_capability(CapabilityType::Handles, candidate.value(), PAGE);
-            let (CapabilityData::Handles(taken), has_more) = listed.map_err(&failed)? else {
-                return Err(failed(wrong_answer()));
-            };
+            let (taken, has_more) = self.taken(candidate, PAGE)?;
             let before = candidate;
-            for taken in taken.into_inner() {
-                match u32::from(taken) == candidate.value() {
+            for taken in taken {
+                match taken == candidate.value() {
                     true => candidate = candidate.next(),
                     false => return Ok(candidate),
                 }
@@ -83,6 +74,20 @@ impl Device {
             if !has_more || candidate == before {
                 return Ok(candidate);
             }
+        }
+    }
+
+    /// The handles from this one on that have something, in order; and whether there are more than that many.
+    fn taken(&mut self, from: Handle, at_most: u32) -> Result<(Vec<u32>, bool), TpmFault> {
+        let failed = TpmFault::at("the handles were not listed");
+        let listed = self
+            .context
+            .get_capability(CapabilityType::Handles, from.value(), at_most);
+        match listed.map_err(&failed)? {
+            (CapabilityData::Handles(taken), has_more) => {
+                Ok((taken.into_inner().into_iter().map(u32::from).collect(), has_more))
+            }
+            _ => Err(failed(wrong_answer())),
         }
     }
 

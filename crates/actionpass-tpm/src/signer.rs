@@ -54,7 +54,7 @@ impl Connection {
     }
 
     fn connect(&self) -> Result<LoadedKey, SignError> {
-        let Ok(mut key) = Device::connect(&self.tcti)?.load(self.handle)? else {
+        let Some(mut key) = Device::connect(&self.tcti)?.load(self.handle)? else {
             return Err(SignError::refused(TPM, "the key is gone"));
         };
         // Whoever cleared the TPM may have put another key there.
