@@ -286,4 +286,6 @@ impl<'a> Parts<'a> {
 }
 
 #[cfg(test)]
+mod crossings;
+#[cfg(test)]
 mod tests;

@@ -14,11 +14,24 @@ use actionpass_crypto::{
 };
 
 #[cfg(feature = "aws-lc")]
-signer_conformance!(aws_lc, || actionpass_crypto::aws_lc::SoftwareKey::generate().unwrap());
+mod aws_lc {
+    use actionpass_crypto::aws_lc::SoftwareKey;
+    use actionpass_crypto::{Algorithm, signer_conformance};
+
+    signer_conformance!(es256, || SoftwareKey::generate_for(Algorithm::Es256).unwrap());
+    signer_conformance!(es384, || SoftwareKey::generate_for(Algorithm::Es384).unwrap());
+    signer_conformance!(ed25519, || SoftwareKey::generate_for(Algorithm::Ed25519).unwrap());
+}
 
 #[cfg(feature = "rustcrypto")]
-signer_conformance!(rustcrypto, || actionpass_crypto::rustcrypto::SoftwareKey::generate()
-    .unwrap());
+mod rustcrypto {
+    use actionpass_crypto::rustcrypto::SoftwareKey;
+    use actionpass_crypto::{Algorithm, signer_conformance};
+
+    signer_conformance!(es256, || SoftwareKey::generate_for(Algorithm::Es256).unwrap());
+    signer_conformance!(es384, || SoftwareKey::generate_for(Algorithm::Es384).unwrap());
+    signer_conformance!(ed25519, || SoftwareKey::generate_for(Algorithm::Ed25519).unwrap());
+}
 
 signer_conformance!(shared, || -> Arc<dyn Signer> {
     Arc::new(SoftwareKey::generate().unwrap())

@@ -56,3 +56,27 @@ fn rfc_9449_thumbprint() {
     );
     assert_eq!(key.kid().as_str(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
 }
+
+/// RFC 8037 A.2: the public key, which is also that of RFC 8032 §7.1, test 1.
+fn ed25519() -> PublicKey {
+    let jwk = br#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    PublicKey::from_jwk(&Jwk::from_json(jwk).unwrap()).unwrap()
+}
+
+/// RFC 8037 A.3.
+#[test]
+fn rfc_8037_a_3_thumbprint() {
+    assert_eq!(ed25519().kid().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+}
+
+/// RFC 8037 A.4: a token whose `alg` is `EdDSA`, a name that leaves the curve open and that RFC 9864 deprecates. Its
+/// signature holds, and it is refused all the same: a key of ours has one name.
+#[test]
+fn rfc_8037_a_4_is_refused_for_its_name() {
+    let token = concat!(
+        "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0Jzl",
+        "nLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
+    );
+    let refused = dangerous::verify_published(token, &ed25519()).unwrap_err();
+    assert_eq!(refused.code(), JwsCode::AlgorithmMismatch);
+}
