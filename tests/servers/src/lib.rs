@@ -7,8 +7,10 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that can not go on fails")]
 
 mod folder;
+mod http;
 mod process;
 
+pub mod fake;
 pub mod moto;
 pub mod openbao;
 pub mod softhsm;

@@ -92,17 +92,21 @@ pub fn until(what: &str, mut is_ready: impl FnMut() -> bool) {
     }
 }
 
+/// The interpreter that has the Python packages that `cargo xtask test` installs.
+pub(crate) fn python() -> PathBuf {
+    std::env::var_os("ACTIONPASS_PYTHON").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/deps/venv/bin/python"),
+        PathBuf::from,
+    )
+}
+
 /// A program of the Python packages that `cargo xtask test` installs.
 ///
 /// # Panics
 /// If it isn't there.
 #[must_use]
 pub fn python_tool(name: &str) -> PathBuf {
-    let python = std::env::var_os("ACTIONPASS_PYTHON").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/deps/venv/bin/python"),
-        PathBuf::from,
-    );
-    let tool = python.with_file_name(name);
+    let tool = python().with_file_name(name);
     assert!(tool.exists(), "`{name}` is missing; `cargo xtask test` installs it");
     tool
 }
