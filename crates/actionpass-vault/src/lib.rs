@@ -274,6 +274,11 @@ impl Custodian for Vault {
         let key = key.map_err(failed)?;
         self.signer(uri, client, &place, &key)
     }
+
+    /// The same name: its next version.
+    fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError> {
+        Ok(Place::parse(uri)?.beside())
+    }
 }
 
 impl Default for Vault {

@@ -66,13 +66,24 @@ impl Place {
 
     /// The URI of one version of the key.
     pub(crate) fn exact(&self, version: u64) -> KeyUri {
+        self.with_version(Some(version))
+    }
+
+    /// The URI of the key with all its versions: where the next one is made.
+    pub(crate) fn beside(&self) -> KeyUri {
+        self.with_version(None)
+    }
+
+    fn with_version(&self, version: Option<u64>) -> KeyUri {
         let Self { mount, key, .. } = self;
+        let version = version.map(|version| format!("version={version}"));
         let namespace = self
             .namespace
             .as_deref()
-            .map(|namespace| format!("&namespace={namespace}"));
-        let namespace = namespace.unwrap_or_default();
-        KeyUri::new(SCHEME, &format!("{mount}/{key}?version={version}{namespace}"))
+            .map(|namespace| format!("namespace={namespace}"));
+        let attributes: Vec<String> = [version, namespace].into_iter().flatten().collect();
+        let query = if attributes.is_empty() { "" } else { "?" };
+        KeyUri::new(SCHEME, &format!("{mount}/{key}{query}{}", attributes.join("&")))
     }
 }
 

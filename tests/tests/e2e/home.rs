@@ -20,6 +20,8 @@ pub(crate) const MAINTAINER: &str = "user:maintainer@example.com";
 /// A folder of its own: the home in `home`, everything else beside it. Commands run in the folder.
 pub(crate) struct Home {
     folder: TempDir,
+    /// Variables for commands.
+    environment: Vec<(String, String)>,
 }
 
 /// What a run gave.
@@ -42,6 +44,7 @@ impl Home {
     pub(crate) fn none() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
+            environment: Vec::new(),
         }
     }
 
@@ -50,6 +53,11 @@ impl Home {
         let home = Self::new();
         home.approver(MAINTAINER, &["maintainer"]).exits(0);
         home
+    }
+
+    /// Commands find these variables from now on.
+    pub(crate) fn set_environment(&mut self, environment: Vec<(String, String)>) {
+        self.environment = environment;
     }
 
     /// The path of something in the folder.
@@ -72,6 +80,7 @@ impl Home {
     pub(crate) fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(actionpass());
         command.args(args).current_dir(self.folder.path()).env_clear();
+        command.envs(self.environment.iter().cloned());
         command.env("ACTIONPASS_HOME", self.path("home")).env("USER", "tester");
         command
             .stdin(Stdio::null())

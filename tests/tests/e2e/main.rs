@@ -11,6 +11,8 @@ mod action;
 #[cfg(test)]
 mod crowds;
 #[cfg(test)]
+mod custodians;
+#[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod dependencies;
@@ -28,6 +30,10 @@ mod kills;
 mod ledger;
 #[cfg(test)]
 mod once;
+#[cfg(test)]
+#[path = "../interop/program.rs"]
+#[expect(dead_code, reason = "the tests of interop use the rest")]
+mod other_languages;
 #[cfg(test)]
 mod places;
 #[cfg(test)]

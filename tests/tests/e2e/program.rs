@@ -48,6 +48,8 @@ fn build() -> PathBuf {
         "actionpass-cli",
         "--bin",
         "actionpass",
+        "--features",
+        "all-custodians",
         "--message-format",
         "json",
     ]);
