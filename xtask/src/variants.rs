@@ -24,6 +24,11 @@ pub(crate) const VARIANTS: &[Variant] = &[
         package: "actionpass-crypto",
         flags: &["--features=rustcrypto"],
     },
+    // Not beside rustcrypto, which has no ML-DSA.
+    Variant {
+        package: "actionpass-crypto",
+        flags: &["--features=ml-dsa"],
+    },
     Variant {
         package: "actionpass-verify",
         flags: &["--no-default-features", "--features=rustcrypto"],

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A signature algorithm, named as in JWS (RFC 7518 §3.1, RFC 9864 §2.2).
+/// A signature algorithm, named as in JWS (RFC 7518 §3.1, RFC 9864 §2.2, RFC 9964).
 ///
 /// A key has exactly one, pinned when it is read; what a token's header says is only compared with it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -15,11 +15,33 @@ pub enum Algorithm {
     /// EdDSA on edwards25519 (RFC 8032 §5.1) by its fully specified name (RFC 9864 §2.2). `EdDSA`, which leaves the
     /// curve open, is no algorithm here.
     Ed25519,
+    /// ML-DSA-65 (FIPS 204) with an empty context (RFC 9964): against quantum computers, with tokens of more than 5 KiB.
+    /// Only with the feature `ml-dsa`.
+    #[cfg(feature = "ml-dsa")]
+    MlDsa65,
+}
+
+/// What the members of a JWK call a key's type, and which of them hold it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum KeyType {
+    /// `crv`, `x` and `y` (RFC 7518 §6.2.1).
+    Ec(&'static str),
+    /// `crv` and `x` (RFC 8037 §2).
+    Okp(&'static str),
+    /// `alg` and `pub` (RFC 9964).
+    #[cfg(feature = "ml-dsa")]
+    Akp,
 }
 
 impl Algorithm {
-    /// Every algorithm of this release.
-    pub const ALL: &'static [Self] = &[Self::Es256, Self::Es384, Self::Ed25519];
+    /// Every algorithm of this build.
+    pub const ALL: &'static [Self] = &[
+        Self::Es256,
+        Self::Es384,
+        Self::Ed25519,
+        #[cfg(feature = "ml-dsa")]
+        Self::MlDsa65,
+    ];
 
     /// The name in a JWS header and in a JWK's `alg`.
     #[must_use]
@@ -28,6 +50,8 @@ impl Algorithm {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::Ed25519 => "Ed25519",
+            #[cfg(feature = "ml-dsa")]
+            Self::MlDsa65 => "ML-DSA-65",
         }
     }
 
@@ -43,6 +67,8 @@ impl Algorithm {
         match self {
             Self::Es256 | Self::Ed25519 => 64,
             Self::Es384 => 96,
+            #[cfg(feature = "ml-dsa")]
+            Self::MlDsa65 => 3309,
         }
     }
 
@@ -52,6 +78,8 @@ impl Algorithm {
         match self {
             Self::Es256 | Self::Es384 => true,
             Self::Ed25519 => false,
+            #[cfg(feature = "ml-dsa")]
+            Self::MlDsa65 => false,
         }
     }
 
@@ -61,6 +89,8 @@ impl Algorithm {
             Self::Es256 => 64,
             Self::Es384 => 96,
             Self::Ed25519 => 32,
+            #[cfg(feature = "ml-dsa")]
+            Self::MlDsa65 => 1952,
         }
     }
 
@@ -69,19 +99,23 @@ impl Algorithm {
         match self {
             Self::Es256 | Self::Ed25519 => 32,
             Self::Es384 => 48,
+            #[cfg(feature = "ml-dsa")]
+            Self::MlDsa65 => 1952,
         }
     }
 
-    /// A JWK's `kty` and `crv` (RFC 7518 §6.2.1, RFC 8037 §2).
-    pub(crate) const fn curve(self) -> (&'static str, &'static str) {
+    /// How a JWK holds its keys.
+    pub(crate) const fn key_type(self) -> KeyType {
         match self {
-            Self::Es256 => ("EC", "P-256"),
-            Self::Es384 => ("EC", "P-384"),
-            Self::Ed25519 => ("OKP", "Ed25519"),
+            Self::Es256 => KeyType::Ec("P-256"),
+            Self::Es384 => KeyType::Ec("P-384"),
+            Self::Ed25519 => KeyType::Okp("Ed25519"),
+            #[cfg(feature = "ml-dsa")]
+            Self::MlDsa65 => KeyType::Akp,
         }
     }
 
-    /// What stands before the public key's bytes in its SubjectPublicKeyInfo (RFC 5480 §2, RFC 8410 §4), the tag of an
+    /// What stands before the public key's bytes in its SubjectPublicKeyInfo (RFC 5480 §2, RFC 8410 §4, RFC 9881 §4), the tag of an
     /// uncompressed point included: it never varies in DER.
     pub(crate) const fn spki_prefix(self) -> &'static [u8] {
         match self {
@@ -94,6 +128,32 @@ impl Algorithm {
                 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04,
             ],
             Self::Ed25519 => &[0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00],
+            #[cfg(feature = "ml-dsa")]
+            Self::MlDsa65 => &[
+                0x30, 0x82, 0x07, 0xB2, 0x30, 0x0B, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x12,
+                0x03, 0x82, 0x07, 0xA1, 0x00,
+            ],
+        }
+    }
+}
+
+impl KeyType {
+    /// The JWK's `kty`.
+    pub(crate) const fn kty(self) -> &'static str {
+        match self {
+            Self::Ec(_) => "EC",
+            Self::Okp(_) => "OKP",
+            #[cfg(feature = "ml-dsa")]
+            Self::Akp => "AKP",
+        }
+    }
+
+    /// The JWK's `crv`.
+    pub(crate) const fn crv(self) -> Option<&'static str> {
+        match self {
+            Self::Ec(curve) | Self::Okp(curve) => Some(curve),
+            #[cfg(feature = "ml-dsa")]
+            Self::Akp => None,
         }
     }
 }

@@ -269,7 +269,8 @@ pub fn debug_shows_no_secret(signer: &dyn Signer) {
     let jwk = signer.public_key().to_jwk();
     let mut shown = format!("{signer:?}");
     assert!(!shown.contains("PRIVATE KEY"), "`Debug` shows a PEM block");
-    let known = [Some(signer.public_key().kid().as_str()), Some(&jwk.x), jwk.y.as_deref()];
+    let kid = signer.public_key().kid().as_str();
+    let known = [Some(kid), jwk.x.as_deref(), jwk.y.as_deref(), jwk.public.as_deref()];
     for part in known.into_iter().flatten() {
         shown = shown.replace(part, "");
     }

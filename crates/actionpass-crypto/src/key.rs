@@ -4,6 +4,7 @@ use std::fmt;
 
 use actionpass_model::{Jwk, KeyId};
 
+use crate::algorithm::KeyType;
 use crate::backend::{self, VerifyingKey};
 use crate::{Algorithm, Signature, SigningInput, base64url};
 
@@ -109,11 +110,15 @@ impl PublicKey {
     /// [`KeyError`] unless the type and curve are known, the coordinates are unpadded base64url of the curve's exact
     /// length and a point on it, and `kid`, `alg`, `use` and `key_ops`, where they are present, say the same.
     pub fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
-        let curve = (jwk.kty.as_str(), jwk.crv.as_str());
+        let is_of = |known: &Algorithm| {
+            let form = known.key_type();
+            let is_named = form.crv().is_some() || jwk.alg.as_deref() == Some(known.as_str());
+            (form.kty(), form.crv()) == (jwk.kty.as_str(), jwk.crv.as_deref()) && is_named
+        };
         let algorithm = Algorithm::ALL
             .iter()
             .copied()
-            .find(|known| known.curve() == curve)
+            .find(is_of)
             .ok_or(KeyError::Unsupported)?;
         let contradiction = |member| Err(KeyError::Contradiction { member });
         if jwk.alg.as_ref().is_some_and(|alg| alg != algorithm.as_str()) {
@@ -129,11 +134,13 @@ impl PublicKey {
         {
             return contradiction("key_ops");
         }
-        let coordinates = match (algorithm.is_ecdsa(), jwk.y.as_deref()) {
-            (true, Some(y)) => [coordinate(&jwk.x)?, coordinate(y)?],
-            (true, None) => return Err(KeyError::malformed("`y` is missing")),
-            (false, None) => [coordinate(&jwk.x)?, Vec::new()],
-            (false, Some(_)) => return Err(KeyError::malformed("`y` is there, and its type has none")),
+        let members = (jwk.x.as_deref(), jwk.y.as_deref(), jwk.public.as_deref());
+        let coordinates = match (algorithm.key_type(), members) {
+            (KeyType::Ec(_), (Some(x), Some(y), None)) => [coordinate(x)?, coordinate(y)?],
+            (KeyType::Okp(_), (Some(x), None, None)) => [coordinate(x)?, Vec::new()],
+            #[cfg(feature = "ml-dsa")]
+            (KeyType::Akp, (None, None, Some(public))) => [coordinate(public)?, Vec::new()],
+            _ => return Err(KeyError::malformed("its members are not those of its type")),
         };
         // Each of its own length, or bytes of one could count as the other's.
         if coordinates
@@ -196,13 +203,19 @@ impl PublicKey {
     /// The key as a JWK with `kid`, `alg` and `use`.
     #[must_use]
     pub fn to_jwk(&self) -> Jwk {
-        let (kty, crv) = self.algorithm.curve();
+        let form = self.algorithm.key_type();
         let (x, y) = coordinates_of(self.algorithm, &self.coordinates);
+        let text = Some(base64url::encode(x));
+        let (x, public) = match form.crv() {
+            Some(_) => (text, None),
+            None => (None, text),
+        };
         Jwk {
-            kty: kty.to_owned(),
-            crv: crv.to_owned(),
-            x: base64url::encode(x),
+            kty: form.kty().to_owned(),
+            crv: form.crv().map(ToOwned::to_owned),
+            x,
             y: y.map(base64url::encode),
+            public,
             kid: Some(self.kid.clone()),
             alg: Some(self.algorithm.as_str().to_owned()),
             key_use: Some("sig".to_owned()),
@@ -219,7 +232,7 @@ impl PublicKey {
     /// The key as a SubjectPublicKeyInfo in PEM, for tools that know no JWK.
     #[must_use]
     pub fn to_spki_pem(&self) -> String {
-        // INVARIANT: a label without a hyphen and a hundred bytes always fit into a PEM block.
+        // INVARIANT: a label without a hyphen and a few thousand bytes always fit into a PEM block.
         pem_rfc7468::encode_string(SPKI_LABEL, pem_rfc7468::LineEnding::LF, &self.to_spki_der()).unwrap_or_default()
     }
 
@@ -281,12 +294,16 @@ fn coordinate(text: &str) -> Result<Vec<u8>, KeyError> {
     base64url::decode(text).ok_or(KeyError::malformed("a coordinate is not base64url"))
 }
 
-/// RFC 7638 §3, RFC 8037 §2: SHA-256 of the required members in lexical order, without white space.
+/// RFC 7638 §3, RFC 8037 §2, RFC 9964: SHA-256 of the required members in lexical order, without white space.
 fn thumbprint(algorithm: Algorithm, coordinates: &[u8]) -> Result<KeyId, KeyError> {
-    let (kty, crv) = algorithm.curve();
+    let kty = algorithm.key_type().kty();
     let (x, y) = coordinates_of(algorithm, coordinates);
-    let y = y.map_or_else(String::new, |y| format!(r#","y":"{}""#, base64url::encode(y)));
-    let members = format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{}"{y}}}"#, base64url::encode(x));
+    let x = base64url::encode(x);
+    let members = match (algorithm.key_type().crv(), y.map(base64url::encode)) {
+        (Some(crv), Some(y)) => format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}","y":"{y}"}}"#),
+        (Some(crv), None) => format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}"}}"#),
+        (None, _) => format!(r#"{{"alg":"{algorithm}","kty":"{kty}","pub":"{x}"}}"#),
+    };
     let digest = base64url::encode(&backend::sha256(members.as_bytes()));
     // INVARIANT: 32 bytes in base64url are a key id.
     KeyId::parse(&digest).map_err(|_| KeyError::malformed("it has no thumbprint"))
@@ -332,10 +349,13 @@ mod tests {
     #[test]
     fn jwks_that_are_something_else_are_refused() {
         assert_eq!(refusal(|jwk| jwk.kty = "RSA".into()), KeyCode::Unsupported);
-        assert_eq!(refusal(|jwk| jwk.crv = "P-521".into()), KeyCode::Unsupported);
-        assert_eq!(refusal(|jwk| jwk.crv = "P-384".into()), KeyCode::Malformed);
+        assert_eq!(refusal(|jwk| jwk.crv = Some("P-521".into())), KeyCode::Unsupported);
+        assert_eq!(refusal(|jwk| jwk.crv = Some("P-384".into())), KeyCode::Malformed);
         assert_eq!(refusal(|jwk| jwk.kty = "OKP".into()), KeyCode::Unsupported);
-        assert_eq!(refusal(|jwk| jwk.crv = "p-256".into()), KeyCode::Unsupported);
+        assert_eq!(refusal(|jwk| jwk.crv = None), KeyCode::Unsupported);
+        assert_eq!(refusal(|jwk| jwk.x = None), KeyCode::Malformed);
+        assert_eq!(refusal(|jwk| jwk.public = Some("AA".into())), KeyCode::Malformed);
+        assert_eq!(refusal(|jwk| jwk.crv = Some("p-256".into())), KeyCode::Unsupported);
         assert_eq!(refusal(|jwk| jwk.alg = Some("ES384".into())), KeyCode::Contradiction);
         assert_eq!(refusal(|jwk| jwk.key_use = Some("enc".into())), KeyCode::Contradiction);
         assert_eq!(refusal(|jwk| jwk.key_ops = Some(vec![])), KeyCode::Contradiction);
@@ -344,19 +364,28 @@ mod tests {
             KeyCode::Contradiction
         );
         assert_eq!(refusal(|jwk| jwk.y = None), KeyCode::Malformed);
-        assert_eq!(refusal(|jwk| jwk.x = String::new()), KeyCode::Malformed);
-        assert_eq!(refusal(|jwk| jwk.x.push('=')), KeyCode::Malformed);
-        assert_eq!(refusal(|jwk| jwk.x.insert_str(0, "AA")), KeyCode::Malformed);
-        // The last character's low bits are stray.
-        assert_eq!(refusal(|jwk| jwk.x = jwk.x.replace("VEU", "VEV")), KeyCode::Malformed);
+        assert_eq!(refusal(|jwk| jwk.x = Some(String::new())), KeyCode::Malformed);
+        assert_eq!(refusal(|jwk| jwk.x.as_mut().unwrap().push('=')), KeyCode::Malformed);
         assert_eq!(
-            refusal(|jwk| std::mem::swap(&mut jwk.x, jwk.y.as_mut().unwrap())),
+            refusal(|jwk| jwk.x.as_mut().unwrap().insert_str(0, "AA")),
+            KeyCode::Malformed
+        );
+        // The last character's low bits are stray.
+        assert_eq!(
+            refusal(|jwk| jwk.x = Some(jwk.x.as_ref().unwrap().replace("VEU", "VEV"))),
+            KeyCode::Malformed
+        );
+        assert_eq!(
+            refusal(|jwk| std::mem::swap(&mut jwk.x, &mut jwk.y)),
             KeyCode::NotOnCurve
         );
-        assert_eq!(refusal(|jwk| jwk.x = base64url::encode(&[0; 32])), KeyCode::NotOnCurve);
+        assert_eq!(
+            refusal(|jwk| jwk.x = Some(base64url::encode(&[0; 32]))),
+            KeyCode::NotOnCurve
+        );
         // The field's prime and more is no coordinate.
         assert_eq!(
-            refusal(|jwk| jwk.x = base64url::encode(&[0xFF; 32])),
+            refusal(|jwk| jwk.x = Some(base64url::encode(&[0xFF; 32]))),
             KeyCode::NotOnCurve
         );
         let other = KeyId::parse("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs").unwrap();

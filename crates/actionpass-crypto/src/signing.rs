@@ -132,13 +132,16 @@ impl SigningInput {
     }
 
     /// The hash that the algorithm signs, for custodians that take a digest: SHA-256 for ES256, SHA-384 for ES384.
-    /// `None` for Ed25519, which signs the bytes themselves.
+    /// `None` for Ed25519 and ML-DSA-65, which sign the bytes
+    /// themselves.
     #[must_use]
     pub fn prehash(&self) -> Option<Box<[u8]>> {
         match self.algorithm {
             Algorithm::Es256 => Some(Box::new(self.sha256())),
             Algorithm::Es384 => Some(Box::new(backend::sha384(self.text.as_bytes()))),
             Algorithm::Ed25519 => None,
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::MlDsa65 => None,
         }
     }
 

@@ -120,7 +120,7 @@ impl DocumentError {
 }
 
 /// The members of JWKs that only private keys have (RFC 7518 §6.2.2, §6.3.2, §6.4.1; RFC 8037 §2).
-pub(crate) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+pub(crate) const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// Whether an unknown member is part of a private key: `keys[0].jwk.d`.
 fn is_private(path: &str) -> bool {

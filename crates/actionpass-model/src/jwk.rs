@@ -11,15 +11,25 @@ use crate::json::present;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, remote = "Self")]
 pub struct Jwk {
-    /// `EC`, `OKP`.
+    /// `EC`, `OKP`, `AKP`.
     pub kty: String,
-    /// `P-256` …
-    pub crv: String,
+    /// `P-256` …: for `EC` and `OKP`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
     /// The x coordinate, or the whole key for `OKP`: unpadded base64url.
-    pub x: String,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
     /// The y coordinate: unpadded base64url.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub y: Option<String>,
+    /// The whole key for `AKP` (RFC 9964): unpadded base64url.
+    #[serde(
+        rename = "pub",
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub public: Option<String>,
     /// The thumbprint (RFC 7638).
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub kid: Option<KeyId>,

@@ -31,9 +31,10 @@ fn key(number: u64) -> TrustKey {
         kid: kid(number),
         jwk: Jwk {
             kty: "EC".to_owned(),
-            crv: "P-256".to_owned(),
-            x: "x".to_owned(),
+            crv: Some("P-256".to_owned()),
+            x: Some("x".to_owned()),
             y: Some("y".to_owned()),
+            public: None,
             kid: None,
             alg: None,
             key_use: None,

@@ -52,6 +52,9 @@ pub(crate) enum Alg {
     Es384,
     #[value(name = "Ed25519")]
     Ed25519,
+    #[cfg(feature = "ml-dsa")]
+    #[value(name = "ML-DSA-65")]
+    MlDsa65,
 }
 
 impl From<Alg> for Algorithm {
@@ -60,6 +63,8 @@ impl From<Alg> for Algorithm {
             Alg::Es256 => Self::Es256,
             Alg::Es384 => Self::Es384,
             Alg::Ed25519 => Self::Ed25519,
+            #[cfg(feature = "ml-dsa")]
+            Alg::MlDsa65 => Self::MlDsa65,
         }
     }
 }

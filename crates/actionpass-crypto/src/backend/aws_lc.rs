@@ -6,6 +6,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING,
     ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, ParsedPublicKey,
 };
+#[cfg(feature = "ml-dsa")]
+use aws_lc_rs::signature::{ML_DSA_65, ML_DSA_65_SIGNING, PqdsaKeyPair};
 use zeroize::Zeroizing;
 
 use super::edwards;
@@ -23,6 +25,8 @@ pub struct PrivateKey {
 enum Pair {
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    #[cfg(feature = "ml-dsa")]
+    MlDsa(PqdsaKeyPair),
 }
 
 /// How ECDSA signs on the algorithm's curve; `None` for what isn't ECDSA.
@@ -31,6 +35,8 @@ const fn ecdsa(algorithm: Algorithm) -> Option<&'static EcdsaSigningAlgorithm> {
         Algorithm::Es256 => Some(&ECDSA_P256_SHA256_FIXED_SIGNING),
         Algorithm::Es384 => Some(&ECDSA_P384_SHA384_FIXED_SIGNING),
         Algorithm::Ed25519 => None,
+        #[cfg(feature = "ml-dsa")]
+        Algorithm::MlDsa65 => None,
     }
 }
 
@@ -44,6 +50,8 @@ impl super::PrivateKey for PrivateKey {
     fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         let pair = match ecdsa(algorithm) {
             Some(ecdsa) => EcdsaKeyPair::generate(ecdsa).map(Pair::Ecdsa),
+            #[cfg(feature = "ml-dsa")]
+            None if algorithm == Algorithm::MlDsa65 => PqdsaKeyPair::generate(&ML_DSA_65_SIGNING).map(Pair::MlDsa),
             None => Ed25519KeyPair::generate().map(Pair::Ed25519),
         };
         let pair = pair.map_err(|_| KeyError::NotGenerated)?;
@@ -53,6 +61,10 @@ impl super::PrivateKey for PrivateKey {
     fn from_pkcs8_der(algorithm: Algorithm, der: &[u8]) -> Option<Self> {
         let pair = match ecdsa(algorithm) {
             Some(ecdsa) => EcdsaKeyPair::from_pkcs8(ecdsa, der).map(Pair::Ecdsa),
+            #[cfg(feature = "ml-dsa")]
+            None if algorithm == Algorithm::MlDsa65 => {
+                PqdsaKeyPair::from_pkcs8(&ML_DSA_65_SIGNING, der).map(Pair::MlDsa)
+            }
             None => Ed25519KeyPair::from_pkcs8(der).map(Pair::Ed25519),
         };
         pair.ok().map(|pair| Self { algorithm, pair })
@@ -63,6 +75,8 @@ impl super::PrivateKey for PrivateKey {
             Pair::Ecdsa(pair) => pair.to_pkcs8v1(),
             // Version 2 of PKCS#8 (RFC 5958), with the public half, is refused by JDKs and by older openssl.
             Pair::Ed25519(pair) => pair.to_pkcs8v1(),
+            #[cfg(feature = "ml-dsa")]
+            Pair::MlDsa(pair) => pair.to_pkcs8v1(),
         };
         let document = document.map_err(|_| KeyError::malformed("it can't be written as PKCS#8"))?;
         Ok(Zeroizing::new(document.as_ref().to_vec()))
@@ -76,6 +90,8 @@ impl super::PrivateKey for PrivateKey {
                 _ => Err(KeyError::malformed("its point is not uncompressed")),
             },
             Pair::Ed25519(pair) => PublicKey::from_coordinates(self.algorithm, pair.public_key().as_ref()),
+            #[cfg(feature = "ml-dsa")]
+            Pair::MlDsa(pair) => PublicKey::from_coordinates(self.algorithm, pair.public_key().as_ref()),
         }
     }
 
@@ -87,6 +103,12 @@ impl super::PrivateKey for PrivateKey {
             }
             Pair::Ecdsa(pair) => pair.sign(&SystemRandom::new(), message).ok()?,
             Pair::Ed25519(pair) => pair.sign(message),
+            #[cfg(feature = "ml-dsa")]
+            Pair::MlDsa(pair) => {
+                let mut bytes = vec![0; self.algorithm.signature_bytes()];
+                let length = pair.sign(message, &mut bytes).ok()?;
+                return Signature::from_bytes(self.algorithm, bytes.get(..length)?).ok();
+            }
         };
         Signature::from_bytes(self.algorithm, signature.as_ref()).ok()
     }
@@ -111,6 +133,8 @@ impl VerifyingKey {
                 edwards::point(coordinates)?;
                 ParsedPublicKey::new(&ED25519, coordinates)
             }
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::MlDsa65 => ParsedPublicKey::new(&ML_DSA_65, coordinates),
         };
         key.ok().map(|key| Self { algorithm, key })
     }
@@ -122,6 +146,8 @@ impl VerifyingKey {
             Algorithm::Es256 => self.key.verify_digest_sig(&sha256, signature),
             Algorithm::Es384 => self.key.verify_digest_sig(&digest::digest(&SHA384, message), signature),
             Algorithm::Ed25519 => self.key.verify_sig(message, signature),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::MlDsa65 => self.key.verify_sig(message, signature),
         }
         .map_err(|_| VerifyError)?;
         sha256.as_ref().try_into().map_err(|_| VerifyError)

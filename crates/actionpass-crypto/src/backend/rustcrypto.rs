@@ -46,6 +46,8 @@ impl super::PrivateKey for PrivateKey {
                     .ok()
                     .map(|()| Key::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed)))
             }
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::MlDsa65 => return Err(KeyError::Unsupported),
         };
         key.map(Self).ok_or(KeyError::NotGenerated)
     }
@@ -55,6 +57,8 @@ impl super::PrivateKey for PrivateKey {
             Algorithm::Es256 => p256::ecdsa::SigningKey::from_pkcs8_der(der).map(Key::P256).ok(),
             Algorithm::Es384 => p384::ecdsa::SigningKey::from_pkcs8_der(der).map(Key::P384).ok(),
             Algorithm::Ed25519 => ed25519_dalek::SigningKey::from_pkcs8_der(der).map(Key::Ed25519).ok(),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::MlDsa65 => None,
         };
         key.map(Self)
     }

@@ -26,6 +26,8 @@ impl VerifyingKey {
                 .ok()
                 .map(Self::P384),
             Algorithm::Ed25519 => Some(Self::Ed25519(edwards::point(coordinates)?.into())),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::MlDsa65 => None,
         }
     }
 
