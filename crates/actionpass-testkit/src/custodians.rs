@@ -1,4 +1,4 @@
-//! Custodians that refuse, stall and lie.
+//! Custodians that refuse, stall, lie and are late.
 //!
 //! All of them speak for a key outside of this process, so that their signatures are checked before use; put one into
 //! [`InProcess`] to see what a lie does that nobody checks.
@@ -7,8 +7,9 @@ use std::future::{pending, ready};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use actionpass_crypto::{PublicKey, Residence, SignError, SignFuture, Signature, Signer, SigningInput};
+use actionpass_crypto::{PublicKey, Residence, SignError, SignFuture, Signature, Signer, SigningInput, within};
 
 use crate::fixtures::FixtureKey;
 
@@ -23,6 +24,14 @@ pub struct Unreachable(PublicKey);
 /// A custodian that never answers.
 #[derive(Debug)]
 pub struct Stalling(PublicKey);
+
+/// A custodian that answers rightly, and late.
+#[derive(Debug)]
+pub struct Late {
+    key: FixtureKey,
+    public: PublicKey,
+    delay: Duration,
+}
 
 /// A custodian whose signatures are not what they claim to be.
 #[derive(Debug)]
@@ -39,7 +48,7 @@ pub struct Lying {
 pub enum Lie {
     /// Signs with another key than it claims to have.
     OtherKey,
-    /// Returns the signature of the first input for every later one.
+    /// Returns the signature of the first input for every later one: yesterday's for today's.
     Replays,
     /// Returns 64 bytes that are nothing.
     Garbage,
@@ -96,6 +105,27 @@ impl Stalling {
     #[must_use]
     pub fn new(key: FixtureKey) -> Self {
         Self(key.public_key())
+    }
+}
+
+impl Late {
+    /// Signs with this key, that long after it was asked.
+    #[must_use]
+    pub fn new(key: FixtureKey, delay: Duration) -> Self {
+        Self {
+            key,
+            public: key.public_key(),
+            delay,
+        }
+    }
+
+    const fn key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    async fn answer(&self, input: &SigningInput) -> Result<Signature, SignError> {
+        within(self.delay, pending::<()>()).await;
+        Ok(self.key.sign_bytes(input.as_bytes()))
     }
 }
 
@@ -197,6 +227,7 @@ signer!(Unreachable, "unreachable", |this, _input| Box::pin(ready(Err(
     SignError::unavailable(this.custodian(), "connection refused")
 ))));
 signer!(Stalling, "stalling", |_this, _input| Box::pin(pending()));
+signer!(Late, "late", |this, input| Box::pin(this.answer(input)));
 signer!(Lying, "lying", |this, input| Box::pin(ready(this.answer(input))));
 
 macro_rules! wrapper {

@@ -10,7 +10,7 @@ use actionpass_model::{Decision, PolicyBody, PolicyChangeSchema, PolicyId, Polic
 use actionpass_policy::{PolicyInput, Verdict};
 use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{DecisionStore, MemoryDecisionStore};
-use actionpass_testkit::custodians::{InProcess, Lie, Lying, OutOfProcess, Refusing, Stalling, Unreachable};
+use actionpass_testkit::custodians::{InProcess, Late, Lie, Lying, OutOfProcess, Refusing, Stalling, Unreachable};
 use actionpass_testkit::fixtures::FixtureKey;
 use actionpass_testkit::policies::Scripted;
 use actionpass_testkit::{CountingRandom, Testbed, block_on, fixtures};
@@ -75,7 +75,71 @@ fn g15_custodians_that_lie() {
 
 #[test]
 fn g15_the_check_finds_signatures_that_nobody_checked() {
-    assert!(every_pass_verifies(InProcess(Lying::new(FixtureKey::ISSUER, Lie::DoubleHash))).is_err());
+    for lie in [Lie::OtherKey, Lie::Replays, Lie::Garbage, Lie::DoubleHash] {
+        let unchecked = InProcess(Lying::new(FixtureKey::ISSUER, lie));
+        assert!(every_pass_verifies(unchecked).is_err(), "{lie:?}");
+    }
+}
+
+/// What the issuer says to so many actions in a row, with a custodian that lies.
+fn outcomes(lie: Lie, actions: usize) -> Vec<String> {
+    let bed = Testbed::new().with_signer(Lying::new(FixtureKey::ISSUER, lie));
+    let outcome = |number| crate::common::outcome(bed.authorize(&demo_with_id(&format!("act_{number}"))));
+    let outcomes: Vec<_> = (0..actions).map(outcome).collect();
+    let recorded = recorded(&bed);
+    assert_eq!(recorded.len(), outcomes.len());
+    for ((decision, reasons), outcome) in recorded.iter().zip(&outcomes) {
+        assert_eq!(outcome == "allow", decision == "allow");
+        assert!(
+            decision == "allow" || reasons == std::slice::from_ref(outcome),
+            "{reasons:?}"
+        );
+    }
+    outcomes
+}
+
+#[test]
+fn g15_a_signature_of_another_key() {
+    assert_eq!(outcomes(Lie::OtherKey, 1), ["signature_self_check_failed"]);
+}
+
+#[test]
+fn g15_a_digest_that_is_hashed_again() {
+    assert_eq!(outcomes(Lie::DoubleHash, 1), ["signature_self_check_failed"]);
+}
+
+#[test]
+fn g15_der_in_the_place_of_a_signature() {
+    assert_eq!(outcomes(Lie::Der, 1), ["signature_self_check_failed"]);
+}
+
+/// It is right once, and never again.
+#[test]
+fn g15_yesterdays_signature() {
+    let failed = "signature_self_check_failed";
+    assert_eq!(outcomes(Lie::Replays, 3), ["allow", failed, failed]);
+}
+
+#[test]
+fn g15_an_answer_after_a_minute() {
+    let late = |delay, timeout| {
+        let bed = Testbed::new()
+            .with_signer(Late::new(FixtureKey::ISSUER, delay))
+            .with_config(|config| config.with_signing_timeout(timeout));
+        (
+            crate::common::outcome(bed.authorize(&fixtures::demo_action())),
+            recorded(&bed),
+        )
+    };
+    let code = "custodian_unavailable";
+    let start = std::time::Instant::now();
+    let (outcome, recorded) = late(Duration::from_secs(60), Duration::from_millis(20));
+    assert!(start.elapsed() < Duration::from_secs(10), "the issuer waits for it");
+    assert_eq!(outcome, code);
+    assert_eq!(recorded, [("deny".to_owned(), vec![code.to_owned()])]);
+    // In time it is as good as any.
+    let (outcome, _) = late(Duration::from_millis(20), Duration::from_secs(60));
+    assert_eq!(outcome, "allow");
 }
 
 #[test]
