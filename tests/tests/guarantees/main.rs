@@ -6,6 +6,8 @@
 
 // Helpers count as tests for the lints only under this attribute.
 #[cfg(test)]
+mod algorithms;
+#[cfg(test)]
 mod codes;
 #[cfg(test)]
 mod common;
