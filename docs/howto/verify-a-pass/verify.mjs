@@ -8,15 +8,20 @@ import { createLocalJWKSet, jwtVerify } from 'jose';
 
 globalThis.crypto ??= webcrypto; // Node 18 has it, but not yet as a global.
 
+const ALGORITHMS = ['ES256', 'ES384', 'Ed25519'];
 const LEEWAY = 30;
 const MAX_LIFETIME = 3600;
 
 /** Gives the canonical payload, which is what to execute, or throws. `call` is what the executor is about to do. */
 export async function verifyPass(token, jwks, payloadText, call) {
-  checkShape(token);
-  // The key comes from our own set, by `kid`; the token can't bring one.
+  const header = checkShape(token);
+  // The key comes from our own set, by `kid`, and its algorithm with it; the token can't bring either.
+  const [key, second] = jwks.keys.filter(({ kid }) => kid === header.kid);
+  check(key !== undefined && second === undefined, 'key_unknown');
+  check(ALGORITHMS.includes(key.alg), 'key_unsupported');
+  check(header.alg === key.alg, 'algorithm_mismatch');
   const { payload: claims } = await jwtVerify(token, createLocalJWKSet(jwks), {
-    algorithms: ['ES256'],
+    algorithms: [key.alg],
     typ: 'actionpass+jwt',
     issuer: call.issuer,
     audience: call.audience,
@@ -47,6 +52,7 @@ function checkShape(token) {
   const header = JSON.parse(Buffer.from(parts[0], 'base64url'));
   check(members(header) === 'alg kid typ', 'header_not_allowed');
   check(header.typ === 'actionpass+jwt', 'type_mismatch');
+  return header;
 }
 
 /** RFC 8785 for parsed JSON: members in UTF-16 order, numbers and strings as ECMAScript writes them. */

@@ -13,15 +13,21 @@ import rfc8785
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+ALGORITHMS = ("ES256", "ES384", "Ed25519")
 LEEWAY = 30
 MAX_LIFETIME = 3600
 
 
 def verify_pass(token, jwks, payload, issuer, audience, tenant, tool, resource):
     """The claims and the canonical payload, which is what to execute; or an exception."""
-    check_shape(token)
-    # The key comes from our own set, by `kid`; the token can't bring one.
-    claims = jwt.decode(token, KeySet.import_key_set(jwks), algorithms=["ES256"]).claims
+    header = check_shape(token)
+    # The key comes from our own set, by `kid`, and its algorithm with it; the token can't bring either.
+    keys = [key for key in jwks["keys"] if key.get("kid") == header["kid"]]
+    check(len(keys) == 1, "key_unknown")
+    algorithm = keys[0].get("alg")
+    check(algorithm in ALGORITHMS, "key_unsupported")
+    check(header["alg"] == algorithm, "algorithm_mismatch")
+    claims = jwt.decode(token, KeySet.import_key_set(jwks), algorithms=[algorithm]).claims
     jwt.JWTClaimsRegistry(
         leeway=LEEWAY,
         iss={"essential": True, "value": issuer},
@@ -55,6 +61,7 @@ def check_shape(token):
     header = json.loads(base64.urlsafe_b64decode(parts[0] + "=" * (-len(parts[0]) % 4)))
     check(set(header) == {"alg", "kid", "typ"}, "header_not_allowed")
     check(header["typ"] == "actionpass+jwt", "type_mismatch")
+    return header
 
 
 def is_strict(part):

@@ -12,6 +12,7 @@ import sys
 import jwt
 import rfc8785
 
+ALGORITHMS = ("ES256", "ES384")  # PyJWT doesn't know `Ed25519` by that name.
 LEEWAY = 30
 MAX_LIFETIME = 3600
 
@@ -19,13 +20,16 @@ MAX_LIFETIME = 3600
 def verify_pass(token, jwks, payload, issuer, audience, tenant, tool, resource):
     """The claims and the canonical payload, which is what to execute; or an exception."""
     header = check_shape(token)
-    # The key comes from our own set, by `kid`; the token can't bring one.
-    key = next((key for key in jwt.PyJWKSet.from_dict(jwks).keys if key.key_id == header["kid"]), None)
-    check(key is not None and key.public_key_use in (None, "sig"), "key_unknown")
+    # The key comes from our own set, by `kid`, and its algorithm with it; the token can't bring either.
+    keys = [key for key in jwt.PyJWKSet.from_dict(jwks).keys if key.key_id == header["kid"]]
+    check(len(keys) == 1 and keys[0].public_key_use in (None, "sig"), "key_unknown")
+    key = keys[0]
+    check(key.algorithm_name in ALGORITHMS, "key_unsupported")
+    check(header["alg"] == key.algorithm_name, "algorithm_mismatch")
     claims = jwt.decode(
         token,
         key,
-        algorithms=["ES256"],
+        algorithms=[key.algorithm_name],
         issuer=issuer,
         audience=audience,
         leeway=LEEWAY,

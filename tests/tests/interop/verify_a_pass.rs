@@ -4,13 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 
 use actionpass_canon::{BoundAction, Limits};
-use actionpass_model::DEMO_ACTION;
+use actionpass_crypto::{Algorithm, Signer, SoftwareKey, sign_document};
+use actionpass_model::{DEMO_ACTION, PassClaims, SignedDocument};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fixture::{
-    AUDIENCE, ISSUER, Key, PASS_ID, PASS_TYP, RESOURCE, TENANT, TOOL, Times, action, claims, pass, with_approval,
+    AUDIENCE, ISSUER, Key, PASS_ID, PASS_TYP, RESOURCE, TENANT, TOOL, Times, action, block_on, claims, pass,
+    with_approval,
 };
 use crate::program::{Language, command, is_ready, root, run, text};
 
@@ -144,6 +146,50 @@ mod claims_that_are_not_json {
     #[test]
     fn jdk() {
         check(&super::jdk::RECIPE);
+    }
+}
+
+/// Passes of every algorithm, by issuers whose keys stand in one set.
+mod algorithms {
+    use super::*;
+
+    /// Those that the recipe knows are accepted, the others refused.
+    fn check(recipe: &Recipe, known: &[Algorithm]) {
+        if recipe.is_ready() {
+            for algorithm in Algorithm::ALL.iter().copied() {
+                super::knows_or_refuses(recipe, algorithm, known.contains(&algorithm));
+            }
+        }
+    }
+
+    #[test]
+    fn npm_jose() {
+        check(&super::npm_jose::RECIPE, Algorithm::ALL);
+    }
+
+    #[test]
+    fn pyjwt() {
+        check(&super::pyjwt::RECIPE, &[Algorithm::Es256, Algorithm::Es384]);
+    }
+
+    #[test]
+    fn joserfc() {
+        check(&super::joserfc::RECIPE, Algorithm::ALL);
+    }
+
+    #[test]
+    fn go() {
+        check(&super::go::RECIPE, &[Algorithm::Es256]);
+    }
+
+    #[test]
+    fn jdk() {
+        check(&super::jdk::RECIPE, &[Algorithm::Es256]);
+    }
+
+    #[test]
+    fn openssl() {
+        check(&super::openssl::RECIPE, &[Algorithm::Es256]);
     }
 }
 
@@ -440,6 +486,51 @@ fn refuses_other_headers_and_keys(recipe: &Recipe) {
                 ..Call::default()
             },
             &["key", "algorithm"],
+        );
+    }
+}
+
+fn knows_or_refuses(recipe: &Recipe, algorithm: Algorithm, is_known: bool) {
+    let keys: Vec<_> = Algorithm::ALL
+        .iter()
+        .map(|algorithm| SoftwareKey::generate_for(*algorithm).unwrap())
+        .collect();
+    let jwks: Vec<_> = keys.iter().map(|key| key.public_key().to_jwk()).collect();
+    let jwks = json!({ "keys": jwks }).to_string();
+    let key = keys
+        .iter()
+        .find(|key| key.public_key().algorithm() == algorithm)
+        .unwrap();
+    let claims = PassClaims::from_claims(good().to_string().as_bytes()).unwrap();
+    let token = block_on(sign_document(key, &claims)).unwrap().into_string();
+    let call = |token: &str, keys: &str| Call {
+        keys: keys.to_owned(),
+        ..Call::with_token(token.to_owned())
+    };
+    if !is_known {
+        recipe.refuses(&call(&token, &jwks), &["key", "alg", "header_not_allowed"]);
+        return;
+    }
+    recipe.accepts(&call(&token, &jwks));
+    // One bit of the signature, and another name in the header: the key decides.
+    let [header, payload, signature]: [&str; 3] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let mut bytes = Base64UrlUnpadded::decode_vec(signature).unwrap();
+    bytes[10] ^= 1;
+    let broken = format!("{header}.{payload}.{}", Base64UrlUnpadded::encode_string(&bytes));
+    recipe.refuses(&call(&broken, &jwks), &["signature"]);
+    let text = String::from_utf8(Base64UrlUnpadded::decode_vec(header).unwrap()).unwrap();
+    let others = Algorithm::ALL.iter().map(|other| other.as_str()).chain(["EdDSA"]);
+    for other in others.filter(|other| *other != algorithm.as_str()) {
+        let header = Base64UrlUnpadded::encode_string(text.replacen(algorithm.as_str(), other, 1).as_bytes());
+        let renamed = format!("{header}.{payload}.{signature}");
+        recipe.refuses(&call(&renamed, &jwks), &["alg", "header_not_allowed"]);
+        // Not even if the set says so too.
+        let own = format!("\"alg\":\"{algorithm}\"");
+        let contradiction = jwks.replace(&own, &format!("\"alg\":\"{other}\""));
+        assert_ne!(contradiction, jwks);
+        recipe.refuses(
+            &call(&renamed, &contradiction),
+            &["key", "alg", "signature", "header_not_allowed"],
         );
     }
 }
