@@ -35,7 +35,7 @@ fn signers(algorithm: Algorithm) -> Vec<Box<dyn Signer>> {
 
 fn coordinates(key: &PublicKey) -> Vec<u8> {
     let der = key.to_spki_der();
-    der[der.len() - key.algorithm().public_key_bytes()..].to_vec()
+    der.strip_prefix(key.algorithm().spki_prefix()).unwrap().to_vec()
 }
 
 /// A case of Wycheproof.
@@ -80,6 +80,12 @@ fn eddsa_cases() -> Vec<Case> {
     cases
 }
 
+/// How many are valid, and how many are not: a set that is not read proves nothing.
+fn counts(cases: &[Case]) -> (usize, usize) {
+    let (valid, invalid): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.is_valid);
+    (valid.len(), invalid.len())
+}
+
 /// Every backend accepts what is valid, and nothing else.
 fn decide(algorithm: Algorithm, cases: &[Case], valid: usize, invalid: usize) {
     for case in cases {
@@ -91,8 +97,7 @@ fn decide(algorithm: Algorithm, cases: &[Case], valid: usize, invalid: usize) {
             assert_eq!(accepted, case.is_valid, "{name}, {}", case.name);
         }
     }
-    let found = cases.iter().filter(|case| case.is_valid).count();
-    assert_eq!((found, cases.len() - found), (valid, invalid));
+    assert_eq!(counts(cases), (valid, invalid));
 }
 
 #[test]
@@ -127,8 +132,7 @@ fn convert(algorithm: Algorithm, cases: &[Case], valid: usize, invalid: usize) {
             converted.is_ok_and(|signature| public.verify_bytes(&case.message, signature.as_bytes()).is_ok());
         assert_eq!(accepted, case.is_valid, "{}", case.name);
     }
-    let found = cases.iter().filter(|case| case.is_valid).count();
-    assert_eq!((found, cases.len() - found), (valid, invalid));
+    assert_eq!(counts(cases), (valid, invalid));
 }
 
 #[test]
