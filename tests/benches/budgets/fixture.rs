@@ -100,7 +100,12 @@ impl Fixture {
 
     /// An issuer with the starter policy, which allows the action.
     pub(crate) fn authorizer(&self, store: Arc<dyn DecisionStore>) -> Authorizer {
-        self.authorizer_with(policy(), Arc::clone(&self.key) as _, store)
+        self.allowing(Arc::clone(&self.key) as _, store)
+    }
+
+    /// The same with another custodian.
+    pub(crate) fn allowing(&self, signer: Arc<dyn Signer>, store: Arc<dyn DecisionStore>) -> Authorizer {
+        self.authorizer_with(policy(), signer, store)
     }
 
     /// An issuer whose policy wants a maintainer's approval of the action.

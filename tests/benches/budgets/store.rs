@@ -39,7 +39,8 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
     };
     let (marked, whole) = (create("marked.db"), create("whole.db"));
     let signer = Arc::new(Unsigned::of(&fixture.key));
-    let issuing = fixture.reviewing(signer, create("issuer.db"));
+    let issuing = fixture.reviewing(Arc::clone(&signer) as _, create("issuer.db"));
+    let allowing = fixture.allowing(signer, create("allowing.db"));
     let commit_all = |store: &SqliteStore, commits: Vec<Vec<DecisionCommit>>| {
         callers(commits, |commit| {
             let outcome = block_on(store.commit(commit)).unwrap();
@@ -69,6 +70,16 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
             });
         }
     });
+    let unapproved = bout.add_burst(CALLERS * each, || {
+        let actions = shares(each, || action_with_id(fixture));
+        || {
+            callers(actions, |action| {
+                let action = BoundAction::admit(action.as_bytes(), &Limits::default()).unwrap();
+                let request = Request::new(&action, &fixture.caller);
+                assert!(block_on(allowing.authorize(request)).unwrap().pass.is_some());
+            });
+        }
+    });
     let outcome = bout.run();
 
     let rate = |id| format!("{:.0}/s", 1.0 / outcome.time(id));
@@ -90,9 +101,11 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
             &outcome,
         )
         .beside(format!(
-            "the store's part alone, with token, payload and idempotency: {} or {:.2} ×",
+            "the store's part alone, with token, payload and idempotency: {} or {:.2} ×; without an approval: {} or {:.2} ×",
             rate(stored),
-            ratio(stored)
+            ratio(stored),
+            rate(unapproved),
+            ratio(unapproved)
         )),
     ]
 }
