@@ -20,7 +20,13 @@ pub(crate) struct Lookup {
     name: String,
     /// Where that is.
     server: Uri,
-    found: Arc<Mutex<Option<(Instant, Vec<SocketAddr>)>>>,
+    found: Arc<Mutex<Option<Found>>>,
+}
+
+#[derive(Debug)]
+struct Found {
+    when: Instant,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Lookup {
@@ -39,8 +45,8 @@ impl Lookup {
 
     fn known(&self) -> Option<Vec<SocketAddr>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let (when, addresses) = found.as_ref()?;
-        (when.elapsed() < KEPT).then(|| addresses.clone())
+        let found = found.as_ref()?;
+        (found.when.elapsed() < KEPT).then(|| found.addresses.clone())
     }
 }
 
@@ -57,8 +63,11 @@ impl Resolver for Lookup {
             return Ok(addresses);
         }
         let addresses = DefaultResolver::default().resolve(&self.server, config, timeout)?;
-        let known = (Instant::now(), addresses.to_vec());
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        let found = Found {
+            when: Instant::now(),
+            addresses: addresses.to_vec(),
+        };
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         Ok(addresses)
     }
 }
