@@ -43,6 +43,12 @@ pub enum KeyError {
     /// It is of a type, curve or algorithm that this release doesn't know.
     #[error("the key's type, curve or algorithm is not supported")]
     Unsupported,
+    /// It is known, and can't sign what is signed here.
+    #[error("the key can not be used here: {problem}")]
+    Unusable {
+        /// Why not.
+        problem: &'static str,
+    },
     /// Its coordinates are not a point on its curve.
     #[error("the key is not a point on its curve")]
     NotOnCurve,
@@ -72,7 +78,7 @@ impl KeyError {
     pub const fn code(&self) -> KeyCode {
         match self {
             Self::Malformed { .. } => KeyCode::Malformed,
-            Self::Unsupported => KeyCode::Unsupported,
+            Self::Unsupported | Self::Unusable { .. } => KeyCode::Unsupported,
             Self::NotOnCurve => KeyCode::NotOnCurve,
             Self::IdMismatch => KeyCode::IdMismatch,
             Self::Contradiction { .. } => KeyCode::Contradiction,

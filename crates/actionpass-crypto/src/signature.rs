@@ -103,7 +103,9 @@ impl Signature {
 }
 
 impl SignatureError {
-    const fn new(problem: &'static str) -> Self {
+    /// Says what is wrong: for custodians that take a signature out of an encoding of their own.
+    #[must_use]
+    pub const fn new(problem: &'static str) -> Self {
         Self { problem }
     }
 }
