@@ -65,20 +65,18 @@ pub(crate) fn read(
             Attribute::Label(found) => label = found,
             Attribute::EcParams(found) => params = Some(found),
             Attribute::Sign(false) => {
-                return Err(Fault::Refused {
-                    problem: "the key is not for signing: its CKA_SIGN is false",
-                });
+                return Err(unusable("it is not for signing: its CKA_SIGN is false"));
             }
             Attribute::AlwaysAuthenticate(true) => {
-                return Err(Fault::Refused {
-                    problem: "the key wants its PIN for every signature (CKA_ALWAYS_AUTHENTICATE): nobody is there to give it",
-                });
+                return Err(unusable(
+                    "it wants its PIN for every signature (CKA_ALWAYS_AUTHENTICATE), and nobody is there to give it",
+                ));
             }
             _ => {}
         }
     }
     if !matches!(kind, Some(KeyType::EC | KeyType::EC_EDWARDS)) {
-        return Err(KeyError::Unsupported.into());
+        return Err(unusable("it is not on P-256, P-384 or edwards25519"));
     }
     let name = match (id.is_empty(), String::from_utf8(label)) {
         (false, _) => KeyFilter {
@@ -90,15 +88,17 @@ pub(crate) fn read(
             id: None,
         },
         (true, Err(_)) => {
-            return Err(Fault::Refused {
-                problem: "the key has no id, and its label is not UTF-8: no URI names it",
-            });
+            return Err(unusable("it has no id, and its label is not UTF-8: no URI names it"));
         }
     };
     // The name must go on naming this one, whatever found it.
     find(session, &name)?;
     let public = read_public(session, &name, params.as_deref(), public_uri)?;
     Ok(Key { private, public, name })
+}
+
+const fn unusable(problem: &'static str) -> Fault {
+    Fault::Key(KeyError::Unusable { problem })
 }
 
 /// The public key of this name.
@@ -199,6 +199,9 @@ pub(crate) fn generate(session: &Session, algorithm: Algorithm, label: &str, id:
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
         Attribute::Sign(true),
+        // Tokens have defaults of their own for the rest.
+        Attribute::Decrypt(false),
+        Attribute::Unwrap(false),
         Attribute::Derive(false),
     ];
     let private = [&private[..], &names].concat();

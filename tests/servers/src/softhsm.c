@@ -17,8 +17,8 @@ struct functions {
     void *at[68];
 };
 enum { GET_SLOT_LIST = 4, OPEN_SESSION = 12, CLOSE_ALL_SESSIONS = 14, LOGIN = 18, SIGN_INIT = 42, SIGN = 43 };
-enum { DEVICE_REMOVED = 0x32, TOKEN_NOT_PRESENT = 0xE0 };
-enum { WORKS, PULLED, HANGS, SESSIONS_END, SHORT_ANSWER };
+enum { DEVICE_REMOVED = 0x32, PIN_INCORRECT = 0xA0, TOKEN_NOT_PRESENT = 0xE0 };
+enum { WORKS, PULLED, HANGS, SESSIONS_END, SHORT_ANSWER, PIN_CHANGES, PIN_CHANGED };
 
 static struct functions *real, shown;
 static volatile uint32_t *shared; /* what to do, logins, C_Sign with an answer, and its last length of data */
@@ -28,12 +28,14 @@ static void begin(void) {
     while (shared[0] == HANGS)
         usleep(1000);
     /* Sessions end when the token goes; here, when somebody asks after it. */
-    if (shared[0] == PULLED || shared[0] == SESSIONS_END) {
+    if (shared[0] == PULLED || shared[0] == SESSIONS_END || shared[0] == PIN_CHANGES) {
         for (int i = 0; i < 16; i++)
             if (slots[i])
                 ((word(*)(word))real->at[CLOSE_ALL_SESSIONS])(slots[i]);
         if (shared[0] == SESSIONS_END)
             shared[0] = WORKS;
+        if (shared[0] == PIN_CHANGES)
+            shared[0] = PIN_CHANGED;
     }
 }
 
@@ -61,6 +63,8 @@ static word open_session(word slot, word flags, void *application, void *notify,
 static word login(word session, word user, unsigned char *pin, word bytes) {
     begin();
     __sync_fetch_and_add(&shared[1], 1);
+    if (shared[0] == PIN_CHANGED)
+        return PIN_INCORRECT;
     return ((word(*)(word, word, unsigned char *, word))real->at[LOGIN])(session, user, pin, bytes);
 }
 

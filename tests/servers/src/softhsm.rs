@@ -27,6 +27,7 @@ enum Mood {
     Hangs = 2,
     SessionsEnd = 3,
     ShortAnswer = 4,
+    PinChanges = 5,
 }
 
 /// Where Debian and others put the module.
@@ -117,6 +118,16 @@ impl SoftHsm {
         self.tool("pkcs11-tool", &[&login, arguments].concat())
     }
 
+    /// The tokens with their labels and serial numbers, as OpenSC's `pkcs11-tool` lists them.
+    ///
+    /// # Panics
+    /// If it is missing or fails.
+    #[must_use]
+    pub fn list_slots(&self) -> String {
+        let module = Self::own_module().to_str().expect("it is one of the paths above");
+        self.tool("pkcs11-tool", &["--module", module, "--list-slots"])
+    }
+
     /// Makes a key pair with `pkcs11-tool`: `curve` is `EC:prime256v1` and the like, `id` hexadecimal.
     pub fn make_key(&self, token: &str, curve: &str, label: &str, id: &str) {
         self.pkcs11_tool(
@@ -148,6 +159,11 @@ impl SoftHsm {
     /// From now on signatures lack their last byte.
     pub fn answer_short(&self) {
         self.set(Mood::ShortAnswer);
+    }
+
+    /// Ends every session and login; from now on the PIN is another one, which nobody knows.
+    pub fn change_pin(&self) {
+        self.set(Mood::PinChanges);
     }
 
     /// How often C_Login was called.
