@@ -1,1 +1,141 @@
-//! Keys in an ssh-agent, as ActionPass signers.
+//! Keys in an ssh-agent, as ActionPass signers: what a person who approves has already.
+//!
+//! ```no_run
+//! use actionpass_crypto::{Custodian, KeyUri, NoSecrets};
+//! use actionpass_ssh_agent::SshAgent;
+//!
+//! let uri = KeyUri::parse("ssh-agent:SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDHNmAB0RoCpCTBMpA")?;
+//! let key = SshAgent::new().open(&uri, &NoSecrets)?;
+//! println!("{} signs as {}", key.uri, key.signer.public_key().kid());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A key is named by its fingerprint, as `ssh-add -l` prints it, or by its comment where only one key has that. The agent
+//! is the one behind `?socket=PATH`, else [`SshAgent::with_socket`], else the variable `SSH_AUTH_SOCK`.
+//!
+//! | key | algorithm |
+//! |---|---|
+//! | `ecdsa-sha2-nistp256` | ES256 |
+//! | `ecdsa-sha2-nistp384` | ES384 |
+//! | `ssh-ed25519` | Ed25519 |
+//! | `sk-…` (FIDO) | none: their signatures are over a structure of their own |
+//! | RSA, P-521, certificates | none |
+//!
+//! The agent may ask a person before it signs (`ssh-add -c`), so a signature may take a minute.
+
+mod agent;
+mod connection;
+mod key;
+mod uri;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actionpass_crypto::{Algorithm, BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secrets};
+
+use crate::connection::Connection;
+use crate::uri::AgentUri;
+
+/// The scheme, and the name of the custodian.
+pub(crate) const SSH_AGENT: &str = "ssh-agent";
+
+const SOCKET_VARIABLE: &str = "SSH_AUTH_SOCK";
+
+/// How many signatures an agent may be asked for at once.
+const CONNECTIONS: usize = 4;
+
+/// Keys in an ssh-agent: `ssh-agent:SHA256:FINGERPRINT` or `ssh-agent:COMMENT`.
+#[derive(Clone, Debug)]
+pub struct SshAgent {
+    socket: Option<PathBuf>,
+    timeout: Duration,
+    open_timeout: Duration,
+}
+
+impl Default for SshAgent {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SshAgent {
+    /// A person has 60 seconds to confirm a signature; the agent has 10 to list its keys.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            socket: None,
+            timeout: Duration::from_secs(60),
+            open_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// The socket of the agent, for URIs that name none.
+    #[must_use]
+    pub fn with_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.socket = Some(path.into());
+        self
+    }
+
+    /// How long a signature may take, with whoever is asked to confirm it.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long the agent may take to list its keys.
+    #[must_use]
+    pub const fn with_open_timeout(mut self, timeout: Duration) -> Self {
+        self.open_timeout = timeout;
+        self
+    }
+}
+
+impl Custodian for SshAgent {
+    fn schemes(&self) -> &'static [&'static str] {
+        &[SSH_AGENT]
+    }
+
+    /// The exact URI has the key's fingerprint. Nothing is asked for: the agent has done that.
+    fn open(&self, uri: &KeyUri, _: &dyn Secrets) -> Result<OpenKey, CustodianError> {
+        let parsed = AgentUri::parse(uri)?;
+        let socket = parsed.socket.clone().or_else(|| self.socket.clone());
+        let socket = socket.or_else(|| {
+            std::env::var_os(SOCKET_VARIABLE)
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        });
+        let Some(socket) = socket else {
+            return Err(CustodianError::unavailable(
+                SSH_AGENT,
+                "no agent is known: SSH_AUTH_SOCK is not set",
+            ));
+        };
+        let listed = connection::list(&socket, self.open_timeout)
+            .map_err(|error| CustodianError::unavailable(SSH_AGENT, error))?;
+        let uri = || uri.clone();
+        let key = match key::fitting(&listed, &parsed.name).as_slice() {
+            [one] => *one,
+            [] => return Err(CustodianError::KeyMissing { uri: uri() }),
+            _ => return Err(CustodianError::KeyAmbiguous { uri: uri() }),
+        };
+        let public = key::public_key(&key.blob).map_err(|source| CustodianError::Key { uri: uri(), source })?;
+        let connect = || Connection::new(&socket, &key.blob, self.timeout);
+        let connections = std::iter::repeat_with(connect).take(CONNECTIONS).collect();
+        let signer = BlockingSigner::new(public, SSH_AGENT, self.timeout, connections)
+            .map_err(|error| CustodianError::unavailable(SSH_AGENT, error))?;
+        Ok(OpenKey {
+            uri: parsed.exact(&key::fingerprint(&key.blob)),
+            signer: Arc::new(signer),
+        })
+    }
+
+    /// An agent makes no keys.
+    fn generate(&self, _: &KeyUri, _: Algorithm, _: &dyn Secrets) -> Result<OpenKey, CustodianError> {
+        Err(CustodianError::NotGenerable {
+            custodian: SSH_AGENT.into(),
+            problem: "an agent holds keys that others made: `ssh-keygen -t ecdsa`, then `ssh-add -c`".into(),
+        })
+    }
+}
