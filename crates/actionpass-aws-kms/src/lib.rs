@@ -27,7 +27,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actionpass_crypto::{
-    Algorithm, BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets,
+    Algorithm, BlockingSigner, Custodian, CustodianError, KeyError, KeyUri, OpenKey, Secret, SecretKind, Secrets,
 };
 
 use crate::fault::{Fault, Kind};
@@ -254,6 +254,17 @@ impl Custodian for AwsKms {
         }
         let uri = uri.clone();
         self.bounded(move |custodian| custodian.generate_now(&uri, &place, &alias, algorithm))
+    }
+
+    /// Under the same alias, which then leads to the new key; for a key that is named by its id or ARN, under an alias of its
+    /// own.
+    fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError> {
+        let mut drawn = [0; 8];
+        getrandom::fill(&mut drawn).map_err(|_| CustodianError::Key {
+            uri: uri.clone(),
+            source: KeyError::NotGenerated,
+        })?;
+        Ok(Place::parse(uri)?.beside(&drawn))
     }
 }
 

@@ -1,5 +1,7 @@
 //! [`Place`]: what a URI says about a key.
 
+use std::fmt::Write as _;
+
 use actionpass_crypto::{CustodianError, KeyUri, KeyUriError};
 
 use crate::SCHEME;
@@ -159,14 +161,32 @@ impl Place {
 
     /// The URI of one key, reached in the same way.
     pub(crate) fn exact(&self, key: &Arn) -> KeyUri {
+        self.at(key.as_str(), None)
+    }
+
+    /// The URI of the successor of this key: its alias, where that is what it has, else one with a name that was drawn.
+    pub(crate) fn beside(&self, drawn: &[u8; 8]) -> KeyUri {
+        let alias = match &self.name {
+            Name::Alias(alias) => alias.clone(),
+            Name::Arn(arn) if !arn.is_key() => arn.resource().to_owned(),
+            Name::Id(_) | Name::Arn(_) => drawn.iter().fold("alias/actionpass-".to_owned(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            }),
+        };
+        self.at(&alias, self.region.as_deref())
+    }
+
+    fn at(&self, name: &str, region: Option<&str>) -> KeyUri {
+        let region = region.map(|region| format!("region={region}"));
         let endpoint = self.endpoint.as_ref().map(|endpoint| format!("endpoint={endpoint}"));
         let message = self.message.map(|message| match message {
             Message::Digest => "message=digest".to_owned(),
             Message::Raw => "message=raw".to_owned(),
         });
-        let attributes: Vec<_> = endpoint.into_iter().chain(message).collect();
+        let attributes: Vec<_> = region.into_iter().chain(endpoint).chain(message).collect();
         let mark = if attributes.is_empty() { "" } else { "?" };
-        KeyUri::new(SCHEME, &format!("{}{mark}{}", key.as_str(), attributes.join("&")))
+        KeyUri::new(SCHEME, &format!("{name}{mark}{}", attributes.join("&")))
     }
 }
 
@@ -209,6 +229,20 @@ mod tests {
 
     fn parse(text: &str) -> Result<Place, CustodianError> {
         Place::parse(&KeyUri::parse(text).unwrap())
+    }
+
+    #[test]
+    fn successors_have_an_alias() {
+        let beside = |rest: &str| {
+            let place = parse(&format!("awskms:{rest}")).unwrap();
+            place.beside(&[0xAB; 8]).rest().to_owned()
+        };
+        assert_eq!(beside("alias/pass?message=raw"), "alias/pass?message=raw");
+        assert_eq!(beside(ARN), "alias/actionpass-abababababababab?region=eu-west-1");
+        assert_eq!(
+            beside("arn:aws:kms:eu-west-1:123456789012:alias/pass"),
+            "alias/pass?region=eu-west-1"
+        );
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! Which key a URI opens, what is refused, and what a new key is like.
 #![expect(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
-#![expect(clippy::unwrap_used, reason = "a test that can not go on fails")]
-
 use std::error::Error;
 use std::process::Command;
 use std::sync::OnceLock;

@@ -133,9 +133,18 @@ impl Custodian for SshAgent {
 
     /// An agent makes no keys.
     fn generate(&self, _: &KeyUri, _: Algorithm, _: &dyn Secrets) -> Result<OpenKey, CustodianError> {
-        Err(CustodianError::NotGenerable {
-            custodian: SSH_AGENT.into(),
-            problem: "an agent holds keys that others made: `ssh-keygen -t ecdsa`, then `ssh-add -c`".into(),
-        })
+        Err(makes_none())
+    }
+
+    /// An agent makes no keys.
+    fn beside(&self, _: &KeyUri) -> Result<KeyUri, CustodianError> {
+        Err(makes_none())
+    }
+}
+
+fn makes_none() -> CustodianError {
+    CustodianError::NotGenerable {
+        custodian: SSH_AGENT.into(),
+        problem: "an agent holds keys that others made: `ssh-keygen -t ecdsa`, then `ssh-add -c`".into(),
     }
 }

@@ -81,6 +81,7 @@ impl Custodian for Devices {
 }
 // custodian: end
 
+#[expect(clippy::expect_used, reason = "the device of this example is always there")]
 fn open() -> Arc<dyn Signer> {
     let uri = KeyUri::parse("device:slot-1").expect("it is a URI");
     Devices.open(&uri, &NoSecrets).expect("the device is there").signer

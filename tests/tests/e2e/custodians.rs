@@ -1,12 +1,14 @@
 //! Every custodian from the command line: another one is another line of configuration, and one that fails yields no pass.
 
+use actionpass_servers::moto::Moto;
 use actionpass_servers::openbao::OpenBao;
 use actionpass_servers::softhsm::{PIN, SoftHsm};
+use actionpass_servers::ssh_agent::SshAgent;
 use actionpass_servers::swtpm::SwTpm;
 use serde_json::{Value, json};
 
-use crate::action::ALLOW;
-use crate::home::{Home, ISSUER, Ran};
+use crate::action::{ALLOW, STEP_UP};
+use crate::home::{Home, ISSUER, MAINTAINER, Ran};
 use crate::other_languages::{Language, command, run};
 use crate::program::root;
 
@@ -18,8 +20,12 @@ trait Running {
     fn place(&self) -> String;
     /// It is gone, as after `kill -9`.
     fn kill(&mut self);
-    /// It is back, with its keys.
+    /// It is back.
     fn restart(&mut self);
+    /// Whether it comes back with its keys.
+    fn keeps_keys(&self) -> bool {
+        true
+    }
 }
 
 /// Writes the one line that says which key signs.
@@ -79,6 +85,13 @@ fn whole_life(running: &mut dyn Running) {
         assert!(record["body"].get("pass").is_none(), "{record}");
     }
     running.restart();
+    if !running.keeps_keys() {
+        // Nothing is made in the place of what is gone, unless somebody says so.
+        authorize(&home).fails(40, "custodian_key_missing");
+        home.run(["keys", "rotate", "--key", &running.place()]).exits(0);
+        authorize(&home).exits(0);
+        return;
+    }
     let again = authorize(&home).exits(0);
     holds(&home, &again);
 
@@ -150,6 +163,40 @@ fn vault() {
     whole_life(&mut OpenBao::start());
 }
 
+impl Running for Moto {
+    fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("AWS_ENDPOINT_URL", self.endpoint().as_str()),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "testing"),
+            ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    fn place(&self) -> String {
+        "awskms:alias/pass?message=raw".to_owned()
+    }
+
+    fn kill(&mut self) {
+        Self::kill(self);
+    }
+
+    fn restart(&mut self) {
+        Self::restart(self);
+    }
+
+    fn keeps_keys(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn aws_kms() {
+    whole_life(&mut Moto::start());
+}
+
 impl Running for SwTpm {
     fn environment(&self) -> Vec<(String, String)> {
         vec![("TPM2TOOLS_TCTI".to_owned(), self.tcti())]
@@ -171,4 +218,37 @@ impl Running for SwTpm {
 #[test]
 fn tpm() {
     whole_life(&mut SwTpm::start());
+}
+
+/// The key that a person already has approves.
+#[test]
+fn ssh_agent() {
+    let mut agent = SshAgent::start();
+    let fingerprint = agent.make_key("id", &["ecdsa"], "maintainer");
+    let uri = format!("ssh-agent:{fingerprint}");
+
+    let mut home = Home::new();
+    home.set_environment(vec![("SSH_AUTH_SOCK".to_owned(), agent.socket().display().to_string())]);
+    let purpose = ["--use", "approval", "--principal", MAINTAINER, "--role", "maintainer"];
+    home.run([&["keys", "import", &uri], &purpose[..]].concat()).exits(0);
+    let approve = |home: &Home, reason: &str| {
+        let who = [
+            "approve", "--action", STEP_UP, "--key", &uri, "--as", MAINTAINER, "--yes", "--reason",
+        ];
+        home.run([&who, &[reason][..]].concat())
+    };
+    let approved = approve(&home, "read it").exits(0).json();
+    let approval = home.write("approval.jwt", approved["token"].as_str().unwrap());
+    home.run(["authorize", "--action", STEP_UP, "--approval", &approval])
+        .exits(0);
+    // An agent makes no keys.
+    home.run(["keys", "new", "--key", &uri])
+        .fails(40, "custodian_generates_none");
+
+    agent.kill();
+    approve(&home, "again").fails(40, "custodian_unavailable");
+    agent.restart();
+    approve(&home, "again").fails(40, "custodian_key_missing");
+    agent.add("id", &[]);
+    approve(&home, "again").exits(0);
 }

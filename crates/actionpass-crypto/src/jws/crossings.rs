@@ -167,7 +167,9 @@ fn a_jwk_of_another_curve_or_type() {
             let mut jwk = public.to_jwk();
             (jwk.kty, jwk.crv, jwk.alg, jwk.kid) = (kty.to_owned(), Some(crv.to_owned()), None, None);
             let read = PublicKey::from_jwk(&jwk).map_or_else(|error| error.code().as_str(), |_| "ok");
-            let known = Algorithm::ALL.iter().find(|known| (known.key_type().kty(), known.key_type().crv()) == (kty, Some(crv)));
+            let known = Algorithm::ALL
+                .iter()
+                .find(|known| (known.key_type().kty(), known.key_type().crv()) == (kty, Some(crv)));
             let expected = match known {
                 None => "key_unsupported",
                 Some(known) if *known == public.algorithm() => "ok",
