@@ -9,7 +9,7 @@ use actionpass_store::{
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use crate::error::{Failure, from_sql, to_sql};
-use crate::id::{from_bytes, to_bytes};
+use crate::id::{action_to_bytes, from_bytes, to_bytes};
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
 pub(crate) type Judged<T> = Result<Result<T, StoreError>, Failure>;
@@ -84,7 +84,11 @@ pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option
         "SELECT action_hash, seq, record, ledger_hash, pass, expires, audience FROM issued
          WHERE action = ?1 AND tenant = ?2 AND agent = ?3",
     )?;
-    let key = params![to_bytes(&action.action)?, action.tenant.as_str(), action.agent.as_str()];
+    let key = params![
+        action_to_bytes(&action.action),
+        action.tenant.as_str(),
+        action.agent.as_str()
+    ];
     let row = statement.query_row(key, |row| {
         let pass = (
             row.get::<_, [u8; 16]>(4)?,
@@ -117,7 +121,7 @@ pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option
 pub(crate) struct Commit {
     call: DecisionCommit,
     record: PreparedRecord,
-    action: [u8; 16],
+    action: Vec<u8>,
     /// The pass of an allow, and when it expires.
     pass: Option<([u8; 16], i64)>,
     approvals: Vec<[u8; 16]>,
@@ -133,7 +137,7 @@ impl Commit {
         let approvals = call.allow.iter().flat_map(|allow| &allow.approvals);
         Ok(Self {
             record: PreparedRecord::new(log, &call.record),
-            action: to_bytes(&call.action.action)?,
+            action: action_to_bytes(&call.action.action),
             pass: pass.transpose()?,
             approvals: approvals.map(|used| to_bytes(&used.id)).collect::<Result<_, _>>()?,
             call,

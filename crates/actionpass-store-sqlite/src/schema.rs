@@ -22,7 +22,7 @@ CREATE TABLE ledger (
 CREATE TABLE record (seq INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 -- What can be erased: slot is 8 * seq + kind.
 CREATE TABLE side (slot INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
--- The allows, by action. Ids are kept as their 16 bytes and stand first in keys: those made at one time are neighbours,
+-- The allows, by action. Ids of ours are kept as their 16 bytes, those that callers choose as text, and stand first in keys: those made at one time are neighbours,
 -- so what is written together costs few pages.
 CREATE TABLE issued (
     action BLOB NOT NULL,

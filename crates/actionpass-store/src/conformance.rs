@@ -104,6 +104,7 @@ macro_rules! decision_store_conformance {
             only_an_allow_is_final
             an_allow_is_given_once
             ids_are_scoped_by_tenant_and_agent
+            ids_that_differ_in_anything_differ
             g05_an_approval_is_used_once
             an_older_trust_store_is_refused
             another_policy_is_refused

@@ -165,6 +165,37 @@ pub fn ids_are_scoped_by_tenant_and_agent(suite: &Decisions<'_>) {
     }
 }
 
+/// Ids of actions are the callers' to choose: two that differ in anything are two, whatever a store makes of them.
+pub fn ids_that_differ_in_anything_differ(suite: &Decisions<'_>) {
+    let store = suite.store();
+    let ours = format!("act_{:032x}", 0x0192_0000_0000_u128);
+    let longest = "x".repeat(128);
+    let texts = [
+        "run-7",
+        "run-07",
+        "RUN-7",
+        "act_7",
+        "act_07",
+        "act_a",
+        "act_A",
+        &ours,
+        &ours[4..],
+        &longest,
+    ];
+    let mut found = Vec::new();
+    for text in texts {
+        let mut commit = decision(found.len() as u64 + 1, Decision::Allow, vec![]);
+        commit.action.action = text.parse().unwrap();
+        let key = commit.action.clone();
+        assert_eq!(suite.run(store.find(&key)).unwrap(), None, "{text}");
+        let record = suite.committed(&store, commit).to_ref();
+        found.push((key, record));
+    }
+    for (key, record) in found {
+        assert_eq!(suite.run(store.find(&key)).unwrap().unwrap().record, record);
+    }
+}
+
 /// G5: an approval serves once, and is named by its approver as well.
 pub fn g05_an_approval_is_used_once(suite: &Decisions<'_>) {
     let store = suite.store();
