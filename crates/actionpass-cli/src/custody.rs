@@ -23,7 +23,17 @@ pub(crate) fn custodians(home: Option<&Path>) -> Custodians {
 /// Opens a key that a command line names.
 pub(crate) fn open_named(uri: &KeyUri, passphrase: &PassphraseArgs) -> Outcome<OpenKey> {
     let asked = passphrase.of_old(None);
-    asked.settle(custodians(None).open(uri, &asked))
+    asked.settle(custodians(None).open(&named(uri), &asked))
+}
+
+/// The key that a command line names: what looks like a scheme that no custodian has may be the start of a file's name,
+/// `user:maya@example.com.pem`.
+pub(crate) fn named(uri: &KeyUri) -> KeyUri {
+    let is_known = custodians(None).schemes().contains(&uri.scheme());
+    if !is_known && Path::new(uri.as_str()).is_file() {
+        return KeyUri::new("file", uri.as_str());
+    }
+    uri.clone()
 }
 
 /// Opens the key that a home signs passes with.

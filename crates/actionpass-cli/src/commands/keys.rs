@@ -237,17 +237,18 @@ impl ImportArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
         let issuer = IssuerHome::open(context)?;
         self.purpose.check()?;
-        if self.key.scheme() != "file" {
-            let key = custody::open_named(&self.key, &self.passphrase)?;
+        let named = custody::named(&self.key);
+        if named.scheme() != "file" {
+            let key = custody::open_named(&named, &self.passphrase)?;
             return settle(&issuer, &key, &self.purpose);
         }
-        let key = self.copy(&issuer)?;
+        let key = self.copy(&issuer, named.rest())?;
         settle(&issuer, &key, &self.purpose).inspect_err(|_| custody::discard(&issuer.home, &key))
     }
 
     /// Copies the key's file into the home.
-    fn copy(&self, issuer: &IssuerHome) -> Outcome<OpenKey> {
-        let source = KeySource::from_text(self.key.rest());
+    fn copy(&self, issuer: &IssuerHome, path: &str) -> Outcome<OpenKey> {
+        let source = KeySource::File(PathBuf::from(path));
         let asked = self.passphrase.of_old(None);
         let key = match source.load(None) {
             Err(error) if error.code() == actionpass_crypto::KeyCode::PassphraseRequired.as_str() => {
