@@ -6,6 +6,7 @@ mod codes;
 mod features;
 mod generated;
 mod graph;
+mod latency;
 mod layers;
 mod process;
 mod schemas;
@@ -27,8 +28,9 @@ usage: cargo xtask TASK
   features            no dependency switches on the features of serde_json that break admission
   codes [--check]     write docs/error-codes.md from the source, or compare
   schemas [--check]   write docs/schemas from the types, or compare
-  bench [--quick] [--json]
-                      measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick";
+  bench [PART] [--quick] [--json]
+                      measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick
+  latency             measure a signature through each custodian beside its client's bare call";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
         ["bench", options @ ..] => bench::run(options),
+        ["latency"] => latency::run(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
