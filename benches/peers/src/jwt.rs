@@ -124,7 +124,7 @@ mod aws_lc_key {
         Ok(Es256 {
             pkcs8: key.to_pkcs8()?.as_der().to_vec(),
             kid: key.public_key().kid().to_string(),
-            x: jwk.x,
+            x: jwk.x.ok_or("no x")?,
             y: jwk.y.ok_or("no y")?,
         })
     }
