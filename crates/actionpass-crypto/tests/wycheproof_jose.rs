@@ -143,7 +143,7 @@ fn json_web_key_sets() {
             (20, "key_contradiction"),
             (21, "key_contradiction"),
             (22, "key_not_on_curve"),
-            (23, "key_unsupported"),
+            (23, "key_contradiction"),
             (24, "key_unsupported"),
         ]
     );
