@@ -1,11 +1,10 @@
 //! What the signer costs beside the bare call of the SDK, against moto: `what ours bare ratio`, medians in
 //! microseconds, measured in turns.
 
-use std::time::{Duration, Instant};
-
 use actionpass_aws_kms::AwsKms;
 use actionpass_crypto::conformance::block_on;
 use actionpass_crypto::{Algorithm, Custodian, KeyUri, NoSecrets, Secret, SigningInput};
+use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::moto::Moto;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
@@ -13,7 +12,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 
-const ROUNDS: usize = 300;
+const ROUNDS: Rounds = Rounds { rounds: 300, calls: 1 };
 
 fn main() {
     let server = Moto::start();
@@ -48,24 +47,5 @@ fn main() {
         assert!(runtime.block_on(call.send()).is_ok());
     };
     let ours = || assert!(block_on(key.signer.sign(&input)).is_ok());
-    let (mut our_times, mut bare_times) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        our_times.push(time(ours));
-        bare_times.push(time(bare));
-    }
-    let (ours, bare) = (median(our_times), median(bare_times));
-    println!("aws-kms-es256 {ours:.0} {bare:.0} {:.2}", ours / bare);
-}
-
-fn time(call: impl Fn()) -> Duration {
-    let start = Instant::now();
-    call();
-    start.elapsed()
-}
-
-/// In microseconds.
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    let middle = times.len() / 2;
-    times.get(middle).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6)
+    print_row("aws-kms ES256", ROUNDS, ours, bare);
 }

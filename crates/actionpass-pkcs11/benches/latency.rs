@@ -4,11 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that can not go on fails")]
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::block_on;
 use actionpass_crypto::{Algorithm, Custodian, KeyUri, NoSecrets, Signer, SigningInput};
 use actionpass_pkcs11::Pkcs11;
+use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::softhsm::{PIN, SoftHsm};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
@@ -16,8 +16,7 @@ use cryptoki::object::{Attribute, ObjectClass};
 use cryptoki::session::UserType;
 use cryptoki::types::RawAuthPin;
 
-const ROUNDS: usize = 101;
-const CALLS: u32 = 50;
+const ROUNDS: Rounds = Rounds { rounds: 101, calls: 50 };
 
 fn main() {
     // SoftHSM's own module, and nothing before it, so the variable must be there when the process starts.
@@ -60,26 +59,7 @@ fn measure(algorithm: Algorithm) {
         }
     };
 
-    let mut ours = || drop(block_on(signer.sign(&input)).unwrap());
-    let mut bare = || drop(session.sign(&mechanism, key, bytes).unwrap());
-    let mut times = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        times.0.push(time(&mut ours));
-        times.1.push(time(&mut bare));
-    }
-    let [ours, bare] = [times.0, times.1].map(median);
-    println!("pkcs11 {algorithm} {ours:.1} {bare:.1} {:.3}", ours / bare);
-}
-
-fn time(call: &mut dyn FnMut()) -> Duration {
-    let start = Instant::now();
-    for _ in 0..CALLS {
-        call();
-    }
-    start.elapsed().div_f64(CALLS.into())
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).unwrap().as_secs_f64() * 1e6
+    let ours = || drop(block_on(signer.sign(&input)).unwrap());
+    let bare = || drop(session.sign(&mechanism, key, bytes).unwrap());
+    print_row(&format!("pkcs11 {algorithm}"), ROUNDS, ours, bare);
 }

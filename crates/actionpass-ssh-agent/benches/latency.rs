@@ -5,15 +5,14 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::block_on;
 use actionpass_crypto::{Custodian, KeyUri, NoSecrets, Signer, SigningInput};
+use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::ssh_agent::SshAgent as Server;
 use actionpass_ssh_agent::SshAgent;
 
-const ROUNDS: usize = 51;
-const CALLS: u32 = 20;
+const ROUNDS: Rounds = Rounds { rounds: 51, calls: 20 };
 
 fn main() {
     let server = Server::start();
@@ -42,15 +41,9 @@ fn measure(server: &Server, name: &str) {
     let framed = |part: &[u8]| [&u32::try_from(part.len()).unwrap().to_be_bytes(), part].concat();
     let request = [&[13][..], &framed(blob), &framed(input.as_bytes()), &[0; 4]].concat();
 
-    let mut ours = || drop(block_on(signer.sign(&input)).unwrap());
-    let mut bare = || assert_eq!(exchange(&mut stream, &request).first(), Some(&14));
-    let mut times = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        times.0.push(time(&mut ours));
-        times.1.push(time(&mut bare));
-    }
-    let [ours, bare] = [times.0, times.1].map(median);
-    println!("ssh-agent {name} {ours:.1} {bare:.1} {:.3}", ours / bare);
+    let ours = || drop(block_on(signer.sign(&input)).unwrap());
+    let bare = || assert_eq!(exchange(&mut stream, &request).first(), Some(&14));
+    print_row(&format!("ssh-agent {name}"), ROUNDS, ours, bare);
 }
 
 fn exchange(stream: &mut UnixStream, message: &[u8]) -> Vec<u8> {
@@ -61,17 +54,4 @@ fn exchange(stream: &mut UnixStream, message: &[u8]) -> Vec<u8> {
     let mut answer = vec![0; u32::from_be_bytes(length) as usize];
     stream.read_exact(&mut answer).unwrap();
     answer
-}
-
-fn time(call: &mut dyn FnMut()) -> Duration {
-    let start = Instant::now();
-    for _ in 0..CALLS {
-        call();
-    }
-    start.elapsed().div_f64(CALLS.into())
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).unwrap().as_secs_f64() * 1e6
 }

@@ -1,13 +1,11 @@
 //! A signature through the custodian, beside the bare call of tss-esapi: `cargo bench -p actionpass-tpm`.
 //!
-//! Both sign with the same key of the same TPM, in rounds that alternate; what is printed is the median of their medians,
-//! in microseconds.
+//! Both sign with the same key of the same TPM, in turns.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a measurement that can't go on stops")]
-
-use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::block_on;
 use actionpass_crypto::{Algorithm, Custodian, KeyUri, NoSecrets, Signer, SigningInput};
+use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::swtpm::SwTpm;
 use actionpass_tpm::Tpm;
 use tss_esapi::Context;
@@ -18,27 +16,18 @@ use tss_esapi::interface_types::session_handles::AuthSession;
 use tss_esapi::structures::{Digest, HashScheme, HashcheckTicket, Signature, SignatureScheme};
 use tss_esapi::tss2_esys::TPMT_TK_HASHCHECK;
 
-const ROUNDS: usize = 9;
-const EACH: usize = 100;
+const ROUNDS: Rounds = Rounds { rounds: 501, calls: 1 };
 
 fn main() {
-    println!("{:<10} {:>10} {:>10} {:>6}", "what", "ours", "bare", "ratio");
     for (algorithm, hash) in [
         (Algorithm::Es256, HashingAlgorithm::Sha256),
         (Algorithm::Es384, HashingAlgorithm::Sha384),
     ] {
-        let (ours, bare) = measure(algorithm, hash);
-        let ratio = ours.as_secs_f64() / bare.as_secs_f64();
-        println!(
-            "{:<10} {:>10.1} {:>10.1} {ratio:>6.2}",
-            format!("tpm {algorithm}"),
-            ours.as_secs_f64() * 1e6,
-            bare.as_secs_f64() * 1e6,
-        );
+        measure(algorithm, hash);
     }
 }
 
-fn measure(algorithm: Algorithm, hash: HashingAlgorithm) -> (Duration, Duration) {
+fn measure(algorithm: Algorithm, hash: HashingAlgorithm) {
     let server = SwTpm::start();
     let place = KeyUri::parse("tpm:0x81010000").unwrap();
     let custodian = Tpm::new().with_tcti(&server.tcti());
@@ -51,17 +40,9 @@ fn measure(algorithm: Algorithm, hash: HashingAlgorithm) -> (Duration, Duration)
     let key = KeyHandle::from(context.tr_from_tpm_public(found.into()).unwrap());
     context.set_sessions((Some(AuthSession::Password), None, None));
 
-    let mut ours = Vec::new();
-    let mut bare = Vec::new();
-    for _ in 0..ROUNDS {
-        ours.push(median_of(|| {
-            block_on(signer.sign(&input)).unwrap();
-        }));
-        bare.push(median_of(|| {
-            sign(&mut context, key, &digest, hash);
-        }));
-    }
-    (median(ours), median(bare))
+    let ours = || drop(block_on(signer.sign(&input)).unwrap());
+    let bare = || sign(&mut context, key, &digest, hash);
+    print_row(&format!("tpm {algorithm}"), ROUNDS, ours, bare);
 }
 
 fn sign(context: &mut Context, key: KeyHandle, digest: &Digest, hash: HashingAlgorithm) {
@@ -77,18 +58,4 @@ fn sign(context: &mut Context, key: KeyHandle, digest: &Digest, hash: HashingAlg
     let Signature::EcDsa(_) = signature else {
         panic!("no signature of ECDSA")
     };
-}
-
-fn median_of(mut call: impl FnMut()) -> Duration {
-    let times = (0..EACH).map(|_| {
-        let start = Instant::now();
-        call();
-        start.elapsed()
-    });
-    median(times.collect())
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }

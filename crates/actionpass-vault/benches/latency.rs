@@ -1,16 +1,15 @@
 //! What the signer costs beside the bare request, against a real OpenBao: `what ours bare ratio`, medians in
 //! microseconds, measured in turns.
 
-use std::time::{Duration, Instant};
-
 use actionpass_crypto::conformance::block_on;
 use actionpass_crypto::{Algorithm, Custodian, KeyUri, NoSecrets, Secret, SigningInput};
+use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::openbao::OpenBao;
 use actionpass_vault::Vault;
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
-const ROUNDS: usize = 1000;
+const ROUNDS: Rounds = Rounds { rounds: 1000, calls: 1 };
 
 fn main() {
     let server = OpenBao::start();
@@ -43,25 +42,6 @@ fn main() {
             assert!(answer.is_some_and(|answer| answer.pointer("/data/signature").is_some()));
         };
         let ours = || assert!(block_on(key.signer.sign(&input)).is_ok());
-        let (mut our_times, mut bare_times) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            our_times.push(time(ours));
-            bare_times.push(time(bare));
-        }
-        let (ours, bare) = (median(our_times), median(bare_times));
-        println!("vault-{name} {ours:.0} {bare:.0} {:.2}", ours / bare);
+        print_row(&format!("vault {algorithm}"), ROUNDS, ours, bare);
     }
-}
-
-fn time(call: impl Fn()) -> Duration {
-    let start = Instant::now();
-    call();
-    start.elapsed()
-}
-
-/// In microseconds.
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    let middle = times.len() / 2;
-    times.get(middle).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6)
 }

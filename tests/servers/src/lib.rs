@@ -11,6 +11,7 @@ mod http;
 mod process;
 
 pub mod fake;
+pub mod latency;
 pub mod moto;
 pub mod openbao;
 pub mod softhsm;
