@@ -57,7 +57,8 @@ const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "softhsm",
-        detect: &[&["softhsm2-util", "--version"], &["pkcs11-tool", "--help"]],
+        // pkcs11-tool says that it worked to nobody who only asks for its help.
+        detect: &[&["sh", "-c", "command -v softhsm2-util && command -v pkcs11-tool"]],
         packages: &["softhsm2", "opensc"],
     },
     Tool {
