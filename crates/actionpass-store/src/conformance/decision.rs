@@ -183,8 +183,8 @@ pub fn ids_that_differ_in_anything_differ(suite: &Decisions<'_>) {
         &longest,
     ];
     let mut found = Vec::new();
-    for text in texts {
-        let mut commit = decision(found.len() as u64 + 1, Decision::Allow, vec![]);
+    for (number, text) in (1..).zip(texts) {
+        let mut commit = decision(number, Decision::Allow, vec![]);
         commit.action.action = text.parse().unwrap();
         let key = commit.action.clone();
         assert_eq!(suite.run(store.find(&key)).unwrap(), None, "{text}");
