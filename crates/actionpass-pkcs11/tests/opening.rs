@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use actionpass_crypto::conformance::{block_on, signatures_verify};
 use actionpass_crypto::{
@@ -18,6 +18,13 @@ impl Secrets for Knows {
     fn ask(&self, _: SecretKind, _: &KeyUri) -> Option<Secret> {
         Some(Secret::new(PIN.into()))
     }
+}
+
+/// One test at a time: SoftHSM answers with a general error when a tool of another process lists or writes objects while one
+/// is written here.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What other tools made: a key for each case.
@@ -65,6 +72,7 @@ fn shown(error: &CustodianError) -> String {
 
 #[test]
 fn keys_of_other_tools_open_by_label_and_by_id() {
+    let _turn = turn();
     for (rest, exact, algorithm) in [
         ("token=prod;object=pass", "pkcs11:token=prod;id=%01", Algorithm::Es256),
         ("id=%01", "pkcs11:token=prod;id=%01", Algorithm::Es256),
@@ -104,6 +112,7 @@ fn keys_of_other_tools_open_by_label_and_by_id() {
 
 #[test]
 fn exactly_one_key_must_fit() {
+    let _turn = turn();
     assert_eq!(refusal("token=prod;object=none"), "custodian_key_missing");
     assert_eq!(refusal("token=prod;object=pass;id=%02"), "custodian_key_missing");
     assert_eq!(refusal("token=elsewhere;object=pass"), "custodian_unavailable");
@@ -131,6 +140,7 @@ fn exactly_one_key_must_fit() {
 
 #[test]
 fn keys_that_are_none_of_ours_are_refused() {
+    let _turn = turn();
     assert_eq!(refusal("token=prod;object=rsa"), "key_unsupported");
     assert_eq!(refusal("token=prod;object=bitcoin"), "key_unsupported");
     let half = open("token=prod;object=half").unwrap_err();
@@ -143,6 +153,7 @@ fn keys_that_are_none_of_ours_are_refused() {
 
 #[test]
 fn modules_that_are_none_are_unavailable() {
+    let _turn = turn();
     assert_eq!(
         refusal("token=prod;object=pass?module-path=/no/such/module.so"),
         "custodian_unavailable"
@@ -158,6 +169,7 @@ fn modules_that_are_none_are_unavailable() {
 
 #[test]
 fn the_pin_comes_from_where_the_uri_says() {
+    let _turn = turn();
     let open = |name: &str, pin: &str| {
         let file = hsm().pin_file(name, pin);
         let uri = format!("pkcs11:token=prod;object=pass?pin-source=file:{}", file.display());
@@ -185,6 +197,7 @@ fn the_pin_comes_from_where_the_uri_says() {
 
 #[test]
 fn a_pin_in_the_uri_is_refused_and_shown_nowhere() {
+    let _turn = turn();
     for rest in [
         format!("token=prod;object=pass?pin-value={PIN}"),
         format!("token=prod;object=pass;pin={PIN}"),
@@ -200,6 +213,7 @@ fn a_pin_in_the_uri_is_refused_and_shown_nowhere() {
 
 #[test]
 fn new_keys_stay_on_their_token() {
+    let _turn = turn();
     for algorithm in Algorithm::ALL {
         let uri = KeyUri::parse(&format!("pkcs11:token=prod;object=new%20{algorithm}")).unwrap();
         let key = custodian().generate(&uri, *algorithm, &Knows).unwrap();
@@ -242,6 +256,7 @@ fn new_keys_stay_on_their_token() {
 
 #[test]
 fn a_token_with_a_namesake_is_named_by_its_serial_number() {
+    let _turn = turn();
     let listed = hsm().list_slots();
     let (_, twin) = listed.split_once("token label        : twin").unwrap();
     let (_, serial) = twin.split_once("serial num         : ").unwrap();
@@ -265,6 +280,7 @@ fn a_token_with_a_namesake_is_named_by_its_serial_number() {
 /// Runs itself as another process, which has the variables that a user would set, and SoftHSM's own module.
 #[test]
 fn variables_name_module_and_pin() {
+    let _turn = turn();
     let uri = KeyUri::parse("pkcs11:token=prod;object=pass").unwrap();
     if std::env::var_os("ACTIONPASS_PKCS11_MODULE").is_some() {
         let key = Pkcs11::new().open(&uri, &NoSecrets).unwrap();
