@@ -315,3 +315,36 @@ fn evidence_reasons_by_time() {
     assert_eq!(home.run(weigh).exits(0).json()["passes"], found);
     assert!(home.run(["ledger", "verify", &export]).exits(0).json()["passes"].is_null());
 }
+
+/// A key that a command names was there before: whatever goes wrong, its file stays.
+#[test]
+fn rotating_to_a_key_never_takes_its_file_away() {
+    let home = Home::new();
+    let signing = signing(&home);
+    let uri = format!("file:{}", signing["file"].as_str().unwrap());
+    home.run(["keys", "rotate", "--to", &uri]).fails(31, "key_exists");
+    home.pass(ALLOW);
+    let made = home.run(["keys", "new", "--out", "maya.pem"]).exits(0).json();
+    let jwk = home.write("maya.jwk", made["jwk"].to_string());
+    home.run(["trust", "add", &jwk, "--use", "approval", "--principal", MAINTAINER])
+        .exits(0);
+    let own = home.path("maya.pem");
+    home.run(["keys", "rotate", "--to", &format!("file:{}", own.display())])
+        .fails(31, "key_exists");
+    assert!(own.exists());
+}
+
+/// A key whose file doesn't say its kid is retired all the same.
+#[test]
+fn an_encrypted_key_of_any_name_is_retired() {
+    let home = Home::new();
+    home.write("passphrase", "correct horse\n");
+    let with = ["--passphrase-file", "passphrase"];
+    let new = ["keys", "new", "--out", "own.pem", "--encrypt"];
+    let own = home.run([&new, &with[..]].concat()).exits(0).json()["kid"].take();
+    let uri = format!("file:{}", home.path("own.pem").display());
+    home.run([&["keys", "rotate", "--to", &uri], &with[..]].concat())
+        .exits(0);
+    let rotated = home.run([&["keys", "rotate"], &with[..]].concat()).exits(0).json();
+    assert_eq!(rotated["retired"], own);
+}

@@ -204,7 +204,7 @@ impl NewArgs {
         // Before a key is made that could not be entered.
         self.purpose.check()?;
         let key = custody::generate(Some(issuer.home.root()), &place, new)?;
-        settle(&issuer, &key, &self.purpose).inspect_err(|_| custody::discard(&issuer.home, &key))
+        settle(&issuer, &key, &self.purpose, Origin::Made)
     }
 
     /// What to do with the public key that was printed.
@@ -240,10 +240,10 @@ impl ImportArgs {
         let named = custody::named(&self.key);
         if named.scheme() != "file" {
             let key = custody::open_named(&named, &self.passphrase)?;
-            return settle(&issuer, &key, &self.purpose);
+            return settle(&issuer, &key, &self.purpose, Origin::Found);
         }
         let key = self.copy(&issuer, named.rest())?;
-        settle(&issuer, &key, &self.purpose).inspect_err(|_| custody::discard(&issuer.home, &key))
+        settle(&issuer, &key, &self.purpose, Origin::Made)
     }
 
     /// Copies the key's file into the home.
@@ -286,14 +286,28 @@ impl ImportArgs {
     }
 }
 
+/// Where a key comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Origin {
+    /// Made by this command: its file goes again if nobody comes to believe it.
+    Made,
+    /// There before, and somebody's.
+    Found,
+}
+
 /// Puts the public half of a key that is there into the trust store.
-fn settle(issuer: &IssuerHome, key: &OpenKey, purpose: &PurposeArgs) -> Outcome<Reply> {
+fn settle(issuer: &IssuerHome, key: &OpenKey, purpose: &PurposeArgs, origin: Origin) -> Outcome<Reply> {
     let now = clock::now()?;
     let public = key.signer.public_key();
     let entry = entry(public, purpose.key_use.into(), &purpose.owner, &issuer.config)?;
     let (kid, key_use) = (entry.kid.clone(), entry.key_use);
     // The key was there first: an entry without its key would be trusted and of no use.
-    let ((), written) = issuer.change_trust(now, |trust| change::add_key(trust, entry.clone()))?;
+    let changed = issuer.change_trust(now, |trust| change::add_key(trust, entry.clone()));
+    let ((), written) = changed.inspect_err(|_| {
+        if origin == Origin::Made {
+            custody::discard(&issuer.home, key);
+        }
+    })?;
     let record = issuer.record_key(now, KeyEvent::Added, (&kid, key_use), (None, None), written.evidence())?;
     let mut json = json!({
         "kid": kid, "use": key_use, "jwk": public_json(public)?, "key": key.uri.as_str(), "isTrusted": true,

@@ -57,12 +57,16 @@ impl RotateArgs {
         // From here on another rotation waits, and then reads what this one wrote.
         let _lock = home.lock_config()?;
         let issuer = IssuerHome::open(context)?;
-        let old = signing_kid(&issuer.home, &issuer.config);
+        // Where the name of its file doesn't tell, the key itself does, for whoever can open it.
+        let old = signing_kid(&issuer.home, &issuer.config).or_else(|| {
+            let opened = custody::open_signing(&issuer.home, &issuer.config, &self.passphrase).ok()?;
+            Some(opened.signer.public_key().kid().clone())
+        });
+        let is_old_known = old.is_some();
         let new = self.new_key(&issuer, old.as_ref())?;
         let public = new.signer.public_key();
         let kid = public.kid().clone();
-        let added = self.add(&issuer, &new, old.as_ref());
-        let mut record = added.inspect_err(|_| custody::discard(&issuer.home, &new))?;
+        let mut record = self.add(&issuer, &new, old.as_ref())?;
         set_signing_key(&issuer.home.file(home::CONFIG)?, new.uri.as_str())?;
         let mut version = issuer.trust.read()?.document.version;
         let retired = match old {
@@ -90,6 +94,11 @@ impl RotateArgs {
                 members.insert("retired".to_owned(), old.as_str().into());
                 talk.push_str(&format!("Passes of {old} hold until they expire.\n"));
             }
+        }
+        if !is_old_known {
+            talk.push_str(
+                "The key of before could not be opened, so it was not retired: `keys list` shows it, `keys retire KID` does.\n",
+            );
         }
         talk.push_str(&format!(
             "Hand the trust store on to your executors: `{} trust export`.\n",
@@ -132,11 +141,17 @@ impl RotateArgs {
         let now = clock::now()?;
         let mut added = entry(new.signer.public_key(), KeyUse::Pass, &Owner::default(), &issuer.config)?;
         let kid = added.kid.clone();
-        let ((), written) = issuer.change_trust(now, |trust| {
+        let changed = issuer.change_trust(now, |trust| {
             if let Some(before) = old.and_then(|old| trust.key(old)) {
                 added.tenants = before.tenants.clone();
             }
             change::add_key(trust, added)
+        });
+        // Only what was made here is discarded: a key that `--to` names was there before, and is somebody's.
+        let ((), written) = changed.inspect_err(|_| {
+            if self.to.is_none() {
+                custody::discard(&issuer.home, new);
+            }
         })?;
         issuer.record_key(
             now,
