@@ -116,7 +116,7 @@ impl From<CustodianError> for Failure {
         let failure = Self::from_error(Code::from_static(error.code()), &error);
         match error {
             CustodianError::SchemeUnknown { .. } => failure.with_hint(
-                "a custodian that is missing here may be a feature of the build: `cargo install --features all-custodians`",
+                "a custodian that is missing here may be a feature of the build: `cargo install --path crates/actionpass-cli --features all-custodians`",
             ),
             _ => failure,
         }

@@ -83,10 +83,15 @@ impl SecretSource {
             };
             self.failed(code, Some(error.into()))
         };
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        // Opening a pipe would wait for its other end.
+        if !metadata.is_file() {
+            return Err(self.failed(SecretSourceCode::Unreadable, Some("it is not a regular file".into())));
+        }
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
-            if std::fs::metadata(path).map_err(failed)?.mode() & 0o077 != 0 {
+            if metadata.mode() & 0o077 != 0 {
                 return Err(self.failed(SecretSourceCode::Permissions, None));
             }
         }

@@ -348,3 +348,18 @@ fn an_encrypted_key_of_any_name_is_retired() {
     let rotated = home.run([&["keys", "rotate"], &with[..]].concat()).exits(0).json();
     assert_eq!(rotated["retired"], own);
 }
+
+/// The next key is added ahead of time, so that executors know it before its first pass.
+#[test]
+fn a_key_that_is_believed_already_takes_over() {
+    let home = Home::new();
+    let old = signing(&home)["kid"].take();
+    let next = home.run(["keys", "new"]).exits(0).json();
+    let rotated = home
+        .run(["keys", "rotate", "--to", next["key"].as_str().unwrap()])
+        .exits(0)
+        .json();
+    assert_eq!((&rotated["kid"], &rotated["retired"]), (&next["kid"], &old));
+    assert_eq!(signing(&home)["kid"], next["kid"]);
+    home.pass(ALLOW);
+}

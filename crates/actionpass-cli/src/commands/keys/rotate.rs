@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use actionpass_crypto::{Algorithm, KeyUri, OpenKey};
-use actionpass_model::{KeyEvent, KeyId, KeyStatus, KeyUse, Statement, TrustStore};
+use actionpass_model::{KeyEvent, KeyId, KeyStatus, KeyUse, Statement, Timestamp, TrustStore};
 use actionpass_store::ledger::RecordRef;
 use actionpass_store::trust_file::change;
 use clap::Args;
@@ -74,13 +74,13 @@ impl RotateArgs {
             None => None,
         };
         if let Some((_, retired)) = &retired {
-            record = retired.record.clone();
+            record = Some(retired.record.clone());
             version = retired.version;
         }
 
         let mut json = json!({
             "kid": kid, "jwk": public_json(public)?, "key": new.uri.as_str(),
-            "trust": { "version": version }, "record": record_json(&record),
+            "trust": { "version": version }, "record": record.as_ref().map(record_json),
         });
         let mut talk = format!(
             "The new key is {}, and config.toml names it.\n",
@@ -137,8 +137,12 @@ impl RotateArgs {
     }
 
     /// The new key is believed, for the tenants of the old one.
-    fn add(&self, issuer: &IssuerHome, new: &OpenKey, old: Option<&KeyId>) -> Outcome<RecordRef> {
+    /// One that `--to` names may be believed already: then it was added ahead of time, or a rotation ended halfway.
+    fn add(&self, issuer: &IssuerHome, new: &OpenKey, old: Option<&KeyId>) -> Outcome<Option<RecordRef>> {
         let now = clock::now()?;
+        if self.to.is_some() && is_ready(issuer, new.signer.public_key().kid(), old, now)? {
+            return Ok(None);
+        }
         let mut added = entry(new.signer.public_key(), KeyUse::Pass, &Owner::default(), &issuer.config)?;
         let kid = added.kid.clone();
         let changed = issuer.change_trust(now, |trust| {
@@ -153,13 +157,9 @@ impl RotateArgs {
                 custody::discard(&issuer.home, new);
             }
         })?;
-        issuer.record_key(
-            now,
-            KeyEvent::Added,
-            (&kid, KeyUse::Pass),
-            (None, None),
-            written.evidence(),
-        )
+        let subject = (&kid, KeyUse::Pass);
+        let record = issuer.record_key(now, KeyEvent::Added, subject, (None, None), written.evidence())?;
+        Ok(Some(record))
     }
 
     /// The old key signs nothing any more. One that is revoked or retired already stays what it is.
@@ -183,6 +183,17 @@ impl RotateArgs {
         let version = written.document.version;
         Ok(Some((old, Retired { record, version })))
     }
+}
+
+/// Whether the trust store believes this key as one that signs passes of this issuer now, and it is not the old one.
+fn is_ready(issuer: &IssuerHome, kid: &KeyId, old: Option<&KeyId>, now: Timestamp) -> Outcome<bool> {
+    let trust = issuer.home.trust()?;
+    Ok(trust.keyring().get(kid).is_some_and(|entry| {
+        let key = entry.trust();
+        let is_ours = key.key_use == KeyUse::Pass && key.issuer.as_ref() == Some(&issuer.config.issuer);
+        let signs = key.status == KeyStatus::Active && !entry.is_revoked() && key.signs_at(now);
+        is_ours && signs && old != Some(kid)
+    }))
 }
 
 /// What retiring the old key left behind.
