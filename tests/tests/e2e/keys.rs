@@ -7,7 +7,7 @@ use actionpass_crypto::{Signer, SoftwareKey};
 use serde_json::{Value, json};
 
 use crate::action::ALLOW;
-use crate::home::{Home, MAINTAINER};
+use crate::home::{Home, ISSUER, MAINTAINER};
 
 /// The keys of the trust store, as `keys list` has them.
 fn keys(home: &Home) -> Vec<Value> {
@@ -314,6 +314,14 @@ fn evidence_reasons_by_time() {
     let weigh = ["ledger", "verify", &export, "--trust", "home/trust.json"];
     assert_eq!(home.run(weigh).exits(0).json()["passes"], found);
     assert!(home.run(["ledger", "verify", &export]).exits(0).json()["passes"].is_null());
+    // Keys of somebody else speak for nobody here.
+    let trust = home.read("home/trust.json").replace(ISSUER, "https://other.example");
+    let foreign = home.write("foreign.json", trust);
+    let weighed = home
+        .run(["ledger", "verify", &export, "--trust", &foreign])
+        .exits(0)
+        .json();
+    assert_eq!(weighed["passes"]["byStanding"], json!({ "key_not_in_store": 2 }));
 }
 
 /// A key that a command names was there before: whatever goes wrong, its file stays.

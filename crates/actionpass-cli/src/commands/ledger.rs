@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use actionpass_model::{KeyId, Record, RecordKind, Timestamp};
+use actionpass_model::{Issuer, KeyId, KeyUse, Record, RecordKind, Timestamp};
 use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerError, VerifiedLedger, verify_jsonl_with};
 use actionpass_store::{DecisionStore, ReplayStart, StoredRecord};
 use actionpass_verify::{StandingCode, Trust};
@@ -174,6 +174,7 @@ impl Passes {
         struct Head {
             seq: u64,
             time: Timestamp,
+            issuer: Issuer,
             body: Body,
         }
         #[derive(Deserialize)]
@@ -186,10 +187,14 @@ impl Passes {
         let Some(kid) = kid else { return Ok(()) };
         let kid = KeyId::parse(kid).map_err(|error| Failure::internal(&error))?;
         let standing = self.trust.standing(&kid, head.time);
-        let code = standing.code().as_str();
+        // A key that is somebody else's, or signs something else, says nothing for this issuer.
+        let speaks = self.trust.keyring().get(&kid).is_some_and(|entry| {
+            entry.trust().key_use == KeyUse::Pass && entry.trust().issuer.as_ref() == Some(&head.issuer)
+        });
+        let code = if speaks { standing.code() } else { StandingCode::Unknown }.as_str();
         let count = self.counts.entry(code).or_default();
         *count = count.saturating_add(1);
-        if !standing.holds() {
+        if !(speaks && standing.holds()) {
             self.doubtful.push((head.seq, kid, code));
         }
         Ok(())
