@@ -241,12 +241,20 @@ fn ssh_agent() {
     let approval = home.write("approval.jwt", approved["token"].as_str().unwrap());
     home.run(["authorize", "--action", STEP_UP, "--approval", &approval])
         .exits(0);
+    // It may sign passes as well, from another key.
+    let issuer = format!("ssh-agent:{}", agent.make_key("issuer", &["ecdsa"], "issuer"));
+    home.run(["keys", "import", &issuer]).exits(0);
+    sign_with(&home, &issuer);
+    let decided = home.run(["authorize", "--action", ALLOW]).exits(0);
+    holds(&home, &decided);
     // An agent makes no keys.
     home.run(["keys", "new", "--key", &uri])
         .fails(40, "custodian_generates_none");
 
     agent.kill();
     approve(&home, "again").fails(40, "custodian_unavailable");
+    home.run(["authorize", "--action", ALLOW])
+        .fails(40, "custodian_unavailable");
     agent.restart();
     approve(&home, "again").fails(40, "custodian_key_missing");
     agent.add("id", &[]);
