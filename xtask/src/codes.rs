@@ -21,6 +21,8 @@ const INTRO: &str = "\
 Every refusal, denial and failure has a code: text in `snake_case` that programs may compare. A code is never renamed
 and never used again for something else; later versions may add codes, so treat one that you don't know as a refusal.
 Messages are for people and may change.
+
+The class says what to do about a code, and which exit code a command ends with ([the command line](cli.md#exit-codes)).
 ";
 
 /// Codes that stand in more than one set because they say the same thing there, each with the reason.
@@ -134,9 +136,10 @@ fn page(crates: &Crates) -> String {
         let _ = write!(page, "\n## {name}\n");
         for declaration in declarations {
             let _ = write!(page, "\n### `{}`\n\n{}\n\n", declaration.name, prose(&declaration.doc));
-            page.push_str("| code | meaning |\n|---|---|\n");
+            page.push_str("| code | class | meaning |\n|---|---|---|\n");
             for entry in &declaration.entries {
-                let _ = writeln!(page, "| `{}` | {} |", entry.code, prose(&entry.doc).replace('|', "\\|"));
+                let doc = prose(&entry.doc).replace('|', "\\|");
+                let _ = writeln!(page, "| `{}` | {} | {doc} |", entry.code, entry.class);
             }
         }
     }
@@ -172,10 +175,12 @@ mod tests {
     fn set(name: &str, codes: &[&str]) -> Declaration {
         let entries = codes.iter().map(|code| Entry {
             code: (*code).to_owned(),
+            class: "Usage".to_owned(),
             doc: format!("Says a|b of {code}."),
         });
         Declaration {
             name: name.to_owned(),
+            class: "Usage".to_owned(),
             doc: "Why.".to_owned(),
             entries: entries.collect(),
         }
@@ -188,8 +193,8 @@ mod tests {
     #[test]
     fn the_page_lists_every_code() {
         let page = page(&crates(&[set("DoorCode", &["shut", "locked"])]));
-        let shown = "\n## actionpass-door\n\n### `DoorCode`\n\nWhy.\n\n| code | meaning |\n|---|---|\n\
-            | `shut` | Says a\\|b of shut. |\n| `locked` | Says a\\|b of locked. |\n";
+        let shown = "\n## actionpass-door\n\n### `DoorCode`\n\nWhy.\n\n| code | class | meaning |\n|---|---|---|\n\
+            | `shut` | Usage | Says a\\|b of shut. |\n| `locked` | Usage | Says a\\|b of locked. |\n";
         assert!(page.ends_with(shown), "{page}");
     }
 

@@ -40,8 +40,8 @@ fn generate(kms: &AwsKms, text: &str, algorithm: Algorithm) -> Result<OpenKey, C
     kms.generate(&KeyUri::parse(text).unwrap(), algorithm, &NoSecrets)
 }
 
-fn code(outcome: Result<OpenKey, CustodianError>) -> &'static str {
-    outcome.unwrap_err().code()
+fn code(outcome: Result<OpenKey, CustodianError>) -> String {
+    outcome.unwrap_err().code().to_string()
 }
 
 fn sign(signer: &dyn Signer) -> Result<(), SignCode> {
@@ -176,8 +176,8 @@ fn what_the_environment_says_counts() {
     if let Ok(expected) = std::env::var(CHILD) {
         let outcome = open(&AwsKms::new(), "awskms:alias/environment");
         let (found, detail) = match &outcome {
-            Ok(_) => ("opened", String::new()),
-            Err(error) => (error.code(), format!("{error:?}")),
+            Ok(_) => ("opened".to_owned(), String::new()),
+            Err(error) => (error.code().to_string(), format!("{error:?}")),
         };
         assert_eq!(found, expected, "{detail}");
         return;

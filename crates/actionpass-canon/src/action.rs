@@ -250,6 +250,15 @@ fn value(bytes: &CanonicalBytes) -> Value {
     serde_json::from_slice(bytes.as_bytes()).unwrap_or(Value::Null)
 }
 
+actionpass_model::coded_error!(
+    BindError,
+    offset = |error| error.offset().map(|offset| offset as u64),
+    path = |error| match error {
+        BindError::Admit(_) => None,
+        BindError::Document(error) => actionpass_model::CodedError::path(error),
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use actionpass_model::DEMO_ACTION;

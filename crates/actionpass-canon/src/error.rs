@@ -6,7 +6,7 @@ use actionpass_model::{Code, codes};
 
 codes! {
     /// Why the gate refuses a document.
-    pub enum AdmitCode {
+    pub enum AdmitCode: InputRefused {
         /// A byte that is not part of valid UTF-8 (RFC 3629).
         InvalidUtf8 = "invalid_utf8",
         /// A byte order mark before the document.
@@ -46,7 +46,7 @@ codes! {
 
 codes! {
     /// Why a typed value has no canonical form, besides what the gate refuses as well.
-    pub enum CanonCode {
+    pub enum CanonCode: InputRefused {
         /// A member name that is not text.
         MemberNameNotText = "member_name_not_text",
         /// The value's own serialization failed.
@@ -169,3 +169,6 @@ impl serde::ser::Error for CanonError {
         }
     }
 }
+
+actionpass_model::coded_error!(AdmitError, offset = |error| Some(error.offset as u64));
+actionpass_model::coded_error!(CanonError);

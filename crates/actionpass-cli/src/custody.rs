@@ -4,7 +4,7 @@ use std::path::Path;
 
 use actionpass_crypto::{Algorithm, CustodianError, KeyFiles, KeyUri, NoSecrets, OpenKey};
 use actionpass_custodians::{Custodians, SecretSource};
-use actionpass_model::{Code, KeyId, KeyUse};
+use actionpass_model::{KeyId, KeyUse};
 
 use crate::config::Config;
 use crate::failure::{Failure, Outcome};
@@ -113,7 +113,7 @@ pub(crate) fn private_files(home: &Home) -> Vec<(KeyId, String)> {
 
 impl From<CustodianError> for Failure {
     fn from(error: CustodianError) -> Self {
-        let failure = Self::from_error(Code::from_static(error.code()), &error);
+        let failure = Self::from_error(error.code(), &error);
         match error {
             CustodianError::SchemeUnknown { .. } => failure.with_hint(
                 "a custodian that is missing here may be a feature of the build: `cargo install --path crates/actionpass-cli --features all-custodians`",

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use actionpass_model::Code;
+use actionpass_model::{Code, CodedError, message_with_sources};
 
 use crate::code::CliCode;
 
@@ -31,7 +31,7 @@ impl Failure {
 
     /// A failure of a layer below: its message and those of its causes.
     pub(crate) fn from_error(code: impl Into<Code>, error: &dyn Error) -> Self {
-        Self::new(code, chain(error))
+        Self::new(code, message_with_sources(error))
     }
 
     /// A fault of ours.
@@ -84,58 +84,31 @@ impl Failure {
     }
 }
 
-/// The messages of an error and its causes, each once: a transparent wrapper repeats the message of what it wraps.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut last = text.clone();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let message = cause.to_string();
-        if message != last {
-            text.push_str(": ");
-            text.push_str(&message);
-            last = message;
-        }
-        source = cause.source();
-    }
-    text
-}
-
 macro_rules! from_layer {
     ($($error:ty),+ $(,)?) => {$(
         impl From<$error> for Failure {
             fn from(error: $error) -> Self {
-                let code = actionpass_model::Code::from(error.code());
-                Self::from_error(code, &error)
+                let offset = CodedError::offset(&error).and_then(|offset| usize::try_from(offset).ok());
+                Self::from_error(CodedError::code(&error), &error).at(offset)
             }
         }
     )+};
 }
 
 from_layer!(
+    actionpass_canon::AdmitError,
+    actionpass_canon::BindError,
     actionpass_canon::CanonError,
+    actionpass_core::ApproveError,
+    actionpass_core::AuthorizeError,
     actionpass_crypto::JwsError,
     actionpass_crypto::KeyError,
+    actionpass_crypto::KeyFileError,
     actionpass_crypto::SignError,
+    actionpass_custodians::SecretSourceError,
     actionpass_model::DocumentError,
+    actionpass_policy::PolicyError,
     actionpass_store::StoreError,
+    actionpass_store::ledger::LedgerError,
     actionpass_verify::TrustError,
 );
-
-impl From<actionpass_canon::AdmitError> for Failure {
-    fn from(error: actionpass_canon::AdmitError) -> Self {
-        Self::from_error(error.code(), &error).at(Some(error.offset()))
-    }
-}
-
-impl From<actionpass_canon::BindError> for Failure {
-    fn from(error: actionpass_canon::BindError) -> Self {
-        Self::from_error(error.code(), &error).at(error.offset())
-    }
-}
-
-impl From<actionpass_crypto::KeyFileError> for Failure {
-    fn from(error: actionpass_crypto::KeyFileError) -> Self {
-        Self::from_error(Code::from_static(error.code()), &error)
-    }
-}

@@ -180,7 +180,7 @@ impl From<TrustFileError> for Failure {
             .map(|cause| Code::from(cause.code()));
         let keys = || {
             let error = cause?.downcast_ref::<actionpass_crypto::KeyringError>()?;
-            Some(Code::from_static(error.code()))
+            Some(error.code())
         };
         let document = || {
             let error = cause?.downcast_ref::<actionpass_model::DocumentError>()?;

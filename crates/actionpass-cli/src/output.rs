@@ -69,7 +69,7 @@ impl Reply {
 
 /// Prints a failure and gives its exit code.
 pub(crate) fn print_failure(failure: &Failure, schema: &str, is_json: bool) -> u8 {
-    let exit = crate::exit::of(failure.code().as_str());
+    let exit = failure.code().class().exit_code();
     if is_json {
         let mut error = Map::new();
         error.insert("code".to_owned(), failure.code().as_str().into());

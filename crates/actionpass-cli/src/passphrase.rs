@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use actionpass_crypto::{KeyCode, KeyUri, Secret, SecretKind, Secrets};
-use actionpass_custodians::{SecretSource, SecretSourceCode, SecretSourceError};
+use actionpass_custodians::{SecretSource, SecretSourceCode};
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -170,10 +170,4 @@ fn taken(mut text: Zeroizing<String>) -> Secret {
 /// Whether a person sees what is asked: stderr is a terminal.
 pub(crate) fn has_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr())
-}
-
-impl From<SecretSourceError> for Failure {
-    fn from(error: SecretSourceError) -> Self {
-        Self::from_error(error.code(), &error)
-    }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use actionpass_canon::BoundAction;
 use actionpass_crypto::{SignError, Signer, sign_document};
 use actionpass_model::{
-    ActionId, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalTerms, Approver, ClaimsVersion,
+    ActionId, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalTerms, Approver, ClaimsVersion, Code,
     DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, RuleId, Shown, Statement, Timestamp,
 };
 
+use crate::AuthorizeCode;
 use crate::environment::{Random, uuid};
 
 /// An approval in the making.
@@ -48,6 +49,19 @@ pub enum ApproveError {
     #[error("no randomness is to be had")]
     NoRandomness,
 }
+
+impl ApproveError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Sign(error) => error.code().into(),
+            Self::NoRandomness => AuthorizeCode::RandomnessUnavailable.into(),
+        }
+    }
+}
+
+actionpass_model::coded_error!(ApproveError);
 
 impl Approval {
     /// A human's yes to the exact action, for 15 minutes.

@@ -9,27 +9,27 @@ use actionpass_verify::TrustError;
 
 actionpass_model::codes! {
     /// What an issuer refuses, or could not do, beside what its parts say with codes of their own.
-    pub enum AuthorizeCode {
+    pub enum AuthorizeCode: Unavailable {
         /// The action says something else than the host about who calls.
-        CallerMismatch = "caller_mismatch",
+        CallerMismatch = "caller_mismatch" => InputRefused,
         /// The issuer doesn't serve this tenant or agent.
-        CallerNotServed = "caller_not_served",
+        CallerNotServed = "caller_not_served" => InputRefused,
         /// Two member names of the payload are equal after case folding: some parsers read them as one.
-        MemberNamesCollide = "member_names_collide",
+        MemberNamesCollide = "member_names_collide" => InputRefused,
         /// The facts are about another action.
-        FactsMismatch = "facts_mismatch",
+        FactsMismatch = "facts_mismatch" => InputRefused,
         /// The audience isn't configured for this tool.
-        AudienceUnknown = "audience_unknown",
+        AudienceUnknown = "audience_unknown" => InputRefused,
         /// The action id was used for another action that was allowed.
-        ActionIdReused = "action_id_reused",
+        ActionIdReused = "action_id_reused" => InputRefused,
         /// The action was allowed before, and its pass no longer verifies, is used, or was for another audience.
-        ActionAlreadyIssued = "action_already_issued",
+        ActionAlreadyIssued = "action_already_issued" => AlreadyDone,
         /// The action was allowed before: this is the pass of then.
-        IssuedBefore = "issued_before",
+        IssuedBefore = "issued_before" => Reason,
         /// An offered approval was used before.
-        ApprovalUsed = "approval_already_used",
+        ApprovalUsed = "approval_already_used" => Approval,
         /// More approvals are offered than are looked at, or the decision relies on more than a pass carries.
-        TooManyApprovals = "too_many_approvals",
+        TooManyApprovals = "too_many_approvals" => Approval,
         /// The trust store doesn't have the signer's key as a pass key of this issuer that signs now.
         SignerNotTrusted = "signer_not_trusted",
         /// The signer's key is retired, and another has taken its place.
@@ -39,7 +39,7 @@ actionpass_model::codes! {
         /// The signer's key is revoked.
         SignerRevoked = "signing_key_revoked",
         /// The time is not known.
-        ClockUnknown = "clock_unknown",
+        ClockUnknown = "clock_unknown" => Stale,
         /// There is no randomness to make an id from.
         RandomnessUnavailable = "randomness_unavailable",
         /// Another policy has come into force: this issuer must be started again with it.
@@ -127,3 +127,5 @@ fn message(code: AuthorizeCode) -> String {
         .next()
         .map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
+
+actionpass_model::coded_error!(AuthorizeError);

@@ -142,3 +142,5 @@ async fn record(
     let draft = RecordDraft::new(id, now, &body)?;
     Ok(store.append(draft).await?.to_ref())
 }
+
+actionpass_model::coded_error!(RevokeError);

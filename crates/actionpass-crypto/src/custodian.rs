@@ -4,17 +4,19 @@ use std::error::Error;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use actionpass_model::Code;
+
 use crate::uri::{KeyUri, KeyUriError};
 use crate::{Algorithm, KeyError, Secret, SignCode, Signer};
 
 actionpass_model::codes! {
     /// Why a custodian's key was not opened or made. A custodian that is down or declines has the codes of signing, faults
     /// of the key itself those of keys, faults of key files those of files.
-    pub enum CustodianCode {
+    pub enum CustodianCode: Unavailable {
         /// The text is not the URI of a key, or has something that its custodian doesn't know.
-        UriMalformed = "key_uri_malformed",
+        UriMalformed = "key_uri_malformed" => Usage,
         /// No custodian of this program has the scheme of the URI.
-        SchemeUnknown = "key_scheme_unknown",
+        SchemeUnknown = "key_scheme_unknown" => Usage,
         /// The custodian has no key of this name. It is never replaced by a fresh one.
         KeyMissing = "custodian_key_missing",
         /// The custodian has more than one key that the URI fits.
@@ -227,20 +229,22 @@ impl CustodianError {
 
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::UriMalformed { .. } => CustodianCode::UriMalformed.as_str(),
-            Self::SchemeUnknown { .. } => CustodianCode::SchemeUnknown.as_str(),
-            Self::Unavailable { .. } => SignCode::Unavailable.as_str(),
-            Self::Refused { .. } => SignCode::Refused.as_str(),
-            Self::KeyMissing { .. } => CustodianCode::KeyMissing.as_str(),
-            Self::KeyAmbiguous { .. } => CustodianCode::KeyAmbiguous.as_str(),
-            Self::KeyExists { .. } => CustodianCode::KeyExists.as_str(),
-            Self::SecretMissing { .. } => CustodianCode::SecretMissing.as_str(),
-            Self::NotGenerable { .. } => CustodianCode::NotGenerable.as_str(),
-            Self::Key { source, .. } => source.code().as_str(),
+            Self::UriMalformed { .. } => CustodianCode::UriMalformed.into(),
+            Self::SchemeUnknown { .. } => CustodianCode::SchemeUnknown.into(),
+            Self::Unavailable { .. } => SignCode::Unavailable.into(),
+            Self::Refused { .. } => SignCode::Refused.into(),
+            Self::KeyMissing { .. } => CustodianCode::KeyMissing.into(),
+            Self::KeyAmbiguous { .. } => CustodianCode::KeyAmbiguous.into(),
+            Self::KeyExists { .. } => CustodianCode::KeyExists.into(),
+            Self::SecretMissing { .. } => CustodianCode::SecretMissing.into(),
+            Self::NotGenerable { .. } => CustodianCode::NotGenerable.into(),
+            Self::Key { source, .. } => source.code().into(),
             #[cfg(feature = "files")]
             Self::File(error) => error.code(),
         }
     }
 }
+
+actionpass_model::coded_error!(CustodianError);

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use actionpass_model::KeyId;
+use actionpass_model::{Code, KeyId};
 use zeroize::Zeroizing;
 
 use crate::pem::PrivatePem;
@@ -21,7 +21,7 @@ use crate::{
 
 actionpass_model::codes! {
     /// Why a private key was not read or written. What is wrong with the key itself has the codes of keys.
-    pub enum KeyFileCode {
+    pub enum KeyFileCode: Unavailable {
         /// There is no file of this name.
         Missing = "key_file_missing",
         /// The file can be read by its group or by others.
@@ -33,7 +33,7 @@ actionpass_model::codes! {
         /// The operating system refuses to write the file.
         Unwritable = "key_file_unwritable",
         /// There is a file of this name already; keys are never overwritten.
-        Exists = "key_file_exists",
+        Exists = "key_file_exists" => Usage,
         /// The environment variable is not set.
         VariableMissing = "key_variable_missing",
     }
@@ -337,10 +337,10 @@ impl KeyFileError {
 
     /// The stable code: of the file, or of the key in it.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match &self.fault {
-            KeyFileFault::Io(code, _) | KeyFileFault::Refused(code) => code.as_str(),
-            KeyFileFault::Key(error) => error.code().as_str(),
+            KeyFileFault::Io(code, _) | KeyFileFault::Refused(code) => (*code).into(),
+            KeyFileFault::Key(error) => error.code().into(),
         }
     }
 }
@@ -394,7 +394,7 @@ mod tests {
         SoftwareKey::generate().unwrap().to_pkcs8().unwrap().to_pem().unwrap()
     }
 
-    fn load(path: &Path) -> Result<SoftwareKey, &'static str> {
+    fn load(path: &Path) -> Result<SoftwareKey, Code> {
         KeySource::File(path.to_owned())
             .load(None)
             .map_err(|error| error.code())
@@ -464,7 +464,7 @@ mod tests {
             let error = KeySource::from_text(name).load(None).unwrap_err();
             assert_eq!(
                 (error.code(), error.place().to_string()),
-                ("key_variable_missing", name.to_owned())
+                (KeyFileCode::VariableMissing.into(), name.to_owned())
             );
         }
         // `PATH` is set wherever tests run, and is no key.
@@ -474,3 +474,5 @@ mod tests {
         );
     }
 }
+
+actionpass_model::coded_error!(KeyFileError);

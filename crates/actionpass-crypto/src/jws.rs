@@ -15,7 +15,7 @@ use header::{Header, HeaderRule};
 
 actionpass_model::codes! {
     /// Why a token was not verified, in the order of the checks: each stops at once.
-    pub enum JwsCode {
+    pub enum JwsCode: NotAuthentic {
         /// The text is not a compact JWS: three parts, strict unpadded base64url, a JSON object as header, at most
         /// 32 KiB.
         TokenMalformed = "token_malformed",
@@ -30,7 +30,7 @@ actionpass_model::codes! {
         /// The key has another use than the one that this document needs.
         KeyUseMismatch = "key_use_mismatch",
         /// The key is revoked.
-        KeyRevoked = "key_revoked",
+        KeyRevoked = "key_revoked" => Revoked,
         /// The signature doesn't verify. Alike for every cause, its length included.
         SignatureInvalid = "signature_invalid",
         /// The signature holds, but the claims are not those of the document.
@@ -284,6 +284,8 @@ impl<'a> Parts<'a> {
         self.decoded.get(self.signature.clone()).unwrap_or_default()
     }
 }
+
+actionpass_model::coded_error!(JwsError);
 
 #[cfg(test)]
 mod crossings;

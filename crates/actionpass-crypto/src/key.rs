@@ -10,7 +10,7 @@ use crate::{Algorithm, Signature, SigningInput, base64url};
 
 actionpass_model::codes! {
     /// Why a key was not read.
-    pub enum KeyCode {
+    pub enum KeyCode: InputRefused {
         /// The text or bytes are not a key in a form that is read here.
         Malformed = "key_malformed",
         /// The key is of a type, curve or algorithm that this release doesn't know.
@@ -22,11 +22,11 @@ actionpass_model::codes! {
         /// The JWK's `use`, `key_ops` or `alg` say that it doesn't verify signatures of its curve's algorithm.
         Contradiction = "key_contradiction",
         /// The operating system gave no randomness for a new key.
-        NotGenerated = "key_not_generated",
+        NotGenerated = "key_not_generated" => Unavailable,
         /// The private key is encrypted and no passphrase was given.
-        PassphraseRequired = "key_passphrase_required",
+        PassphraseRequired = "key_passphrase_required" => Unavailable,
         /// The passphrase doesn't open the private key.
-        PassphraseWrong = "key_passphrase_wrong",
+        PassphraseWrong = "key_passphrase_wrong" => Unavailable,
     }
 }
 
@@ -314,6 +314,8 @@ fn thumbprint(algorithm: Algorithm, coordinates: &[u8]) -> Result<KeyId, KeyErro
     // INVARIANT: 32 bytes in base64url are a key id.
     KeyId::parse(&digest).map_err(|_| KeyError::malformed("it has no thumbprint"))
 }
+
+actionpass_model::coded_error!(KeyError);
 
 #[cfg(test)]
 mod tests {

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use actionpass_model::{KeyId, KeyStatus, RevocationTarget, TrustKey, TrustStore};
+use actionpass_model::{Code, KeyId, KeyStatus, RevocationTarget, TrustKey, TrustStore};
 
 use crate::key::KeyError;
 use crate::{Algorithm, PublicKey};
 
 actionpass_model::codes! {
     /// Why a set of keys was refused as a whole. What is wrong with one key itself has the codes of keys.
-    pub enum KeyringCode {
+    pub enum KeyringCode: InputRefused {
         /// Two entries have the same key id.
         Duplicate = "key_duplicate",
         /// The entry's `alg` is not that of its key.
@@ -212,14 +212,16 @@ impl KeyringError {
 
     /// The stable code: of the key, or of the set.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match &self.fault {
-            KeyFault::Key(error) => error.code().as_str(),
-            KeyFault::Duplicate => KeyringCode::Duplicate.as_str(),
-            KeyFault::AlgorithmContradiction => KeyringCode::AlgorithmContradiction.as_str(),
+            KeyFault::Key(error) => error.code().into(),
+            KeyFault::Duplicate => KeyringCode::Duplicate.into(),
+            KeyFault::AlgorithmContradiction => KeyringCode::AlgorithmContradiction.into(),
         }
     }
 }
+
+actionpass_model::coded_error!(KeyringError);
 
 #[cfg(test)]
 mod tests {

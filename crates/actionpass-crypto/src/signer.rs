@@ -12,7 +12,7 @@ use crate::{PublicKey, Signature, SignatureError, SigningInput};
 
 actionpass_model::codes! {
     /// Why nothing was signed.
-    pub enum SignCode {
+    pub enum SignCode: Unavailable {
         /// The custodian could not be reached, failed or didn't answer in time; the same call may succeed later.
         Unavailable = "custodian_unavailable",
         /// The custodian was reached and declines: permission, policy, a key that is disabled or gone.
@@ -22,9 +22,9 @@ actionpass_model::codes! {
         /// The input was made for another key than the signer's.
         WrongKey = "signing_key_mismatch",
         /// The claims contradict each other: they are not signed.
-        ClaimsNotSignable = "claims_not_signable",
+        ClaimsNotSignable = "claims_not_signable" => InputRefused,
         /// The token would be longer than any verifier reads: it is not signed.
-        TooLong = "token_too_long",
+        TooLong = "token_too_long" => InputRefused,
     }
 }
 
@@ -191,3 +191,5 @@ macro_rules! forward {
     )+};
 }
 forward!(Arc, Box);
+
+actionpass_model::coded_error!(SignError);

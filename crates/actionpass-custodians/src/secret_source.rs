@@ -9,9 +9,9 @@ use actionpass_crypto::Secret;
 
 actionpass_model::codes! {
     /// Why a passphrase was not read from where the configuration says.
-    pub enum SecretSourceCode {
+    pub enum SecretSourceCode: Unavailable {
         /// The text names no place: `file:PATH`, `env:NAME` or `keyring:NAME` does.
-        Malformed = "secret_source_malformed",
+        Malformed = "secret_source_malformed" => Usage,
         /// There is no such file, variable or entry.
         Missing = "secret_missing",
         /// The file can be read by its group or by others.
@@ -184,6 +184,8 @@ impl fmt::Display for SecretSource {
         }
     }
 }
+
+actionpass_model::coded_error!(SecretSourceError);
 
 #[cfg(test)]
 mod tests {

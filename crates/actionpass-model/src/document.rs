@@ -7,7 +7,7 @@ use crate::key_use::KeyUse;
 
 crate::codes! {
     /// Why a document was not read.
-    pub enum DocumentCode {
+    pub enum DocumentCode: InputRefused {
         /// The bytes are not one JSON value.
         JsonMalformed = "json_malformed",
         /// The document doesn't say its `schema`.
@@ -362,3 +362,8 @@ pub(crate) fn not_written(error: &serde_json::Error) -> ClaimsError {
 pub(crate) fn contradiction<E: serde::de::Error>(problem: &str) -> E {
     E::custom(format_args!("{CONTRADICTION}{problem}"))
 }
+
+crate::coded_error!(
+    DocumentError,
+    path = |error| Some(error.path()).filter(|path| !path.is_empty())
+);

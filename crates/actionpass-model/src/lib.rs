@@ -19,7 +19,7 @@
 //! | the permission | [`PassClaims`] |
 //! | whom to believe | [`TrustStore`], [`TrustKey`], [`Revocation`] |
 //! | evidence | [`Record`] and its bodies |
-//! | stable codes | [`codes!`], [`Code`] |
+//! | stable codes | [`codes!`], [`Code`], [`CodeClass`], [`CodedError`] |
 //!
 //! No I/O, no clock, no randomness, no cryptography. Documents of version 1 are closed: members are added by a
 //! version 2 only, so their structs are exhaustive on purpose.
@@ -54,7 +54,7 @@ pub use approval::{
     ApprovalClaims, ApprovalSchema, ApprovalTerms, AssertedApproval, DEFAULT_APPROVAL_LIFETIME, MAX_APPROVAL_LIFETIME,
     Shown,
 };
-pub use codes::Code;
+pub use codes::{Code, CodeClass, CodedError, message_with_sources};
 pub use decision::{ApprovalMode, Assurance, Decision, Grant, Obligation, PolicyRef, Reason};
 pub use digest::Digest;
 pub use document::{ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument};

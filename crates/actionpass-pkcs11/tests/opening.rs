@@ -55,8 +55,8 @@ fn open(rest: &str) -> Result<OpenKey, CustodianError> {
     custodian().open(&KeyUri::parse(&format!("pkcs11:{rest}")).unwrap(), &Knows)
 }
 
-fn refusal(rest: &str) -> &'static str {
-    open(rest).unwrap_err().code()
+fn refusal(rest: &str) -> String {
+    open(rest).unwrap_err().code().to_string()
 }
 
 /// An error with everything that a report of it would show.

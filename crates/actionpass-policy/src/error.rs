@@ -2,7 +2,7 @@
 
 actionpass_model::codes! {
     /// Why a policy, or a file of policy tests, was not loaded.
-    pub enum PolicyCode {
+    pub enum PolicyCode: InputRefused {
         /// The text is not TOML, or has a key twice.
         PolicySyntax = "policy_syntax",
         /// The text is larger than 1 MiB.
@@ -88,3 +88,5 @@ impl PolicyError {
         &self.message
     }
 }
+
+actionpass_model::coded_error!(PolicyError);

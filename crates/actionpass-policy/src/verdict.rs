@@ -9,7 +9,7 @@ use crate::{Effect, PolicyEngine};
 
 actionpass_model::codes! {
     /// Why the built-in engine decided as it did.
-    pub enum ReasonCode {
+    pub enum ReasonCode: Reason {
         /// An allow rule applies.
         RuleAllowed = "rule_allowed",
         /// A deny rule applies and nobody lifted it.

@@ -25,8 +25,8 @@ fn open(socket: &Path, name: &str) -> Result<OpenKey, CustodianError> {
     SshAgent::new().with_socket(socket).open(&uri, &NoSecrets)
 }
 
-fn refusal(socket: &Path, name: &str) -> &'static str {
-    open(socket, name).unwrap_err().code()
+fn refusal(socket: &Path, name: &str) -> String {
+    open(socket, name).unwrap_err().code().to_string()
 }
 
 fn sign(signer: &dyn Signer) -> Result<(), SignError> {

@@ -12,7 +12,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 codes! {
     /// Why a store did not do what it was asked.
-    pub enum StoreCode {
+    pub enum StoreCode: Unavailable {
         /// The store can't be reached or doesn't answer in time; the same call may succeed later.
         StoreUnavailable = "store_unavailable",
         /// A write failed halfway, so the store no longer trusts what it sees; it must be opened again.
@@ -20,7 +20,7 @@ codes! {
         /// There is no store where one was to be opened.
         StoreMissing = "store_missing",
         /// There is a store already where one was to be made.
-        StoreExists = "store_exists",
+        StoreExists = "store_exists" => Usage,
         /// Other users of the machine can write the store.
         StoreNotPrivate = "store_not_private",
         /// What lies there is not a store of this project.
@@ -103,3 +103,5 @@ impl StdError for StoreError {
         self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
+
+actionpass_model::coded_error!(StoreError);

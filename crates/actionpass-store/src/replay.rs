@@ -12,9 +12,9 @@ pub const LEEWAY_SECS: u64 = 30;
 
 codes! {
     /// Why a pass is not consumed.
-    pub enum ReplayCode {
+    pub enum ReplayCode: Stale {
         /// The pass was consumed before.
-        AlreadyUsed = "already_used",
+        AlreadyUsed = "already_used" => AlreadyDone,
         /// The pass ended before the time up to which the store has forgotten used passes: the clock went back.
         ClockBehind = "clock_behind",
         /// The pass is older than the store, so it may have been consumed where nobody remembers.

@@ -47,8 +47,8 @@ fn generate(vault: &Vault, text: &str, algorithm: Algorithm) -> Result<OpenKey, 
     vault.generate(&uri(text), algorithm, &NoSecrets)
 }
 
-fn code(outcome: Result<OpenKey, CustodianError>) -> &'static str {
-    outcome.unwrap_err().code()
+fn code(outcome: Result<OpenKey, CustodianError>) -> String {
+    outcome.unwrap_err().code().to_string()
 }
 
 fn sign(signer: &dyn Signer) -> Result<(), SignCode> {
@@ -382,8 +382,11 @@ fn what_the_environment_says_counts() {
         };
         let outcome = Vault::new().open(&uri("vault:transit/environment"), &*secrets);
         let (found, detail) = match &outcome {
-            Ok(key) => (sign(&key.signer).map_or("not signed", |()| "signed"), String::new()),
-            Err(error) => (error.code(), format!("{error:?}")),
+            Ok(key) => (
+                sign(&key.signer).map_or("not signed", |()| "signed").to_owned(),
+                String::new(),
+            ),
+            Err(error) => (error.code().to_string(), format!("{error:?}")),
         };
         assert_eq!(found, expected, "{detail}");
         return;

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use actionpass_model::{ApprovalId, Code};
+use actionpass_model::{ApprovalId, Code, CodeClass, CodedError};
 
 actionpass_model::codes! {
     /// What a verifier finds wrong with a pass whose signature holds. The codes of the signature itself are
     /// `JwsCode`'s, those of the replay store `ReplayCode`'s.
-    pub enum VerifyCode {
+    pub enum VerifyCode: Mismatch {
         /// The pass, or the key that signed it, is another issuer's.
         IssuerMismatch = "issuer_mismatch",
         /// The pass is for another audience.
@@ -15,17 +15,17 @@ actionpass_model::codes! {
         /// The pass is for another tenant than the executor's or the action's, or its key doesn't speak for the tenant.
         TenantMismatch = "tenant_mismatch",
         /// The pass was issued outside of its key's time.
-        KeyNotValid = "key_not_valid",
+        KeyNotValid = "key_not_valid" => OutOfTime,
         /// The pass holds only later, or was issued in the future.
-        NotYetValid = "not_yet_valid",
+        NotYetValid = "not_yet_valid" => OutOfTime,
         /// The pass no longer holds.
-        Expired = "expired",
+        Expired = "expired" => OutOfTime,
         /// The pass holds longer than the verifier accepts.
-        LifetimeTooLong = "lifetime_too_long",
+        LifetimeTooLong = "lifetime_too_long" => OutOfTime,
         /// The pass was revoked.
-        PassRevoked = "pass_revoked",
+        PassRevoked = "pass_revoked" => Revoked,
         /// The agent, one it acts for, the owner, the runtime or the tenant was revoked.
-        PrincipalRevoked = "principal_revoked",
+        PrincipalRevoked = "principal_revoked" => Revoked,
         /// Another agent calls.
         AgentMismatch = "agent_mismatch",
         /// The agent acts for others.
@@ -51,15 +51,15 @@ actionpass_model::codes! {
         /// The pass demands something that this executor didn't say it enforces.
         ObligationUnsupported = "obligation_unsupported",
         /// An embedded approval is not one.
-        ApprovalMalformed = "approval_malformed",
+        ApprovalMalformed = "approval_malformed" => Approval,
         /// An embedded approval's signature doesn't hold.
-        ApprovalSignatureInvalid = "approval_signature_invalid",
+        ApprovalSignatureInvalid = "approval_signature_invalid" => Approval,
         /// An embedded approval is signed by no key that may approve for this tenant at that time.
-        ApprovalKeyUnknown = "approval_key_unknown",
+        ApprovalKeyUnknown = "approval_key_unknown" => Approval,
         /// An approval had expired when the pass was issued.
-        ApprovalExpired = "approval_expired",
+        ApprovalExpired = "approval_expired" => Approval,
         /// An approval was given after the pass was issued.
-        ApprovalNotYetValid = "approval_not_yet_valid",
+        ApprovalNotYetValid = "approval_not_yet_valid" => Approval,
         /// An approval was made for another issuer.
         ApprovalAudienceMismatch = "approval_audience_mismatch",
         /// An approval is for another action, payload, agent, tenant, context or occurrence.
@@ -69,15 +69,15 @@ actionpass_model::codes! {
         /// The approver isn't who the pass or the key says.
         ApproverMismatch = "approver_mismatch",
         /// The approver is the agent itself or one that it acts for.
-        ApproverIsAgent = "approver_is_agent",
+        ApproverIsAgent = "approver_is_agent" => Approval,
         /// Nobody signed the approval, and this verifier accepts only signed ones.
-        ApprovalUnsigned = "approval_unsigned",
+        ApprovalUnsigned = "approval_unsigned" => Approval,
         /// The approval, its approver or the approver's key was revoked.
-        ApprovalRevoked = "approval_revoked",
+        ApprovalRevoked = "approval_revoked" => Revoked,
         /// The trust store has expired.
-        TrustExpired = "trust_expired",
+        TrustExpired = "trust_expired" => Stale,
         /// The revocations are older than the verifier accepts.
-        RevocationsStale = "revocations_stale",
+        RevocationsStale = "revocations_stale" => Stale,
     }
 }
 
@@ -136,6 +136,18 @@ impl fmt::Display for Codes<'_> {
             write!(f, "{}", finding.code)?;
         }
         Ok(())
+    }
+}
+
+impl CodedError for Refusal {
+    fn code(&self) -> Code {
+        let first = self.findings.first().map(|finding| finding.code.clone());
+        // Never: a refusal has a finding.
+        first.unwrap_or(Code::from_static("internal_error", CodeClass::Internal))
+    }
+
+    fn codes(&self) -> Vec<Code> {
+        self.findings.iter().map(|finding| finding.code.clone()).collect()
     }
 }
 

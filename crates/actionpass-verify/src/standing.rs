@@ -7,7 +7,7 @@ use crate::trust::{Trust, signs_in};
 actionpass_model::codes! {
     /// How a key stands to something that it signed at some time. Nothing here makes a token of a revoked key verify:
     /// it is for whoever weighs records.
-    pub enum StandingCode {
+    pub enum StandingCode: Reason {
         /// The key could sign then, and still can.
         Active = "key_active",
         /// The key could sign then; another has since taken its place.

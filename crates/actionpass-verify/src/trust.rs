@@ -52,7 +52,7 @@ impl TrustError {
     pub fn code(&self) -> Code {
         match self {
             Self::Document(error) => error.code().into(),
-            Self::Keys(error) => Code::from_static(error.code()),
+            Self::Keys(error) => error.code(),
             Self::File(error) => error.code().into(),
         }
     }
@@ -191,3 +191,5 @@ pub(crate) fn signs_in(key: &TrustKey, second: UnixSeconds) -> bool {
     key.not_before.is_none_or(|start| start.to_unix_seconds() <= second)
         && key.not_after.is_none_or(|end| second <= end.to_unix_seconds())
 }
+
+actionpass_model::coded_error!(TrustError);

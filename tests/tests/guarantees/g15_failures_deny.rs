@@ -213,7 +213,7 @@ fn g15_randomness_that_runs_out() {
 #[test]
 fn g15_a_policy_that_fails() {
     let bed = Testbed::new().with_policy(Scripted::new("broken", |_: &PolicyInput<'_>| {
-        Verdict::deny_with(actionpass_model::Code::from_static("engine_failed"))
+        Verdict::deny_with(actionpass_model::Code::parse("engine_failed").unwrap())
     }));
     let authorization = bed.authorize(&fixtures::demo_action()).unwrap();
     assert_eq!((authorization.decision, authorization.pass), (Decision::Deny, None));

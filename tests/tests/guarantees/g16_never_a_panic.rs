@@ -85,7 +85,7 @@ fn read_bytes(bytes: &[u8]) -> Vec<String> {
             .map(|error| error.code().to_string()),
     );
     if let Ok(store) = TrustStore::from_json(bytes) {
-        found(Keyring::from_trust(&store).err().map(|error| error.code().to_owned()));
+        found(Keyring::from_trust(&store).err().map(|error| error.code().to_string()));
     }
     codes
 }

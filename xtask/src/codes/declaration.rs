@@ -5,6 +5,8 @@
 pub(super) struct Declaration {
     /// The enum.
     pub(super) name: String,
+    /// The class of its codes, where they name none.
+    pub(super) class: String,
     /// Its doc comment, in one line.
     pub(super) doc: String,
     /// Its codes in the order of declaration.
@@ -16,6 +18,8 @@ pub(super) struct Declaration {
 pub(super) struct Entry {
     /// The code itself.
     pub(super) code: String,
+    /// Its class, or that of its set.
+    pub(super) class: String,
     /// Its doc comment, in one line.
     pub(super) doc: String,
 }
@@ -54,15 +58,20 @@ fn read<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<Declar
                 _ => closed = true,
             }
         } else if let Some((_, name)) = line.split_once("enum ") {
-            let name = name.trim_end_matches('{').trim().to_owned();
+            let (name, class) = name
+                .trim_end_matches('{')
+                .split_once(':')
+                .ok_or_else(|| format!("line {}: a set of codes without a class", number.saturating_add(1)))?;
             open = Some(Declaration {
-                name,
+                name: name.trim().to_owned(),
+                class: class.trim().to_owned(),
                 doc: doc.take(),
                 entries: Vec::new(),
             });
-        } else if let (Some(declaration), Some(code)) = (&mut open, code(line)) {
+        } else if let (Some(declaration), Some((code, class))) = (&mut open, code(line)) {
             declaration.entries.push(Entry {
                 code: code.to_owned(),
+                class: class.unwrap_or(&declaration.class).to_owned(),
                 doc: doc.take(),
             });
         } else if !(line.is_empty() || line.starts_with("//") || line.starts_with("#[")) {
@@ -75,14 +84,17 @@ fn read<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<Declar
     Err("a `codes!` declaration has no end".to_owned())
 }
 
-/// The code in `Variant = "code",`.
-fn code(line: &str) -> Option<&str> {
-    let (variant, code) = line.strip_suffix(',').unwrap_or(line).split_once('=')?;
-    let named = variant.trim().bytes().all(|byte| byte.is_ascii_alphanumeric());
-    code.trim()
-        .strip_prefix('"')?
-        .strip_suffix('"')
-        .filter(|code| named && !code.contains('"'))
+/// Code and class in `Variant = "code",` and `Variant = "code" => Class,`.
+fn code(line: &str) -> Option<(&str, Option<&str>)> {
+    let is_name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let (variant, rest) = line.strip_suffix(',').unwrap_or(line).split_once('=')?;
+    let (code, class) = match rest.split_once("=>") {
+        Some((code, class)) => (code, Some(class.trim())),
+        None => (rest, None),
+    };
+    let code = code.trim().strip_prefix('"')?.strip_suffix('"')?;
+    let is_one = is_name(variant.trim()) && class.is_none_or(is_name) && !code.contains('"');
+    is_one.then_some((code, class))
 }
 
 /// A doc comment on its way to one line.
@@ -116,10 +128,10 @@ actionpass_model::codes! {
     /// Why a door
     /// stays shut.
     #[must_use]
-    pub enum DoorCode {
+    pub enum DoorCode: Unavailable {
         /// The key
         /// doesn't fit.
-        WrongKey = "wrong_key",
+        WrongKey = "wrong_key" => NotAuthentic,
 
         // Not for readers.
         /// Nobody is at home.
@@ -131,7 +143,7 @@ actionpass_model::codes! {
 mod tests {
     codes! {
         /// Only here.
-        enum TestCode {
+        enum TestCode: Usage {
             /// A test.
             Test = "test",
         }
@@ -142,19 +154,21 @@ mod tests {
     #[test]
     fn declarations_are_read_and_examples_and_tests_are_not() {
         let found = find(SOURCE).unwrap();
-        let entry = |code: &str, doc: &str| Entry {
+        let entry = |code: &str, class: &str, doc: &str| Entry {
             code: code.to_owned(),
+            class: class.to_owned(),
             doc: doc.to_owned(),
         };
         let entries = vec![
-            entry("wrong_key", "The key doesn't fit."),
-            entry("nobody", "Nobody is at home."),
+            entry("wrong_key", "NotAuthentic", "The key doesn't fit."),
+            entry("nobody", "Unavailable", "Nobody is at home."),
         ];
         let doc = "Why a door stays shut.".to_owned();
         assert_eq!(
             found,
             [Declaration {
                 name: "DoorCode".to_owned(),
+                class: "Unavailable".to_owned(),
                 doc,
                 entries
             }]
@@ -164,9 +178,10 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_an_error() {
         for bad in [
-            "codes! {\n pub enum A {\n B = 1,\n }\n}\n",
-            "codes! {\n pub enum A {\n B = \"b\", C = \"c\",\n }\n}\n",
-            "codes! {\n pub enum A {\n /// B.\n B = \"b\",\n }\n",
+            "codes! {\n pub enum A: Usage {\n B = 1,\n }\n}\n",
+            "codes! {\n pub enum A: Usage {\n B = \"b\", C = \"c\",\n }\n}\n",
+            "codes! {\n pub enum A: Usage {\n /// B.\n B = \"b\",\n }\n",
+            "codes! {\n pub enum A {\n /// B.\n B = \"b\",\n }\n}\n",
         ] {
             assert!(find(bad).is_err(), "{bad}");
         }

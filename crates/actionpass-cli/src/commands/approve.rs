@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_canon::{BoundAction, sha256};
-use actionpass_core::{Approval, ApproveError, AuthorizeCode, System};
+use actionpass_core::{Approval, System};
 use actionpass_crypto::{KeyUri, Signer};
 use actionpass_model::{
-    ApprovalMode, Approver, Code, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, MAX_APPROVAL_LIFETIME, RuleId, Shown,
-    Statement,
+    ApprovalMode, Approver, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, MAX_APPROVAL_LIFETIME, RuleId, Shown, Statement,
 };
 use actionpass_policy::PolicyEngine;
 use clap::{Args, ValueEnum};
@@ -283,16 +282,6 @@ fn claims(token: &str) -> Value {
     inspected
         .and_then(|parts| serde_json::from_slice(&parts.payload).ok())
         .unwrap_or_default()
-}
-
-impl From<ApproveError> for Failure {
-    fn from(error: ApproveError) -> Self {
-        let code: Code = match &error {
-            ApproveError::Sign(error) => error.code().into(),
-            _ => AuthorizeCode::RandomnessUnavailable.into(),
-        };
-        Self::from_error(code, &error)
-    }
 }
 
 #[cfg(test)]

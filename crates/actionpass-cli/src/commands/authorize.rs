@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actionpass_core::{Authorization, AuthorizeCode, AuthorizeError, Authorizer, Request, System};
+use actionpass_core::{Authorization, AuthorizeCode, Authorizer, Request, System};
 use actionpass_crypto::Signer;
 use actionpass_model::{Audience, Caller, Decision, KeyUse, PolicyBody, PolicyChangeSchema, PolicyRef, Reason, Trace};
 use actionpass_policy::{PolicyEngine, ReasonCode, Requirement, RulePolicy};
@@ -17,7 +17,7 @@ use super::record_json;
 use crate::cli::Context;
 use crate::clock;
 use crate::custody;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::input;
 use crate::issuer::IssuerHome;
 use crate::output::{Ink, Reply};
@@ -355,11 +355,5 @@ fn override_rule(requirement: &Requirement) -> Option<String> {
     match requirement {
         Requirement::Override { rule, .. } => Some(format!(" --rule {rule}")),
         _ => None,
-    }
-}
-
-impl From<AuthorizeError> for Failure {
-    fn from(error: AuthorizeError) -> Self {
-        Self::from_error(error.code(), &error)
     }
 }

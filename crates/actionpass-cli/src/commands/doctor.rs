@@ -3,7 +3,7 @@
 use std::fs;
 
 use actionpass_core::AuthorizeCode;
-use actionpass_model::{KeyStatus, KeyUse, Timestamp};
+use actionpass_model::{CodeClass, KeyStatus, KeyUse, Timestamp};
 use actionpass_policy::PolicyEngine;
 use actionpass_store::DecisionStore;
 use actionpass_store::ledger::ChainVerifier;
@@ -14,7 +14,6 @@ use super::keys::probe;
 use super::ledger::verify_home;
 use crate::cli::Context;
 use crate::clock;
-use crate::exit;
 use crate::failure::{Failure, Outcome};
 use crate::home::{self, Home};
 use crate::issuer::IssuerHome;
@@ -52,14 +51,14 @@ impl DoctorArgs {
             }
             results.push(result_json(name, outcome));
         }
-        let problems: Vec<&str> = checks
+        let problems: Vec<CodeClass> = checks
             .iter()
-            .filter_map(|(_, outcome)| Some(outcome.as_ref().err()?.code().as_str()))
+            .filter_map(|(_, outcome)| Some(outcome.as_ref().err()?.code().class()))
             .collect();
         let exit = if problems.is_empty() {
             0
         } else {
-            exit::of_all(problems.iter().copied())
+            CodeClass::exit_code_of_all(problems.iter().copied())
         };
         let json = json!({ "healthy": problems.is_empty(), "checks": results });
         Ok(Reply::new(json).with_exit(exit).with_data(text))

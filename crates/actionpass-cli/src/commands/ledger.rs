@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use actionpass_model::{Issuer, KeyId, KeyUse, Record, RecordKind, Timestamp};
-use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerError, VerifiedLedger, verify_jsonl_with};
+use actionpass_store::ledger::{ChainVerifier, KnownHead, VerifiedLedger, verify_jsonl_with};
 use actionpass_store::{DecisionStore, ReplayStart, StoredRecord};
 use actionpass_verify::{StandingCode, Trust};
 use clap::{Args, Subcommand};
@@ -398,10 +398,4 @@ fn summary(record: &Record) -> String {
 /// The start of a digest, enough to tell records apart by eye.
 fn short(digest: &str) -> String {
     digest.chars().take(19).collect()
-}
-
-impl From<LedgerError> for Failure {
-    fn from(error: LedgerError) -> Self {
-        Self::from_error(error.code(), &error).at(usize::try_from(error.offset()).ok())
-    }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actionpass_policy::testing::{PolicyTests, TestOutcome};
-use actionpass_policy::{PolicyCode, PolicyEngine, PolicyError, PolicyInput, RulePolicy};
+use actionpass_policy::{PolicyCode, PolicyEngine, PolicyInput, RulePolicy};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -142,7 +142,7 @@ impl TestArgs {
         let exit = if failed == 0 {
             0
         } else {
-            exit::of(CliCode::PolicyTestFailed.as_str())
+            CliCode::PolicyTestFailed.class().exit_code()
         };
         Ok(Reply::new(json).with_exit(exit).with_data(data))
     }
@@ -178,10 +178,4 @@ fn named_or_home(path: Option<&Path>, context: &Context) -> Outcome<Arc<RulePoli
 pub(crate) fn load(path: &Path) -> Outcome<RulePolicy> {
     let text = input::text(path, PolicyCode::PolicyTooLarge)?;
     Ok(RulePolicy::load(&text, &path.display().to_string())?)
-}
-
-impl From<PolicyError> for Failure {
-    fn from(error: PolicyError) -> Self {
-        Self::from_error(error.code(), &error)
-    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use actionpass_canon::{BoundAction, CanonicalBytes};
 use actionpass_crypto::JwsCode;
 use actionpass_model::{
-    Agent, ApprovalMode, Audience, Issuer, ObligationId, PassClaims, Resource, Task, Tenant, Tool, UnixSeconds,
-    UseBody, UseSchema,
+    Agent, ApprovalMode, Audience, Code, CodeClass, Issuer, ObligationId, PassClaims, Resource, Task, Tenant, Tool,
+    UnixSeconds, UseBody, UseSchema,
 };
 use actionpass_store::{ReplayCode, StoreCode};
 use actionpass_verify::{Call, Refusal, Trust, VerifiedPass, Verifier, VerifyCode};
@@ -296,7 +296,7 @@ impl VerifyArgs {
                         None => json!({ "code": finding.code() }),
                     })
                     .collect();
-                let exit = crate::exit::of_all(codes.iter().copied());
+                let exit = CodeClass::exit_code_of_all(refusal.codes().map(Code::class));
                 let json =
                     json!({ "valid": false, "codes": codes, "findings": findings, "compared": refusal.compared() });
                 Reply::new(json).with_exit(exit).with_data(refused_text(refusal, exit))

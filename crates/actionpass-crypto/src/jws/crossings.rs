@@ -200,7 +200,7 @@ fn a_trust_entry_that_says_otherwise() {
         let read = |alg: &str| {
             let mut entry = trust_key(key.public_key());
             entry.alg = alg.to_owned();
-            Keyring::from_keys([entry]).map_or_else(|error| error.code(), |_| "ok")
+            Keyring::from_keys([entry]).map_or_else(|error| error.code().to_string(), |_| "ok".to_owned())
         };
         assert_eq!(read(own.as_str()), "ok");
         let others = Algorithm::ALL.iter().filter(|other| **other != own);

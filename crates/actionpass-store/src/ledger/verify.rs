@@ -16,7 +16,7 @@ use super::{Head, KnownHead, Log, RecordRef};
 
 codes! {
     /// What is wrong with a ledger.
-    pub enum LedgerCode {
+    pub enum LedgerCode: LedgerBroken {
         /// The ledger can't be read to its end.
         LedgerUnreadable = "ledger_unreadable",
         /// A line is not the canonical bytes of a record of this version.
@@ -364,6 +364,8 @@ impl Link {
         })
     }
 }
+
+actionpass_model::coded_error!(LedgerError, offset = |error| Some(error.offset));
 
 #[cfg(test)]
 mod tests;

@@ -8,11 +8,11 @@ use actionpass_model::{
 
 codes! {
     /// Why a trust store was not changed.
-    pub enum ChangeCode {
+    pub enum ChangeCode: InputRefused {
         /// There is a key with this kid already.
         KeyExists = "key_exists",
         /// There is no key with this kid.
-        KeyMissing = "key_missing",
+        KeyMissing = "key_missing" => Usage,
         /// The key was revoked, which is for ever.
         KeyWasRevoked = "key_was_revoked",
         /// The key signs nothing any more already.
@@ -206,3 +206,5 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
         (one, other) => one.or(other),
     }
 }
+
+actionpass_model::coded_error!(ChangeError);

@@ -7,21 +7,21 @@ use actionpass_model::codes;
 
 codes! {
     /// Why a trust store file was not read or not written.
-    pub enum TrustFileCode {
+    pub enum TrustFileCode: Unavailable {
         /// The file can't be read.
         TrustUnreadable = "trust_unreadable",
         /// The file is not a trust store of this version, or contradicts itself: all of it is refused.
-        TrustInvalid = "trust_invalid",
+        TrustInvalid = "trust_invalid" => InputRefused,
         /// Everybody on the machine can write the file.
         TrustNotPrivate = "trust_not_private",
         /// The file is older than one seen before, or another one of the same version.
-        TrustRolledBack = "trust_rolled_back",
+        TrustRolledBack = "trust_rolled_back" => Stale,
         /// There is a file already.
-        TrustExists = "trust_exists",
+        TrustExists = "trust_exists" => Usage,
         /// The file can't be written or locked; whether a change took place is unknown.
         TrustUnwritable = "trust_unwritable",
         /// A change was not made; the source says why.
-        TrustChangeRefused = "trust_change_refused",
+        TrustChangeRefused = "trust_change_refused" => InputRefused,
     }
 }
 
@@ -70,3 +70,5 @@ impl StdError for TrustFileError {
         self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
+
+actionpass_model::coded_error!(TrustFileError);

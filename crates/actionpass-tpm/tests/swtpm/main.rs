@@ -59,8 +59,8 @@ fn open(server: &SwTpm, at: &str) -> Result<OpenKey, CustodianError> {
     tpm(server).open(&uri(at), &NoSecrets)
 }
 
-fn code(result: Result<OpenKey, CustodianError>) -> &'static str {
-    result.map(|key| key.uri).unwrap_err().code()
+fn code(result: Result<OpenKey, CustodianError>) -> String {
+    result.map(|key| key.uri).unwrap_err().code().to_string()
 }
 
 fn sign(signer: &dyn Signer) -> Result<Signature, SignError> {
