@@ -65,7 +65,7 @@ impl ActionPass {
             Arc::new(key),
             Arc::new(RulePolicy::load(POLICY, "policy.toml")?),
             Arc::new(FixedTrust::new(Arc::clone(&trust))),
-            Arc::new(MemoryDecisionStore::new(config.log()?)),
+            Arc::new(MemoryDecisionStore::with_capacity(config.log()?, usize::MAX)),
             Arc::new(System),
             Arc::new(System),
         )?;

@@ -11,7 +11,7 @@ use actionpass_model::{
 };
 use actionpass_store::ledger::{Log, RecordBody, RecordDraft, RecordRef};
 use actionpass_store::trust_file::{AnyError, ChangeError, TrustFile, TrustFileCode, TrustFileError, TrustSnapshot};
-use actionpass_store::{DecisionStore, ReplayStart, StoreCode, StoreError, newest_trust};
+use actionpass_store::{Ledger, LedgerExt, ReplayStart, StoreCode, StoreError, newest_trust};
 use actionpass_store_sqlite::SqliteStore;
 
 use crate::cli::Context;
@@ -85,7 +85,7 @@ impl IssuerHome {
     pub(crate) fn record<B: RecordBody>(&self, now: Timestamp, body: &B) -> Outcome<RecordRef> {
         let id = RecordId::from_uuid(clock::uuid(now)?);
         let draft = RecordDraft::new(id, now, body)?;
-        Ok(block_on(self.store.append(draft))?.to_ref())
+        Ok(block_on(self.store.append_one(draft))?.to_ref())
     }
 
     /// Appends the record of something that happened to a key.

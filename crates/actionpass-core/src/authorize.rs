@@ -361,13 +361,8 @@ impl Authorizer {
             expires_at: expires_at.to_timestamp(),
         };
         let token = pass.token.into_string();
-        let allow = Allow {
-            pass: id.clone(),
-            token: token.clone(),
-            expires_at,
-            audience: call.audience.clone(),
-            approvals: judged.approvals.iter().map(documents::used).collect(),
-        };
+        let allow = Allow::new(id.clone(), token.clone(), expires_at, call.audience.clone())
+            .with_approvals(judged.approvals.iter().map(documents::used).collect());
         let body = documents::allowed(pass.claims, judged, evidence);
         let outcome = self
             .bounded(self.store.commit(self.entry(call, body, Some(allow), now)?))
@@ -447,13 +442,9 @@ impl Authorizer {
         if let Some(trace) = &call.trace {
             record = record.with_trace(trace.clone());
         }
-        Ok(DecisionCommit {
-            action: call.key.clone(),
-            action_hash: call.action.action_hash(),
-            record,
-            allow,
-            side,
-        })
+        let mut commit = DecisionCommit::new(call.key.clone(), call.action.action_hash(), record);
+        (commit.allow, commit.side) = (allow, side);
+        Ok(commit)
     }
 
     /// Answers for an action that was allowed before: the same pass or none, never a second one.

@@ -53,5 +53,5 @@ pub use environment::{Clock, Random, System};
 pub use error::{AuthorizeCode, AuthorizeError};
 pub use in_memory::{InMemory, InMemoryError};
 pub use request::{Authorization, IssuedPass, Request};
-pub use revoke::{NewRevocation, RevokeError, reconcile, revoke};
+pub use revoke::{NewRevocation, RevokeError, reconcile, reconcile_with, revoke};
 pub use source::{ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};

@@ -1,12 +1,14 @@
 //! Revoking: the trust store first, then the ledger.
 
+use std::collections::HashSet;
+
 use actionpass_model::{
     Code, Principal, RecordId, Revocation, RevocationBody, RevocationId, RevocationRecordSchema, RevocationSchema,
     RevocationTarget, Statement, Timestamp, TrustEvidence,
 };
 use actionpass_store::ledger::{RecordDraft, RecordRef};
-use actionpass_store::trust_file::{TrustFile, TrustFileError, change};
-use actionpass_store::{DecisionStore, StoreError};
+use actionpass_store::trust_file::{TrustFileError, TrustSnapshot, change};
+use actionpass_store::{Batch, Ledger, StoreCode, StoreError, TrustDocument, TrustRange};
 
 use crate::AuthorizeCode;
 use crate::environment::{Random, uuid};
@@ -59,8 +61,8 @@ impl RevokeError {
 /// [`RevokeError`]; only [`RevokeError::Ledger`] leaves a revocation behind, and it is in force.
 pub async fn revoke(
     revocation: NewRevocation,
-    trust: &TrustFile,
-    store: &dyn DecisionStore,
+    trust: &dyn TrustDocument,
+    ledger: &dyn Ledger,
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<(Revocation, RecordRef), RevokeError> {
@@ -78,59 +80,96 @@ pub async fn revoke(
         expires_at: revocation.expires_at,
         ext: None,
     };
-    let ((), written) = trust.update(
-        now,
-        |_| Ok(()),
-        |document| {
-            change::revoke(document, revocation.clone())?;
-            change::confirm_revocations(document, now);
-            Ok(())
-        },
-    )?;
-    let record = record(&revocation, written.evidence(), store, now, random).await?;
-    Ok((revocation, record))
+    let entry = revocation.clone();
+    let changed = trust
+        .change(
+            now,
+            Box::new(move |document| {
+                change::revoke(document, entry.clone())?;
+                change::confirm_revocations(document, now);
+                Ok(())
+            }),
+        )
+        .await?;
+    let range = TrustRange {
+        after: changed.before.version,
+        to: changed.after.document.version,
+    };
+    let draft = record(&revocation, changed.after.evidence(), now, random)?;
+    let outcomes = ledger.append(Batch::of(draft).with_reconciled(range)).await?;
+    let outcome = outcomes.first().ok_or(StoreError::new(StoreCode::StoreCorrupt))?;
+    Ok((revocation, outcome.to_ref()))
 }
 
 /// Appends the record of every revocation that the trust store holds and the ledger doesn't: what a crash between the
 /// two left out. A program calls it when it starts.
 ///
 /// # Errors
-/// [`RevokeError`]; what was appended until then is there.
+/// [`RevokeError`]; what was appended until then is there, and the rest is appended by the next call.
 pub async fn reconcile(
-    trust: &TrustFile,
-    store: &dyn DecisionStore,
+    trust: &dyn TrustDocument,
+    ledger: &dyn Ledger,
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<usize, RevokeError> {
-    let snapshot = trust.read()?;
-    if snapshot.document.revocations.is_empty() {
+    reconcile_with(&trust.read().await?, ledger, now, random).await
+}
+
+/// How many records [`reconcile`] appends in one transaction.
+const PER_BATCH: usize = 500;
+
+/// [`reconcile`], for a trust store that was read already.
+///
+/// Where the ledger is known to hold every revocation up to this version, as is the rule, that is found out by one read
+/// of the ledger's state.
+///
+/// # Errors
+/// Those of [`reconcile`].
+pub async fn reconcile_with(
+    trust: &TrustSnapshot,
+    ledger: &dyn Ledger,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<usize, RevokeError> {
+    let range = TrustRange {
+        after: ledger.state().await?.reconciled,
+        to: trust.document.version,
+    };
+    if range.to <= range.after {
         return Ok(0);
     }
-    let ids = snapshot
-        .document
-        .revocations
-        .iter()
-        .map(|revocation| revocation.id.clone())
-        .collect();
-    let missing = store.unrecorded(ids).await?;
-    for revocation in snapshot
-        .document
-        .revocations
+    let revocations = &trust.document.revocations;
+    let ids = revocations.iter().map(|revocation| revocation.id.clone()).collect();
+    let missing: HashSet<_> = ledger.unrecorded(ids).await?.into_iter().collect();
+    let missing: Vec<_> = revocations
         .iter()
         .filter(|revocation| missing.contains(&revocation.id))
-    {
-        record(revocation, snapshot.evidence(), store, now, random).await?;
+        .collect();
+
+    let mut batches = missing.chunks(PER_BATCH).peekable();
+    while let Some(batch) = batches.next() {
+        let record = |revocation: &&Revocation| record(revocation, trust.evidence(), now, random);
+        let records = Batch::new(batch.iter().map(record).collect::<Result<_, _>>()?);
+        // Only with the last are all of them in the log: whoever stops before it begins again at the old watermark.
+        let records = if batches.peek().is_some() {
+            records
+        } else {
+            records.with_reconciled(range)
+        };
+        let _appended = ledger.append(records).await?;
+    }
+    if missing.is_empty() {
+        let _appended = ledger.append(Batch::new(Vec::new()).with_reconciled(range)).await?;
     }
     Ok(missing.len())
 }
 
-async fn record(
+fn record(
     revocation: &Revocation,
     trust: TrustEvidence,
-    store: &dyn DecisionStore,
     now: Timestamp,
     random: &dyn Random,
-) -> Result<RecordRef, RevokeError> {
+) -> Result<RecordDraft, RevokeError> {
     let body = RevocationBody {
         schema: RevocationRecordSchema,
         revocation: revocation.clone(),
@@ -139,8 +178,7 @@ async fn record(
     let id = uuid(now, random)
         .map(RecordId::from_uuid)
         .ok_or(RevokeError::NoRandomness)?;
-    let draft = RecordDraft::new(id, now, &body)?;
-    Ok(store.append(draft).await?.to_ref())
+    Ok(RecordDraft::new(id, now, &body)?)
 }
 
 actionpass_model::coded_error!(RevokeError);

@@ -7,7 +7,7 @@ use actionpass_core::{Authorizer, InMemory, IssuerConfig, Request, System};
 use actionpass_crypto::SoftwareKey;
 use actionpass_model::{Caller, DecisionBody, Digest, Document, Record};
 use actionpass_policy::{EXAMPLE_ALLOW, RulePolicy, STARTER_POLICY};
-use actionpass_store::{DecisionStore, MemoryDecisionStore, SideKind};
+use actionpass_store::{Ledger, MemoryDecisionStore, SideKind};
 use actionpass_verify::FixedTrust;
 
 #[test]

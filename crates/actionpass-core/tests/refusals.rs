@@ -13,7 +13,7 @@ use actionpass_model::{
     Caller, Decision, Principal, Revocation, RevocationSchema, RevocationTarget, Timestamp, TrustKey, TrustStore,
 };
 use actionpass_policy::{EXAMPLE_ALLOW, RulePolicy, STARTER_POLICY};
-use actionpass_store::{DecisionStore, MemoryDecisionStore};
+use actionpass_store::{Ledger, MemoryDecisionStore};
 use actionpass_verify::{FixedTrust, Trust};
 
 /// Authorizes the example that policy allows, under a trust store that was changed, and counts the records.

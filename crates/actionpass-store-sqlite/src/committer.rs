@@ -10,10 +10,11 @@ use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
 use crate::consume::{self, Issuers, Limits};
-use crate::decide::{self, Append, Commit, Ledger};
+use crate::decide::{self, Append, Commit, OpenLedger};
 use crate::error::Failure;
 use crate::file;
 use crate::queue::Queue;
+use crate::reader::Reads;
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = Sender<Result<T, StoreError>>;
@@ -27,7 +28,7 @@ pub(crate) fn send<T>(reply: Reply<T>, answer: Result<T, StoreError>) {
 #[derive(Debug)]
 pub(crate) enum Write {
     Commit(Box<Commit>, Reply<(CommitOutcome, Box<Commit>)>),
-    Append(Box<Append>, Reply<AppendOutcome>),
+    Append(Box<Append>, Reply<Vec<AppendOutcome>>),
     Consume(Mark, UnixSeconds, Reply<Consumption>),
     Restart(ReplayStart, Reply<()>),
 }
@@ -35,7 +36,7 @@ pub(crate) enum Write {
 /// What became of a call, once it is durable.
 enum Outcome {
     Commit(Result<CommitOutcome, StoreError>),
-    Append(Result<AppendOutcome, StoreError>),
+    Append(Result<Vec<AppendOutcome>, StoreError>),
     Consume(Consumption),
     Restart,
 }
@@ -63,6 +64,10 @@ impl Write {
         }
     }
 
+    const fn is_for_the_log(&self) -> bool {
+        matches!(self, Self::Commit(..) | Self::Append(..))
+    }
+
     fn erases(&self) -> bool {
         matches!(self, Self::Append(append, _) if append.erases())
     }
@@ -72,7 +77,7 @@ impl Write {
 const MAX_LINGER: Duration = Duration::from_millis(2);
 
 /// Writes until the queue is closed and empty.
-pub(crate) fn run(path: PathBuf, log: Option<Log>, queue: &Queue<Write>) {
+pub(crate) fn run(path: PathBuf, log: Option<Log>, queue: &Queue<Write>, reads: &Reads) {
     let mut committer = Committer { path, log, open: None };
     let (mut callers, mut linger) = (1, Duration::ZERO);
     while let Some(batch) = queue.take(callers, linger) {
@@ -82,10 +87,15 @@ pub(crate) fn run(path: PathBuf, log: Option<Log>, queue: &Queue<Write>) {
         callers = batch.len().saturating_add(queue.len());
         linger = start.elapsed().checked_div(2).unwrap_or_default().min(MAX_LINGER);
         match done {
-            Ok(outcomes) => batch
-                .into_iter()
-                .zip(outcomes)
-                .for_each(|(write, outcome)| write.answer(outcome)),
+            Ok(outcomes) => {
+                if batch.iter().any(Write::is_for_the_log) {
+                    reads.look();
+                }
+                batch
+                    .into_iter()
+                    .zip(outcomes)
+                    .for_each(|(write, outcome)| write.answer(outcome));
+            }
             Err(failure) => batch.into_iter().for_each(|write| write.fail(&failure)),
         }
     }
@@ -183,19 +193,19 @@ impl Open {
             consume::prune(connection, limits.get(|| Limits::read(connection))?, consumed, now)?;
         }
         limits.changed().map_or(Ok(()), |limits| limits.write(connection))?;
-        ledger.map_or(Ok(()), Ledger::end)?;
+        ledger.map_or(Ok(()), OpenLedger::end)?;
         Ok(outcomes)
     }
 }
 
 /// The ledger of a transaction, begun once it is needed.
 fn begun<'a, 'c>(
-    ledger: &'a mut Option<Ledger<'c>>,
+    ledger: &'a mut Option<OpenLedger<'c>>,
     connection: &'c Connection,
-) -> Result<&'a mut Ledger<'c>, Failure> {
+) -> Result<&'a mut OpenLedger<'c>, Failure> {
     let begun = match ledger.take() {
         Some(begun) => begun,
-        None => Ledger::begin(connection)?,
+        None => OpenLedger::begin(connection)?,
     };
     Ok(ledger.insert(begun))
 }
@@ -228,6 +238,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
+    use actionpass_store::Batch;
     use actionpass_store::conformance::{TempFolder, fixtures};
 
     use super::*;
@@ -241,8 +252,9 @@ mod tests {
                 return;
             }
             connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-            let mut ledger = Ledger::begin(&connection).unwrap();
-            let appended = ledger.append(&Append::prepare(log, fixtures::used(number))).unwrap();
+            let mut ledger = OpenLedger::begin(&connection).unwrap();
+            let append = Append::prepare(log, Batch::of(fixtures::used(number))).unwrap();
+            let appended = ledger.append(&append).unwrap();
             assert!(appended.is_ok());
             ledger.end().unwrap();
             connection.execute_batch("COMMIT").unwrap();

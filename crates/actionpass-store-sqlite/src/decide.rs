@@ -1,10 +1,12 @@
 //! Decisions and records, inside of a transaction.
 
+use std::collections::HashMap;
+
 use actionpass_model::{Digest, RecordKind, TrustEvidence, UnixSeconds};
 use actionpass_store::ledger::{Head, Log, PreparedRecord, RecordDraft, RecordRef, SealedRecord};
 use actionpass_store::{
-    ActionKey, Allow, AppendOutcome, ApprovalUse, CommitOutcome, DecisionCommit, Issued, LedgerState, SideKind,
-    StoreCode, StoreError, newest_trust,
+    ActionKey, Allow, AppendOutcome, ApprovalUse, Batch, CommitOutcome, DecisionCommit, Issued, LedgerState, SideKind,
+    StoreCode, StoreError, TrustRange, newest_trust,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
@@ -17,7 +19,7 @@ pub(crate) type Judged<T> = Result<Result<T, StoreError>, Failure>;
 /// Reads where the log ends and what it was told of.
 pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
     let mut statement =
-        connection.prepare_cached("SELECT size, hash, trust_version, trust_digest, policy FROM ledger")?;
+        connection.prepare_cached("SELECT size, hash, trust_version, trust_digest, policy, reconciled FROM ledger")?;
     let row = statement.query_row([], |row| {
         Ok((
             row.get::<_, i64>(0)?,
@@ -25,9 +27,10 @@ pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
             row.get::<_, Option<i64>>(2)?,
             row.get::<_, Option<[u8; 32]>>(3)?,
             row.get::<_, Option<[u8; 32]>>(4)?,
+            row.get::<_, i64>(5)?,
         ))
     });
-    let Some((size, hash, version, trust, policy)) = row.optional()? else {
+    let Some((size, hash, version, trust, policy, reconciled)) = row.optional()? else {
         return Err(Failure::Store(StoreCode::StoreLogMismatch, "the store holds no log"));
     };
     let trust = match (version, trust) {
@@ -37,17 +40,27 @@ pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
         }),
         _ => None,
     };
-    Ok(LedgerState {
-        head: Head::new(from_sql(size)?, hash),
-        trust,
-        policy: policy.map(Digest::from_bytes),
-    })
+    let mut state = LedgerState::new(Head::new(from_sql(size)?, hash));
+    state.trust = trust;
+    state.policy = policy.map(Digest::from_bytes);
+    state.reconciled = from_sql(reconciled)?;
+    Ok(state)
+}
+
+/// How many records there are.
+pub(crate) fn size(connection: &Connection) -> Result<u64, Failure> {
+    let mut statement = connection.prepare_cached("SELECT size FROM ledger")?;
+    match statement.query_row([], |row| row.get(0)).optional()? {
+        Some(size) => from_sql(size),
+        None => Err(Failure::Store(StoreCode::StoreLogMismatch, "the store holds no log")),
+    }
 }
 
 /// Writes what [`state`] reads.
 fn set_state(connection: &Connection, state: &LedgerState) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached(
-        "UPDATE ledger SET size = ?1, hash = ?2, trust_version = ?3, trust_digest = ?4, policy = ?5 WHERE id = 0",
+        "UPDATE ledger SET size = ?1, hash = ?2, trust_version = ?3, trust_digest = ?4, policy = ?5, reconciled = ?6
+         WHERE id = 0",
     )?;
     statement.execute(params![
         to_sql(state.head.size())?,
@@ -55,6 +68,7 @@ fn set_state(connection: &Connection, state: &LedgerState) -> Result<(), Failure
         state.trust.map(|trust| to_sql(trust.version)).transpose()?,
         state.trust.as_ref().map(|trust| trust.digest.as_bytes()),
         state.policy.as_ref().map(Digest::as_bytes),
+        to_sql(state.reconciled)?,
     ])?;
     Ok(())
 }
@@ -103,17 +117,15 @@ pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option
     let record = checked(record)?;
     let token = side(connection, record.seq, SideKind::Token)?;
     let broken = |_| Failure::corrupt("an issued pass");
-    Ok(Some(Issued {
+    let issued = Issued::new(
         action_hash,
         record,
-        pass: from_bytes(pass)?,
-        expires_at: UnixSeconds::new(from_sql(expires)?).ok_or_else(|| Failure::corrupt("an issued pass"))?,
-        audience: audience.parse().map_err(broken)?,
-        token: token
-            .map(String::from_utf8)
-            .transpose()
-            .map_err(|_| Failure::corrupt("a token"))?,
-    }))
+        from_bytes(pass)?,
+        UnixSeconds::new(from_sql(expires)?).ok_or_else(|| Failure::corrupt("an issued pass"))?,
+        audience.parse().map_err(broken)?,
+    );
+    let token = token.map(String::from_utf8).transpose();
+    Ok(Some(issued.with_token(token.map_err(|_| Failure::corrupt("a token"))?)))
 }
 
 /// A decision of which everything is done that needs neither the lock nor the log's end.
@@ -145,29 +157,51 @@ impl Commit {
     }
 }
 
-/// A record to be appended, as far as its caller's thread makes it.
+/// Records to be appended, as far as their caller's thread makes them.
 #[derive(Debug)]
 pub(crate) struct Append {
+    records: Vec<Appended>,
+    reconciled: Option<TrustRange>,
+}
+
+#[derive(Debug)]
+struct Appended {
     draft: RecordDraft,
     record: PreparedRecord,
+    revocation: Option<[u8; 16]>,
+}
+
+/// What becomes of one record of a batch.
+enum Place {
+    New(SealedRecord),
+    Known(RecordRef),
 }
 
 impl Append {
     /// What the caller's thread does of an append.
-    pub(crate) fn prepare(log: &Log, draft: RecordDraft) -> Self {
-        Self {
-            record: PreparedRecord::new(log, &draft),
-            draft,
-        }
+    pub(crate) fn prepare(log: &Log, batch: Batch) -> Result<Self, Failure> {
+        let (drafts, reconciled) = batch.into_parts();
+        let prepare = |draft: RecordDraft| {
+            Ok(Appended {
+                record: PreparedRecord::new(log, &draft),
+                revocation: draft.effects().revocation.as_ref().map(to_bytes).transpose()?,
+                draft,
+            })
+        };
+        Ok(Self {
+            records: drafts.into_iter().map(prepare).collect::<Result<_, Failure>>()?,
+            reconciled,
+        })
     }
 
     pub(crate) fn erases(&self) -> bool {
-        !self.draft.effects().erases.is_empty()
+        let erases = |record: &Appended| !record.draft.effects().erases.is_empty();
+        self.records.iter().any(erases)
     }
 }
 
 /// The log and what belongs to its records, for the time of a transaction.
-pub(crate) struct Ledger<'c> {
+pub(crate) struct OpenLedger<'c> {
     connection: &'c Connection,
     /// As it was read.
     before: LedgerState,
@@ -179,7 +213,7 @@ pub(crate) struct Ledger<'c> {
     insert_approval: CachedStatement<'c>,
 }
 
-impl<'c> Ledger<'c> {
+impl<'c> OpenLedger<'c> {
     pub(crate) fn begin(connection: &'c Connection) -> Result<Self, Failure> {
         let before = state(connection)?;
         Ok(Self {
@@ -321,30 +355,75 @@ impl<'c> Ledger<'c> {
         Ok(None)
     }
 
-    /// Appends a record and lets it take effect.
-    pub(crate) fn append(&mut self, append: &Append) -> Judged<AppendOutcome> {
-        let connection = self.connection;
-        let effects = append.draft.effects();
-        let revocation = effects.revocation.as_ref().map(to_bytes).transpose()?;
-        if let Some(id) = &revocation {
-            let mut known =
-                connection.prepare_cached("SELECT seq, record, ledger_hash FROM revocation WHERE id = ?1")?;
-            if let Some(record) = known.query_row([id], |row| reference(row, 0)).optional()? {
-                return Ok(Ok(AppendOutcome::AlreadyRecorded(checked(record)?)));
-            }
-        }
-        let record = match append.record.seal(&self.state.head) {
-            Ok(record) => self.write(record, &[])?,
+    /// Appends records and lets them take effect: all of them, or none if one can't be written.
+    pub(crate) fn append(&mut self, append: &Append) -> Judged<Vec<AppendOutcome>> {
+        let places = match self.place(append)? {
+            Ok(places) => places,
             Err(error) => return Ok(Err(error)),
         };
-        if append.draft.kind() != RecordKind::Decision {
+        let mut outcomes = Vec::with_capacity(places.len());
+        for (appended, place) in append.records.iter().zip(places) {
+            outcomes.push(match place {
+                Place::New(record) => AppendOutcome::Appended(self.write_record(appended, record)?),
+                Place::Known(record) => AppendOutcome::AlreadyRecorded(record),
+            });
+        }
+        if let Some(range) = append.reconciled {
+            self.state.reconciled = range.advance(self.state.reconciled);
+        }
+        Ok(Ok(outcomes))
+    }
+
+    /// Seals every record of a batch before one of them is written: one that can't be leaves nothing to be undone.
+    fn place(&self, append: &Append) -> Judged<Vec<Place>> {
+        let mut head = self.state.head;
+        let mut revoked: HashMap<[u8; 16], RecordRef> = HashMap::new();
+        let mut places = Vec::with_capacity(append.records.len());
+        for appended in &append.records {
+            if let Some(id) = &appended.revocation {
+                let known = match revoked.get(id) {
+                    Some(record) => Some(record.clone()),
+                    None => self.recorded(id)?,
+                };
+                if let Some(record) = known {
+                    places.push(Place::Known(record));
+                    continue;
+                }
+            }
+            let record = match appended.record.seal(&head) {
+                Ok(record) => record,
+                Err(error) => return Ok(Err(error)),
+            };
+            head = record.head();
+            if let Some(id) = appended.revocation {
+                revoked.insert(id, record.to_ref());
+            }
+            places.push(Place::New(record));
+        }
+        Ok(Ok(places))
+    }
+
+    /// The record of a revocation.
+    fn recorded(&self, id: &[u8; 16]) -> Result<Option<RecordRef>, Failure> {
+        let mut known = self
+            .connection
+            .prepare_cached("SELECT seq, record, ledger_hash FROM revocation WHERE id = ?1")?;
+        let row = known.query_row([id], |row| reference(row, 0)).optional()?;
+        row.map(checked).transpose()
+    }
+
+    fn write_record(&mut self, appended: &Appended, record: SealedRecord) -> Result<SealedRecord, Failure> {
+        let record = self.write(record, &[])?;
+        let effects = appended.draft.effects();
+        if appended.draft.kind() != RecordKind::Decision {
             if let Some(Ok(newest)) = effects.trust.map(|named| newest_trust(self.state.trust, named)) {
                 self.state.trust = Some(newest);
             }
             self.state.policy = effects.policy.or(self.state.policy);
         }
-        if let Some(id) = revocation {
-            let mut recorded = connection
+        if let Some(id) = &appended.revocation {
+            let mut recorded = self
+                .connection
                 .prepare_cached("INSERT INTO revocation (id, seq, record, ledger_hash) VALUES (?1, ?2, ?3, ?4)")?;
             recorded.execute(params![
                 id,
@@ -356,11 +435,13 @@ impl<'c> Ledger<'c> {
         for seq in &effects.erases {
             // A number that no record can have has no side data.
             if let Some(first) = slot(*seq, SideKind::Payload) {
-                let mut erase = connection.prepare_cached("DELETE FROM side WHERE slot BETWEEN ?1 AND ?1 + 7")?;
+                let mut erase = self
+                    .connection
+                    .prepare_cached("DELETE FROM side WHERE slot BETWEEN ?1 AND ?1 + 7")?;
                 erase.execute([first])?;
             }
         }
-        Ok(Ok(AppendOutcome::Appended(record)))
+        Ok(record)
     }
 
     fn write_decision(&mut self, record: SealedRecord, side: &[(SideKind, Vec<u8>)]) -> Judged<CommitOutcome> {

@@ -21,6 +21,17 @@ struct State<T> {
     closed: bool,
 }
 
+impl<T> State<T> {
+    /// Takes at most a batch of what waits.
+    fn batch(&mut self) -> Vec<T> {
+        if self.waiting.len() <= MAX_BATCH {
+            return std::mem::take(&mut self.waiting);
+        }
+        let later = self.waiting.split_off(MAX_BATCH);
+        std::mem::replace(&mut self.waiting, later)
+    }
+}
+
 impl<T> Queue<T> {
     pub(crate) const fn new() -> Self {
         Self {
@@ -69,11 +80,24 @@ impl<T> Queue<T> {
                 .wait_timeout_while(state, linger, |state| state.waiting.len() < expected && !state.closed);
             state = lingered.unwrap_or_else(PoisonError::into_inner).0;
         }
-        if state.waiting.len() <= MAX_BATCH {
-            return Some(std::mem::take(&mut state.waiting));
+        Some(state.batch())
+    }
+
+    /// What waits, oldest first, at most a batch; nothing once `patience` has gone by, if there is an end to it. `None`
+    /// once the queue is closed and empty.
+    pub(crate) fn take_within(&self, patience: Option<Duration>) -> Option<Vec<T>> {
+        let Some(patience) = patience else {
+            return self.take(1, Duration::ZERO);
+        };
+        let mut state = self.lock();
+        state.wanted = 1;
+        let idle = |state: &mut State<T>| state.waiting.is_empty() && !state.closed;
+        let waited = self.changed.wait_timeout_while(state, patience, idle);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if state.waiting.is_empty() && state.closed {
+            return None;
         }
-        let later = state.waiting.split_off(MAX_BATCH);
-        Some(std::mem::replace(&mut state.waiting, later))
+        Some(state.batch())
     }
 
     /// No more calls will be put.
@@ -102,6 +126,20 @@ mod tests {
         assert_eq!(take().unwrap(), (0..MAX_BATCH).collect::<Vec<_>>());
         assert_eq!(take().unwrap(), [MAX_BATCH]);
         assert_eq!(take(), None);
+    }
+
+    #[test]
+    fn patience_ends_with_nothing_or_with_a_call() {
+        let queue = Queue::new();
+        assert_eq!(queue.take_within(Some(Duration::from_millis(1))), Some(Vec::new()));
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(|| queue.take_within(Some(Duration::from_secs(3600))));
+            queue.put(1);
+            assert_eq!(taken.join().unwrap(), Some(vec![1]));
+            let taken = scope.spawn(|| queue.take_within(Some(Duration::from_secs(3600))));
+            queue.close();
+            assert_eq!(taken.join().unwrap(), None);
+        });
     }
 
     #[test]

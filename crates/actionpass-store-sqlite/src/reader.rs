@@ -1,25 +1,150 @@
-//! The thread that reads, on a connection of its own.
+//! The thread that reads, on a connection of its own, and looks out for those who follow the log.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use actionpass_store::{StoreError, StoreFuture};
+use futures_channel::oneshot::{Sender, channel};
 use rusqlite::Connection;
 
+use crate::committer::send;
 use crate::error::Failure;
-use crate::file;
 use crate::queue::Queue;
+use crate::{decide, file};
 
 /// A call that reads: it answers by itself, whether there is a connection or why there is none.
-pub(crate) type Read = Box<dyn FnOnce(Result<&Connection, &Failure>) + Send>;
+pub(crate) type Answer = Box<dyn FnOnce(Result<&Connection, &Failure>) + Send>;
+
+/// A call of the reading thread.
+pub(crate) enum Read {
+    Ask(Answer),
+    /// Tell once the log has more records than this.
+    Follow(u64, Reply),
+    /// The log may have grown.
+    Look,
+}
+
+type Reply = Sender<Result<u64, StoreError>>;
+
+/// How often the thread looks for records of other processes while somebody follows the log.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The way to the reading thread.
+pub(crate) struct Reads {
+    pub(crate) queue: Queue<Read>,
+    /// How many follow the log: without any, nobody needs to hear of a record.
+    followers: AtomicUsize,
+}
+
+impl Reads {
+    pub(crate) const fn new() -> Self {
+        Self {
+            queue: Queue::new(),
+            followers: AtomicUsize::new(0),
+        }
+    }
+
+    /// Says that the log grew.
+    pub(crate) fn look(&self) {
+        // Whoever began to follow before the record was durable counted itself before it looked.
+        if self.followers.load(Ordering::SeqCst) > 0 {
+            self.queue.put(Read::Look);
+        }
+    }
+
+    /// Waits for more records than `seq`.
+    pub(crate) fn follow(self: &Arc<Self>, seq: u64) -> StoreFuture<'static, u64> {
+        let reads = Arc::clone(self);
+        Box::pin(async move {
+            let _counted = Counted::new(&reads.followers);
+            let (reply, answer) = channel();
+            reads.queue.put(Read::Follow(seq, reply));
+            crate::store::received(answer).await
+        })
+    }
+}
+
+/// One follower more, for as long as this lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 /// Reads until the queue is closed and empty.
 pub(crate) fn run(path: PathBuf, connection: Connection, queue: &Queue<Read>) {
-    let mut connection = Some(connection);
-    while let Some(batch) = queue.take(1, Duration::ZERO) {
+    let mut reader = Reader {
+        path,
+        connection: Some(connection),
+        followers: Vec::new(),
+    };
+    let mut looked = Instant::now();
+    loop {
+        let patience = (!reader.followers.is_empty()).then(|| LOOK_EVERY.saturating_sub(looked.elapsed()));
+        let Some(batch) = queue.take_within(patience) else {
+            return;
+        };
+        let mut look = batch.is_empty() || (patience.is_some() && looked.elapsed() >= LOOK_EVERY);
         for read in batch {
-            let opened = connection.take().map_or_else(|| file::open(&path), Ok);
-            read(opened.as_ref());
-            connection = opened.ok();
+            match read {
+                Read::Ask(answer) => reader.on_connection(answer),
+                Read::Follow(seq, reply) => {
+                    reader.followers.push((seq, reply));
+                    look = true;
+                }
+                Read::Look => look = true,
+            }
+        }
+        if look {
+            reader.look();
+            looked = Instant::now();
+        }
+    }
+}
+
+struct Reader {
+    path: PathBuf,
+    /// `None` if it could not be opened.
+    connection: Option<Connection>,
+    followers: Vec<(u64, Reply)>,
+}
+
+impl Reader {
+    fn on_connection<T>(&mut self, read: impl FnOnce(Result<&Connection, &Failure>) -> T) -> T {
+        let opened = self.connection.take().map_or_else(|| file::open(&self.path), Ok);
+        let value = read(opened.as_ref());
+        self.connection = opened.ok();
+        value
+    }
+
+    /// Answers those for whom the log has grown long enough.
+    fn look(&mut self) {
+        self.followers.retain(|(_, reply)| !reply.is_canceled());
+        if self.followers.is_empty() {
+            return;
+        }
+        match self.on_connection(|connection| connection.map_err(Failure::clone).and_then(decide::size)) {
+            Ok(size) => {
+                for (_, reply) in self.followers.extract_if(.., |(seq, _)| size > *seq) {
+                    send(reply, Ok(size));
+                }
+            }
+            Err(failure) => {
+                for (_, reply) in self.followers.drain(..) {
+                    send(reply, Err(failure.to_error()));
+                }
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 pub(crate) const APPLICATION_ID: i32 = 0x4150_7373;
 
 /// One script for each version of the schema; `user_version` counts those that were run. Released scripts never change.
-pub(crate) const MIGRATIONS: &[&str] = &[V1];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = "
 -- One row in a store that holds a log, none in an executor's.
@@ -63,4 +63,9 @@ CREATE TABLE replay_limits (
     start INTEGER NOT NULL,
     pruned_to INTEGER NOT NULL
 ) STRICT;
+";
+
+const V2: &str = "
+-- The newest version of the trust store all of whose revocations are known to be in the log.
+ALTER TABLE ledger ADD COLUMN reconciled INTEGER NOT NULL DEFAULT 0;
 ";

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
-use actionpass_store::ledger::{Log, RecordDraft};
+use actionpass_store::ledger::Log;
 use actionpass_store::{
-    ActionKey, AppendOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, LedgerState, Mark,
-    ReplayStart, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
+    LedgerState, Mark, ReplayStart, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 use futures_channel::oneshot::{Receiver, channel};
 use rusqlite::{Connection, params};
@@ -20,7 +20,7 @@ use crate::decide::{Append, Commit};
 use crate::error::{Failure, from_sql, to_sql};
 use crate::id::to_bytes;
 use crate::queue::Queue;
-use crate::reader::{self, Read};
+use crate::reader::{self, Read, Reads};
 use crate::{consume, decide, file};
 
 /// An issuer's log and decisions, and an executor's used passes, in one SQLite file.
@@ -33,14 +33,14 @@ pub struct SqliteStore(Arc<Shared>);
 struct Shared {
     log: Option<Log>,
     writes: Arc<Queue<Write>>,
-    reads: Arc<Queue<Read>>,
+    reads: Arc<Reads>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
         self.writes.close();
-        self.reads.close();
+        self.reads.queue.close();
         for thread in self.threads.drain(..) {
             // A waker run by one of the threads may hold the last clone.
             if thread.thread().id() != thread::current().id() {
@@ -103,7 +103,7 @@ impl SqliteStore {
     fn start(path: &Path) -> Result<Self, Failure> {
         let connection = file::open(path)?;
         let log = file::log(&connection)?;
-        let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Queue::new()));
+        let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Reads::new()));
         let mut shared = Shared {
             log: log.clone(),
             writes: Arc::clone(&writes),
@@ -114,9 +114,10 @@ impl SqliteStore {
         let path = std::path::absolute(path)?;
         let (for_writer, for_reader) = (path.clone(), path);
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.to_owned()).spawn(run);
-        let writer = Box::new(move || committer::run(for_writer, log, &writes));
+        let grown = Arc::clone(&reads);
+        let writer = Box::new(move || committer::run(for_writer, log, &writes, &grown));
         shared.threads.push(spawn("actionpass-write", writer)?);
-        let reader = Box::new(move || reader::run(for_reader, connection, &reads));
+        let reader = Box::new(move || reader::run(for_reader, connection, &reads.queue));
         shared.threads.push(spawn("actionpass-read", reader)?);
         Ok(Self(Arc::new(shared)))
     }
@@ -175,10 +176,10 @@ impl SqliteStore {
     ) -> StoreFuture<'_, T> {
         Box::pin(async move {
             let (reply, answer) = channel();
-            self.0.reads.put(Box::new(move |connection| {
+            self.0.reads.queue.put(Read::Ask(Box::new(move |connection| {
                 let answer = connection.map_err(Failure::clone).and_then(question);
                 send(reply, answer.map_err(|failure| failure.to_error()));
-            }));
+            })));
             received(answer).await
         })
     }
@@ -189,16 +190,16 @@ impl SqliteStore {
         question: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
-        self.0.reads.put(Box::new(move |connection| {
+        self.0.reads.queue.put(Read::Ask(Box::new(move |connection| {
             let answer = connection.map_err(Failure::clone).and_then(question);
             // Whoever asked waits for it.
             let _ = reply.send(answer.map_err(|failure| failure.to_error()));
-        }));
+        })));
         answer.recv().unwrap_or_else(|_| Err(gone()))
     }
 }
 
-async fn received<T>(answer: Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(crate) async fn received<T>(answer: Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
     answer.await.unwrap_or_else(|_| Err(gone()))
 }
 
@@ -224,10 +225,12 @@ impl DecisionStore for SqliteStore {
             Ok(outcome)
         })
     }
+}
 
-    fn append(&self, draft: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
+impl Ledger for SqliteStore {
+    fn append(&self, batch: Batch) -> StoreFuture<'_, Vec<AppendOutcome>> {
         Box::pin(async move {
-            let append = Append::prepare(self.needed_log()?, draft);
+            let append = Append::prepare(self.needed_log()?, batch).map_err(|failure| failure.to_error())?;
             let (reply, answer) = channel();
             self.0.writes.put(Write::Append(Box::new(append), reply));
             received(answer).await
@@ -240,6 +243,10 @@ impl DecisionStore for SqliteStore {
 
     fn read(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
         self.ask(move |connection| read(connection, seq, limit))
+    }
+
+    fn follow(&self, seq: u64) -> StoreFuture<'_, u64> {
+        self.0.reads.follow(seq)
     }
 
     fn side(&self, seq: u64, kind: SideKind) -> StoreFuture<'_, Option<Vec<u8>>> {
@@ -289,10 +296,7 @@ fn read(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<StoredRec
             .get_ref(1)?
             .as_bytes()
             .map_err(|_| Failure::corrupt("a record is not text"))?;
-        records.push(StoredRecord {
-            seq: from_sql(row.get(0)?)?,
-            json: json.to_vec(),
-        });
+        records.push(StoredRecord::new(from_sql(row.get(0)?)?, json.to_vec()));
     }
     Ok(records)
 }

@@ -8,7 +8,8 @@ use std::thread;
 use actionpass_store::conformance::{TempFolder, block_on, fixtures};
 use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerCode, Log, verify_jsonl};
 use actionpass_store::{
-    AppendOutcome, CommitOutcome, Consumption, DecisionStore, ReplayCode, ReplayStart, ReplayStore, StoreCode,
+    AppendOutcome, CommitOutcome, Consumption, DecisionStore, Ledger, LedgerExt, ReplayCode, ReplayStart, ReplayStore,
+    StoreCode,
 };
 use actionpass_store_sqlite::SqliteStore;
 use proptest::prelude::*;
@@ -26,7 +27,7 @@ fn made() -> (TempFolder, PathBuf, SqliteStore) {
 }
 
 fn appended(store: &SqliteStore, number: u64) -> KnownHead {
-    match block_on(store.append(fixtures::used(number))).unwrap() {
+    match block_on(store.append_one(fixtures::used(number))).unwrap() {
         AppendOutcome::Appended(record) => record.to_ref().head(),
         AppendOutcome::AlreadyRecorded(record) => record.head(),
     }
@@ -124,7 +125,7 @@ fn an_executors_store_has_no_log() {
     let store = SqliteStore::create(&folder.path().join("replay.db"), None, start()).unwrap();
     assert_eq!(store.log(), None);
     assert_eq!(
-        block_on(store.append(fixtures::used(1))).unwrap_err().code(),
+        block_on(store.append_one(fixtures::used(1))).unwrap_err().code(),
         StoreCode::StoreLogMismatch
     );
     assert_eq!(
@@ -184,7 +185,7 @@ fn erased_data_is_nowhere_in_the_files() {
         })
     };
     assert!(holds());
-    let _ = block_on(store.append(fixtures::erased(2, vec![0]))).unwrap();
+    let _ = block_on(store.append_one(fixtures::erased(2, vec![0]))).unwrap();
     assert!(!holds());
 }
 
@@ -216,7 +217,7 @@ fn a_head_that_is_not_the_last_record_stops_writing_and_not_reading() {
         .unwrap();
     let store = SqliteStore::open(&path).unwrap();
     assert_eq!(
-        block_on(store.append(fixtures::used(3))).unwrap_err().code(),
+        block_on(store.append_one(fixtures::used(3))).unwrap_err().code(),
         StoreCode::StoreCorrupt
     );
     assert_eq!(block_on(store.read(0, 10)).unwrap().len(), 2);

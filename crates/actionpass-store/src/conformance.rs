@@ -1,4 +1,4 @@
-//! The contracts of [`DecisionStore`] and [`ReplayStore`] as tests: one named `#[test]` for each clause.
+//! The contracts of [`Ledger`], [`DecisionStore`] and [`ReplayStore`] as tests: one named `#[test]` for each clause.
 //!
 //! ```
 //! # use std::path::Path;
@@ -31,6 +31,7 @@ mod block_on;
 pub mod decision;
 pub mod fixtures;
 mod folder;
+pub mod ledger;
 pub mod replay;
 
 use std::fmt;
@@ -39,13 +40,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::ledger::Log;
-use crate::{DecisionStore, ReplayStart, ReplayStore};
+use crate::{DecisionStore, Ledger, ReplayStart, ReplayStore};
 
 pub use block_on::block_on;
 pub use folder::TempFolder;
 
 /// What an executor runs.
 pub type Task<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// Opens a ledger in a folder.
+pub type OpenLedger<'a> = dyn Fn(&Path, &Log) -> Arc<dyn Ledger> + Sync + 'a;
 
 /// Opens a decision store in a folder.
 pub type OpenDecisions<'a> = dyn Fn(&Path, &Log) -> Arc<dyn DecisionStore> + Sync + 'a;
@@ -87,19 +91,70 @@ impl<'a, O: ?Sized> Suite<'a, O> {
     }
 }
 
-/// Expands to one `#[test]` for each clause of the contract of [`DecisionStore`]; see [`conformance`](mod@self).
+#[expect(clippy::panic, reason = "a clause that doesn't hold fails its test")]
+fn fail(outcome: &dyn fmt::Debug) -> ! {
+    panic!("{outcome:?}")
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`Ledger`]; see [`conformance`](mod@self).
 #[macro_export]
-macro_rules! decision_store_conformance {
+macro_rules! ledger_conformance {
     (durable, open: $open:expr, block_on: $block_on:expr) => {
-        $crate::decision_store_conformance!(volatile, open: $open, block_on: $block_on);
-        $crate::decision_store_conformance!(@clauses $open, $block_on;
-            g10_what_was_acknowledged_is_there_after_opening_again
-            g11_two_handles_write_one_chain
+        $crate::ledger_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::ledger_conformance!(@clauses $open, $block_on;
+            g10_what_was_appended_is_there_after_opening_again
+            g11_two_handles_append_to_one_chain
+            following_notices_another_handle
         );
     };
     (volatile, open: $open:expr, block_on: $block_on:expr) => {
-        $crate::decision_store_conformance!(@clauses $open, $block_on;
+        $crate::ledger_conformance!(@clauses $open, $block_on;
             a_new_log_is_empty
+            g11_records_of_every_kind_chain
+            a_batch_is_written_in_order
+            an_empty_batch_writes_nothing
+            a_batch_with_a_bad_record_writes_nothing
+            a_revocation_is_recorded_once
+            the_watermark_moves_by_what_a_batch_says
+            the_watermark_skips_nothing
+            records_are_read_in_pages
+            a_record_that_is_too_large_is_not_appended
+            g11_16_threads_append_to_one_chain
+            following_waits_for_the_next_record
+            following_may_be_given_up
+        );
+    };
+    (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(
+        #[test]
+        fn $clause() {
+            let open = |folder: &::std::path::Path, log: &$crate::ledger::Log| -> ::std::sync::Arc<dyn $crate::Ledger> {
+                ::std::sync::Arc::new(($open)(folder, log))
+            };
+            let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
+            $crate::conformance::ledger::$clause(&$crate::conformance::Suite::new(&open, &block_on));
+        }
+    )+};
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`DecisionStore`], those of [`Ledger`] included; see
+/// [`conformance`](mod@self).
+#[macro_export]
+macro_rules! decision_store_conformance {
+    (durable, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::ledger_conformance!(durable, open: $open, block_on: $block_on);
+        $crate::decision_store_conformance!(@volatile $open, $block_on);
+        $crate::decision_store_conformance!(@clauses $open, $block_on;
+            g10_what_was_acknowledged_is_there_after_opening_again
+            two_handles_see_one_state
+        );
+    };
+    (volatile, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::ledger_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::decision_store_conformance!(@volatile $open, $block_on);
+    };
+    (@volatile $open:expr, $block_on:expr) => {
+        $crate::decision_store_conformance!(@clauses $open, $block_on;
+            nothing_is_found_in_a_new_store
             g09_a_commit_gives_its_record_and_is_found
             only_an_allow_is_final
             an_allow_is_given_once
@@ -108,14 +163,12 @@ macro_rules! decision_store_conformance {
             g05_an_approval_is_used_once
             an_older_trust_store_is_refused
             another_policy_is_refused
-            a_revocation_is_recorded_once
+            a_decision_never_moves_the_watermark
             erasing_side_data_leaves_the_chain
-            g11_records_of_every_kind_chain
-            records_are_read_in_pages
-            a_record_that_is_too_large_writes_nothing
+            g11_decisions_chain_with_other_records
+            a_decision_that_is_too_large_writes_nothing
             g05_of_16_threads_one_uses_an_approval
             of_16_threads_one_gets_the_pass
-            g11_16_threads_append_to_one_chain
             a_dropped_commit_is_done_or_not_done
         );
     };

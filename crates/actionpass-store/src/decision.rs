@@ -1,14 +1,13 @@
 //! [`DecisionStore`]: the issuer's store.
 
-use std::fmt::Debug;
+use std::sync::Arc;
 
 use actionpass_model::{
-    ActionId, Agent, ApprovalId, Approver, Audience, Digest, Document, DocumentError, PassId, Record, RevocationId,
-    Tenant, TrustEvidence, UnixSeconds,
+    ActionId, Agent, ApprovalId, Approver, Audience, Digest, PassId, Tenant, TrustEvidence, UnixSeconds,
 };
 
-use crate::StoreFuture;
-use crate::ledger::{Head, RecordDraft, RecordRef, SealedRecord};
+use crate::ledger::{RecordDraft, RecordRef, SealedRecord};
+use crate::{Ledger, SideKind, StoreFuture};
 
 /// What an issuer keeps: the ledger, which approvals are used, and which actions have their pass.
 ///
@@ -16,19 +15,15 @@ use crate::ledger::{Head, RecordDraft, RecordRef, SealedRecord};
 /// [`CommitOutcome::Committed`] (G9: no record, no pass).
 ///
 /// # Contract
-/// - **Atomicity.** `commit` and `append` do all of what they say or nothing, also when the process or the machine
-///   dies halfway. The checks of `commit` and its writes are one step: of two commits that use one approval, or that
+/// That of [`Ledger`], whose transactions are these too, and:
+/// - **Atomicity.** The checks of `commit` and its writes are one step: of two commits that use one approval, or that
 ///   are for one action, at most one is `Committed`, whatever processes share the store.
-/// - **Durability.** When the future gives `Ok`, what was written survives the loss of power.
-/// - **Order.** The log has no gap and no fork: each record chains to the one before, by any process.
-/// - **Refusals write nothing.** Every outcome other than `Committed` or `Appended` leaves the store as it was.
-/// - **Errors.** `Err` promises that nothing was acknowledged, no more: the write may be there or not, never half. Find
-///   out with [`find`](Self::find), or commit again: idempotency by action makes that safe. After a failed write a
-///   store must not go on as if what it sees were durable.
-/// - **Cancellation.** Dropping a future before it is ready may leave the write done or not done, never half done.
-/// - **Runtime.** Futures may be polled on any executor and must not block it.
-/// - **Clones** and further handles on one store see one state.
-pub trait DecisionStore: Debug + Send + Sync {
+/// - **Refusals write nothing.** Every outcome other than `Committed` leaves the store as it was.
+/// - **Errors.** After an `Err`, find out with [`find`](Self::find), or commit again: idempotency by action makes that
+///   safe.
+/// - **Watermark.** A commit never moves [`LedgerState::reconciled`](crate::LedgerState::reconciled): that a decision
+///   relied on a trust store doesn't say that its revocations are in the log.
+pub trait DecisionStore: Ledger {
     /// The former allow of an action, if there is one. Only an allow is final: a deny or step_up is not found here.
     fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>>;
 
@@ -45,25 +40,6 @@ pub trait DecisionStore: Debug + Send + Sync {
     ///
     /// Marks of used approvals are never forgotten.
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome>;
-
-    /// Appends a record that is no allow, and lets it take effect: a trust store newer than the one known, a policy, an
-    /// erasure of side data ([`Effects`](crate::ledger::Effects)). A revocation is recorded once; appending its record
-    /// again gives the one that is there.
-    fn append(&self, draft: RecordDraft) -> StoreFuture<'_, AppendOutcome>;
-
-    /// Where the log ends, and the newest trust store and policy that this store was told of.
-    fn state(&self) -> StoreFuture<'_, LedgerState>;
-
-    /// At most `limit` records from `seq` on, in order; empty at the end of the log. What was stored is given as it is:
-    /// only [`ledger::ChainVerifier`](crate::ledger::ChainVerifier) says whether it is whole.
-    fn read(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRecord>>;
-
-    /// Side data of a record, if it was kept and not erased.
-    fn side(&self, seq: u64, kind: SideKind) -> StoreFuture<'_, Option<Vec<u8>>>;
-
-    /// Those of these revocations that the log doesn't hold, in the order given: what a crash between trust store and
-    /// ledger left out.
-    fn unrecorded(&self, revocations: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>>;
 }
 
 /// One occurrence of an action, scoped by tenant and agent (and by the issuer, whose store it is).
@@ -79,6 +55,7 @@ pub struct ActionKey {
 
 /// A decision to be recorded.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DecisionCommit {
     /// Which occurrence of an action it is about.
     pub action: ActionKey,
@@ -92,8 +69,39 @@ pub struct DecisionCommit {
     pub side: Vec<(SideKind, Vec<u8>)>,
 }
 
+impl DecisionCommit {
+    /// A decision that is no allow, with nothing beside its record.
+    #[must_use]
+    pub const fn new(action: ActionKey, action_hash: Digest, record: RecordDraft) -> Self {
+        Self {
+            action,
+            action_hash,
+            record,
+            allow: None,
+            side: Vec::new(),
+        }
+    }
+
+    /// The same, as an allow.
+    #[must_use]
+    pub fn with_allow(self, allow: Allow) -> Self {
+        Self {
+            allow: Some(allow),
+            ..self
+        }
+    }
+
+    /// The same, with this beside its record.
+    #[must_use]
+    pub fn with_side(mut self, kind: SideKind, bytes: Vec<u8>) -> Self {
+        self.side.push((kind, bytes));
+        self
+    }
+}
+
 /// What an allow writes besides its record.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Allow {
     /// The pass.
     pub pass: PassId,
@@ -107,6 +115,26 @@ pub struct Allow {
     pub approvals: Vec<ApprovalUse>,
 }
 
+impl Allow {
+    /// An allow that relies on no approval.
+    #[must_use]
+    pub const fn new(pass: PassId, token: String, expires_at: UnixSeconds, audience: Audience) -> Self {
+        Self {
+            pass,
+            token,
+            expires_at,
+            audience,
+            approvals: Vec::new(),
+        }
+    }
+
+    /// The same, and it uses these approvals up.
+    #[must_use]
+    pub fn with_approvals(self, approvals: Vec<ApprovalUse>) -> Self {
+        Self { approvals, ..self }
+    }
+}
+
 /// An approval to be marked used: an id alone names it only together with who gave it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ApprovalUse {
@@ -116,7 +144,7 @@ pub struct ApprovalUse {
     pub id: ApprovalId,
 }
 
-/// What became of a commit.
+/// What became of a commit. Exhaustive on purpose: an issuer that doesn't know a new outcome must not compile.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum CommitOutcome {
@@ -134,29 +162,9 @@ pub enum CommitOutcome {
     PolicyChanged(Digest),
 }
 
-/// What became of an append.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[must_use]
-pub enum AppendOutcome {
-    /// The record is durable.
-    Appended(SealedRecord),
-    /// The revocation had its record already, this one.
-    AlreadyRecorded(RecordRef),
-}
-
-impl AppendOutcome {
-    /// The record that is in the log, new or old.
-    #[must_use]
-    pub fn to_ref(&self) -> RecordRef {
-        match self {
-            Self::Appended(record) => record.to_ref(),
-            Self::AlreadyRecorded(record) => record.clone(),
-        }
-    }
-}
-
 /// A former allow.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Issued {
     /// The hash of the action that was allowed.
     pub action_hash: Digest,
@@ -172,49 +180,30 @@ pub struct Issued {
     pub token: Option<String>,
 }
 
-/// What a store knows about itself.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct LedgerState {
-    /// Where the log ends.
-    pub head: Head,
-    /// The newest trust store that it was told of.
-    pub trust: Option<TrustEvidence>,
-    /// The policy that was recorded last.
-    pub policy: Option<Digest>,
-}
+impl Issued {
+    /// A former allow whose token was erased, or is still to be added.
+    #[must_use]
+    pub const fn new(
+        action_hash: Digest,
+        record: RecordRef,
+        pass: PassId,
+        expires_at: UnixSeconds,
+        audience: Audience,
+    ) -> Self {
+        Self {
+            action_hash,
+            record,
+            pass,
+            expires_at,
+            audience,
+            token: None,
+        }
+    }
 
-/// Data kept beside a record, which can be erased without breaking the chain.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[non_exhaustive]
-pub enum SideKind {
-    /// The canonical payload.
-    Payload,
-    /// The canonical context.
-    Context,
-    /// The canonical facts.
-    Facts,
-    /// The salt of the commitments, 32 random bytes.
-    Salt,
-    /// The pass, a compact JWS.
-    Token,
-}
-
-/// A record as a store keeps it: canonical JSON, unverified.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StoredRecord {
-    /// Its place.
-    pub seq: u64,
-    /// The whole record.
-    pub json: Vec<u8>,
-}
-
-impl StoredRecord {
-    /// The record as a document.
-    ///
-    /// # Errors
-    /// [`DocumentError`] if what is stored is not a record of this release's kinds.
-    pub fn to_record(&self) -> Result<Record, DocumentError> {
-        Record::from_json(&self.json)
+    /// The same, with its token if there is one.
+    #[must_use]
+    pub fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
     }
 }
 
@@ -228,30 +217,9 @@ macro_rules! forward {
             fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
                 (**self).commit(commit)
             }
-
-            fn append(&self, draft: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
-                (**self).append(draft)
-            }
-
-            fn state(&self) -> StoreFuture<'_, LedgerState> {
-                (**self).state()
-            }
-
-            fn read(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
-                (**self).read(seq, limit)
-            }
-
-            fn side(&self, seq: u64, kind: SideKind) -> StoreFuture<'_, Option<Vec<u8>>> {
-                (**self).side(seq, kind)
-            }
-
-            fn unrecorded(&self, revocations: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>> {
-                (**self).unrecorded(revocations)
-            }
         }
     };
 }
-use std::sync::Arc;
 forward!(Arc);
 forward!(Box);
 

@@ -37,6 +37,10 @@ codes! {
         RecordInvalid = "record_invalid",
         /// A store was asked to do in one way what it only does in another.
         StoreMisused = "store_misused",
+        /// The store, or the disk that it is on, has no room left; nothing is dropped to make some.
+        StoreFull = "store_full",
+        /// The process was forked after the store was opened: the copy must open a store of its own.
+        StoreForked = "store_forked",
     }
 }
 
@@ -55,6 +59,8 @@ impl StoreCode {
             Self::RecordTooLarge => "the record is larger than a log takes",
             Self::RecordInvalid => "the record can't be written",
             Self::StoreMisused => "the store can't be used like this",
+            Self::StoreFull => "the store is full",
+            Self::StoreForked => "the store was opened before this process was forked",
         }
     }
 }

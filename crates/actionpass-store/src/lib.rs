@@ -24,11 +24,13 @@
 //!
 //! | what | where |
 //! |---|---|
+//! | the issuer's log: records in one chain, appended in batches, followed | [`Ledger`], [`Batch`] |
 //! | the issuer's store: approvals used, records, tokens, in one commit | [`DecisionStore`], [`MemoryDecisionStore`] |
 //! | the executor's store: passes used once | [`ReplayStore`], [`MemoryReplayStore`] |
 //! | sealing records, verifying a log | [`ledger`] |
-//! | the JSON file of keys and revocations | [`trust_file`] |
-//! | the clauses of both contracts as tests | `conformance`, with the feature of that name |
+//! | keys and revocations, wherever they are kept | [`TrustDocument`], [`MemoryTrust`], in a JSON file [`trust_file`] |
+//! | calls that block, beside an executor's threads | [`offload`](mod@offload) |
+//! | the clauses of the contracts as tests | `conformance`, with the feature of that name |
 //!
 //! Nothing here knows signatures or policy, and no async runtime is needed.
 
@@ -37,14 +39,16 @@ pub mod conformance;
 mod decision;
 mod error;
 pub mod ledger;
+mod log;
 mod memory;
+pub mod offload;
 mod replay;
+mod trust_document;
 pub mod trust_file;
 
-pub use decision::{
-    ActionKey, Allow, AppendOutcome, ApprovalUse, CommitOutcome, DecisionCommit, DecisionStore, Issued, LedgerState,
-    SideKind, StoredRecord, newest_trust,
-};
+pub use decision::{ActionKey, Allow, ApprovalUse, CommitOutcome, DecisionCommit, DecisionStore, Issued, newest_trust};
 pub use error::{StoreCode, StoreError, StoreFuture};
+pub use log::{AppendOutcome, Batch, Ledger, LedgerExt, LedgerState, SideKind, StoredRecord, TrustRange};
 pub use memory::{MemoryDecisionStore, MemoryReplayStore};
 pub use replay::{Consumption, LEEWAY_SECS, Mark, ReplayCode, ReplayStart, ReplayStore, judge};
+pub use trust_document::{MemoryTrust, TrustChange, TrustChanged, TrustDocument, TrustFuture};

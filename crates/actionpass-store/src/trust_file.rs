@@ -34,8 +34,9 @@ mod error;
 mod layout;
 
 use std::error::Error as StdError;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use actionpass_canon::sha256;
 use actionpass_model::{Digest, Document, Timestamp, TrustEvidence, TrustStore};
@@ -50,15 +51,31 @@ pub type AnyError = Box<dyn StdError + Send + Sync>;
 /// The largest trust store that is read, in bytes: room for some 200,000 revocations.
 pub const MAX_TRUST_BYTES: u64 = 64 << 20;
 
-/// A trust store file, and the newest version that was seen through this value: an older one is refused from then on.
-#[derive(Debug)]
+/// How often a reader may be overtaken by another who has seen a newer file meanwhile, which looks as if the file had gone
+/// back.
+const MAX_OVERTAKEN: usize = 3;
+
+/// A trust store file, and the newest version that was seen through this value or a clone of it: an older one is refused
+/// from then on.
+///
+/// Its own methods block; those of [`TrustDocument`](crate::TrustDocument), which it implements, don't.
+#[derive(Clone, Debug)]
 pub struct TrustFile {
     path: PathBuf,
-    seen: Mutex<Option<TrustEvidence>>,
+    seen: Arc<Mutex<Option<TrustEvidence>>>,
+}
+
+/// A trust store file that nobody else can change for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct LockedTrustFile {
+    file: TrustFile,
+    _lock: File,
+    snapshot: TrustSnapshot,
 }
 
 /// A trust store as it was read.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TrustSnapshot {
     /// The document.
     pub document: TrustStore,
@@ -84,6 +101,40 @@ impl TrustSnapshot {
         })
     }
 
+    /// A document as it is written, read back: what can't be read is not written.
+    ///
+    /// # Errors
+    /// [`TrustFileCode::TrustInvalid`] if the document contradicts itself.
+    pub fn of(document: &TrustStore) -> Result<Self, TrustFileError> {
+        let bytes = layout::to_vec(document)
+            .map_err(|error| TrustFileError::new(TrustFileCode::TrustInvalid).with_source(error))?;
+        Self::from_bytes(bytes)
+    }
+
+    /// The trust store after a change. Every store's `change` uses it, so that they agree: `version` grows by one,
+    /// `updatedAt` becomes `now`, and what must stay is there.
+    ///
+    /// # Errors
+    /// [`TrustFileCode::TrustChangeRefused`] with the cause if `change` refuses, or if the result would bring a revoked
+    /// key back or drop a revocation that must stay; [`TrustFileCode::TrustInvalid`] if the result contradicts itself.
+    pub fn changed(
+        &self,
+        now: Timestamp,
+        change: &mut dyn FnMut(&mut TrustStore) -> Result<(), AnyError>,
+    ) -> Result<Self, TrustFileError> {
+        let mut after = self.document.clone();
+        change(&mut after).map_err(TrustFileError::refused)?;
+        after.version = self
+            .document
+            .version
+            .checked_add(1)
+            .filter(|version| *version < 1 << 53)
+            .ok_or_else(|| TrustFileError::new(TrustFileCode::TrustInvalid))?;
+        after.updated_at = now;
+        change::check_transition(&self.document, &after, now).map_err(|error| TrustFileError::refused(error.into()))?;
+        Self::of(&after)
+    }
+
     /// Version and digest, as records name them.
     #[must_use]
     pub const fn evidence(&self) -> TrustEvidence {
@@ -100,7 +151,7 @@ impl TrustFile {
     pub fn open(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            seen: Mutex::new(None),
+            seen: Arc::default(),
         }
     }
 
@@ -110,7 +161,7 @@ impl TrustFile {
     /// [`TrustFileCode::TrustExists`]; [`TrustFileCode::TrustInvalid`] if the document contradicts itself;
     /// [`TrustFileCode::TrustUnwritable`].
     pub fn create(path: &Path, document: &TrustStore) -> Result<Self, TrustFileError> {
-        let snapshot = written(document)?;
+        let snapshot = TrustSnapshot::of(document)?;
         let _lock = disk::lock(path)?;
         if path.exists() {
             return Err(TrustFileError::new(TrustFileCode::TrustExists));
@@ -141,7 +192,14 @@ impl TrustFile {
     /// [`TrustFileCode::TrustUnreadable`], [`TrustFileCode::TrustNotPrivate`], [`TrustFileCode::TrustInvalid`];
     /// [`TrustFileCode::TrustRolledBack`] if a newer version, or another file of the same version, was seen before.
     pub fn read(&self) -> Result<TrustSnapshot, TrustFileError> {
-        let snapshot = TrustSnapshot::from_bytes(disk::read(&self.path, MAX_TRUST_BYTES)?)?;
+        let read = || TrustSnapshot::from_bytes(disk::read(&self.path, MAX_TRUST_BYTES)?);
+        for _ in 0..MAX_OVERTAKEN {
+            let snapshot = read()?;
+            if self.accept(&snapshot).is_ok() {
+                return Ok(snapshot);
+            }
+        }
+        let snapshot = read()?;
         self.accept(&snapshot)?;
         Ok(snapshot)
     }
@@ -149,8 +207,8 @@ impl TrustFile {
     /// Changes the file: reads it under the lock, applies `change`, checks, and replaces it. Other processes wait, so
     /// none of two concurrent changes is lost.
     ///
-    /// `version` grows by one and `updatedAt` becomes `now`. `validate` sees the result before it is written: this crate
-    /// knows no cryptography, so that is the place to check that every key is a point on its curve with its own kid.
+    /// `version` grows by one and `updatedAt` becomes `now`. `validate` sees what `change` made, before it is written: this
+    /// crate knows no cryptography, so that is the place to check that every key is a point on its curve with its own kid.
     ///
     /// # Errors
     /// What [`read`](Self::read) gives; [`TrustFileCode::TrustChangeRefused`] with the cause if `change` or `validate`
@@ -163,23 +221,29 @@ impl TrustFile {
         validate: impl FnOnce(&TrustStore) -> Result<(), AnyError>,
         change: impl FnOnce(&mut TrustStore) -> Result<T, AnyError>,
     ) -> Result<(T, TrustSnapshot), TrustFileError> {
-        let refused = |error| TrustFileError::new(TrustFileCode::TrustChangeRefused).with_source(error);
-        let _lock = disk::lock(&self.path)?;
-        let before = self.read()?.document;
-        let mut after = before.clone();
-        let value = change(&mut after).map_err(refused)?;
-        after.version = before
-            .version
-            .checked_add(1)
-            .filter(|version| *version < 1 << 53)
-            .ok_or_else(|| TrustFileError::new(TrustFileCode::TrustInvalid))?;
-        after.updated_at = now;
-        change::check_transition(&before, &after, now).map_err(|error| refused(error.into()))?;
-        validate(&after).map_err(refused)?;
-        let snapshot = written(&after)?;
-        disk::replace(&self.path, &snapshot.bytes)?;
-        self.accept(&snapshot)?;
+        let locked = self.lock()?;
+        let (mut change, mut validate, mut value) = (Some(change), Some(validate), None);
+        let after = locked.snapshot().changed(now, &mut |document| {
+            // Called once: nobody else changes the file meanwhile.
+            if let (Some(change), Some(validate)) = (change.take(), validate.take()) {
+                value = Some(change(document)?);
+                validate(document)?;
+            }
+            Ok(())
+        })?;
+        let snapshot = locked.replace(after)?;
+        let value = value.ok_or_else(|| TrustFileError::new(TrustFileCode::TrustChangeRefused))?;
         Ok((value, snapshot))
+    }
+
+    /// Waits until nobody else changes the file, and reads it.
+    pub(crate) fn lock(&self) -> Result<LockedTrustFile, TrustFileError> {
+        let lock = disk::lock(&self.path)?;
+        Ok(LockedTrustFile {
+            file: self.clone(),
+            _lock: lock,
+            snapshot: self.read()?,
+        })
     }
 
     /// Remembers what was seen, and refuses what is older.
@@ -191,9 +255,16 @@ impl TrustFile {
     }
 }
 
-/// The document as it is written, read back: what can't be read is not written.
-fn written(document: &TrustStore) -> Result<TrustSnapshot, TrustFileError> {
-    let bytes = layout::to_vec(document)
-        .map_err(|error| TrustFileError::new(TrustFileCode::TrustInvalid).with_source(error))?;
-    TrustSnapshot::from_bytes(bytes)
+impl LockedTrustFile {
+    /// The trust store as it is.
+    pub(crate) const fn snapshot(&self) -> &TrustSnapshot {
+        &self.snapshot
+    }
+
+    /// Puts another in its place, and lets others at the file again.
+    pub(crate) fn replace(self, after: TrustSnapshot) -> Result<TrustSnapshot, TrustFileError> {
+        disk::replace(&self.file.path, &after.bytes)?;
+        self.file.accept(&after)?;
+        Ok(after)
+    }
 }

@@ -3,7 +3,7 @@
 use actionpass_model::Decision;
 use actionpass_store::conformance::{block_on, fixtures};
 use actionpass_store::ledger::{ChainVerifier, verify_jsonl};
-use actionpass_store::{DecisionStore, MemoryDecisionStore};
+use actionpass_store::{DecisionStore, Ledger, LedgerExt, MemoryDecisionStore};
 
 const LEDGER: &[u8] = include_bytes!("golden/ledger.v1.jsonl");
 const HEAD: &str = "7:sha256:1bae985116591df96df4eb1610ce4aeacddd7361bfb9176e5cd419d1b61ea910";
@@ -41,7 +41,7 @@ fn g17_the_ledger_of_version_1_is_written_alike() {
         ),
         fixtures::erased(7, vec![1]),
     ] {
-        let _ = block_on(store.append(draft)).unwrap();
+        let _ = block_on(store.append_one(draft)).unwrap();
     }
     let records = block_on(store.read(0, 100)).unwrap();
     let written: Vec<u8> = records

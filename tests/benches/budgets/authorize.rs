@@ -17,7 +17,10 @@ use crate::row::{Budget, Row, against};
 pub(crate) fn rows(fixture: &Fixture, effort: Effort) -> Vec<Row> {
     let bare_sign = BareSign::of(&fixture.pass, &fixture.key);
     let without_store = fixture.authorizer(Arc::new(NoStore::new(&fixture.config)));
-    let in_memory = fixture.authorizer(Arc::new(MemoryDecisionStore::new(fixture.config.log().unwrap())));
+    let in_memory = fixture.authorizer(Arc::new(MemoryDecisionStore::with_capacity(
+        fixture.config.log().unwrap(),
+        usize::MAX,
+    )));
     let authorize = |authorizer: &actionpass_core::Authorizer| {
         let action = BoundAction::admit(black_box(fixture.action.as_bytes()), &Limits::default()).unwrap();
         let answer = block_on(authorizer.authorize(Request::new(&action, &fixture.caller))).unwrap();

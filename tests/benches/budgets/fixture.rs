@@ -14,10 +14,10 @@ use actionpass_model::{
     TrustKey, TrustStore, UnixSeconds,
 };
 use actionpass_policy::{RulePolicy, STARTER_POLICY};
-use actionpass_store::ledger::{Head, Log, RecordDraft, SealedRecord, seal};
+use actionpass_store::ledger::{Head, Log, SealedRecord, seal};
 use actionpass_store::{
-    ActionKey, AppendOutcome, CommitOutcome, DecisionCommit, DecisionStore, Issued, LedgerState, SideKind, StoreCode,
-    StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger, LedgerState,
+    SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 use actionpass_verify::{FixedTrust, Trust, Verifier};
 
@@ -306,8 +306,10 @@ impl DecisionStore for NoStore {
         });
         nothing(CommitOutcome::Committed(record.clone()))
     }
+}
 
-    fn append(&self, _draft: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
+impl Ledger for NoStore {
+    fn append(&self, _batch: Batch) -> StoreFuture<'_, Vec<AppendOutcome>> {
         unavailable()
     }
 
@@ -316,6 +318,10 @@ impl DecisionStore for NoStore {
     }
 
     fn read(&self, _seq: u64, _limit: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
+        unavailable()
+    }
+
+    fn follow(&self, _seq: u64) -> StoreFuture<'_, u64> {
         unavailable()
     }
 

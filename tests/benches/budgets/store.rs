@@ -231,21 +231,19 @@ impl Template {
             id: ApprovalId::from_uuid(Uuid::now_v7()),
             ..allow.approvals[0].clone()
         };
-        DecisionCommit {
-            action: ActionKey {
-                action: ActionId::from_uuid(Uuid::now_v7()),
-                ..template.action
-            },
-            record: RecordDraft::new(RecordId::from_uuid(Uuid::now_v7()), self.time, &self.body).unwrap(),
-            allow: Some(Allow {
-                pass: PassId::from_uuid(Uuid::now_v7()),
-                token: if is_whole { allow.token } else { String::new() },
-                approvals: vec![approval],
-                ..allow
-            }),
-            side: if is_whole { template.side } else { Vec::new() },
-            ..template
+        let key = ActionKey {
+            action: ActionId::from_uuid(Uuid::now_v7()),
+            ..template.action
+        };
+        let record = RecordDraft::new(RecordId::from_uuid(Uuid::now_v7()), self.time, &self.body).unwrap();
+        let token = if is_whole { allow.token } else { String::new() };
+        let pass = PassId::from_uuid(Uuid::now_v7());
+        let mut commit = DecisionCommit::new(key, template.action_hash, record)
+            .with_allow(Allow::new(pass, token, allow.expires_at, allow.audience).with_approvals(vec![approval]));
+        if is_whole {
+            commit.side = template.side;
         }
+        commit
     }
 }
 

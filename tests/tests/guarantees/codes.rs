@@ -10,7 +10,7 @@ use actionpass_model::{
     Agent, ApprovalClaims, ApprovalMode, Approver, Assurance, Audience, EmbeddedApproval, KeyStatus, Obligation,
     ObligationId, PassClaims, Principal, RevocationTarget, TrustKey,
 };
-use actionpass_store::{MemoryReplayStore, ReplayCode, ReplayStart};
+use actionpass_store::{LedgerExt, MemoryReplayStore, ReplayCode, ReplayStart};
 use actionpass_testkit::fixtures::{self, FixtureKey, approval_key};
 use actionpass_testkit::policies::NeedsApprovals;
 use actionpass_testkit::tokens::{self, Forgery};
@@ -492,7 +492,7 @@ fn every_code_of_an_issuer() {
                 policy,
             };
             let draft = actionpass_store::ledger::RecordDraft::new(id, fixtures::now(), &body).unwrap();
-            let _ = actionpass_testkit::block_on(bed.decisions().append(draft)).unwrap();
+            let _ = actionpass_testkit::block_on(bed.decisions().append_one(draft)).unwrap();
             authorized(&bed, &demo())
         }),
         case("contention", move || {

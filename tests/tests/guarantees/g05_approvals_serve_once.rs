@@ -5,10 +5,9 @@ use std::time::Duration;
 use actionpass_canon::BoundAction;
 use actionpass_core::Approval;
 use actionpass_model::{ActionId, ApprovalClaims, Decision, RevocationId, RevocationTarget, Statement, Tenants};
-use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
-    ActionKey, AppendOutcome, CommitOutcome, DecisionCommit, DecisionStore, Issued, LedgerState, MemoryDecisionStore,
-    SideKind, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger, LedgerState,
+    MemoryDecisionStore, SideKind, StoreFuture, StoredRecord,
 };
 use actionpass_testkit::fixtures::{self, FixtureKey, approval_key};
 use actionpass_testkit::policies::NeedsApprovals;
@@ -278,14 +277,20 @@ impl DecisionStore for Forgetful {
         }
         self.0.commit(commit)
     }
-    fn append(&self, draft: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
-        self.0.append(draft)
+}
+
+impl Ledger for Forgetful {
+    fn append(&self, batch: Batch) -> StoreFuture<'_, Vec<AppendOutcome>> {
+        self.0.append(batch)
     }
     fn state(&self) -> StoreFuture<'_, LedgerState> {
         self.0.state()
     }
     fn read(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
         self.0.read(seq, limit)
+    }
+    fn follow(&self, seq: u64) -> StoreFuture<'_, u64> {
+        self.0.follow(seq)
     }
     fn side(&self, seq: u64, kind: SideKind) -> StoreFuture<'_, Option<Vec<u8>>> {
         self.0.side(seq, kind)

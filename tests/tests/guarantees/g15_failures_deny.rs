@@ -9,7 +9,7 @@ use actionpass_crypto::Signer;
 use actionpass_model::{Decision, PolicyBody, PolicyChangeSchema, PolicyId, PolicyRef, RecordId};
 use actionpass_policy::{PolicyInput, Verdict};
 use actionpass_store::ledger::RecordDraft;
-use actionpass_store::{DecisionStore, MemoryDecisionStore};
+use actionpass_store::{LedgerExt, MemoryDecisionStore};
 use actionpass_testkit::custodians::{InProcess, Late, Lie, Lying, OutOfProcess, Refusing, Stalling, Unreachable};
 use actionpass_testkit::fixtures::FixtureKey;
 use actionpass_testkit::policies::Scripted;
@@ -238,7 +238,7 @@ fn g15_a_policy_that_is_no_longer_in_force() {
         },
     )
     .unwrap();
-    let _ = block_on(store.append(draft)).unwrap();
+    let _ = block_on(store.append_one(draft)).unwrap();
     let bed = Testbed::new().with_decisions(store);
     assert_eq!(failure(bed.authorize(&fixtures::demo_action())), "policy_changed");
     assert_eq!(recorded(&bed), [("deny".to_owned(), vec!["policy_changed".to_owned()])]);

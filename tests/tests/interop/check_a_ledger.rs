@@ -9,7 +9,7 @@ use actionpass_model::{
     RecordId, Statement, Tenant, Timestamp, Trace, TrustBody, TrustChangeSchema, TrustEvidence,
 };
 use actionpass_store::ledger::{ChainVerifier, KnownHead, Log, RecordDraft, verify_jsonl};
-use actionpass_store::{DecisionStore, MemoryDecisionStore};
+use actionpass_store::{Ledger, LedgerExt, MemoryDecisionStore};
 use tempfile::TempDir;
 
 use crate::fixture::{ISSUER, TENANT, block_on};
@@ -211,7 +211,7 @@ fn export() -> String {
                     .with_trace(Trace::parse("trace-1").unwrap())
             }
         };
-        let _ = block_on(store.append(draft)).unwrap();
+        let _ = block_on(store.append_one(draft)).unwrap();
     }
     let records = block_on(store.read(0, 100)).unwrap();
     let export: String = records.iter().map(|record| text(&record.json) + "\n").collect();

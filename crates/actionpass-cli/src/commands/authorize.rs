@@ -7,7 +7,7 @@ use actionpass_core::{Authorization, AuthorizeCode, Authorizer, Request, System}
 use actionpass_crypto::Signer;
 use actionpass_model::{Audience, Caller, Decision, KeyUse, PolicyBody, PolicyChangeSchema, PolicyRef, Reason, Trace};
 use actionpass_policy::{PolicyEngine, ReasonCode, Requirement, RulePolicy};
-use actionpass_store::DecisionStore;
+use actionpass_store::Ledger;
 use actionpass_store_sqlite::SqliteStore;
 use actionpass_verify::{LiveTrust, TrustSource};
 use clap::Args;

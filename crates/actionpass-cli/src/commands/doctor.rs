@@ -5,7 +5,7 @@ use std::fs;
 use actionpass_core::AuthorizeCode;
 use actionpass_model::{CodeClass, KeyStatus, KeyUse, Timestamp};
 use actionpass_policy::PolicyEngine;
-use actionpass_store::DecisionStore;
+use actionpass_store::Ledger;
 use actionpass_store::ledger::ChainVerifier;
 use clap::Args;
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use actionpass_model::{Issuer, KeyId, KeyUse, Record, RecordKind, Timestamp};
 use actionpass_store::ledger::{ChainVerifier, KnownHead, VerifiedLedger, verify_jsonl_with};
-use actionpass_store::{DecisionStore, ReplayStart, StoredRecord};
+use actionpass_store::{Ledger, ReplayStart, StoredRecord};
 use actionpass_verify::{StandingCode, Trust};
 use clap::{Args, Subcommand};
 use serde::Deserialize;

@@ -7,7 +7,7 @@ use actionpass_model::{
     ApprovalId, Approver, DecisionBody, Issuer, KeyId, PassId, Principal, RecordKind, RevocationTarget, Statement,
     Timestamp,
 };
-use actionpass_store::DecisionStore;
+use actionpass_store::Ledger;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 

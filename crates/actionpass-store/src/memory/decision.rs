@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard};
 
-use actionpass_model::{Digest, RecordKind, RevocationId, TrustEvidence};
+use actionpass_model::{RecordKind, RevocationId};
 
 use crate::decision::newest_trust;
-use crate::ledger::{Head, Log, RecordDraft, RecordRef, SealedRecord, seal};
+use crate::ledger::{Log, RecordDraft, RecordRef, SealedRecord, seal};
+use crate::offload::{Sender, channel};
 use crate::{
-    ActionKey, AppendOutcome, ApprovalUse, CommitOutcome, DecisionCommit, DecisionStore, Issued, LedgerState, SideKind,
-    StoreCode, StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, ApprovalUse, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger,
+    LedgerState, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 
 /// An issuer's store in the memory of one process. Nothing survives it: for tests and examples.
+///
+/// It keeps so many records and no more: none is ever dropped, so then everything that writes is refused
+/// ([`StoreCode::StoreFull`]).
 ///
 /// ```
 /// use actionpass_model::{Issuer, Origin};
@@ -26,15 +30,17 @@ use crate::{
 #[derive(Debug)]
 pub struct MemoryDecisionStore {
     log: Log,
+    /// The most records.
+    capacity: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     records: Vec<Vec<u8>>,
-    head: Head,
-    trust: Option<TrustEvidence>,
-    policy: Option<Digest>,
+    known: LedgerState,
+    /// Who waits for more records than this.
+    followers: Vec<(u64, Sender<u64>)>,
     /// Without their tokens, which are side data.
     issued: HashMap<ActionKey, Issued>,
     approvals: HashSet<ApprovalUse>,
@@ -43,11 +49,21 @@ struct State {
 }
 
 impl MemoryDecisionStore {
-    /// An empty log.
+    /// How many records are kept unless something else is said: with tokens and small payloads some 400 MB.
+    pub const DEFAULT_CAPACITY: usize = 100_000;
+
+    /// An empty log of at most [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) records.
     #[must_use]
     pub fn new(log: Log) -> Self {
+        Self::with_capacity(log, Self::DEFAULT_CAPACITY)
+    }
+
+    /// An empty log of at most so many records. Nothing is reserved for them.
+    #[must_use]
+    pub fn with_capacity(log: Log, records: usize) -> Self {
         Self {
             log,
+            capacity: records,
             state: Mutex::default(),
         }
     }
@@ -66,21 +82,15 @@ impl MemoryDecisionStore {
             });
         }
         let effects = commit.record.effects();
-        let trust = if commit.allow.is_some() {
-            match effects
-                .trust
-                .map(|relied| newest_trust(state.trust, relied))
-                .transpose()
-            {
-                Ok(newest) => newest.or(state.trust),
-                Err(known) => return Ok(CommitOutcome::TrustChanged(known)),
-            }
-        } else {
-            state.trust
-        };
+        let mut known = state.known;
         if let Some(allow) = &commit.allow {
-            if let Some(known) = state.policy.filter(|known| Some(*known) != effects.policy) {
-                return Ok(CommitOutcome::PolicyChanged(known));
+            match effects.trust.map(|relied| newest_trust(known.trust, relied)) {
+                Some(Ok(newest)) => known.trust = Some(newest),
+                Some(Err(newer)) => return Ok(CommitOutcome::TrustChanged(newer)),
+                None => {}
+            }
+            if let Some(policy) = known.policy.filter(|policy| Some(*policy) != effects.policy) {
+                return Ok(CommitOutcome::PolicyChanged(policy));
             }
             let mut seen = HashSet::new();
             for approval in &allow.approvals {
@@ -90,8 +100,9 @@ impl MemoryDecisionStore {
             }
         }
 
-        let record = state.seal(&self.log, &commit.record)?;
-        state.trust = trust;
+        self.check_room(&state, 1)?;
+        let record = seal(&self.log, &known.head, &commit.record)?;
+        known.head = record.head();
         for (kind, bytes) in commit.side {
             state.side.insert((record.seq(), kind), bytes);
         }
@@ -100,58 +111,125 @@ impl MemoryDecisionStore {
             state
                 .side
                 .insert((record.seq(), SideKind::Token), allow.token.into_bytes());
-            let issued = Issued {
-                action_hash: commit.action_hash,
-                record: record.to_ref(),
-                pass: allow.pass,
-                expires_at: allow.expires_at,
-                audience: allow.audience,
-                token: None,
-            };
+            let issued = Issued::new(
+                commit.action_hash,
+                record.to_ref(),
+                allow.pass,
+                allow.expires_at,
+                allow.audience,
+            );
             state.issued.insert(commit.action, issued);
         }
+        state.records.push(record.json().to_vec());
+        let ready = state.advance(known);
+        drop(state);
+        answer(ready, known);
         Ok(CommitOutcome::Committed(record))
     }
 
-    fn append_now(&self, draft: &RecordDraft) -> Result<AppendOutcome, StoreError> {
+    fn append_now(&self, batch: Batch) -> Result<Vec<AppendOutcome>, StoreError> {
+        let (drafts, reconciled) = batch.into_parts();
         let mut state = self.lock()?;
-        let effects = draft.effects();
-        if let Some(known) = effects.revocation.as_ref().and_then(|id| state.revocations.get(id)) {
-            return Ok(AppendOutcome::AlreadyRecorded(known.clone()));
-        }
-        let record = state.seal(&self.log, draft)?;
-        if draft.kind() != RecordKind::Decision {
-            if let Some(Ok(newest)) = effects.trust.map(|named| newest_trust(state.trust, named)) {
-                state.trust = Some(newest);
+        let mut known = state.known;
+        // First everything that may fail, which changes nothing yet.
+        let mut outcomes = Vec::with_capacity(drafts.len());
+        let mut revoked: HashMap<&RevocationId, RecordRef> = HashMap::new();
+        for draft in &drafts {
+            let revocation = draft.effects().revocation.as_ref();
+            let recorded = revocation.and_then(|id| revoked.get(id).or_else(|| state.revocations.get(id)));
+            if let Some(record) = recorded {
+                outcomes.push(AppendOutcome::AlreadyRecorded(record.clone()));
+                continue;
             }
-            state.policy = effects.policy.or(state.policy);
+            let record = seal(&self.log, &known.head, draft)?;
+            known.head = record.head();
+            if let Some(id) = revocation {
+                revoked.insert(id, record.to_ref());
+            }
+            outcomes.push(AppendOutcome::Appended(record));
         }
-        if let Some(id) = &effects.revocation {
-            state.revocations.insert(id.clone(), record.to_ref());
+        let appended = |outcome: &&AppendOutcome| matches!(outcome, AppendOutcome::Appended(_));
+        self.check_room(&state, outcomes.iter().filter(appended).count())?;
+
+        for (draft, outcome) in drafts.iter().zip(&outcomes) {
+            if let AppendOutcome::Appended(record) = outcome {
+                state.keep(draft, record, &mut known);
+            }
         }
-        if !effects.erases.is_empty() {
-            let gone: HashSet<u64> = effects.erases.iter().copied().collect();
-            state.side.retain(|(seq, _), _| !gone.contains(seq));
+        if let Some(range) = reconciled {
+            known.reconciled = range.advance(known.reconciled);
         }
-        Ok(AppendOutcome::Appended(record))
+        let ready = state.advance(known);
+        drop(state);
+        answer(ready, known);
+        Ok(outcomes)
+    }
+
+    fn check_room(&self, state: &State, records: usize) -> Result<(), StoreError> {
+        if state.records.len().saturating_add(records) > self.capacity {
+            return Err(StoreError::new(StoreCode::StoreFull));
+        }
+        Ok(())
+    }
+
+    async fn follow_from(&self, seq: u64) -> Result<u64, StoreError> {
+        let waiting = {
+            let mut state = self.lock()?;
+            let size = state.known.head.size();
+            if size > seq {
+                return Ok(size);
+            }
+            state.followers.retain(|(_, sender)| !sender.is_abandoned());
+            let (sender, waiting) = channel();
+            state.followers.push((seq, sender));
+            waiting
+        };
+        waiting
+            .await
+            .map_err(|error| StoreError::with_source(StoreCode::StorePoisoned, error))
+    }
+}
+
+/// Tells those who waited how long the log is; not under the lock, since a waker may run anything.
+fn answer(ready: Vec<Sender<u64>>, known: LedgerState) {
+    for sender in ready {
+        sender.send(known.head.size());
     }
 }
 
 impl State {
-    fn seal(&mut self, log: &Log, draft: &RecordDraft) -> Result<SealedRecord, StoreError> {
-        let record = seal(log, &self.head, draft)?;
+    /// Keeps a sealed record, and lets it take effect.
+    fn keep(&mut self, draft: &RecordDraft, record: &SealedRecord, known: &mut LedgerState) {
+        let effects = draft.effects();
         self.records.push(record.json().to_vec());
-        self.head = record.head();
-        Ok(record)
+        if draft.kind() != RecordKind::Decision {
+            if let Some(Ok(newest)) = effects.trust.map(|named| newest_trust(known.trust, named)) {
+                known.trust = Some(newest);
+            }
+            known.policy = effects.policy.or(known.policy);
+        }
+        if let Some(id) = &effects.revocation {
+            self.revocations.insert(id.clone(), record.to_ref());
+        }
+        if !effects.erases.is_empty() {
+            let gone: HashSet<u64> = effects.erases.iter().copied().collect();
+            self.side.retain(|(seq, _), _| !gone.contains(seq));
+        }
+    }
+
+    /// What is known from now on, and who waited for it.
+    fn advance(&mut self, known: LedgerState) -> Vec<Sender<u64>> {
+        self.known = known;
+        let size = known.head.size();
+        let waits = |(seq, _): &mut (u64, Sender<u64>)| size > *seq;
+        self.followers.extract_if(.., waits).map(|(_, sender)| sender).collect()
     }
 
     fn find(&self, action: &ActionKey) -> Option<Issued> {
         let issued = self.issued.get(action)?.clone();
         let token = self.side.get(&(issued.record.seq, SideKind::Token));
-        Some(Issued {
-            token: token.and_then(|token| String::from_utf8(token.clone()).ok()),
-            ..issued
-        })
+        let token = token.and_then(|token| String::from_utf8(token.clone()).ok());
+        Some(issued.with_token(token))
     }
 
     fn read(&self, seq: u64, limit: usize) -> Vec<StoredRecord> {
@@ -159,10 +237,7 @@ impl State {
         let records = self.records.iter().skip(start).take(limit);
         (seq..)
             .zip(records)
-            .map(|(seq, json)| StoredRecord {
-                seq,
-                json: json.clone(),
-            })
+            .map(|(seq, json)| StoredRecord::new(seq, json.clone()))
             .collect()
     }
 }
@@ -175,18 +250,19 @@ impl DecisionStore for MemoryDecisionStore {
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(ready(self.commit_now(commit)))
     }
+}
 
-    fn append(&self, draft: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
-        Box::pin(ready(self.append_now(&draft)))
+impl Ledger for MemoryDecisionStore {
+    fn append(&self, batch: Batch) -> StoreFuture<'_, Vec<AppendOutcome>> {
+        Box::pin(ready(self.append_now(batch)))
     }
 
     fn state(&self) -> StoreFuture<'_, LedgerState> {
-        let state = self.lock().map(|state| LedgerState {
-            head: state.head,
-            trust: state.trust,
-            policy: state.policy,
-        });
-        Box::pin(ready(state))
+        Box::pin(ready(self.lock().map(|state| state.known)))
+    }
+
+    fn follow(&self, seq: u64) -> StoreFuture<'_, u64> {
+        Box::pin(self.follow_from(seq))
     }
 
     fn read(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRecord>> {

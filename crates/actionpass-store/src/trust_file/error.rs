@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use actionpass_model::codes;
 
@@ -26,21 +27,34 @@ codes! {
 }
 
 /// A trust store file that was not read or not written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TrustFileError {
     code: TrustFileCode,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Shared by everybody who waited for one reading of the file.
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl TrustFileError {
-    pub(super) const fn new(code: TrustFileCode) -> Self {
+    /// An error without a cause to show.
+    #[must_use]
+    pub const fn new(code: TrustFileCode) -> Self {
         Self { code, source: None }
     }
 
-    pub(super) fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    /// The same, and what caused it.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self {
-            source: Some(source.into()),
+            source: Some(Arc::from(source.into())),
             ..self
+        }
+    }
+
+    /// A change that was refused for this reason.
+    pub(super) fn refused(reason: Box<dyn StdError + Send + Sync>) -> Self {
+        Self {
+            code: TrustFileCode::TrustChangeRefused,
+            source: Some(Arc::from(reason)),
         }
     }
 

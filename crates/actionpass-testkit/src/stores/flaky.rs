@@ -4,10 +4,9 @@ use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
-use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
-    ActionKey, AppendOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, LedgerState, Mark,
-    ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
+    LedgerState, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 
 /// A store that works, but for one call: the nth, counted from 1 over all methods.
@@ -92,9 +91,15 @@ impl<S: DecisionStore> DecisionStore for Flaky<S> {
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
         self.call(|store| store.commit(commit))
     }
+}
 
-    fn append(&self, draft: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
-        self.call(|store| store.append(draft))
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a wrapper that forgets a method would change its meaning"
+)]
+impl<S: Ledger> Ledger for Flaky<S> {
+    fn append(&self, batch: Batch) -> StoreFuture<'_, Vec<AppendOutcome>> {
+        self.call(|store| store.append(batch))
     }
 
     fn state(&self) -> StoreFuture<'_, LedgerState> {
@@ -103,6 +108,10 @@ impl<S: DecisionStore> DecisionStore for Flaky<S> {
 
     fn read(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
         self.call(|store| store.read(seq, limit))
+    }
+
+    fn follow(&self, seq: u64) -> StoreFuture<'_, u64> {
+        self.call(|store| store.follow(seq))
     }
 
     fn side(&self, seq: u64, kind: SideKind) -> StoreFuture<'_, Option<Vec<u8>>> {

@@ -3,10 +3,9 @@
 use std::future::{pending, ready};
 
 use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
-use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
-    ActionKey, AppendOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, LedgerState, Mark,
-    ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
+    LedgerState, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 
 /// Answers everything with the same error.
@@ -29,8 +28,10 @@ macro_rules! hopeless {
                 let $self = self;
                 $answer
             }
+        }
 
-            fn append(&self, _: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
+        impl Ledger for $name {
+            fn append(&self, _: Batch) -> StoreFuture<'_, Vec<AppendOutcome>> {
                 let $self = self;
                 $answer
             }
@@ -41,6 +42,11 @@ macro_rules! hopeless {
             }
 
             fn read(&self, _: u64, _: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
+                let $self = self;
+                $answer
+            }
+
+            fn follow(&self, _: u64) -> StoreFuture<'_, u64> {
                 let $self = self;
                 $answer
             }

@@ -1,12 +1,12 @@
 //! [`LosingStore`]: acknowledges everything and keeps nothing.
 
-use std::future::ready;
+use std::future::{pending, ready};
 
 use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
-use actionpass_store::ledger::{Head, Log, RecordDraft, seal};
+use actionpass_store::ledger::{Head, Log, seal};
 use actionpass_store::{
-    ActionKey, AppendOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, LedgerState, Mark,
-    ReplayStore, SideKind, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
+    LedgerState, Mark, ReplayStore, SideKind, StoreFuture, StoredRecord,
 };
 
 /// Acknowledges everything and keeps nothing. Nobody can tell it from a store by its answers, so a test that passes
@@ -32,21 +32,24 @@ impl DecisionStore for LosingStore {
             seal(&self.0, &Head::EMPTY, &commit.record).map(CommitOutcome::Committed),
         ))
     }
+}
 
-    fn append(&self, draft: RecordDraft) -> StoreFuture<'_, AppendOutcome> {
-        Box::pin(ready(seal(&self.0, &Head::EMPTY, &draft).map(AppendOutcome::Appended)))
+impl Ledger for LosingStore {
+    fn append(&self, batch: Batch) -> StoreFuture<'_, Vec<AppendOutcome>> {
+        let appended = |draft| seal(&self.0, &Head::EMPTY, draft).map(AppendOutcome::Appended);
+        Box::pin(ready(batch.drafts().iter().map(appended).collect()))
     }
 
     fn state(&self) -> StoreFuture<'_, LedgerState> {
-        Box::pin(ready(Ok(LedgerState {
-            head: Head::EMPTY,
-            trust: None,
-            policy: None,
-        })))
+        Box::pin(ready(Ok(LedgerState::default())))
     }
 
     fn read(&self, _: u64, _: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
         Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn follow(&self, _: u64) -> StoreFuture<'_, u64> {
+        Box::pin(pending())
     }
 
     fn side(&self, _: u64, _: SideKind) -> StoreFuture<'_, Option<Vec<u8>>> {
