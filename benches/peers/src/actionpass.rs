@@ -60,7 +60,7 @@ impl ActionPass {
         });
         let trust = Arc::new(Trust::parse(canonicalize(&store)?.as_bytes())?);
         let config = IssuerConfig::new(issuer.clone(), vec![tenant.clone()]);
-        let authorizer = Authorizer::new(
+        let authorizer = ready(Authorizer::new(
             config.clone(),
             Arc::new(key),
             Arc::new(RulePolicy::load(POLICY, "policy.toml")?),
@@ -68,7 +68,7 @@ impl ActionPass {
             Arc::new(MemoryDecisionStore::with_capacity(config.log()?, usize::MAX)),
             Arc::new(System),
             Arc::new(System),
-        )?;
+        ))?;
         let audience = Audience::parse("github.pull_requests.create")?;
         let caller = Caller::parse(
             "org:example",

@@ -55,7 +55,26 @@ impl Authorizer {
     /// # Errors
     /// [`AuthorizeCode::SignerNotTrusted`] unless the trust store has the signer's key as an active pass key of this
     /// issuer; [`AuthorizeCode::ClockUnknown`]; what [`TrustSource::current`] gives.
-    pub fn new(
+    pub async fn new(
+        config: IssuerConfig,
+        signer: Arc<dyn Signer>,
+        policy: Arc<dyn PolicyEngine>,
+        trust: Arc<dyn TrustSource>,
+        store: Arc<dyn DecisionStore>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, AuthorizeError> {
+        let current = trust.current().await.map_err(AuthorizeError::trust)?;
+        Self::under(&current, config, signer, policy, trust, store, clock, random)
+    }
+
+    /// The same, where the trust in force is at hand.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of an issuer, and what its key is checked against"
+    )]
+    pub(crate) fn under(
+        current: &Trust,
         config: IssuerConfig,
         signer: Arc<dyn Signer>,
         policy: Arc<dyn PolicyEngine>,
@@ -75,8 +94,7 @@ impl Authorizer {
             approvals: None,
             replay: None,
         };
-        let now = issuer.now()?;
-        issuer.check_signer(&*issuer.current_trust()?, now)?;
+        issuer.check_signer(current, issuer.now()?)?;
         Ok(issuer)
     }
 
@@ -115,7 +133,7 @@ impl Authorizer {
         loop {
             // Afresh in every round: asking for approvals may have taken a while.
             let now = self.now()?;
-            let trust = self.current_trust()?;
+            let trust = self.current_trust().await?;
             if let Some(issued) = self.bounded(self.store.find(&call.key)).await? {
                 return self.again(&call, issued, &trust, now).await;
             }
@@ -152,8 +170,8 @@ impl Authorizer {
         self.clock.now().ok_or_else(|| AuthorizeCode::ClockUnknown.into())
     }
 
-    fn current_trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
-        self.trust.current().map_err(AuthorizeError::trust)
+    async fn current_trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
+        self.trust.current().await.map_err(AuthorizeError::trust)
     }
 
     /// What a store answers, in time. An answer that comes too late is as good as none: nothing is released on it.
@@ -350,7 +368,7 @@ impl Authorizer {
         now: Timestamp,
     ) -> Result<Settled, AuthorizeError> {
         // The store knows of changes that are in the ledger already; the file may be ahead of it.
-        if self.current_trust()?.evidence() != trust.evidence() {
+        if self.current_trust().await?.evidence() != trust.evidence() {
             return Ok(Settled::StartOver);
         }
         let (id, expires_at) = (pass.claims.jti.clone(), pass.claims.exp);
@@ -378,7 +396,12 @@ impl Authorizer {
                 ))))
             }
             // Another caller was faster with the same id: what it got is found at the next round.
-            CommitOutcome::AlreadyIssued(_) | CommitOutcome::TrustChanged(_) => Ok(Settled::StartOver),
+            CommitOutcome::AlreadyIssued(_) => Ok(Settled::StartOver),
+            CommitOutcome::TrustChanged(_) => {
+                // The ledger knows of a newer trust store than the source gave: it looks again, whatever it remembers.
+                self.trust.refresh().await.map_err(AuthorizeError::trust)?;
+                Ok(Settled::StartOver)
+            }
             CommitOutcome::ApprovalUsed(approval) => Ok(Settled::Used(approval)),
             CommitOutcome::IdReused => Err(AuthorizeCode::ActionIdReused.into()),
             CommitOutcome::PolicyChanged(_) => Err(AuthorizeCode::PolicyChanged.into()),

@@ -66,7 +66,8 @@ impl InMemory {
         let decisions = Arc::new(MemoryDecisionStore::new(config.log()?));
         let replay = Arc::new(MemoryReplayStore::new(ReplayStart::first(now.to_unix_seconds())));
         let policy = Arc::new(RulePolicy::load(policy, "policy.toml")?);
-        let authorizer = Authorizer::new(
+        let authorizer = Authorizer::under(
+            &trust,
             config,
             Arc::clone(&signer),
             policy,

@@ -29,6 +29,7 @@ fn a_salted_record_opens_with_its_salt_only() {
             Arc::new(System),
             Arc::new(System),
         )
+        .await
         .unwrap();
         let action = BoundAction::admit(EXAMPLE_ALLOW.as_bytes(), &Limits::default()).unwrap();
         let caller = Caller::dangerously_from(action.action());
@@ -66,7 +67,7 @@ fn a_fresh_key_is_not_believed() {
         vec!["org:example".parse().unwrap()],
     );
     let store = Arc::new(MemoryDecisionStore::new(config.log().unwrap()));
-    let refused = Authorizer::new(
+    let refused = pollster::block_on(Authorizer::new(
         config,
         Arc::new(SoftwareKey::generate().unwrap()),
         Arc::new(RulePolicy::load(STARTER_POLICY, "policy.toml").unwrap()),
@@ -74,6 +75,6 @@ fn a_fresh_key_is_not_believed() {
         store,
         Arc::new(System),
         Arc::new(System),
-    );
+    ));
     assert_eq!(refused.unwrap_err().code().as_str(), "signer_not_trusted");
 }

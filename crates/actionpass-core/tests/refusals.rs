@@ -39,6 +39,7 @@ fn under(change: impl FnOnce(&mut TrustStore), offered: usize) -> (Result<Author
             Arc::new(System),
             Arc::new(System),
         )
+        .await
         .unwrap();
         let action = BoundAction::admit(EXAMPLE_ALLOW.as_bytes(), &Limits::default()).unwrap();
         let caller = Caller::dangerously_from(action.action());

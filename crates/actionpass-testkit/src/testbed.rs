@@ -155,7 +155,7 @@ impl Testbed {
     /// # Errors
     /// What [`Authorizer::new`] gives.
     pub fn authorizer(&self) -> Result<Authorizer, AuthorizeError> {
-        let authorizer = Authorizer::new(
+        let authorizer = block_on(Authorizer::new(
             self.config.clone(),
             Arc::clone(&self.signer),
             Arc::clone(&self.policy),
@@ -163,7 +163,7 @@ impl Testbed {
             Arc::clone(&self.decisions),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             Arc::clone(&self.random),
-        )?;
+        ))?;
         let authorizer = authorizer.with_replay_store(Arc::clone(&self.replay));
         Ok(match &self.approvals {
             Some(source) => authorizer.with_approval_source(Arc::clone(source)),

@@ -1,9 +1,10 @@
 //! [`ManualTrust`]: trust that a test changes.
 
+use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actionpass_model::{DocumentCode, DocumentError, TrustStore};
-use actionpass_verify::{Trust, TrustError, TrustSource};
+use actionpass_verify::{Trust, TrustError, TrustSource, TrustSourceFuture};
 
 /// A trust store in memory that a test changes, also while something is judged by it, or takes away.
 #[derive(Debug)]
@@ -81,8 +82,8 @@ impl ManualTrust {
     }
 }
 
-impl TrustSource for ManualTrust {
-    fn current(&self) -> Result<Arc<Trust>, TrustError> {
+impl ManualTrust {
+    fn look(&self) -> Result<Arc<Trust>, TrustError> {
         let mut state = self.lock();
         let gone = || DocumentError::new(DocumentCode::JsonMalformed, "", "the test took the trust away");
         let trust = state.trust.clone().ok_or_else(gone)?;
@@ -91,6 +92,16 @@ impl TrustSource for ManualTrust {
             state.document = next;
         }
         Ok(trust)
+    }
+}
+
+impl TrustSource for ManualTrust {
+    fn current(&self) -> TrustSourceFuture<'_> {
+        Box::pin(ready(self.look()))
+    }
+
+    fn refresh(&self) -> TrustSourceFuture<'_> {
+        self.current()
     }
 }
 

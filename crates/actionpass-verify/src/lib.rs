@@ -32,7 +32,7 @@ mod verifier;
 
 pub use call::Call;
 pub use code::{Finding, Refusal, VerifyCode};
-pub use live::{FixedTrust, LiveTrust, TrustSource};
+pub use live::{DocumentTrust, FixedTrust, LiveTrust, TrustSource, TrustSourceFuture};
 pub use standing::{KeyStanding, StandingCode};
 pub use trust::{Trust, TrustError};
 pub use verifier::{ConsumedPass, VerifiedPass, Verifier};

@@ -32,7 +32,7 @@ pub struct Trust {
 }
 
 /// A trust store that isn't taken: nothing of it is.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
     /// It isn't a trust store of a version that is known, or it contradicts itself.

@@ -173,7 +173,7 @@ fn authorizer(
 ) -> Authorizer {
     let trust = Arc::new(FixedTrust::new(Arc::clone(trust)));
     let system = Arc::new(System);
-    Authorizer::new(
+    block_on(Authorizer::new(
         config.clone(),
         signer,
         Arc::new(policy),
@@ -181,7 +181,7 @@ fn authorizer(
         store,
         Arc::clone(&system) as _,
         system,
-    )
+    ))
     .unwrap()
 }
 

@@ -147,7 +147,7 @@ fn g07_data_older_than_allowed_refuses() {
 
 fn verdict(trust: &LiveTrust) -> Vec<String> {
     let action = fixtures::action();
-    match trust.current() {
+    match block_on(trust.current()) {
         Ok(trust) => codes(Testbed::new().verifier().verify(
             fixtures::PASS,
             &Call::action(&action),

@@ -9,7 +9,7 @@ use actionpass_model::{Audience, Caller, Decision, KeyUse, PolicyBody, PolicyCha
 use actionpass_policy::{PolicyEngine, ReasonCode, Requirement, RulePolicy};
 use actionpass_store::Ledger;
 use actionpass_store_sqlite::SqliteStore;
-use actionpass_verify::{LiveTrust, TrustSource};
+use actionpass_verify::LiveTrust;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ impl AuthorizeArgs {
         loop {
             let policy = issuer.home.policy()?;
             enforce(&issuer, &policy)?;
-            let outcome = Authorizer::new(
+            let opened = Authorizer::new(
                 config.issuer_config(),
                 Arc::<dyn Signer>::clone(&key.signer),
                 Arc::<RulePolicy>::clone(&policy),
@@ -101,12 +101,13 @@ impl AuthorizeArgs {
                 Arc::<SqliteStore>::clone(&issuer.store),
                 Arc::new(System),
                 Arc::new(System),
-            )
-            .map(|authorizer| authorizer.with_replay_store(Arc::<SqliteStore>::clone(&issuer.store)))
-            .and_then(|authorizer| block_on(authorizer.authorize(request.clone())));
+            );
+            let outcome = block_on(opened)
+                .map(|authorizer| authorizer.with_replay_store(Arc::<SqliteStore>::clone(&issuer.store)))
+                .and_then(|authorizer| block_on(authorizer.authorize(request.clone())));
             match outcome {
                 Ok(answer) => {
-                    let trust = trust.current()?;
+                    let trust = trust.read_now()?;
                     let mut keys = trust.keyring().iter();
                     let knows_approver = keys.any(|key| key.trust().key_use == KeyUse::Approval && !key.is_revoked());
                     return Ok(Decided { answer, knows_approver });
