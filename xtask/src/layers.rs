@@ -12,6 +12,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("actionpass-policy", &["actionpass-canon", "actionpass-model"]),
     ("actionpass-crypto", &["actionpass-canon", "actionpass-model"]),
     ("actionpass-store", &["actionpass-canon", "actionpass-model"]),
+    // Above: where private keys are kept. An executor has none.
+    ("actionpass-custody", &["actionpass-crypto", "actionpass-model"]),
     // Backends stand beside the layers: nothing below the command line names one.
     (
         "actionpass-store-sqlite",
@@ -31,6 +33,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "actionpass-canon",
             "actionpass-crypto",
+            "actionpass-custody",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-store",
@@ -43,6 +46,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-canon",
             "actionpass-core",
             "actionpass-crypto",
+            "actionpass-custody",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-store",
@@ -61,6 +65,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "actionpass-aws-kms",
             "actionpass-crypto",
+            "actionpass-custody",
             "actionpass-model",
             "actionpass-pkcs11",
             "actionpass-ssh-agent",
@@ -76,6 +81,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-canon",
             "actionpass-core",
             "actionpass-crypto",
+            "actionpass-custody",
             "actionpass-custodians",
             "actionpass-model",
             "actionpass-policy",
@@ -91,6 +97,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-cli",
             "actionpass-core",
             "actionpass-crypto",
+            "actionpass-custody",
             "actionpass-custodians",
             "actionpass-model",
             "actionpass-policy",
@@ -103,11 +110,12 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("xtask", &["actionpass-model"]),
 ];
 
-const CUSTODIAN: &[&str] = &["actionpass-crypto", "actionpass-model"];
+const CUSTODIAN: &[&str] = &["actionpass-crypto", "actionpass-custody", "actionpass-model"];
 
 /// What an executor never gets by depending on `actionpass-verify`, by the start of a package's name.
 const NOT_FOR_EXECUTORS: &[(&str, &str)] = &[
     ("actionpass-core", "the issuer's side"),
+    ("actionpass-custody", "where private keys are kept"),
     ("actionpass-policy", "a policy engine"),
     ("actionpass-store-", "a database"),
     ("async-executor", "an async runtime"),
@@ -258,6 +266,8 @@ mod tests {
             ("actionpass-policy", "actionpass-crypto"),
             ("actionpass-crypto", "actionpass-store"),
             ("actionpass-store", "actionpass-policy"),
+            ("actionpass-crypto", "actionpass-custody"),
+            ("actionpass-verify", "actionpass-custody"),
             ("actionpass-verify", "actionpass-policy"),
             ("actionpass-verify", "actionpass-store-sqlite"),
             ("actionpass-core", "actionpass-store-sqlite"),
@@ -295,6 +305,7 @@ mod tests {
             "rusqlite",
             "cedar-policy-core",
             "sqlx-core",
+            "actionpass-custody",
             "actionpass-store-sqlite",
         ] {
             assert_eq!(

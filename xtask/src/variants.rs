@@ -30,6 +30,10 @@ pub(crate) const VARIANTS: &[Variant] = &[
         flags: &["--features=ml-dsa"],
     },
     Variant {
+        package: "actionpass-custody",
+        flags: &["--no-default-features", "--features=rustcrypto"],
+    },
+    Variant {
         package: "actionpass-verify",
         flags: &["--no-default-features", "--features=rustcrypto"],
     },

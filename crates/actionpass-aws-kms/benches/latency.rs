@@ -3,7 +3,8 @@
 
 use actionpass_aws_kms::AwsKms;
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{Algorithm, Custodian, KeyUri, NoSecrets, Secret, SigningInput};
+use actionpass_crypto::{Algorithm, SigningInput};
+use actionpass_custody::{Custodian, KeyUri, NoSecrets, Secret};
 use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::moto::Moto;
 use aws_config::{BehaviorVersion, Region};

@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use actionpass_crypto::{CustodianError, KeyUri, SignError};
+use actionpass_crypto::SignError;
+use actionpass_custody::{CustodianError, KeyUri};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 
 use crate::SCHEME;

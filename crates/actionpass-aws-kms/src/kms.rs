@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_crypto::{Algorithm, BlockingKey, KeyError, PublicKey, Secret, SignError, Signature, SigningInput};
+use actionpass_crypto::{Algorithm, KeyError, PublicKey, SignError, Signature, SigningInput};
+use actionpass_custody::{BlockingKey, Secret};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};

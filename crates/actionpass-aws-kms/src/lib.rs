@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use actionpass_aws_kms::AwsKms;
-//! use actionpass_crypto::{Custodian, KeyUri, NoSecrets};
+//! use actionpass_custody::{Custodian, KeyUri, NoSecrets};
 //!
 //! let uri: KeyUri = "awskms:alias/pass".parse()?;
 //! let key = AwsKms::new().open(&uri, &NoSecrets)?;
@@ -26,9 +26,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actionpass_crypto::{
-    Algorithm, BlockingSigner, Custodian, CustodianError, KeyError, KeyUri, OpenKey, Secret, SecretKind, Secrets,
-};
+use actionpass_crypto::{Algorithm, KeyError};
+use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
 
 use crate::fault::{Fault, Kind};
 use crate::kms::{Kms, KmsKey, key_spec};

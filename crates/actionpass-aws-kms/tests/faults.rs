@@ -12,10 +12,8 @@ use std::time::{Duration, Instant};
 
 use actionpass_aws_kms::AwsKms;
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{
-    Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SignCode, SignError, Signer, SigningInput,
-    sign_document,
-};
+use actionpass_crypto::{SignCode, SignError, Signer, SigningInput, sign_document};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret};
 use actionpass_model::{ApprovalClaims, SignedDocument};
 use actionpass_servers::fake::{Answer, Fake, Question};
 use base64ct::{Base64, Encoding};

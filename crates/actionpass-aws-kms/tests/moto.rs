@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 
 use actionpass_aws_kms::AwsKms;
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{
-    Algorithm, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SignCode, Signer, SigningInput,
-};
+use actionpass_crypto::{Algorithm, SignCode, Signer, SigningInput};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret};
 use actionpass_servers::moto::Moto;
 
 const SECRET: &str = "HIDDENSECRET";

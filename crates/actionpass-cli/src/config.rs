@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use actionpass_core::IssuerConfig;
-use actionpass_crypto::KeyUri;
 use actionpass_custodians::SecretSource;
+use actionpass_custody::KeyUri;
 use actionpass_model::{Agent, Audience, Issuer, MAX_PASS_LIFETIME, Tenant, Tool};
 use serde::{Deserialize, Deserializer};
 

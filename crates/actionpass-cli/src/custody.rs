@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use actionpass_crypto::{Algorithm, CustodianError, KeyFiles, KeyUri, NoSecrets, OpenKey};
+use actionpass_crypto::Algorithm;
 use actionpass_custodians::{Custodians, SecretSource};
+use actionpass_custody::{CustodianError, KeyFiles, KeyUri, NoSecrets, OpenKey};
 use actionpass_model::{KeyId, KeyUse};
 
 use crate::config::Config;

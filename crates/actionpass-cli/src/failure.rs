@@ -103,7 +103,7 @@ from_layer!(
     actionpass_core::AuthorizeError,
     actionpass_crypto::JwsError,
     actionpass_crypto::KeyError,
-    actionpass_crypto::KeyFileError,
+    actionpass_custody::KeyFileError,
     actionpass_crypto::SignError,
     actionpass_custodians::SecretSourceError,
     actionpass_model::DocumentError,

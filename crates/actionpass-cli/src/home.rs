@@ -142,7 +142,7 @@ impl Home {
         }
         let quoted = path.display().to_string();
         Err(Failure::new(
-            actionpass_crypto::KeyFileCode::Permissions,
+            actionpass_custody::KeyFileCode::Permissions,
             format!("{} can be read by others", input::name(&path)),
         )
         .with_hint(format!(

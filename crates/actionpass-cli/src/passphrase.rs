@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use actionpass_crypto::{KeyCode, KeyUri, Secret, SecretKind, Secrets};
+use actionpass_crypto::KeyCode;
 use actionpass_custodians::{SecretSource, SecretSourceCode};
+use actionpass_custody::{KeyUri, Secret, SecretKind, Secrets};
 use clap::Args;
 use zeroize::Zeroizing;
 

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use actionpass_canon::{BoundFacts, names};
-use actionpass_crypto::{Residence, SignError, Signer, Unverified, sign_document, within};
+use actionpass_crypto::{Residence, SignError, Signer, Unverified, sign_document};
+use actionpass_custody::within;
 use actionpass_model::{
     ActionId, Decision, DecisionBody, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId, Reason,
     RecordId, Timestamp,

@@ -11,7 +11,7 @@
 //! #     }
 //! # }
 //!
-//! // A custodian: here a key in memory; elsewhere a file, an HSM, a cloud service.
+//! // Here a key in memory; in files, HSMs, cloud services: `actionpass-custody`.
 //! let key = SoftwareKey::generate()?;
 //!
 //! let approval = ApprovalClaims::from_claims(br#"{
@@ -40,9 +40,6 @@
 //! | a key that somebody keeps for us, and its contract | [`Signer`] |
 //! | what such a key signs, and nothing else | [`SigningInput`], [`sign_document`] |
 //! | keys in this process | [`SoftwareKey`]; by backend, modules `aws_lc` and `rustcrypto` |
-//! | where keys are kept, by URI, and how one is opened or made | [`Custodian`], [`KeyUri`], [`OpenKey`], [`Secrets`] |
-//! | keys in files | `KeyFiles` (feature `files`) |
-//! | custodians whose calls block | `BlockingSigner` (feature `blocking`) |
 //! | keys behind the `signature` crate's trait | module `wrapper` (feature `signature`) |
 //! | public keys, trusted ones | [`PublicKey`], [`Keyring`] |
 //! | reading tokens | [`Unverified`], [`Verified`], [`JwsError`] |
@@ -59,15 +56,8 @@ compile_error!("actionpass-crypto needs one of its features `aws-lc` and `rustcr
 mod algorithm;
 mod backend;
 mod base64url;
-#[cfg(feature = "blocking")]
-mod blocking;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod custodian;
-#[cfg(feature = "blocking")]
-mod deadline;
-#[cfg(feature = "files")]
-mod files;
 #[cfg(test)]
 mod fixtures;
 #[cfg(feature = "jose")]
@@ -75,14 +65,10 @@ pub mod jose;
 mod jws;
 mod key;
 mod keyring;
-#[cfg(feature = "files")]
-mod pem;
-mod secret;
 mod signature;
 mod signer;
 mod signing;
 mod software;
-mod uri;
 #[cfg(feature = "signature")]
 pub mod wrapper;
 
@@ -91,24 +77,13 @@ pub use algorithm::Algorithm;
 pub use backend::aws_lc;
 #[cfg(feature = "rustcrypto")]
 pub use backend::rustcrypto;
-#[cfg(feature = "blocking")]
-pub use blocking::{BlockingKey, BlockingSigner};
-pub use custodian::{Custodian, CustodianCode, CustodianError, NoSecrets, OpenKey, SecretKind, Secrets};
-#[cfg(feature = "blocking")]
-pub use deadline::within;
-#[cfg(feature = "files")]
-pub use files::{KeyFileCode, KeyFileError, KeyFiles, KeySource};
 pub use jws::{JwsCode, JwsError, Unverified, Verified, dangerous};
 pub use key::{KeyCode, KeyError, PublicKey, VerifyError};
 pub use keyring::{KeyEntry, KeyFault, Keyring, KeyringCode, KeyringError};
-#[cfg(feature = "files")]
-pub use pem::PrivatePem;
-pub use secret::Secret;
 pub use signature::{Signature, SignatureError};
 pub use signer::{Residence, SignCode, SignError, SignFuture, Signer};
 pub use signing::{CompactJws, SigningInput, sign_document};
 pub use software::{Pkcs8, SoftwareSigner};
-pub use uri::{KeyUri, KeyUriError};
 
 /// A private key in this process, on the backend that verifies: aws-lc where it is built, else p256.
 #[cfg(feature = "aws-lc")]

@@ -150,8 +150,8 @@ pub enum Residence {
 ///   signer stays usable.
 /// - **Retries.** The caller may repeat any call: signing has no effect but the signature. The signer itself may
 ///   reconnect once, and does not retry beyond that.
-/// - **No blocking** in the future: calls that block go to a thread of their own, as [`BlockingSigner`](crate::BlockingSigner)
-///   has them (feature `blocking`).
+/// - **No blocking** in the future: calls that block go to a thread of their own, as `actionpass_custody::BlockingSigner` has
+///   them.
 /// - **Bounded.** A custodian that doesn't answer is [`SignError::TimedOut`] after a while; callers bound it too.
 /// - **No export.** Nothing here hands out a private key, and `Debug` shows nothing of it.
 pub trait Signer: Debug + Send + Sync {

@@ -61,8 +61,9 @@ impl<K: PrivateKey> SoftwareSigner<K> {
         })
     }
 
-    #[cfg(feature = "files")]
-    pub(crate) const fn with_custodian(mut self, custodian: &'static str) -> Self {
+    /// Says where the key came from: what [`Signer::custodian`] answers, such as `file`.
+    #[must_use]
+    pub const fn with_custodian(mut self, custodian: &'static str) -> Self {
         self.custodian = custodian;
         self
     }
@@ -123,15 +124,16 @@ impl<K: PrivateKey> Signer for SoftwareSigner<K> {
 }
 
 impl Pkcs8 {
+    /// Takes a copy of DER bytes, which are not looked at. The caller wipes `der`.
+    #[must_use]
+    pub fn from_der(der: &[u8]) -> Self {
+        Self(Zeroizing::new(der.to_vec()))
+    }
+
     /// The DER bytes.
     #[must_use]
     pub fn as_der(&self) -> &[u8] {
         &self.0
-    }
-
-    #[cfg(feature = "files")]
-    pub(crate) fn from_der(der: &[u8]) -> Self {
-        Self(Zeroizing::new(der.to_vec()))
     }
 }
 

@@ -2,14 +2,14 @@
 //! custodian by one line of configuration.
 //!
 //! ```
-//! use actionpass_crypto::{KeyUri, NoSecrets};
+//! use actionpass_custody::{KeyUri, NoSecrets};
 //! use actionpass_custodians::Custodians;
 //!
 //! let custodians = Custodians::standard();
 //! let uri = KeyUri::parse("env:PASS_KEY")?; // file:, env:; with its feature pkcs11:, awskms:, vault:, tpm:, ssh-agent:
 //! let missing = custodians.open(&uri, &NoSecrets).unwrap_err();
 //! assert_eq!(missing.code(), "key_variable_missing");
-//! # Ok::<(), actionpass_crypto::KeyUriError>(())
+//! # Ok::<(), actionpass_custody::KeyUriError>(())
 //! ```
 //!
 //! | scheme | key | feature |
@@ -28,7 +28,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use actionpass_crypto::{Algorithm, Custodian, CustodianError, KeyFiles, KeyUri, OpenKey, Secrets};
+use actionpass_crypto::Algorithm;
+use actionpass_custody::{Custodian, CustodianError, KeyFiles, KeyUri, OpenKey, Secrets};
 
 mod secret_source;
 
@@ -147,7 +148,7 @@ impl Default for Custodians {
 
 #[cfg(test)]
 mod tests {
-    use actionpass_crypto::NoSecrets;
+    use actionpass_custody::NoSecrets;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use actionpass_crypto::Secret;
+use actionpass_custody::Secret;
 
 actionpass_model::codes! {
     /// Why a passphrase was not read from where the configuration says.

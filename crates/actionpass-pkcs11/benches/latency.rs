@@ -6,7 +6,8 @@
 use std::process::Command;
 
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{Algorithm, Custodian, KeyUri, NoSecrets, Signer, SigningInput};
+use actionpass_crypto::{Algorithm, Signer, SigningInput};
+use actionpass_custody::{Custodian, KeyUri, NoSecrets};
 use actionpass_pkcs11::Pkcs11;
 use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::softhsm::{PIN, SoftHsm};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use actionpass_crypto::{BlockingKey, KeyUri, PublicKey, SignError, Signature, SigningInput};
+use actionpass_crypto::{PublicKey, SignError, Signature, SigningInput};
+use actionpass_custody::{BlockingKey, KeyUri};
 use cryptoki::object::ObjectHandle;
 
 use crate::fault::{Fault, Kind};

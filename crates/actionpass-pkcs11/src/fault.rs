@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use actionpass_crypto::{CustodianError, KeyError, KeyUri, SignError, SignatureError};
+use actionpass_crypto::{KeyError, SignError, SignatureError};
+use actionpass_custody::{CustodianError, KeyUri};
 use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 

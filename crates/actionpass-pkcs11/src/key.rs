@@ -1,6 +1,7 @@
 //! Keys on a token: finding one, reading its public half, signing with it, making one.
 
-use actionpass_crypto::{Algorithm, KeyError, KeyUri, PublicKey, SigningInput};
+use actionpass_crypto::{Algorithm, KeyError, PublicKey, SigningInput};
+use actionpass_custody::KeyUri;
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};

@@ -1,7 +1,7 @@
 //! Keys in HSMs and tokens behind PKCS#11, as ActionPass signers.
 //!
 //! ```no_run
-//! use actionpass_crypto::{Custodian, KeyUri, NoSecrets};
+//! use actionpass_custody::{Custodian, KeyUri, NoSecrets};
 //! use actionpass_pkcs11::Pkcs11;
 //!
 //! let uri = KeyUri::parse("pkcs11:token=prod;object=pass?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=/etc/pass.pin")?;
@@ -32,9 +32,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_crypto::{
-    Algorithm, BlockingSigner, Custodian, CustodianError, KeyError, KeyUri, OpenKey, Secret, SecretKind, Secrets,
-};
+use actionpass_crypto::{Algorithm, KeyError};
+use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
 
 use crate::connection::Connection;
 use crate::fault::Fault;

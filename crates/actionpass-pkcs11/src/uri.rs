@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use actionpass_crypto::{CustodianError, KeyUri, KeyUriError};
+use actionpass_custody::{CustodianError, KeyUri, KeyUriError};
 
 /// What a URI says. Whatever it doesn't say fits anything.
 #[derive(Clone, Debug, Default)]

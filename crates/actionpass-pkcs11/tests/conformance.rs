@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use actionpass_crypto::{Algorithm, Custodian, KeyUri, Secret, SecretKind, Secrets, Signer, signer_conformance};
+use actionpass_crypto::{Algorithm, Signer, signer_conformance};
+use actionpass_custody::{Custodian, KeyUri, Secret, SecretKind, Secrets};
 use actionpass_pkcs11::Pkcs11;
 use actionpass_servers::softhsm::{PIN, SoftHsm};
 

@@ -5,10 +5,9 @@ use std::error::Error;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use actionpass_crypto::Algorithm;
 use actionpass_crypto::conformance::{block_on, signatures_verify};
-use actionpass_crypto::{
-    Algorithm, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SecretKind, Secrets,
-};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SecretKind, Secrets};
 use actionpass_pkcs11::Pkcs11;
 use actionpass_servers::softhsm::{PIN, SoftHsm};
 

@@ -8,9 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{
-    Algorithm, Custodian, KeyUri, Secret, SecretKind, Secrets, SignCode, SignError, Signer, SigningInput,
-};
+use actionpass_crypto::{Algorithm, SignCode, SignError, Signer, SigningInput};
+use actionpass_custody::{Custodian, KeyUri, Secret, SecretKind, Secrets};
 use actionpass_pkcs11::Pkcs11;
 use actionpass_servers::softhsm::{PIN, SoftHsm};
 

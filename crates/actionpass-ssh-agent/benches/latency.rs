@@ -7,7 +7,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{Custodian, KeyUri, NoSecrets, Signer, SigningInput};
+use actionpass_crypto::{Signer, SigningInput};
+use actionpass_custody::{Custodian, KeyUri, NoSecrets};
 use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::ssh_agent::SshAgent as Server;
 use actionpass_ssh_agent::SshAgent;

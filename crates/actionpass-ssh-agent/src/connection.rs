@@ -5,7 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actionpass_crypto::{BlockingKey, SignError, Signature, SigningInput};
+use actionpass_crypto::{SignError, Signature, SigningInput};
+use actionpass_custody::BlockingKey;
 
 use crate::agent::{Agent, AgentError, Listed};
 use crate::{SSH_AGENT, key};

@@ -1,7 +1,7 @@
 //! Keys in an ssh-agent, as ActionPass signers: what a person who approves has already.
 //!
 //! ```no_run
-//! use actionpass_crypto::{Custodian, KeyUri, NoSecrets};
+//! use actionpass_custody::{Custodian, KeyUri, NoSecrets};
 //! use actionpass_ssh_agent::SshAgent;
 //!
 //! let uri = KeyUri::parse("ssh-agent:SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDHNmAB0RoCpCTBMpA")?;
@@ -32,7 +32,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_crypto::{Algorithm, BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secrets};
+use actionpass_crypto::Algorithm;
+use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secrets};
 
 use crate::connection::Connection;
 use crate::uri::AgentUri;

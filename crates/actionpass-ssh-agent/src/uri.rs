@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use actionpass_crypto::{CustodianError, KeyUri, KeyUriError};
+use actionpass_custody::{CustodianError, KeyUri, KeyUriError};
 use ssh_key::Fingerprint;
 
 use crate::SSH_AGENT;

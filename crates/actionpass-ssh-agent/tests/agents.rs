@@ -11,9 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::{block_on, signatures_verify};
-use actionpass_crypto::{
-    Algorithm, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, SignCode, SignError, Signer, SigningInput,
-};
+use actionpass_crypto::{Algorithm, SignCode, SignError, Signer, SigningInput};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey};
 use actionpass_servers::Folder;
 use actionpass_servers::ssh_agent::SshAgent as Server;
 use actionpass_ssh_agent::SshAgent;

@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use actionpass_crypto::{Algorithm, Custodian, KeyUri, NoSecrets, Signer, signer_conformance};
+use actionpass_crypto::{Algorithm, Signer, signer_conformance};
+use actionpass_custody::{Custodian, KeyUri, NoSecrets};
 use actionpass_servers::ssh_agent::SshAgent as Server;
 use actionpass_ssh_agent::SshAgent;
 

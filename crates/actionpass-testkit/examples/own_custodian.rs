@@ -6,10 +6,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_crypto::{
-    Algorithm, BlockingKey, BlockingSigner, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, PublicKey, Secrets,
-    SignError, Signature, Signer, SigningInput,
-};
+use actionpass_crypto::{Algorithm, PublicKey, SignError, Signature, Signer, SigningInput};
+use actionpass_custody::{BlockingKey, BlockingSigner, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secrets};
 use actionpass_testkit::fixtures::FixtureKey;
 use actionpass_testkit::{Testbed, fixtures};
 

@@ -9,7 +9,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actionpass_crypto::{PublicKey, Residence, SignError, SignFuture, Signature, Signer, SigningInput, within};
+use actionpass_crypto::{PublicKey, Residence, SignError, SignFuture, Signature, Signer, SigningInput};
+use actionpass_custody::within;
 
 use crate::fixtures::FixtureKey;
 

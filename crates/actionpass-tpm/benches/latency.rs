@@ -4,7 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a measurement that can't go on stops")]
 
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{Algorithm, Custodian, KeyUri, NoSecrets, Signer, SigningInput};
+use actionpass_crypto::{Algorithm, Signer, SigningInput};
+use actionpass_custody::{Custodian, KeyUri, NoSecrets};
 use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::swtpm::SwTpm;
 use actionpass_tpm::Tpm;

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use actionpass_crypto::CustodianError;
+use actionpass_custody::CustodianError;
 
 use crate::uri::TPM;
 

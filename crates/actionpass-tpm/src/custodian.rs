@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_crypto::{
-    Algorithm, BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets, SigningInput,
-};
+use actionpass_crypto::{Algorithm, SigningInput};
+use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
 use tss_esapi::handles::KeyHandle;
 use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::interface_types::ecc::EccCurve;

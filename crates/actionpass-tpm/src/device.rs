@@ -1,6 +1,6 @@
 //! A connection to a TPM, and a key behind it.
 
-use actionpass_crypto::Secret;
+use actionpass_custody::Secret;
 use tss_esapi::constants::CapabilityType;
 use tss_esapi::constants::tss::{TPM2_RH_NULL, TPM2_ST_HASHCHECK};
 use tss_esapi::handles::{KeyHandle, ObjectHandle, PersistentTpmHandle, TpmHandle};

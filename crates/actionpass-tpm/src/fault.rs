@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use actionpass_crypto::{CustodianError, SignError};
+use actionpass_crypto::SignError;
+use actionpass_custody::CustodianError;
 use tss_esapi::constants::response_code::{Tss2ResponseCode, Tss2ResponseCodeKind as Kind};
 
 use crate::uri::TPM;

@@ -1,7 +1,7 @@
 //! Keys in a TPM 2.0, as ActionPass signers.
 //!
 //! ```no_run
-//! use actionpass_crypto::{Custodian, KeyUri, NoSecrets};
+//! use actionpass_custody::{Custodian, KeyUri, NoSecrets};
 //! use actionpass_tpm::Tpm;
 //!
 //! let key = Tpm::new().open(&KeyUri::parse("tpm:0x81010001")?, &NoSecrets)?;
@@ -22,7 +22,7 @@
 //! sign and be neither restricted (such a key signs only what the TPM itself has hashed) nor bound to a policy.
 //!
 //! The key's auth value, if it has one, comes from [`with_auth`](Tpm::with_auth), `ACTIONPASS_TPM_AUTH` or
-//! [`Secrets`](actionpass_crypto::Secrets), never from the URI. It goes to the TPM as a password.
+//! [`Secrets`](actionpass_custody::Secrets), never from the URI. It goes to the TPM as a password.
 //!
 //! There is one connection for each signer, since a TPM does one thing at a time. libtss2 writes its own log to
 //! standard error; `TSS2_LOG=all+none` silences it.

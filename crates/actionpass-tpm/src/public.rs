@@ -1,6 +1,7 @@
 //! What a TPM says of a key, and which keys can be used.
 
-use actionpass_crypto::{Algorithm, CustodianError, KeyError, KeyUri, PublicKey};
+use actionpass_crypto::{Algorithm, KeyError, PublicKey};
+use actionpass_custody::{CustodianError, KeyUri};
 use tss_esapi::attributes::ObjectAttributesBuilder;
 use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
 use tss_esapi::interface_types::ecc::EccCurve;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use actionpass_crypto::{BlockingKey, PublicKey, Secret, SignError, Signature, SigningInput};
+use actionpass_crypto::{PublicKey, SignError, Signature, SigningInput};
+use actionpass_custody::{BlockingKey, Secret};
 use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::structures::EccParameter;
 

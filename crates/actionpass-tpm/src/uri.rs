@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use actionpass_crypto::{CustodianError, KeyUri, KeyUriError};
+use actionpass_custody::{CustodianError, KeyUri, KeyUriError};
 
 use crate::tcti::Tcti;
 

@@ -2,7 +2,8 @@
 //! microseconds, measured in turns.
 
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{Algorithm, Custodian, KeyUri, NoSecrets, Secret, SigningInput};
+use actionpass_crypto::{Algorithm, SigningInput};
+use actionpass_custody::{Custodian, KeyUri, NoSecrets, Secret};
 use actionpass_servers::latency::{Rounds, print_row};
 use actionpass_servers::openbao::OpenBao;
 use actionpass_vault::Vault;

@@ -1,6 +1,7 @@
 //! [`Fault`]: why a server gave no answer that can be used.
 
-use actionpass_crypto::{CustodianError, KeyUri, SignError};
+use actionpass_crypto::SignError;
+use actionpass_custody::{CustodianError, KeyUri};
 
 use crate::SCHEME;
 

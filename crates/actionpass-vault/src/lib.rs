@@ -1,7 +1,7 @@
 //! Keys in the transit engine of Vault and OpenBao, as ActionPass signers.
 //!
 //! ```no_run
-//! use actionpass_crypto::{Custodian, KeyUri, NoSecrets};
+//! use actionpass_custody::{Custodian, KeyUri, NoSecrets};
 //! use actionpass_vault::Vault;
 //!
 //! let uri: KeyUri = "vault:transit/pass".parse()?;
@@ -31,9 +31,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_crypto::{
-    Algorithm, BlockingSigner, Custodian, CustodianError, KeyError, KeyUri, OpenKey, Secret, SecretKind, Secrets,
-};
+use actionpass_crypto::{Algorithm, KeyError};
+use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
 use serde_json::json;
 
 use crate::client::{CONNECTIONS, Client, Deadline, Effect};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actionpass_crypto::Secret;
+use actionpass_custody::Secret;
 use serde_json::json;
 
 use crate::client::{Client, Deadline};

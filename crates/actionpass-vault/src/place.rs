@@ -1,6 +1,6 @@
 //! [`Place`]: what a URI says about a key.
 
-use actionpass_crypto::{CustodianError, KeyUri, KeyUriError};
+use actionpass_custody::{CustodianError, KeyUri, KeyUriError};
 
 use crate::SCHEME;
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use actionpass_crypto::Secret;
+use actionpass_custody::Secret;
 use ureq::http::Uri;
 
 use crate::fault::Fault;

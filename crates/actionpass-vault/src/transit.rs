@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_crypto::{Algorithm, BlockingKey, KeyError, PublicKey, SignError, Signature, SigningInput};
+use actionpass_crypto::{Algorithm, KeyError, PublicKey, SignError, Signature, SigningInput};
+use actionpass_custody::BlockingKey;
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 

@@ -7,10 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{
-    Algorithm, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SignCode, Signer, SigningInput,
-    SoftwareKey,
-};
+use actionpass_crypto::{Algorithm, SignCode, Signer, SigningInput, SoftwareKey};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret};
 use actionpass_servers::fake::{Answer, Fake, Question};
 use actionpass_vault::Vault;
 use serde_json::json;

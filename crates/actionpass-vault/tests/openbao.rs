@@ -10,10 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{
-    Algorithm, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SecretKind, Secrets, SignCode, Signer,
-    SigningInput,
-};
+use actionpass_crypto::{Algorithm, SignCode, Signer, SigningInput};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SecretKind, Secrets};
 use actionpass_servers::openbao::OpenBao;
 use actionpass_vault::Vault;
 use serde_json::{Value, json};

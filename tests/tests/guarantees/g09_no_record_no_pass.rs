@@ -115,7 +115,7 @@ fn g09_whichever_write_fails() {
 }
 
 fn recorded_in(store: &Arc<Flaky<MemoryDecisionStore>>) -> Vec<String> {
-    use actionpass_store::DecisionStore;
+    use actionpass_store::Ledger;
     let records = actionpass_testkit::block_on(store.inner().read(0, 1000)).unwrap();
     let decisions = records.iter().map(|record| record.to_record().unwrap());
     decisions

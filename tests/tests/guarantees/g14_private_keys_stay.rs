@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use actionpass_crypto::{Pkcs8, PublicKey, Secret, Signer, SigningInput, SoftwareKey, aws_lc, rustcrypto};
+use actionpass_crypto::{PublicKey, Signer, SigningInput, SoftwareKey, aws_lc, rustcrypto};
+use actionpass_custody::{PrivatePem, Secret};
 use actionpass_model::{Document, Jwk, TrustStore};
 use actionpass_testkit::custodians::{InProcess, Lie, Lying, Refusing};
 use actionpass_testkit::fixtures::FixtureKey;
@@ -79,7 +80,7 @@ fn g14_the_check_finds_keys_in_every_encoding() {
 #[test]
 fn g14_debug_of_everything_that_holds_a_key() {
     for key in FixtureKey::ALL {
-        let pkcs8 = Pkcs8::from_pem(key.private_pem(), None).unwrap();
+        let pkcs8 = PrivatePem::decode(key.private_pem(), None).unwrap();
         let aws_lc = aws_lc::SoftwareKey::from_pkcs8_der(pkcs8.as_der()).unwrap();
         let rustcrypto = rustcrypto::SoftwareKey::from_pkcs8_der(pkcs8.as_der()).unwrap();
         let input = SigningInput::probe(&[1; 32], &key.public_key());
@@ -88,7 +89,10 @@ fn g14_debug_of_everything_that_holds_a_key() {
         let shown = [
             format!("{aws_lc:?} {aws_lc:#?}"),
             format!("{rustcrypto:?} {rustcrypto:#?}"),
-            format!("{pkcs8:?} {:?} {input:?} {signature:?}", pkcs8.to_pem().unwrap()),
+            format!(
+                "{pkcs8:?} {:?} {input:?} {signature:?}",
+                PrivatePem::encode(&pkcs8).unwrap()
+            ),
             format!("{:?}", Secret::new(key.private_scalar())),
             format!("{bed:?} {bed:#?}"),
         ];
@@ -109,14 +113,14 @@ fn g14_debug_of_an_issuer() {
 fn g14_errors_do_not_repeat_what_they_could_not_read() {
     for key in FixtureKey::ALL {
         let pem = key.private_pem();
-        let der = Pkcs8::from_pem(pem, None).unwrap().as_der().to_vec();
+        let der = PrivatePem::decode(pem, None).unwrap().as_der().to_vec();
         for broken in [
             pem.replace("-----END", "----END"),
             pem.replace("PRIVATE KEY", "PUBLIC KEY"),
             pem.replace('\n', "*\n"),
             pem[..180].to_owned(),
         ] {
-            if let Err(error) = Pkcs8::from_pem(&broken, None) {
+            if let Err(error) = PrivatePem::decode(&broken, None) {
                 assert_eq!(shows_no_key(&logged(&error)), Ok(()));
             }
             if let Err(error) = PublicKey::from_spki_pem(&broken) {

@@ -1,7 +1,8 @@
 //! G16: malformed input of any kind yields a code, never a panic.
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits, admit, rfc8785};
-use actionpass_crypto::{Algorithm, Keyring, Pkcs8, PublicKey, Signature, SoftwareKey, Unverified, dangerous, jose};
+use actionpass_crypto::{Algorithm, Keyring, PublicKey, Signature, SoftwareKey, Unverified, dangerous, jose};
+use actionpass_custody::PrivatePem;
 use actionpass_model::{
     Action, Agent, ApprovalClaims, AssertedApproval, Digest, Document, Facts, Jwk, KeyId, PassClaims, PassId, Record,
     Resource, Revocation, SignedDocument, Statement, Timestamp, Tool, TrustStore,
@@ -117,7 +118,11 @@ fn read_text(text: &str) -> Vec<String> {
             .err()
             .map(|error| error.code().to_string()),
     );
-    found(Pkcs8::from_pem(text, None).err().map(|error| error.code().to_string()));
+    found(
+        PrivatePem::decode(text, None)
+            .err()
+            .map(|error| error.code().to_string()),
+    );
     found(
         RulePolicy::load(text, "policy.toml")
             .err()

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use actionpass_canon::{BoundAction, sha256};
 use actionpass_core::{Approval, System};
-use actionpass_crypto::{KeyUri, Signer};
+use actionpass_crypto::Signer;
+use actionpass_custody::KeyUri;
 use actionpass_model::{
     ApprovalMode, Approver, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, MAX_APPROVAL_LIFETIME, RuleId, Shown, Statement,
 };

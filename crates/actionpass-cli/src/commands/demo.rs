@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use actionpass_crypto::{Algorithm, KeyUri};
+use actionpass_crypto::Algorithm;
+use actionpass_custody::KeyUri;
 use actionpass_model::{Decision, Statement};
 use actionpass_store::ledger::ChainVerifier;
 use clap::Args;

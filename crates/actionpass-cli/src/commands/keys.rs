@@ -5,7 +5,8 @@ mod rotate;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use actionpass_crypto::{Algorithm, KeySource, KeyUri, OpenKey, Pkcs8, PublicKey, Signer, SigningInput};
+use actionpass_crypto::{Algorithm, Pkcs8, PublicKey, Signer, SigningInput};
+use actionpass_custody::{KeySource, KeyUri, OpenKey, PrivatePem};
 use actionpass_model::{Jwk, KeyEvent, KeyId, KeyStatus, KeyUse, Statement, TrustKey};
 use actionpass_store::trust_file::change;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
@@ -264,7 +265,7 @@ impl ImportArgs {
         let pem = if self.encrypt {
             self.encrypted(&private)?
         } else {
-            private.to_pem()?
+            PrivatePem::encode(&private)?
         };
         let kid = key.public_key().kid();
         let place = custody::home_place(self.purpose.key_use.into());
@@ -276,13 +277,13 @@ impl ImportArgs {
         })
     }
 
-    fn encrypted(&self, private: &Pkcs8) -> Outcome<actionpass_crypto::PrivatePem> {
+    fn encrypted(&self, private: &Pkcs8) -> Outcome<PrivatePem> {
         let asked = self.passphrase.of_new(None);
         let passphrase = asked
             .passphrase("New passphrase: ")
             .and_then(|given| given.ok_or_else(|| actionpass_crypto::KeyError::PassphraseRequired.into()));
         let passphrase = asked.settle(passphrase)?;
-        Ok(private.to_encrypted_pem(&passphrase, &clock::random()?)?)
+        Ok(PrivatePem::encrypt(private, &passphrase, &clock::random()?)?)
     }
 }
 

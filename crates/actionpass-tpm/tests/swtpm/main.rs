@@ -11,10 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{
-    Algorithm, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SecretKind, Secrets, SignCode, SignError,
-    Signature, Signer, SigningInput, signer_conformance,
-};
+use actionpass_crypto::{Algorithm, SignCode, SignError, Signature, Signer, SigningInput, signer_conformance};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SecretKind, Secrets};
 use actionpass_servers::swtpm::SwTpm;
 use actionpass_tpm::Tpm;
 

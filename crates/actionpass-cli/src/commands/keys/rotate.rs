@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use actionpass_crypto::{Algorithm, KeyUri, OpenKey};
+use actionpass_crypto::Algorithm;
+use actionpass_custody::{KeyUri, OpenKey};
 use actionpass_model::{KeyEvent, KeyId, KeyStatus, KeyUse, Statement, Timestamp, TrustStore};
 use actionpass_store::ledger::RecordRef;
 use actionpass_store::trust_file::change;

@@ -12,12 +12,11 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use actionpass_crypto::{PublicKey, Residence, SignError, SignFuture, Signature, Signer, SigningInput};
 use futures_channel::oneshot;
 
 use self::queue::{NotTaken, Queue};
 use crate::deadline::within;
-use crate::signer::{Residence, SignError, SignFuture, Signer};
-use crate::{PublicKey, Signature, SigningInput};
 
 /// A connection to a custodian, owned by one thread: a session, a socket, an HTTP agent.
 ///
@@ -256,9 +255,10 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
+    use actionpass_crypto::conformance::block_on;
+    use actionpass_crypto::{SignCode, SoftwareKey, signer_conformance};
+
     use super::*;
-    use crate::conformance::block_on;
-    use crate::{SignCode, SoftwareKey};
 
     /// Signs, after a while.
     struct Slow {
@@ -290,7 +290,7 @@ mod tests {
         (signer, calls)
     }
 
-    crate::signer_conformance!(blocking, || signer(3, 0, 10_000).0);
+    signer_conformance!(blocking, || signer(3, 0, 10_000).0);
 
     #[test]
     fn a_call_that_takes_too_long_fails_and_the_next_one_works() {

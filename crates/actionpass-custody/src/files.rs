@@ -9,15 +9,13 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use actionpass_crypto::{Algorithm, KeyCode, KeyError, Signer, SoftwareKey};
 use actionpass_model::{Code, KeyId};
 use zeroize::Zeroizing;
 
-use crate::pem::PrivatePem;
+use crate::pem::{PrivatePem, malformed};
 use crate::uri::FILE;
-use crate::{
-    Algorithm, Custodian, CustodianError, KeyCode, KeyError, KeyUri, OpenKey, Pkcs8, Secret, SecretKind, Secrets,
-    Signer, SoftwareKey,
-};
+use crate::{Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
 
 actionpass_model::codes! {
     /// Why a private key was not read or written. What is wrong with the key itself has the codes of keys.
@@ -64,21 +62,11 @@ pub enum KeySource {
 }
 
 const ENV: &str = "env";
-const VARIABLE_PREFIX: &str = "env:";
 
 /// An encrypted RSA key of 4096 bits is 3.5 KiB; whatever is longer is no key.
 const MAX_FILE_BYTES: u64 = 16 * 1024;
 
 impl KeySource {
-    /// Reads the text of a configuration: `env:NAME`, else a path.
-    #[must_use]
-    pub fn from_text(text: &str) -> Self {
-        match text.strip_prefix(VARIABLE_PREFIX) {
-            Some(name) => Self::Variable(name.to_owned()),
-            None => Self::File(PathBuf::from(text)),
-        }
-    }
-
     /// Loads the key, decrypting it if need be. Its custodian is called `file` or `env`.
     ///
     /// # Errors
@@ -93,9 +81,8 @@ impl KeySource {
             Self::File(path) => (read(path).map_err(failed)?, "file"),
             Self::Variable(name) => (variable(name).map_err(failed)?, "env"),
         };
-        let pem =
-            std::str::from_utf8(&pem).map_err(|_| failed(KeyFileFault::Key(KeyError::malformed("it is not text"))))?;
-        Pkcs8::from_pem(pem, passphrase)
+        let pem = std::str::from_utf8(&pem).map_err(|_| failed(KeyFileFault::Key(malformed("it is not text"))))?;
+        PrivatePem::decode(pem, passphrase)
             .and_then(|key| SoftwareKey::from_pkcs8_der(key.as_der()))
             .map(|key| key.with_custodian(custodian))
             .map_err(|error| failed(KeyFileFault::Key(error)))
@@ -137,14 +124,14 @@ impl KeyFiles {
     fn pem(&self, key: &SoftwareKey, uri: &KeyUri, secrets: &dyn Secrets) -> Result<PrivatePem, KeyError> {
         let private = key.to_pkcs8()?;
         if !self.encrypt {
-            return private.to_pem();
+            return PrivatePem::encode(&private);
         }
         let passphrase = secrets
             .ask(SecretKind::Passphrase, uri)
             .ok_or(KeyError::PassphraseRequired)?;
         let mut randomness = [0; 32];
         getrandom::fill(&mut randomness).map_err(|_| KeyError::NotGenerated)?;
-        private.to_encrypted_pem(&passphrase, &randomness)
+        PrivatePem::encrypt(&private, &passphrase, &randomness)
     }
 
     fn source(&self, uri: &KeyUri) -> KeySource {
@@ -313,7 +300,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
     if u64::try_from(bytes.len()).is_ok_and(|length| length < limit) {
         Ok(bytes)
     } else {
-        Err(KeyFileFault::Key(KeyError::malformed("the file is longer than 16 KiB")))
+        Err(KeyFileFault::Key(malformed("the file is longer than 16 KiB")))
     }
 }
 
@@ -349,7 +336,7 @@ impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Variable(name) => write!(f, "{VARIABLE_PREFIX}{name}"),
+            Self::Variable(name) => write!(f, "{ENV}:{name}"),
         }
     }
 }
@@ -388,10 +375,9 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
-    use crate::Signer;
 
     fn pem() -> PrivatePem {
-        SoftwareKey::generate().unwrap().to_pkcs8().unwrap().to_pem().unwrap()
+        PrivatePem::encode(&SoftwareKey::generate().unwrap().to_pkcs8().unwrap()).unwrap()
     }
 
     fn load(path: &Path) -> Result<SoftwareKey, Code> {
@@ -455,23 +441,16 @@ mod tests {
 
     #[test]
     fn variables_are_for_development() {
-        assert_eq!(KeySource::from_text("env:KEY"), KeySource::Variable("KEY".to_owned()));
-        assert_eq!(
-            KeySource::from_text("keys/issuer.pem"),
-            KeySource::File("keys/issuer.pem".into())
-        );
-        for name in ["env:", "env:a=b", "env:ACTIONPASS_NO_SUCH_KEY"] {
-            let error = KeySource::from_text(name).load(None).unwrap_err();
+        let load = |name: &str| KeySource::Variable(name.to_owned()).load(None).unwrap_err();
+        for name in ["", "a=b", "ACTIONPASS_NO_SUCH_KEY"] {
+            let error = load(name);
             assert_eq!(
                 (error.code(), error.place().to_string()),
-                (KeyFileCode::VariableMissing.into(), name.to_owned())
+                (KeyFileCode::VariableMissing.into(), format!("env:{name}"))
             );
         }
         // `PATH` is set wherever tests run, and is no key.
-        assert_eq!(
-            KeySource::from_text("env:PATH").load(None).unwrap_err().code(),
-            "key_malformed"
-        );
+        assert_eq!(load("PATH").code(), "key_malformed");
     }
 }
 

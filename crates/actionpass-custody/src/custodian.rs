@@ -4,10 +4,10 @@ use std::error::Error;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use actionpass_crypto::{Algorithm, KeyError, SignCode, Signer};
 use actionpass_model::Code;
 
-use crate::uri::{KeyUri, KeyUriError};
-use crate::{Algorithm, KeyError, Secret, SignCode, Signer};
+use crate::{KeyFileError, KeyUri, KeyUriError, Secret};
 
 actionpass_model::codes! {
     /// Why a custodian's key was not opened or made. A custodian that is down or declines has the codes of signing, faults
@@ -111,9 +111,8 @@ pub enum CustodianError {
         source: KeyError,
     },
     /// The file of a key.
-    #[cfg(feature = "files")]
     #[error(transparent)]
-    File(#[from] crate::KeyFileError),
+    File(#[from] KeyFileError),
 }
 
 /// A key that was opened or made.
@@ -241,7 +240,6 @@ impl CustodianError {
             Self::SecretMissing { .. } => CustodianCode::SecretMissing.into(),
             Self::NotGenerable { .. } => CustodianCode::NotGenerable.into(),
             Self::Key { source, .. } => source.code().into(),
-            #[cfg(feature = "files")]
             Self::File(error) => error.code(),
         }
     }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use actionpass_crypto::{KeyError, Pkcs8};
 use pkcs8::der::Encode;
 use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::pkcs5::{self, pbes2};
 use pkcs8::{EncryptedPrivateKeyInfo, EncryptedPrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
-use crate::{KeyError, Pkcs8, Secret};
+use crate::Secret;
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
@@ -21,6 +22,55 @@ const PBKDF2_ROUNDS: u32 = 600_000;
 pub struct PrivatePem(Zeroizing<String>);
 
 impl PrivatePem {
+    /// Reads a private key from PEM: `PRIVATE KEY`, or `ENCRYPTED PRIVATE KEY` with its passphrase. A passphrase that
+    /// is not needed is ignored.
+    ///
+    /// # Errors
+    /// [`KeyError::PassphraseRequired`], [`KeyError::PassphraseWrong`], or [`KeyError::Malformed`] for anything else,
+    /// among it the older `EC PRIVATE KEY` and encryptions other than PBES2 with AES.
+    pub fn decode(pem: &str, passphrase: Option<&Secret>) -> Result<Pkcs8, KeyError> {
+        let mut buffer = Zeroizing::new(vec![0; pem.len()]);
+        let (label, der) =
+            pem_rfc7468::decode(pem.as_bytes(), &mut buffer).map_err(|_| malformed("it is not a PEM block"))?;
+        match (label, passphrase) {
+            (PLAIN_LABEL, _) => Ok(Pkcs8::from_der(der)),
+            (ENCRYPTED_LABEL, Some(passphrase)) => decrypt(der, passphrase),
+            (ENCRYPTED_LABEL, None) => Err(KeyError::PassphraseRequired),
+            ("EC PRIVATE KEY", _) => Err(malformed(
+                "it is an `EC PRIVATE KEY`; `openssl pkcs8 -topk8` makes a `PRIVATE KEY` of it",
+            )),
+            _ => Err(malformed("the PEM block is not a `PRIVATE KEY`")),
+        }
+    }
+
+    /// The key as PEM, unencrypted.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] if it doesn't fit into PEM, which every key does.
+    pub fn encode(key: &Pkcs8) -> Result<Self, KeyError> {
+        Self::of(PLAIN_LABEL, key.as_der())
+    }
+
+    /// The key as PEM, encrypted: PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC, which openssl and JDKs open too.
+    /// Takes a tenth of a second. The caller draws `randomness`, and draws it anew for every call.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] if it can't be encrypted, which every key can.
+    pub fn encrypt(key: &Pkcs8, passphrase: &Secret, randomness: &[u8; 32]) -> Result<Self, KeyError> {
+        let [salt, iv] = halves(randomness);
+        let der = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(PBKDF2_ROUNDS, &salt, iv)
+            .and_then(|parameters| Ok((parameters.encrypt(passphrase.expose(), key.as_der())?, parameters)))
+            .map_err(|_| malformed("it can't be encrypted"))
+            .and_then(|(encrypted, parameters)| {
+                let info = EncryptedPrivateKeyInfo {
+                    encryption_algorithm: parameters.into(),
+                    encrypted_data: data(&encrypted)?,
+                };
+                info.to_der().map_err(|_| malformed("it can't be written as PKCS#8"))
+            })?;
+        Self::of(ENCRYPTED_LABEL, &der)
+    }
+
     /// The text, with a final line end.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -31,6 +81,12 @@ impl PrivatePem {
     pub(crate) fn for_tests(text: &str) -> Self {
         Self(Zeroizing::new(text.to_owned()))
     }
+
+    fn of(label: &str, der: &[u8]) -> Result<Self, KeyError> {
+        pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, der)
+            .map(|text| Self(Zeroizing::new(text)))
+            .map_err(|_| malformed("it can't be written as PEM"))
+    }
 }
 
 impl fmt::Debug for PrivatePem {
@@ -39,60 +95,12 @@ impl fmt::Debug for PrivatePem {
     }
 }
 
-impl Pkcs8 {
-    /// Reads a private key from PEM: `PRIVATE KEY`, or `ENCRYPTED PRIVATE KEY` with its passphrase. A passphrase that
-    /// is not needed is ignored.
-    ///
-    /// # Errors
-    /// [`KeyError::PassphraseRequired`], [`KeyError::PassphraseWrong`], or [`KeyError::Malformed`] for anything else,
-    /// among it the older `EC PRIVATE KEY` and encryptions other than PBES2 with AES.
-    pub fn from_pem(pem: &str, passphrase: Option<&Secret>) -> Result<Self, KeyError> {
-        let mut buffer = Zeroizing::new(vec![0; pem.len()]);
-        let (label, der) = pem_rfc7468::decode(pem.as_bytes(), &mut buffer)
-            .map_err(|_| KeyError::malformed("it is not a PEM block"))?;
-        match (label, passphrase) {
-            (PLAIN_LABEL, _) => Ok(Self::from_der(der)),
-            (ENCRYPTED_LABEL, Some(passphrase)) => decrypt(der, passphrase),
-            (ENCRYPTED_LABEL, None) => Err(KeyError::PassphraseRequired),
-            ("EC PRIVATE KEY", _) => Err(KeyError::malformed(
-                "it is an `EC PRIVATE KEY`; `openssl pkcs8 -topk8` makes a `PRIVATE KEY` of it",
-            )),
-            _ => Err(KeyError::malformed("the PEM block is not a `PRIVATE KEY`")),
-        }
-    }
-
-    /// The key as PEM, unencrypted.
-    ///
-    /// # Errors
-    /// [`KeyError::Malformed`] if it doesn't fit into PEM, which every key does.
-    pub fn to_pem(&self) -> Result<PrivatePem, KeyError> {
-        to_pem(PLAIN_LABEL, self.as_der())
-    }
-
-    /// The key as PEM, encrypted: PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC, which openssl and JDKs open too.
-    /// Takes a tenth of a second. The caller draws `randomness`, and draws it anew for every call.
-    ///
-    /// # Errors
-    /// [`KeyError::Malformed`] if it can't be encrypted, which every key can.
-    pub fn to_encrypted_pem(&self, passphrase: &Secret, randomness: &[u8; 32]) -> Result<PrivatePem, KeyError> {
-        let [salt, iv] = halves(randomness);
-        let der = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(PBKDF2_ROUNDS, &salt, iv)
-            .and_then(|parameters| Ok((parameters.encrypt(passphrase.expose(), self.as_der())?, parameters)))
-            .map_err(|_| KeyError::malformed("it can't be encrypted"))
-            .and_then(|(encrypted, parameters)| {
-                let info = EncryptedPrivateKeyInfo {
-                    encryption_algorithm: parameters.into(),
-                    encrypted_data: data(&encrypted)?,
-                };
-                info.to_der()
-                    .map_err(|_| KeyError::malformed("it can't be written as PKCS#8"))
-            })?;
-        to_pem(ENCRYPTED_LABEL, &der)
-    }
+pub(crate) const fn malformed(problem: &'static str) -> KeyError {
+    KeyError::Malformed { problem }
 }
 
 fn data(encrypted: &[u8]) -> Result<&OctetStringRef, KeyError> {
-    OctetStringRef::new(encrypted).map_err(|_| KeyError::malformed("it can't be written as PKCS#8"))
+    OctetStringRef::new(encrypted).map_err(|_| malformed("it can't be written as PKCS#8"))
 }
 
 fn halves(bytes: &[u8; 32]) -> [[u8; 16]; 2] {
@@ -103,29 +111,23 @@ fn halves(bytes: &[u8; 32]) -> [[u8; 16]; 2] {
     halves
 }
 
-fn to_pem(label: &str, der: &[u8]) -> Result<PrivatePem, KeyError> {
-    pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, der)
-        .map(|text| PrivatePem(Zeroizing::new(text)))
-        .map_err(|_| KeyError::malformed("it can't be written as PEM"))
-}
-
 fn decrypt(der: &[u8], passphrase: &Secret) -> Result<Pkcs8, KeyError> {
-    let info = EncryptedPrivateKeyInfoRef::try_from(der)
-        .map_err(|_| KeyError::malformed("it is not an encrypted PKCS#8 key"))?;
+    let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| malformed("it is not an encrypted PKCS#8 key"))?;
     match info.decrypt(passphrase.expose()) {
         Ok(plain) => Ok(Pkcs8::from_der(plain.as_bytes())),
         // One wrong passphrase in 256 leaves a valid padding, and then bytes that are no DER.
         Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_)) => {
             Err(KeyError::PassphraseWrong)
         }
-        Err(_) => Err(KeyError::malformed("its encryption is not PBES2 with AES")),
+        Err(_) => Err(malformed("its encryption is not PBES2 with AES")),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use actionpass_crypto::{KeyCode, PublicKey, Signer, SoftwareKey};
+
     use super::*;
-    use crate::{KeyCode, Signer, SoftwareKey};
 
     /// `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`, then `openssl pkcs8 -topk8 -passout pass:open`
     /// and the same with `-scrypt`. Made for this test.
@@ -142,21 +144,21 @@ mod tests {
     }
 
     fn refusal(pem: &str, text: Option<&str>) -> KeyCode {
-        let key = Pkcs8::from_pem(pem, text.map(passphrase).as_ref())
+        let key = PrivatePem::decode(pem, text.map(passphrase).as_ref())
             .and_then(|key| SoftwareKey::from_pkcs8_der(key.as_der()));
         key.unwrap_err().code()
     }
 
     #[test]
     fn files_of_openssl_are_read() {
-        let public = crate::PublicKey::from_spki_pem(PUBLIC).unwrap();
+        let public = PublicKey::from_spki_pem(PUBLIC).unwrap();
         for (pem, text) in [
             (PLAIN, None),
             (PLAIN, Some("needless")),
             (PBKDF2, Some("open")),
             (SCRYPT, Some("open")),
         ] {
-            let der = Pkcs8::from_pem(pem, text.map(passphrase).as_ref()).unwrap();
+            let der = PrivatePem::decode(pem, text.map(passphrase).as_ref()).unwrap();
             let key = SoftwareKey::from_pkcs8_der(der.as_der()).unwrap();
             assert_eq!(key.public_key(), &public);
         }
@@ -184,16 +186,16 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let key = SoftwareKey::generate().unwrap().to_pkcs8().unwrap();
-        let plain = key.to_pem().unwrap();
-        assert_eq!(Pkcs8::from_pem(plain.as_str(), None).unwrap().as_der(), key.as_der());
-        let encrypted = key.to_encrypted_pem(&passphrase("open"), &[7; 32]).unwrap();
+        let plain = PrivatePem::encode(&key).unwrap();
+        assert_eq!(PrivatePem::decode(plain.as_str(), None).unwrap().as_der(), key.as_der());
+        let encrypted = PrivatePem::encrypt(&key, &passphrase("open"), &[7; 32]).unwrap();
         assert!(
             encrypted
                 .as_str()
                 .starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
         );
         assert_eq!(
-            Pkcs8::from_pem(encrypted.as_str(), Some(&passphrase("open")))
+            PrivatePem::decode(encrypted.as_str(), Some(&passphrase("open")))
                 .unwrap()
                 .as_der(),
             key.as_der()
@@ -204,7 +206,12 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let key = SoftwareKey::generate().unwrap().to_pkcs8().unwrap();
-        let shown = format!("{:?} {:?} {:?}", key, key.to_pem().unwrap(), passphrase("open"));
+        let shown = format!(
+            "{:?} {:?} {:?}",
+            key,
+            PrivatePem::encode(&key).unwrap(),
+            passphrase("open")
+        );
         assert_eq!(shown, "Pkcs8 { .. } PrivatePem { .. } Secret { .. }");
     }
 }

@@ -1,0 +1,46 @@
+//! Where the keys of ActionPass are kept, and how one of them becomes a [`Signer`](actionpass_crypto::Signer).
+//!
+//! ```
+//! use actionpass_crypto::{Algorithm, Signer};
+//! use actionpass_custody::{Custodian, KeyFiles, KeyUri, NoSecrets};
+//!
+//! # let folder = std::env::temp_dir().join(format!("actionpass-custody-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! // A custodian: here PEM files; elsewhere an HSM, a cloud service, an agent.
+//! let files = KeyFiles::below(&folder);
+//!
+//! // `*` becomes the id of the new key; the answer's URI names that key and no other.
+//! let made = files.generate(&KeyUri::parse("pass-*.pem")?, Algorithm::Es256, &NoSecrets)?;
+//! let opened = files.open(&made.uri, &NoSecrets)?;
+//! assert_eq!(opened.signer.public_key(), made.signer.public_key());
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | a kind of place where keys are kept, and its contract | [`Custodian`], [`CustodianError`] |
+//! | where a key is, as text | [`KeyUri`] |
+//! | a key that was opened or made | [`OpenKey`] |
+//! | PINs, tokens, passphrases, and who is asked for them | [`Secret`], [`Secrets`], [`NoSecrets`] |
+//! | keys in files and environment variables | [`KeyFiles`], [`KeySource`], [`PrivatePem`] |
+//! | signers of custodians whose calls block | [`BlockingSigner`], [`BlockingKey`] |
+//!
+//! Custodians open keys with calls that block, at the start of a program; the signers that come of it are async, need no
+//! runtime, and bound every wait. An executor needs nothing of this crate.
+
+mod blocking;
+mod custodian;
+mod deadline;
+mod files;
+mod pem;
+mod secret;
+mod uri;
+
+pub use blocking::{BlockingKey, BlockingSigner};
+pub use custodian::{Custodian, CustodianCode, CustodianError, NoSecrets, OpenKey, SecretKind, Secrets};
+pub use deadline::within;
+pub use files::{KeyFileCode, KeyFileError, KeyFiles, KeySource};
+pub use pem::PrivatePem;
+pub use secret::Secret;
+pub use uri::{KeyUri, KeyUriError};
