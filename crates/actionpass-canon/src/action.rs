@@ -1,5 +1,6 @@
 //! Actions and facts as they were admitted: [`BoundAction`] and [`BoundFacts`], with their hashes.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use actionpass_model::{
@@ -26,6 +27,30 @@ pub enum BindError {
     /// The JSON is admitted, but it isn't a document of this kind.
     #[error(transparent)]
     Document(#[from] DocumentError),
+}
+
+impl<'a> From<&'a BoundAction> for Cow<'a, BoundAction> {
+    fn from(action: &'a BoundAction) -> Self {
+        Self::Borrowed(action)
+    }
+}
+
+impl From<BoundAction> for Cow<'_, BoundAction> {
+    fn from(action: BoundAction) -> Self {
+        Self::Owned(action)
+    }
+}
+
+impl<'a> From<&'a BoundFacts> for Cow<'a, BoundFacts> {
+    fn from(facts: &'a BoundFacts) -> Self {
+        Self::Borrowed(facts)
+    }
+}
+
+impl From<BoundFacts> for Cow<'_, BoundFacts> {
+    fn from(facts: BoundFacts) -> Self {
+        Self::Owned(facts)
+    }
 }
 
 impl BindError {

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::error::Error;
 use std::sync::Arc;
 
 use actionpass_canon::{BoundFacts, names};
 use actionpass_crypto::{Residence, SignError, Signer, Unverified, sign_document};
-use actionpass_custody::within;
 use actionpass_model::{
     ActionId, Decision, DecisionBody, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId, Reason,
     RecordId, Timestamp,
@@ -18,13 +18,13 @@ use actionpass_store::{
     StoreError, StoreFuture,
 };
 use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
-use actionpass_verify::{Call, Trust, TrustSource, Verifier, VerifyCode};
+use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
 use uuid::Uuid;
 
 use crate::call::{AdmittedCall, Judged, Settled, SignedPass};
-use crate::environment::{Clock, Ids, Random};
-use crate::source::{ApprovalRequest, ApprovalSource};
-use crate::{Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents};
+use crate::environment::{Ids, Random, System, Timer, within};
+use crate::source::{ApprovalAnswer, ApprovalRequest, ApprovalSource};
+use crate::{Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents, log};
 
 /// The most approvals that are looked at, of which a pass carries [`MAX_APPROVALS`].
 const MAX_OFFERED: usize = 32;
@@ -36,81 +36,130 @@ const MAX_ROUNDS: usize = 3;
 ///
 /// Everything it needs is a trait, so that custodian, policy, trust, store and clock can be swapped; a failure of any
 /// of them yields no pass.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Authorizer {
     config: IssuerConfig,
-    signer: Arc<dyn Signer>,
-    policy: Arc<dyn PolicyEngine>,
-    trust: Arc<dyn TrustSource>,
-    store: Arc<dyn DecisionStore>,
+    parts: AuthorizerParts,
     clock: Arc<dyn Clock>,
+    timer: Arc<dyn Timer>,
     random: Arc<dyn Random>,
     approvals: Option<Arc<dyn ApprovalSource>>,
     replay: Option<Arc<dyn ReplayStore>>,
 }
 
-impl Authorizer {
-    /// An issuer of these parts. Revocations that a crash kept out of the ledger are appended by
-    /// [`reconcile`](crate::reconcile), which a program calls before this.
-    ///
-    /// # Errors
-    /// [`AuthorizeCode::SignerNotTrusted`] unless the trust store has the signer's key as an active pass key of this
-    /// issuer; [`AuthorizeCode::ClockUnknown`]; what [`TrustSource::current`] gives.
-    pub async fn new(
-        config: IssuerConfig,
-        signer: Arc<dyn Signer>,
-        policy: Arc<dyn PolicyEngine>,
-        trust: Arc<dyn TrustSource>,
-        store: Arc<dyn DecisionStore>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Result<Self, AuthorizeError> {
-        let current = trust.current().await.map_err(AuthorizeError::trust)?;
-        Self::under(&current, config, signer, policy, trust, store, clock, random)
+/// What an issuer can't do without.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "all of them are needed, and callers name them")]
+pub struct AuthorizerParts {
+    /// The key that signs passes.
+    pub signer: Arc<dyn Signer>,
+    /// What judges.
+    pub policy: Arc<dyn PolicyEngine>,
+    /// Whom it believes.
+    pub trust: Arc<dyn TrustSource>,
+    /// Where decisions are recorded.
+    pub store: Arc<dyn DecisionStore>,
+}
+
+/// An [`Authorizer`] in the making. Clock, timer and randomness are the operating system's unless they are set.
+#[derive(Debug)]
+pub struct AuthorizerBuilder(Authorizer);
+
+impl AuthorizerBuilder {
+    /// Goes by this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.0.clock = clock;
+        self
     }
 
-    /// The same, where the trust in force is at hand.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of an issuer, and what its key is checked against"
-    )]
-    pub(crate) fn under(
-        current: &Trust,
-        config: IssuerConfig,
-        signer: Arc<dyn Signer>,
-        policy: Arc<dyn PolicyEngine>,
-        trust: Arc<dyn TrustSource>,
-        store: Arc<dyn DecisionStore>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Result<Self, AuthorizeError> {
-        let issuer = Self {
-            config,
-            signer,
-            policy,
-            trust,
-            store,
-            clock,
-            random,
-            approvals: None,
-            replay: None,
-        };
-        issuer.check_signer(current, issuer.now()?)?;
-        Ok(issuer)
+    /// Bounds what it waits for by this timer.
+    #[must_use]
+    pub fn with_timer(mut self, timer: Arc<dyn Timer>) -> Self {
+        self.0.timer = timer;
+        self
+    }
+
+    /// Makes ids and salts of this randomness.
+    #[must_use]
+    pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
+        self.0.random = random;
+        self
     }
 
     /// Asks this source for approvals whenever policy steps up, and judges again.
     #[must_use]
     pub fn with_approval_source(mut self, source: Arc<dyn ApprovalSource>) -> Self {
-        self.approvals = Some(source);
+        self.0.approvals = Some(source);
         self
     }
 
     /// Looks here whether a pass was used before it is given out again to the same caller.
     #[must_use]
     pub fn with_replay_store(mut self, store: Arc<dyn ReplayStore>) -> Self {
-        self.replay = Some(store);
+        self.0.replay = Some(store);
         self
+    }
+
+    /// The issuer.
+    ///
+    /// Revocations that a crash kept out of the ledger are appended by
+    /// [`Administrator::open`](crate::Administrator::open), which an [`Issuer`](crate::Issuer) calls and a program of its
+    /// own before this.
+    ///
+    /// # Errors
+    /// [`AuthorizeCode::SignerNotTrusted`] and the other codes of signers unless the trust store has the signer's key as
+    /// an active pass key of this issuer; [`VerifyCode::ClockUnknown`]; what [`TrustSource::current`] gives.
+    pub async fn build(self) -> Result<Authorizer, AuthorizeError> {
+        self.0.checked().await
+    }
+}
+
+impl Authorizer {
+    /// An issuer of these parts; what else it may have is set by the builder.
+    #[must_use]
+    pub fn builder(config: IssuerConfig, parts: AuthorizerParts) -> AuthorizerBuilder {
+        AuthorizerBuilder(Self {
+            config,
+            parts,
+            clock: Arc::new(System),
+            timer: Arc::new(System),
+            random: Arc::new(System),
+            approvals: None,
+            replay: None,
+        })
+    }
+
+    /// The same issuer with another policy, to be asked from now on.
+    #[must_use]
+    pub(crate) fn with_policy(&self, policy: Arc<dyn PolicyEngine>) -> Self {
+        let mut issuer = self.clone();
+        issuer.parts.policy = policy;
+        issuer
+    }
+
+    /// The same issuer with another key, which the trust store must believe.
+    pub(crate) async fn with_signer(&self, signer: Arc<dyn Signer>) -> Result<Self, AuthorizeError> {
+        let mut issuer = self.clone();
+        issuer.parts.signer = signer;
+        issuer.checked().await
+    }
+
+    /// The same issuer with the key of another, which was checked there.
+    pub(crate) fn with_checked_signer(&self, other: &Self) -> Self {
+        let mut issuer = self.clone();
+        issuer.parts.signer = Arc::clone(&other.parts.signer);
+        issuer
+    }
+
+    async fn checked(self) -> Result<Self, AuthorizeError> {
+        let now = self.now()?;
+        self.check_signer(&*self.current_trust().await?, now)?;
+        Ok(self)
+    }
+
+    pub(crate) const fn parts(&self) -> &AuthorizerParts {
+        &self.parts
     }
 
     /// What the issuer was configured with.
@@ -128,23 +177,39 @@ impl Authorizer {
     /// [`AuthorizeError`]: there is no pass. Whatever failed after the action was judged is recorded as a deny if the
     /// store still works.
     pub async fn authorize(&self, request: Request<'_>) -> Result<Authorization, AuthorizeError> {
-        let mut call = self.admit(request, self.now()?)?;
-        let mut asked = false;
+        let outcome = self.decide(request).await;
+        log::decided(&outcome);
+        outcome
+    }
+
+    async fn decide(&self, request: Request<'_>) -> Result<Authorization, AuthorizeError> {
+        let mut call = self.admit(&request, self.now()?)?;
+        // What was recorded before anybody was asked.
+        let mut waited = None;
         let mut rounds: usize = 0;
         loop {
             // Afresh in every round: asking for approvals may have taken a while.
             let now = self.now()?;
             let trust = self.current_trust().await?;
-            if let Some(issued) = self.bounded(self.store.find(&call.key)).await? {
+            if let Some(issued) = self.bounded(self.parts.store.find(&call.key)).await? {
                 return self.again(&call, issued, &trust, now).await;
             }
             let judged = self.judge(&call, &trust, now);
-            if judged.verdict.decision == Decision::StepUp && !asked && self.ask(&mut call, &judged.verdict).await {
-                asked = true;
+            if judged.verdict.decision == Decision::StepUp
+                && waited.is_none()
+                && let Some(source) = &self.approvals
+            {
+                // Recorded before anybody waits: the wait may outlive this process.
+                let recorded = self.refuse(&mut call, &judged, now).await?;
+                log::decision(&recorded);
+                if !self.ask(&**source, &mut call, &judged.verdict).await {
+                    return Ok(recorded);
+                }
+                waited = Some(recorded);
                 continue;
             }
             if judged.verdict.decision != Decision::Allow {
-                return self.refuse(&mut call, judged, now).await;
+                return self.refuse(&mut call, &judged, now).await;
             }
             let outcome = match self.issue(&mut call, &judged, &trust, now).await {
                 Ok(pass) => self.commit(&mut call, &judged, &trust, pass, now).await,
@@ -156,6 +221,10 @@ impl Authorizer {
                 Ok(Settled::Used(used)) if call.discard(&used) => {}
                 Ok(_) => {
                     rounds = rounds.saturating_add(1);
+                    tracing::debug!(
+                        round = rounds,
+                        "starting over: something changed while the action was judged"
+                    );
                     if rounds >= MAX_ROUNDS {
                         return Err(self
                             .fail(&mut call, judged, AuthorizeCode::Contention.into(), now)
@@ -168,16 +237,16 @@ impl Authorizer {
     }
 
     fn now(&self) -> Result<Timestamp, AuthorizeError> {
-        self.clock.now().ok_or_else(|| AuthorizeCode::ClockUnknown.into())
+        self.clock.now().ok_or_else(AuthorizeError::clock)
     }
 
     async fn current_trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
-        self.trust.current().await.map_err(AuthorizeError::trust)
+        self.parts.trust.current().await.map_err(AuthorizeError::trust)
     }
 
     /// What a store answers, in time. An answer that comes too late is as good as none: nothing is released on it.
     async fn bounded<T>(&self, answer: StoreFuture<'_, T>) -> Result<T, AuthorizeError> {
-        match within(self.config.store_timeout, answer).await {
+        match within(&*self.timer, self.config.store_timeout, answer).await {
             Some(answer) => Ok(answer?),
             None => Err(StoreError::new(StoreCode::StoreUnavailable).into()),
         }
@@ -190,8 +259,8 @@ impl Authorizer {
     }
 
     /// Everything that is refused before policy is asked: contradictions between the action and its host.
-    fn admit<'a>(&self, request: Request<'a>, now: Timestamp) -> Result<AdmittedCall<'a>, AuthorizeError> {
-        let action = request.action;
+    fn admit<'a>(&self, request: &'a Request<'a>, now: Timestamp) -> Result<AdmittedCall<'a>, AuthorizeError> {
+        let action = &*request.action;
         let head = action.action();
         if let Some(member) = request.caller.contradiction(head) {
             return Err(AuthorizeError::at(AuthorizeCode::CallerMismatch, member));
@@ -206,6 +275,7 @@ impl Authorizer {
         }
         let facts = request
             .facts
+            .as_deref()
             .map_or_else(|| Cow::Owned(BoundFacts::none()), Cow::Borrowed);
         if let Some(about) = facts.document().and_then(|facts| facts.action_hash)
             && about != action.action_hash()
@@ -217,7 +287,7 @@ impl Authorizer {
         }
         let audience = self
             .config
-            .audience(&head.capability.tool, request.audience)
+            .audience(&head.capability.tool, request.audience.as_deref())
             .ok_or_else(|| AuthorizeError::at(AuthorizeCode::AudienceUnknown, "audience"))?;
         let mut ids = Ids::new();
         let action_id = match &head.id {
@@ -234,9 +304,9 @@ impl Authorizer {
             facts,
             audience,
             key,
-            offered: request.approvals,
+            offered: request.approvals.clone(),
             used: Vec::new(),
-            trace: request.trace.cloned(),
+            trace: request.trace.as_deref().cloned(),
             ids,
         })
     }
@@ -253,7 +323,7 @@ impl Authorizer {
             payload_hash: call.action.payload_hash(),
             context_hash: call.action.context_hash(),
             action_id: &call.key.action,
-            policy_digest: self.policy.digest(),
+            policy_digest: self.parts.policy.digest(),
             at: now.to_unix_seconds(),
             dangerously_accept_asserted: self.config.dangerously_accept_asserted,
         };
@@ -278,7 +348,8 @@ impl Authorizer {
         } else if is_any_revoked(call, trust) {
             Verdict::deny_with(VerifyCode::PrincipalRevoked)
         } else {
-            self.policy
+            self.parts
+                .policy
                 .evaluate(&PolicyInput::new(call.action, &call.facts, &grants))
         };
         approvals.retain(|approval| {
@@ -291,7 +362,7 @@ impl Authorizer {
             let mut seen = HashSet::new();
             reasons.retain(|reason| seen.insert((reason.code.clone(), reason.rule.clone(), reason.path.clone())));
         }
-        let policy = verdict.policy_ref(&*self.policy);
+        let policy = verdict.policy_ref(&*self.parts.policy);
         Judged {
             verdict,
             reasons,
@@ -301,25 +372,28 @@ impl Authorizer {
         }
     }
 
-    /// Asks the approval source, if there is one; whether it had anything to offer.
-    async fn ask(&self, call: &mut AdmittedCall<'_>, verdict: &Verdict) -> bool {
-        let Some(source) = &self.approvals else { return false };
+    /// Asks an approval source; whether it had anything to offer.
+    async fn ask(&self, source: &dyn ApprovalSource, call: &mut AdmittedCall<'_>, verdict: &Verdict) -> bool {
         let request = ApprovalRequest {
             action: call.action,
             action_id: &call.key.action,
             issuer: &self.config.issuer,
-            policy_digest: self.policy.digest(),
+            policy_digest: self.parts.policy.digest(),
             required: &verdict.required,
             wait: self.config.approval_wait,
         };
-        match within(self.config.approval_wait, source.request(request)).await {
-            Some(Ok(tokens)) if !tokens.is_empty() => {
+        match within(&*self.timer, self.config.approval_wait, source.request(request)).await {
+            Some(Ok(ApprovalAnswer::Tokens(tokens))) if !tokens.is_empty() => {
                 let room = MAX_OFFERED.saturating_sub(call.offered.len());
                 call.offered.extend(tokens.into_iter().take(room));
                 true
             }
             // No answer, no approvals: the decision stays what it is.
-            _ => false,
+            Some(Ok(_)) | None => false,
+            Some(Err(error)) => {
+                tracing::warn!(error = &error as &dyn Error, "the approval source failed");
+                false
+            }
         }
     }
 
@@ -337,21 +411,21 @@ impl Authorizer {
         }
         let id = self.id(&mut call.ids, now, PassId::from_uuid)?;
         let claims = documents::claims(&self.config, call, judged, id, now);
-        let signing = sign_document(&*self.signer, &claims);
-        let Some(signed) = within(self.config.signing_timeout, signing).await else {
+        let signing = sign_document(&*self.parts.signer, &claims);
+        let Some(signed) = within(&*self.timer, self.config.signing_timeout, signing).await else {
             return Err(SignError::TimedOut {
-                custodian: self.signer.custodian().into(),
+                custodian: self.parts.signer.custodian().into(),
             }
             .into());
         };
         let token = signed?;
-        if self.signer.residence() == Residence::Outside {
+        if self.parts.signer.residence() == Residence::Outside {
             // With the key that verifiers will use, not with the one that the custodian claims to have.
             let verified = Unverified::<PassClaims>::parse(token.as_str())
                 .and_then(|unverified| unverified.verify(trust.keyring()));
             if verified.is_err() {
                 return Err(SignError::SelfCheckFailed {
-                    custodian: self.signer.custodian().into(),
+                    custodian: self.parts.signer.custodian().into(),
                 }
                 .into());
             }
@@ -375,7 +449,7 @@ impl Authorizer {
         let (id, expires_at) = (pass.claims.jti.clone(), pass.claims.exp);
         let evidence = PassEvidence {
             id: id.clone(),
-            kid: self.signer.public_key().kid().clone(),
+            kid: self.parts.signer.public_key().kid().clone(),
             token_hash: pass.token.token_hash(),
             expires_at: expires_at.to_timestamp(),
         };
@@ -384,7 +458,7 @@ impl Authorizer {
             .with_approvals(judged.approvals.iter().map(documents::used).collect());
         let body = documents::allowed(pass.claims, judged, evidence);
         let outcome = self
-            .bounded(self.store.commit(self.entry(call, body, Some(allow), now)?))
+            .bounded(self.parts.store.commit(self.entry(call, body, Some(allow), now)?))
             .await?;
         match outcome {
             CommitOutcome::Committed(record) => {
@@ -400,7 +474,7 @@ impl Authorizer {
             CommitOutcome::AlreadyIssued(_) => Ok(Settled::StartOver),
             CommitOutcome::TrustChanged(_) => {
                 // The ledger knows of a newer trust store than the source gave: it looks again, whatever it remembers.
-                self.trust.refresh().await.map_err(AuthorizeError::trust)?;
+                self.parts.trust.refresh().await.map_err(AuthorizeError::trust)?;
                 Ok(Settled::StartOver)
             }
             CommitOutcome::ApprovalUsed(approval) => Ok(Settled::Used(approval)),
@@ -413,16 +487,16 @@ impl Authorizer {
     async fn refuse(
         &self,
         call: &mut AdmittedCall<'_>,
-        judged: Judged,
+        judged: &Judged,
         now: Timestamp,
     ) -> Result<Authorization, AuthorizeError> {
         let decision = judged.verdict.decision;
-        let body = documents::refused(call, &judged, decision, judged.reasons.clone());
+        let body = documents::refused(call, judged, decision, judged.reasons.clone());
         match self
-            .bounded(self.store.commit(self.entry(call, body, None, now)?))
+            .bounded(self.parts.store.commit(self.entry(call, body, None, now)?))
             .await?
         {
-            CommitOutcome::Committed(record) => Ok(call.answer(&judged, decision, None, record.to_ref())),
+            CommitOutcome::Committed(record) => Ok(call.answer(judged, decision, None, record.to_ref())),
             CommitOutcome::IdReused => Err(AuthorizeCode::ActionIdReused.into()),
             CommitOutcome::AlreadyIssued(_) => Err(AuthorizeCode::ActionAlreadyIssued.into()),
             _ => Err(AuthorizeCode::Contention.into()),
@@ -440,7 +514,9 @@ impl Authorizer {
         let body = documents::refused(call, &judged, Decision::Deny, vec![Reason::new(error.code())]);
         if let Ok(entry) = self.entry(call, body, None, now) {
             // The error at hand is the one that the caller must learn of, not that it could not be recorded.
-            let _ = self.bounded(self.store.commit(entry)).await;
+            if let Err(unrecorded) = self.bounded(self.parts.store.commit(entry)).await {
+                tracing::warn!(error = &unrecorded as &dyn Error, "the failure could not be recorded");
+            }
         }
         error
     }
@@ -540,7 +616,7 @@ impl Authorizer {
 
     /// Whether verifiers will believe the signer's key: an active pass key of this issuer, within its time.
     fn check_signer(&self, trust: &Trust, now: Timestamp) -> Result<(), AuthorizeError> {
-        let entry = trust.keyring().get(self.signer.public_key().kid());
+        let entry = trust.keyring().get(self.parts.signer.public_key().kid());
         let Some(entry) = entry.filter(|entry| {
             let key = entry.trust();
             key.key_use == KeyUse::Pass && key.issuer.as_ref() == Some(&self.config.issuer)

@@ -1,16 +1,24 @@
-//! What an issuer asks of its surroundings: the time and randomness.
+//! What an issuer asks of its surroundings: the time, to be woken, and randomness.
 
 use std::fmt::Debug;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::task::Poll;
+use std::time::Duration;
 
 use actionpass_model::Timestamp;
+use actionpass_verify::{Clock, SystemClock};
+use futures_timer::Delay;
 use uuid::Uuid;
 
-/// Where the time comes from. A clock may not know it, and unknown time denies.
-pub trait Clock: Debug + Send + Sync {
-    /// The time now, or `None` if it isn't known.
-    fn now(&self) -> Option<Timestamp>;
+/// Ready once a time has gone by.
+pub type TimerFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What wakes whoever waits with a bound. A program that has a runtime may use that runtime's timers.
+pub trait Timer: Debug + Send + Sync {
+    /// A future that is ready once this time has gone by.
+    fn sleep(&self, time: Duration) -> TimerFuture;
 }
 
 /// Where randomness comes from. It makes ids unguessable, nothing else hangs on it.
@@ -19,14 +27,19 @@ pub trait Random: Debug + Send + Sync {
     fn fill(&self, buffer: &mut [u8]) -> bool;
 }
 
-/// The operating system's clock and randomness.
+/// The operating system's clock and randomness, and timers on one thread of this process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct System;
 
 impl Clock for System {
     fn now(&self) -> Option<Timestamp> {
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        Timestamp::from_unix_millis(u64::try_from(elapsed.as_millis()).ok()?)
+        SystemClock.now()
+    }
+}
+
+impl Timer for System {
+    fn sleep(&self, time: Duration) -> TimerFuture {
+        Box::pin(Delay::new(time))
     }
 }
 
@@ -36,10 +49,26 @@ impl Random for System {
     }
 }
 
-impl<T: Clock + ?Sized> Clock for Arc<T> {
-    fn now(&self) -> Option<Timestamp> {
-        (**self).now()
+impl<T: Timer + ?Sized> Timer for Arc<T> {
+    fn sleep(&self, time: Duration) -> TimerFuture {
+        (**self).sleep(time)
     }
+}
+
+/// What the future gives within that time; `None` if it doesn't, and then it is dropped.
+///
+/// A future that is ready at once, as those of keys in memory are, asks for no timer.
+pub(crate) async fn within<F: Future>(timer: &dyn Timer, time: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut sleep = None;
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let sleep = sleep.get_or_insert_with(|| timer.sleep(time));
+        sleep.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }
 
 impl<T: Random + ?Sized> Random for Arc<T> {
@@ -100,6 +129,22 @@ mod tests {
         assert_eq!(id.get_version_num(), 7);
         assert_eq!(id.as_u128() >> 80, 1_795_000_000_123);
         assert_ne!(uuid(now, &System), Some(id));
+    }
+
+    #[test]
+    fn waiting_is_bounded_and_what_is_ready_needs_no_timer() {
+        #[derive(Debug)]
+        struct NoTimer;
+        impl Timer for NoTimer {
+            fn sleep(&self, _: Duration) -> TimerFuture {
+                panic!("nobody had to wait")
+            }
+        }
+        let time = Duration::from_millis(10);
+        let ready = within(&NoTimer, time, std::future::ready(7));
+        assert_eq!(pollster::block_on(ready), Some(7));
+        let never = within(&System, time, std::future::pending::<()>());
+        assert_eq!(pollster::block_on(never), None);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::error::Error as StdError;
 
 use actionpass_crypto::SignError;
-use actionpass_model::Code;
+use actionpass_model::{Code, CodedError};
 use actionpass_store::StoreError;
-use actionpass_verify::TrustError;
+use actionpass_verify::{TrustError, VerifyCode};
 
 actionpass_model::codes! {
     /// What an issuer refuses, or could not do, beside what its parts say with codes of their own.
@@ -38,8 +38,6 @@ actionpass_model::codes! {
         SignerRetired = "signing_key_retired",
         /// The signer's key is revoked.
         SignerRevoked = "signing_key_revoked",
-        /// The time is not known.
-        ClockUnknown = "clock_unknown" => Stale,
         /// There is no randomness to make an id from.
         RandomnessUnavailable = "randomness_unavailable",
         /// Another policy has come into force: this issuer must be started again with it.
@@ -85,6 +83,31 @@ impl AuthorizeError {
             code: error.code(),
             problem: "there is no trust to judge by".into(),
             source: Some(Box::new(error)),
+        }
+    }
+}
+
+impl AuthorizeError {
+    /// The time is not known.
+    pub(crate) fn clock() -> Self {
+        Self {
+            code: VerifyCode::ClockUnknown.into(),
+            problem: "the time is not known".into(),
+            source: None,
+        }
+    }
+
+    /// A part of the issuer failed: its error in the place of ours.
+    pub(crate) fn part(error: impl CodedError + Send + Sync + 'static) -> Self {
+        Self::boxed(Box::new(error))
+    }
+
+    /// The same.
+    pub(crate) fn boxed(error: Box<dyn CodedError + Send + Sync>) -> Self {
+        Self {
+            code: error.code(),
+            problem: error.to_string().into(),
+            source: Some(error),
         }
     }
 }

@@ -7,11 +7,11 @@
 //! use actionpass_policy::{EXAMPLE_ALLOW, STARTER_POLICY};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> { pollster::block_on(async {
-//! let local = InMemory::new("https://issuer.example", "org:example", STARTER_POLICY)?;
+//! let local = InMemory::new("https://issuer.example", "org:example", STARTER_POLICY).await?;
 //! let caller = Caller::parse("org:example", "agent:codex-prod", "user:owner@example.com", "runtime:codex-cli")?;
 //! let action = BoundAction::admit(EXAMPLE_ALLOW.as_bytes(), &Limits::default())?;
 //!
-//! let decided = local.authorizer().authorize(Request::new(&action, &caller)).await?;
+//! let decided = local.authorize(Request::new(&action, &caller)).await?;
 //! assert_eq!(decided.decision, Decision::Allow);
 //!
 //! let pass = decided.pass.ok_or("allowed without a pass")?;
@@ -22,18 +22,21 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | decide, record, sign | [`Authorizer`], [`Request`], [`Authorization`] |
+//! | an issuer that lives: policies and keys come and go while it answers | [`Issuer`], [`Deployment`] |
+//! | one decision: judge, record, sign | [`Authorizer`], [`Request`], [`Authorization`] |
+//! | changes of trust and policy, with their records | [`Administrator`] |
 //! | who the issuer is and whom it serves | [`IssuerConfig`] |
 //! | a human's signed yes | [`Approval`] |
 //! | where approvals come from while an agent waits | [`ApprovalSource`] |
 //! | taking back | [`revoke`], [`reconcile`] |
-//! | time and randomness | [`Clock`], [`Random`], [`System`] |
+//! | time, timers and randomness | [`Clock`], [`Timer`], [`Random`], [`System`] |
 //! | all of it without a file | [`InMemory`] |
 //!
 //! Custodian, policy engine, trust, stores, clock and randomness are traits. A failure of any of them yields no pass.
 
 pub use actionpass_verify as verify;
 
+mod admin;
 mod approve;
 mod authorize;
 mod call;
@@ -42,16 +45,21 @@ mod documents;
 mod environment;
 mod error;
 mod in_memory;
+mod issuer;
+mod log;
 mod request;
 mod revoke;
 mod source;
 
+pub use actionpass_verify::Clock;
+pub use admin::{AdminError, Administrator, KeyChanged, Rotated, Rotation};
 pub use approve::{Approval, ApproveError};
-pub use authorize::Authorizer;
+pub use authorize::{Authorizer, AuthorizerBuilder, AuthorizerParts};
 pub use config::IssuerConfig;
-pub use environment::{Clock, Random, System};
+pub use environment::{Random, System, Timer, TimerFuture};
 pub use error::{AuthorizeCode, AuthorizeError};
-pub use in_memory::{InMemory, InMemoryError};
+pub use in_memory::{InMemory, InMemoryBuilder, InMemoryError};
+pub use issuer::{Deployment, FixedDeployment, Issuer, IssuerBuilder, PartFuture};
 pub use request::{Authorization, IssuedPass, Request};
 pub use revoke::{NewRevocation, RevokeError, reconcile, reconcile_with, revoke};
-pub use source::{ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};
+pub use source::{ApprovalAnswer, ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};

@@ -1,28 +1,32 @@
 //! What is asked of an [`Authorizer`](crate::Authorizer), and what it answers.
 
+use std::borrow::Cow;
+
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_model::{ActionId, Audience, Caller, Decision, Digest, PassId, PolicyRef, Reason, Trace, UnixSeconds};
 use actionpass_policy::{Note, Requirement};
 use actionpass_store::ledger::RecordRef;
+use serde::{Serialize, Serializer};
 
-/// What is to be authorized: an admitted action, who calls as the host knows it, and what goes with it.
+/// What is to be authorized: an admitted action, who calls as the host knows it, and what goes with it. Every part may be
+/// borrowed or owned.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    pub(crate) action: &'a BoundAction,
-    pub(crate) caller: &'a Caller,
-    pub(crate) facts: Option<&'a BoundFacts>,
+    pub(crate) action: Cow<'a, BoundAction>,
+    pub(crate) caller: Cow<'a, Caller>,
+    pub(crate) facts: Option<Cow<'a, BoundFacts>>,
     pub(crate) approvals: Vec<String>,
-    pub(crate) audience: Option<&'a Audience>,
-    pub(crate) trace: Option<&'a Trace>,
+    pub(crate) audience: Option<Cow<'a, Audience>>,
+    pub(crate) trace: Option<Cow<'a, Trace>>,
 }
 
 impl<'a> Request<'a> {
     /// An action, and who calls as the **host** states it, never as the agent does.
     #[must_use]
-    pub const fn new(action: &'a BoundAction, caller: &'a Caller) -> Self {
+    pub fn new(action: impl Into<Cow<'a, BoundAction>>, caller: impl Into<Cow<'a, Caller>>) -> Self {
         Self {
-            action,
-            caller,
+            action: action.into(),
+            caller: caller.into(),
             facts: None,
             approvals: Vec::new(),
             audience: None,
@@ -32,8 +36,8 @@ impl<'a> Request<'a> {
 
     /// Facts that the host attests.
     #[must_use]
-    pub const fn with_facts(mut self, facts: &'a BoundFacts) -> Self {
-        self.facts = Some(facts);
+    pub fn with_facts(mut self, facts: impl Into<Cow<'a, BoundFacts>>) -> Self {
+        self.facts = Some(facts.into());
         self
     }
 
@@ -46,28 +50,34 @@ impl<'a> Request<'a> {
 
     /// The audience of the pass; the configured one of the tool unless it is set.
     #[must_use]
-    pub const fn with_audience(mut self, audience: &'a Audience) -> Self {
-        self.audience = Some(audience);
+    pub fn with_audience(mut self, audience: impl Into<Cow<'a, Audience>>) -> Self {
+        self.audience = Some(audience.into());
         self
     }
 
     /// What the record can be correlated by.
     #[must_use]
-    pub const fn with_trace(mut self, trace: &'a Trace) -> Self {
-        self.trace = Some(trace);
+    pub fn with_trace(mut self, trace: impl Into<Cow<'a, Trace>>) -> Self {
+        self.trace = Some(trace.into());
         self
     }
 }
 
 /// A decision that is in the ledger, with the pass if it is an allow.
-#[derive(Clone, Debug)]
+///
+/// Serialized it is what the command line prints: `{decision, reasons, required, actionId, actionHash, payloadHash,
+/// policy, pass?, record}`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[must_use]
+#[non_exhaustive]
 pub struct Authorization {
     /// What was decided.
     pub decision: Decision,
     /// Why.
     pub reasons: Vec<Reason>,
     /// What the policy's authors say about the rules that decided.
+    #[serde(skip)]
     pub notes: Vec<Note>,
     /// What would turn it, if it isn't an allow.
     pub required: Vec<Requirement>,
@@ -80,18 +90,26 @@ pub struct Authorization {
     /// Which policy decided, and by which rules.
     pub policy: PolicyRef,
     /// The pass. Only an allow has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pass: Option<IssuedPass>,
     /// The record of the decision.
     pub record: RecordRef,
 }
 
 /// A pass that was signed and recorded.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct IssuedPass {
     /// Its id.
     pub id: PassId,
     /// The token, a compact JWS.
     pub token: String,
     /// When it expires.
+    #[serde(serialize_with = "as_timestamp")]
     pub expires_at: UnixSeconds,
+}
+
+fn as_timestamp<S: Serializer>(time: &UnixSeconds, serializer: S) -> Result<S::Ok, S::Error> {
+    time.to_timestamp().serialize(serializer)
 }

@@ -27,8 +27,18 @@ pub struct ApprovalRequest<'a> {
     pub wait: Duration,
 }
 
+/// What an approval source answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ApprovalAnswer {
+    /// Approvals: tokens as [`Request::with_approval`](crate::Request::with_approval) takes them.
+    Tokens(Vec<String>),
+    /// Nobody approved yet: the decision stays what it is.
+    NoneYet,
+}
+
 /// The future of an answer.
-pub type ApprovalFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, ApprovalSourceError>> + Send + 'a>>;
+pub type ApprovalFuture<'a> = Pin<Box<dyn Future<Output = Result<ApprovalAnswer, ApprovalSourceError>> + Send + 'a>>;
 
 /// Nobody could be asked.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +49,8 @@ pub struct ApprovalSourceError(#[source] pub Box<dyn std::error::Error + Send + 
 ///
 /// # Contract
 /// - It answers with approval tokens. They are verified like any other; a source is not trusted.
-/// - It is asked at most once per authorization, and its answer judged afresh: with too few approvals the decision
-///   stays step_up. An error or no answer in time counts as no approvals.
+/// - It is asked at most once per authorization, after the step_up was recorded, and its answer judged afresh: with too
+///   few approvals the decision stays step_up. An error or no answer in time counts as [`ApprovalAnswer::NoneYet`].
 /// - The future may be dropped at any time, at the latest when [`ApprovalRequest::wait`] is over.
 pub trait ApprovalSource: Debug + Send + Sync {
     /// Asks for approvals of one exact action.

@@ -300,6 +300,18 @@ pub struct Binding<'a> {
     pub via: &'a [Agent],
 }
 
+impl<'a> From<&'a Caller> for std::borrow::Cow<'a, Caller> {
+    fn from(caller: &'a Caller) -> Self {
+        Self::Borrowed(caller)
+    }
+}
+
+impl From<Caller> for std::borrow::Cow<'_, Caller> {
+    fn from(caller: Caller) -> Self {
+        Self::Owned(caller)
+    }
+}
+
 /// Who calls, as the host states it: an action that says otherwise is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Caller {

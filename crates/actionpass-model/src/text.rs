@@ -116,6 +116,18 @@ macro_rules! text_type {
             }
         }
 
+        impl<'a> From<&'a $name> for ::std::borrow::Cow<'a, $name> {
+            fn from(text: &'a $name) -> Self {
+                Self::Borrowed(text)
+            }
+        }
+
+        impl From<$name> for ::std::borrow::Cow<'_, $name> {
+            fn from(text: $name) -> Self {
+                Self::Owned(text)
+            }
+        }
+
         impl From<$name> for String {
             fn from(text: $name) -> Self {
                 text.0.into()

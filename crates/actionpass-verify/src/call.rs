@@ -24,6 +24,75 @@ pub struct Call<'a> {
     definition: Option<Option<(&'a Server, Digest)>>,
 }
 
+/// A call that owns what it states, for programs that keep it while they wait.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum OwnedCall {
+    /// The whole action.
+    Action(Box<BoundAction>),
+    /// Tool, resource and payload, and what else is known.
+    Parts {
+        /// The tool that is called.
+        tool: Tool,
+        /// What it acts on.
+        resource: Resource,
+        /// The canonical payload.
+        payload: CanonicalBytes,
+        /// The agent that calls, if it is known.
+        agent: Option<Agent>,
+        /// The task that the call serves, if it is known.
+        task: Option<Task>,
+    },
+}
+
+impl OwnedCall {
+    /// A call of which everything is known.
+    #[must_use]
+    pub fn action(action: BoundAction) -> Self {
+        Self::Action(Box::new(action))
+    }
+
+    /// A call of which only tool, resource and payload are known.
+    #[must_use]
+    pub const fn new(tool: Tool, resource: Resource, payload: CanonicalBytes) -> Self {
+        Self::Parts {
+            tool,
+            resource,
+            payload,
+            agent: None,
+            task: None,
+        }
+    }
+
+    /// The call.
+    #[must_use]
+    pub fn call(&self) -> Call<'_> {
+        match self {
+            Self::Action(action) => Call::action(action),
+            Self::Parts {
+                tool,
+                resource,
+                payload,
+                agent,
+                task,
+            } => Call {
+                agent: agent.as_ref(),
+                task: task.as_ref(),
+                ..Call::new(tool, resource, payload)
+            },
+        }
+    }
+
+    /// The tool that is called.
+    #[must_use]
+    pub fn tool(&self) -> &Tool {
+        match self {
+            Self::Action(action) => &action.action().capability.tool,
+            Self::Parts { tool, .. } => tool,
+        }
+    }
+}
+
 impl<'a> Call<'a> {
     /// A call of which only tool, resource and payload are known.
     #[must_use]

@@ -1,8 +1,12 @@
 //! Why a pass is refused: codes, findings, refusals.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use actionpass_model::{ApprovalId, Code, CodeClass, CodedError};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 actionpass_model::codes! {
     /// What a verifier finds wrong with a pass whose signature holds. The codes of the signature itself are
@@ -78,13 +82,16 @@ actionpass_model::codes! {
         TrustExpired = "trust_expired" => Stale,
         /// The revocations are older than the verifier accepts.
         RevocationsStale = "revocations_stale" => Stale,
+        /// The time is not known.
+        ClockUnknown = "clock_unknown" => Stale,
     }
 }
 
 /// One thing that is wrong, and with which approval if it is one's.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Finding {
     code: Code,
+    #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<ApprovalId>,
 }
 
@@ -118,11 +125,36 @@ impl Finding {
 
 /// A pass that was refused, with everything that was found: one code where the token isn't authentic, all of them
 /// where it is.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+///
+/// Serialized it is the verdict that the command line prints: `{valid: false, codes, findings, compared}`.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the pass is refused: {}", Codes(.findings))]
 pub struct Refusal {
     findings: Vec<Finding>,
     compared: Vec<&'static str>,
+    #[source]
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// Refusals are equal if they say the same; what a failed part said of itself is not compared.
+impl PartialEq for Refusal {
+    fn eq(&self, other: &Self) -> bool {
+        self.findings == other.findings && self.compared == other.compared
+    }
+}
+
+impl Eq for Refusal {}
+
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let codes: Vec<&Code> = self.codes().collect();
+        let mut verdict = serializer.serialize_struct("Refusal", 4)?;
+        verdict.serialize_field("valid", &false)?;
+        verdict.serialize_field("codes", &codes)?;
+        verdict.serialize_field("findings", &self.findings)?;
+        verdict.serialize_field("compared", &self.compared)?;
+        verdict.end()
+    }
 }
 
 struct Codes<'a>(&'a [Finding]);
@@ -158,11 +190,27 @@ impl Refusal {
         Self {
             findings: vec![Finding::new(code)],
             compared: Vec::new(),
+            source: None,
         }
     }
 
+    /// A refusal because something failed that is needed to judge.
+    #[must_use]
+    pub fn failed(error: impl CodedError + Send + Sync + 'static) -> Self {
+        Self::because(error.code()).with_source(error)
+    }
+
     pub(crate) const fn new(findings: Vec<Finding>, compared: Vec<&'static str>) -> Self {
-        Self { findings, compared }
+        Self {
+            findings,
+            compared,
+            source: None,
+        }
+    }
+
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
     }
 
     /// Everything that was found, in the order of the checks; never empty.

@@ -3,8 +3,9 @@
 //! | what | where |
 //! |---|---|
 //! | whom to believe: keys and revocations, read whole or not at all | [`Trust`], [`LiveTrust`] |
-//! | the call that is about to be made | [`Call`] |
+//! | the call that is about to be made | [`Call`], [`OwnedCall`] |
 //! | the checks | [`Verifier`] |
+//! | the checks with trust, replay store and clock that live | [`Executor`] |
 //! | all of them held / and this is the pass's one use | [`VerifiedPass`], [`ConsumedPass`] |
 //! | which of them failed | [`Refusal`], [`VerifyCode`] |
 //! | checks of approvals, shared with the issuer | [`approval`] |
@@ -24,15 +25,19 @@ pub use actionpass_store as store;
 
 pub mod approval;
 mod call;
+mod clock;
 mod code;
+mod executor;
 mod live;
 mod standing;
 mod trust;
 mod verifier;
 
-pub use call::Call;
+pub use call::{Call, OwnedCall};
+pub use clock::{Clock, SystemClock};
 pub use code::{Finding, Refusal, VerifyCode};
+pub use executor::Executor;
 pub use live::{DocumentTrust, FixedTrust, LiveTrust, TrustSource, TrustSourceFuture};
 pub use standing::{KeyStanding, StandingCode};
 pub use trust::{Trust, TrustError};
-pub use verifier::{ConsumedPass, VerifiedPass, Verifier};
+pub use verifier::{ConsumedPass, PassSummary, VerifiedPass, Verifier};

@@ -6,8 +6,12 @@ use std::time::Duration;
 use actionpass_canon::{CanonicalBytes, binding_hash};
 use actionpass_crypto::{Unverified, Verified};
 use actionpass_model::{
-    Audience, Code, Digest, Issuer, KeyId, MAX_PASS_LIFETIME, ObligationId, PassClaims, Tenant, UnixSeconds,
+    ActionId, Agent, Audience, Code, Digest, Issuer, KeyId, MAX_PASS_LIFETIME, Obligation, ObligationId, PassClaims,
+    PassId, Resource, Tenant, Timestamp, Tool, UnixSeconds,
 };
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 use actionpass_store::{Consumption, LEEWAY_SECS, Mark, ReplayStore};
 
 use crate::approval::{self, ApprovalContext};
@@ -152,13 +156,12 @@ impl Verifier {
             issued_at: claims.iat,
             expires_at: claims.exp,
         };
-        let code: Code = match store.consume(&mark, now).await {
-            Ok(Consumption::Consumed) => return Ok(ConsumedPass(pass)),
-            Ok(Consumption::Refused(code)) => code.into(),
-            // What the store itself says stays in its own error: the code is what an executor acts on.
-            Err(error) => error.code().into(),
-        };
-        Err(Refusal::new(vec![Finding::new(code)], pass.compared))
+        let refused = |code: Code| Refusal::new(vec![Finding::new(code)], pass.compared.clone());
+        match store.consume(&mark, now).await {
+            Ok(Consumption::Consumed) => Ok(ConsumedPass(pass)),
+            Ok(Consumption::Refused(code)) => Err(refused(code.into())),
+            Err(error) => Err(refused(error.code().into()).with_source(error)),
+        }
     }
 
     fn check(
@@ -312,10 +315,79 @@ impl VerifiedPass {
         &self.payload
     }
 
+    /// What a verdict says of the pass.
+    #[must_use]
+    pub fn summary(&self) -> PassSummary<'_> {
+        let (claims, terms) = (&self.claims, &self.claims.actionpass);
+        PassSummary {
+            id: &claims.jti,
+            kid: &self.kid,
+            issuer: &claims.iss,
+            audience: &claims.aud,
+            agent: &claims.sub,
+            tenant: &terms.tenant,
+            tool: &terms.tool,
+            resource: &terms.resource,
+            action_id: &terms.action_id,
+            action_hash: terms.action_hash,
+            payload_hash: terms.payload_hash,
+            obligations: &terms.obligations,
+            issued_at: claims.iat.to_timestamp(),
+            expires_at: claims.exp.to_timestamp(),
+        }
+    }
+
     /// The members of the call that were compared; what isn't among them the executor didn't state.
     #[must_use]
     pub fn compared(&self) -> &[&'static str] {
         &self.compared
+    }
+}
+
+/// What a verdict says of a pass, as the command line prints it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct PassSummary<'a> {
+    /// Its `jti`.
+    pub id: &'a PassId,
+    /// The key that signed it.
+    pub kid: &'a KeyId,
+    /// Who issued it.
+    pub issuer: &'a Issuer,
+    /// Whom it is for.
+    pub audience: &'a Audience,
+    /// Whose call it permits.
+    pub agent: &'a Agent,
+    /// The organization.
+    pub tenant: &'a Tenant,
+    /// The tool.
+    pub tool: &'a Tool,
+    /// What the tool acts on.
+    pub resource: &'a Resource,
+    /// Which occurrence of the action.
+    pub action_id: &'a ActionId,
+    /// The hash of the action.
+    pub action_hash: Digest,
+    /// The hash of its payload.
+    pub payload_hash: Digest,
+    /// What the executor must enforce.
+    pub obligations: &'a [Obligation],
+    /// Its `iat`.
+    pub issued_at: Timestamp,
+    /// Its `exp`.
+    pub expires_at: Timestamp,
+}
+
+/// Serialized it is the verdict that the command line prints: `{valid: true, codes: [], compared, pass}`.
+impl Serialize for VerifiedPass {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut verdict = serializer.serialize_struct("VerifiedPass", 4)?;
+        verdict.serialize_field("valid", &true)?;
+        verdict.serialize_field("codes", &[(); 0])?;
+        verdict.serialize_field("compared", &self.compared)?;
+        verdict.serialize_field("pass", &self.summary())?;
+        verdict.end()
     }
 }
 

@@ -1,0 +1,468 @@
+//! [`Administrator`]: what changes about an issuer, and the record of each change.
+
+use std::sync::Arc;
+
+use actionpass_crypto::Keyring;
+use actionpass_model::{
+    Code, CodedError, DocumentError, KeyBody, KeyEvent, KeyEventSchema, KeyId, KeyStatus, KeyUse, PolicyBody,
+    PolicyChangeSchema, PolicyRef, RecordId, Revocation, Statement, Timestamp, TrustEvidence, TrustKey, TrustStore,
+};
+use actionpass_policy::PolicyEngine;
+use actionpass_store::ledger::{RecordBody, RecordDraft, RecordRef};
+use actionpass_store::trust_file::{AnyError, ChangeError, TrustFileCode, TrustFileError, TrustSnapshot, change};
+use actionpass_store::{
+    Batch, Ledger, StoreCode, StoreError, TrustChange, TrustChanged, TrustDocument, TrustRange, newest_trust,
+};
+use actionpass_verify::{Clock, VerifyCode};
+
+use crate::environment::{Random, System, uuid};
+use crate::revoke::{reconcile_with, revoke};
+use crate::{AuthorizeCode, NewRevocation, RevokeError};
+
+/// Whoever changes an issuer's trust and policy: each change is made and then recorded, so that the ledger never says what
+/// isn't so and a decision never rests on what was replaced.
+///
+/// Cheap to clone; clones change the same issuer. An [`Issuer`](crate::Issuer) has one; a program that only administers
+/// needs no signing key.
+#[derive(Clone, Debug)]
+pub struct Administrator {
+    trust: Arc<dyn TrustDocument>,
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// A change of a key that was made and recorded.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct KeyChanged {
+    /// The version of the trust store and its digest since.
+    pub trust: TrustEvidence,
+    /// When.
+    pub at: Timestamp,
+    /// Its record.
+    pub record: RecordRef,
+}
+
+/// A change was not made, or it was made and the ledger doesn't say so yet.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// The trust store was not read or not changed.
+    #[error("the trust store was not changed")]
+    Trust(#[from] TrustFileError),
+    /// The ledger doesn't hold the record. A change of the trust store before it is in force.
+    #[error("the ledger doesn't hold the record")]
+    Ledger(#[from] StoreError),
+    /// The trust store is older than one that the ledger knows, or another one of the same version: with it what was
+    /// revoked since would be accepted again.
+    #[error("the trust store is version {}, and the ledger knows {} version {}", .found.version, another(.known, .found), .known.version)]
+    RolledBack {
+        /// The one that was read.
+        found: TrustEvidence,
+        /// The one that the ledger knows.
+        known: TrustEvidence,
+    },
+    /// A step that is not the issuer's own, such as writing a configuration, failed.
+    #[error("the new key was not named")]
+    Step {
+        /// Its code.
+        code: Code,
+        /// Its own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The time is not known.
+    #[error("the time is not known")]
+    ClockUnknown,
+    /// There is no randomness to make an id from.
+    #[error("no randomness is to be had")]
+    NoRandomness,
+}
+
+const fn another(known: &TrustEvidence, found: &TrustEvidence) -> &'static str {
+    if known.version == found.version {
+        "another"
+    } else {
+        "the newer"
+    }
+}
+
+impl AdminError {
+    /// The stable code: where a change was refused, that of what refused it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Trust(error) => trust_code(error),
+            Self::Ledger(error) => error.code().into(),
+            Self::RolledBack { .. } => TrustFileCode::TrustRolledBack.into(),
+            Self::Step { code, .. } => code.clone(),
+            Self::ClockUnknown => VerifyCode::ClockUnknown.into(),
+            Self::NoRandomness => AuthorizeCode::RandomnessUnavailable.into(),
+        }
+    }
+}
+
+actionpass_model::coded_error!(AdminError);
+
+impl From<RevokeError> for AdminError {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Trust(error) => Self::Trust(error),
+            RevokeError::Ledger(error) => Self::Ledger(error),
+            RevokeError::NoRandomness => Self::NoRandomness,
+        }
+    }
+}
+
+/// What refused a change says more than that it was refused.
+pub(crate) fn trust_code(error: &TrustFileError) -> Code {
+    let source = std::error::Error::source(error);
+    let of = |source: &(dyn std::error::Error + 'static)| {
+        let change = source.downcast_ref::<ChangeError>().map(|error| error.code().into());
+        let keys = || {
+            source
+                .downcast_ref::<actionpass_crypto::KeyringError>()
+                .map(CodedError::code)
+        };
+        let document = || source.downcast_ref::<DocumentError>().map(CodedError::code);
+        change.or_else(keys).or_else(document)
+    };
+    source.and_then(of).unwrap_or_else(|| error.code().into())
+}
+
+/// A new signing key in the place of the old one.
+#[derive(Debug)]
+pub struct Rotation {
+    /// The new key's entry.
+    pub new: TrustKey,
+    /// The key that signs until then, where it is known: it is retired, and the new one gets its tenants.
+    pub old: Option<KeyId>,
+    /// Why.
+    pub reason: Option<Statement>,
+}
+
+/// A rotation that was carried out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Rotated {
+    /// That the new key is believed; `None` if it was before.
+    pub added: Option<KeyChanged>,
+    /// That the old one is retired; `None` if it was before, or isn't known.
+    pub retired: Option<KeyChanged>,
+}
+
+impl Administrator {
+    /// Whoever changes this trust store and records it in this ledger. Nothing is read yet.
+    #[must_use]
+    pub fn new(trust: Arc<dyn TrustDocument>, ledger: Arc<dyn Ledger>) -> Self {
+        Self {
+            trust,
+            ledger,
+            clock: Arc::new(System),
+            random: Arc::new(System),
+        }
+    }
+
+    /// Goes by this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes ids of this randomness.
+    #[must_use]
+    pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// The trust store.
+    #[must_use]
+    pub fn trust(&self) -> &Arc<dyn TrustDocument> {
+        &self.trust
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
+    }
+
+    /// What a program does before anything else: refuses a trust store that went back, and appends the records of
+    /// revocations that a crash kept out of the ledger. Gives the trust store as it was read.
+    ///
+    /// # Errors
+    /// [`AdminError::RolledBack`]; [`AdminError::Trust`] and [`AdminError::Ledger`] if they can't be read.
+    pub async fn open(&self) -> Result<TrustSnapshot, AdminError> {
+        let snapshot = self.trust.read().await?;
+        self.open_with(snapshot).await
+    }
+
+    /// The same for a trust store that was read a moment ago.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub async fn open_with(&self, snapshot: TrustSnapshot) -> Result<TrustSnapshot, AdminError> {
+        let snapshot = self.refuse_rollback(snapshot).await?;
+        let appended = reconcile_with(&snapshot, &*self.ledger, self.now()?, &*self.random).await?;
+        if appended > 0 {
+            tracing::warn!(appended, "revocations without a record were recorded");
+        }
+        Ok(snapshot)
+    }
+
+    /// Refuses a trust store that is older than one that the ledger knows, or another one of the same version.
+    ///
+    /// # Errors
+    /// [`AdminError::RolledBack`].
+    pub async fn refuse_rollback(&self, snapshot: TrustSnapshot) -> Result<TrustSnapshot, AdminError> {
+        let Some(known) = self.ledger.state().await?.trust else {
+            return Ok(snapshot);
+        };
+        if newest_trust(Some(known), snapshot.evidence()).is_ok() {
+            return Ok(snapshot);
+        }
+        // It was read before the ledger: what was changed in between is newer in the ledger, and in the trust store too.
+        let again = self.trust.read().await?;
+        match newest_trust(Some(known), again.evidence()) {
+            Ok(_) => Ok(again),
+            Err(known) => Err(AdminError::RolledBack {
+                found: again.evidence(),
+                known,
+            }),
+        }
+    }
+
+    /// Puts a policy into force, whole: from its record on the ledger takes no allow under another. `None` if it was in
+    /// force already.
+    ///
+    /// # Errors
+    /// [`AdminError::Ledger`]: the policy of before is in force.
+    pub async fn enforce(&self, policy: &dyn PolicyEngine) -> Result<Option<RecordRef>, AdminError> {
+        if self.ledger.state().await?.policy == Some(policy.digest()) {
+            return Ok(None);
+        }
+        let policy = PolicyRef {
+            id: policy.id().clone(),
+            digest: policy.digest(),
+            rules: Vec::new(),
+        };
+        tracing::info!(policy = %policy.id, digest = %policy.digest, "policy in force");
+        let body = PolicyBody {
+            schema: PolicyChangeSchema,
+            policy,
+        };
+        self.record(&body).await.map(Some)
+    }
+
+    /// Believes a key from now on. A key that isn't one, off its curve or under another id than its thumbprint, is refused.
+    ///
+    /// # Errors
+    /// [`AdminError::Trust`]: nothing was changed. [`AdminError::Ledger`]: it is believed, and its record is missing.
+    pub async fn add_key(&self, key: TrustKey) -> Result<KeyChanged, AdminError> {
+        let (kid, key_use) = (key.kid.clone(), key.key_use);
+        self.change_key(KeyEvent::Added, &kid, None, None, move |trust| {
+            change::add_key(trust, key.clone())?;
+            Ok(key_use)
+        })
+        .await
+    }
+
+    /// Says that a key signs nothing any more; what it signed before holds until it expires.
+    ///
+    /// # Errors
+    /// Those of [`add_key`](Self::add_key).
+    pub async fn retire_key(&self, kid: &KeyId, reason: Option<Statement>) -> Result<KeyChanged, AdminError> {
+        let now = self.now()?;
+        let (key, why) = (kid.clone(), reason.clone());
+        self.change_key(KeyEvent::Retired, kid, None, reason, move |trust| {
+            change::retire_key(trust, &key, now, None, why.clone())?;
+            Ok(trust.key(&key).map_or(KeyUse::Pass, |entry| entry.key_use))
+        })
+        .await
+    }
+
+    /// Takes a key's entry out: what it signed is unknown from then on. What revokes it stays.
+    ///
+    /// # Errors
+    /// Those of [`add_key`](Self::add_key).
+    pub async fn remove_key(&self, kid: &KeyId) -> Result<KeyChanged, AdminError> {
+        let key = kid.clone();
+        self.change_key(KeyEvent::Removed, kid, None, None, move |trust| {
+            Ok(change::remove_key(trust, &key)?.key_use)
+        })
+        .await
+    }
+
+    /// Revokes something: the trust store first, which is what verifiers read, and then the record.
+    ///
+    /// # Errors
+    /// [`AdminError`]; only [`AdminError::Ledger`] leaves a revocation behind, and it is in force.
+    pub async fn revoke(&self, revocation: NewRevocation) -> Result<(Revocation, RecordRef), AdminError> {
+        let revoked = revoke(revocation, &*self.trust, &*self.ledger, self.now()?, &*self.random).await?;
+        tracing::info!(revocation = %revoked.0.id, record = revoked.1.seq, "revoked");
+        Ok(revoked)
+    }
+
+    /// Puts a new signing key in the place of the old one, in three steps, so that there is a key to sign with at every
+    /// moment: the new key is believed, then `name` makes the issuer's configuration name it, then the old one retires.
+    /// Whoever signed with the old one meanwhile is told that it is superseded, and opens the new one.
+    ///
+    /// A key that is believed already and ready to sign is not added once more: a rotation that ended halfway is carried
+    /// on by the same call. One that is revoked or retired already stays what it is.
+    ///
+    /// # Errors
+    /// [`AdminError::Trust`] where the new key isn't believed: then nothing was changed. [`AdminError::Step`] is that of
+    /// `name`: both keys are believed then.
+    pub async fn rotate<E: CodedError + Send + Sync + 'static>(
+        &self,
+        rotation: Rotation,
+        name: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Rotated, AdminError> {
+        let new = rotation.new.kid.clone();
+        let is_ready = self.is_ready(&rotation).await?;
+        let added = if is_ready {
+            None
+        } else {
+            Some(self.add_successor(&rotation).await?)
+        };
+        name().map_err(|error| AdminError::Step {
+            code: error.code(),
+            source: Box::new(error),
+        })?;
+        let retired = match rotation.old {
+            Some(old) => self.retire_for(&old, &new, rotation.reason).await?,
+            None => None,
+        };
+        tracing::info!(key = %new, "signing key rotated");
+        Ok(Rotated { added, retired })
+    }
+
+    /// Whether the trust store believes the new key as one that signs passes of this issuer now, and it is not the old one.
+    async fn is_ready(&self, rotation: &Rotation) -> Result<bool, AdminError> {
+        let now = self.now()?;
+        let trust = self.trust.read().await?.document;
+        let new = &rotation.new;
+        let is_other = rotation.old.as_ref() != Some(&new.kid);
+        Ok(is_other
+            && trust.key(&new.kid).is_some_and(|key| {
+                let is_ours = key.key_use == KeyUse::Pass && key.issuer == new.issuer;
+                is_ours && key.status == KeyStatus::Active && !trust.is_key_revoked(&key.kid) && key.signs_at(now)
+            }))
+    }
+
+    async fn add_successor(&self, rotation: &Rotation) -> Result<KeyChanged, AdminError> {
+        let (new, old) = (rotation.new.clone(), rotation.old.clone());
+        let kid = new.kid.clone();
+        self.change_key(KeyEvent::Added, &kid, None, None, move |trust| {
+            let mut new = new.clone();
+            if let Some(before) = old.as_ref().and_then(|old| trust.key(old)) {
+                new.tenants = before.tenants.clone();
+            }
+            let key_use = new.key_use;
+            change::add_key(trust, new)?;
+            Ok(key_use)
+        })
+        .await
+    }
+
+    async fn retire_for(
+        &self,
+        old: &KeyId,
+        new: &KeyId,
+        reason: Option<Statement>,
+    ) -> Result<Option<KeyChanged>, AdminError> {
+        let trust = self.trust.read().await?.document;
+        let is_active = trust
+            .key(old)
+            .is_some_and(|before| before.status == KeyStatus::Active && !trust.is_key_revoked(old));
+        if !is_active {
+            return Ok(None);
+        }
+        let now = self.now()?;
+        let (key, by, why) = (old.clone(), new.clone(), reason.clone());
+        let retired = self.change_key(KeyEvent::Rotated, old, Some(new.clone()), reason, move |trust| {
+            change::retire_key(trust, &key, now, Some(by.clone()), why.clone())?;
+            Ok(KeyUse::Pass)
+        });
+        retired.await.map(Some)
+    }
+
+    /// Changes a key in the trust store, checks all keys before it is written, and records what happened.
+    async fn change_key(
+        &self,
+        event: KeyEvent,
+        kid: &KeyId,
+        superseded_by: Option<KeyId>,
+        reason: Option<Statement>,
+        mut change: impl FnMut(&mut TrustStore) -> Result<KeyUse, ChangeError> + Send,
+    ) -> Result<KeyChanged, AdminError> {
+        let at = self.now()?;
+        let mut key_use = KeyUse::Pass;
+        let changed = self
+            .change_trust(
+                at,
+                Box::new(|trust| {
+                    key_use = change(trust)?;
+                    Ok(())
+                }),
+            )
+            .await?;
+        let trust = changed.after.evidence();
+        let body = KeyBody {
+            schema: KeyEventSchema,
+            event,
+            kid: kid.clone(),
+            key_use,
+            superseded_by,
+            reason,
+            trust,
+        };
+        // No revocation came with this version, so the ledger lacks none because of it.
+        let range = TrustRange {
+            after: changed.before.version,
+            to: trust.version,
+        };
+        let record = self
+            .append(Batch::of(self.draft(&body)?).with_reconciled(range))
+            .await?;
+        tracing::info!(event = ?event, key = %kid, trust = trust.version, record = record.seq, "key changed");
+        Ok(KeyChanged { trust, at, record })
+    }
+
+    /// Changes the trust store; a result with a key that isn't one is refused before it is written.
+    async fn change_trust(&self, now: Timestamp, mut change: TrustChange<'_>) -> Result<TrustChanged, AdminError> {
+        let checked = Box::new(move |document: &mut TrustStore| {
+            change(document)?;
+            Keyring::from_trust(document).map(drop).map_err(AnyError::from)
+        });
+        Ok(self.trust.change(now, checked).await?)
+    }
+
+    /// Appends a record.
+    ///
+    /// # Errors
+    /// [`AdminError::Ledger`].
+    pub async fn record<B: RecordBody>(&self, body: &B) -> Result<RecordRef, AdminError> {
+        self.append(Batch::of(self.draft(body)?)).await
+    }
+
+    async fn append(&self, batch: Batch) -> Result<RecordRef, AdminError> {
+        let outcomes = self.ledger.append(batch).await?;
+        let outcome = outcomes.first().ok_or(StoreError::new(StoreCode::StoreCorrupt))?;
+        Ok(outcome.to_ref())
+    }
+
+    fn draft<B: RecordBody>(&self, body: &B) -> Result<RecordDraft, AdminError> {
+        let now = self.now()?;
+        let id = uuid(now, &*self.random)
+            .map(RecordId::from_uuid)
+            .ok_or(AdminError::NoRandomness)?;
+        Ok(RecordDraft::new(id, now, body)?)
+    }
+
+    fn now(&self) -> Result<Timestamp, AdminError> {
+        self.clock.now().ok_or(AdminError::ClockUnknown)
+    }
+}

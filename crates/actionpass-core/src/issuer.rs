@@ -1,0 +1,301 @@
+//! [`Issuer`]: a deployment that lives, whose policy and key change while it answers.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use actionpass_crypto::Signer;
+use actionpass_model::CodedError;
+use actionpass_policy::PolicyEngine;
+use actionpass_store::ledger::RecordRef;
+use actionpass_store::trust_file::TrustSnapshot;
+use actionpass_store::{DecisionStore, Ledger, ReplayStore, TrustDocument};
+use actionpass_verify::{Clock, DocumentTrust, TrustSource};
+
+use crate::environment::{Random, System, Timer};
+use crate::{
+    AdminError, Administrator, ApprovalSource, Authorization, AuthorizeCode, AuthorizeError, Authorizer,
+    AuthorizerParts, IssuerConfig, Request,
+};
+
+/// How often an authorization starts over because another process changed policy or key.
+const MAX_ROUNDS: usize = 3;
+
+/// What a deployment gives: a part, or why it can't be had.
+pub type PartFuture<'a, T> =
+    Pin<Box<dyn Future<Output = Result<Arc<T>, Box<dyn CodedError + Send + Sync>>> + Send + 'a>>;
+
+/// Where an issuer finds what others may replace while it lives: its policy and its signing key.
+///
+/// # Contract
+/// - Each call reads anew: what it gives is what the deployment says now, whole.
+/// - An error leaves the issuer with what it had.
+pub trait Deployment: Debug + Send + Sync {
+    /// The policy, checked and ready to judge.
+    fn policy(&self) -> PartFuture<'_, dyn PolicyEngine>;
+
+    /// The signing key.
+    fn signer(&self) -> PartFuture<'_, dyn Signer>;
+}
+
+/// A policy and a key that nobody replaces: for tests, and for programs that are started again with others.
+#[derive(Clone, Debug)]
+pub struct FixedDeployment {
+    policy: Arc<dyn PolicyEngine>,
+    signer: Arc<dyn Signer>,
+}
+
+impl FixedDeployment {
+    /// These two, for ever.
+    #[must_use]
+    pub const fn new(policy: Arc<dyn PolicyEngine>, signer: Arc<dyn Signer>) -> Self {
+        Self { policy, signer }
+    }
+}
+
+impl Deployment for FixedDeployment {
+    fn policy(&self) -> PartFuture<'_, dyn PolicyEngine> {
+        Box::pin(std::future::ready(Ok(Arc::clone(&self.policy))))
+    }
+
+    fn signer(&self) -> PartFuture<'_, dyn Signer> {
+        Box::pin(std::future::ready(Ok(Arc::clone(&self.signer))))
+    }
+}
+
+/// An issuer that lives: it judges, records and signs like an [`Authorizer`], and takes over policies and keys that
+/// replace its own, by its own process or by another.
+///
+/// Share it behind an `Arc`; any number of tasks may ask it, on any async runtime.
+#[derive(Debug)]
+pub struct Issuer {
+    deployment: Arc<dyn Deployment>,
+    administrator: Administrator,
+    current: RwLock<Arc<Authorizer>>,
+}
+
+/// An [`Issuer`] in the making. Clock, timer and randomness are the operating system's unless they are set.
+#[derive(Debug)]
+pub struct IssuerBuilder {
+    config: IssuerConfig,
+    deployment: Arc<dyn Deployment>,
+    document: Arc<dyn TrustDocument>,
+    store: Arc<dyn DecisionStore>,
+    trust: Option<(Arc<dyn TrustSource>, TrustSnapshot)>,
+    clock: Arc<dyn Clock>,
+    timer: Arc<dyn Timer>,
+    random: Arc<dyn Random>,
+    approvals: Option<Arc<dyn ApprovalSource>>,
+    replay: Option<Arc<dyn ReplayStore>>,
+}
+
+impl IssuerBuilder {
+    /// Believes what this source gives of the trust store, which was read a moment ago: a `LiveTrust` looks at the file
+    /// whenever it is asked, and parses it only if it changed. Otherwise the trust store is read for each decision.
+    #[must_use]
+    pub fn with_trust_source(mut self, source: Arc<dyn TrustSource>, read: TrustSnapshot) -> Self {
+        self.trust = Some((source, read));
+        self
+    }
+
+    /// Goes by this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Bounds what it waits for by this timer.
+    #[must_use]
+    pub fn with_timer(mut self, timer: Arc<dyn Timer>) -> Self {
+        self.timer = timer;
+        self
+    }
+
+    /// Makes ids and salts of this randomness.
+    #[must_use]
+    pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// Asks this source for approvals whenever policy steps up, and judges again.
+    #[must_use]
+    pub fn with_approval_source(mut self, source: Arc<dyn ApprovalSource>) -> Self {
+        self.approvals = Some(source);
+        self
+    }
+
+    /// Looks here whether a pass was used before it is given out again to the same caller.
+    #[must_use]
+    pub fn with_replay_store(mut self, store: Arc<dyn ReplayStore>) -> Self {
+        self.replay = Some(store);
+        self
+    }
+
+    /// Opens the issuer: refuses a trust store that went back, records revocations that a crash kept out of the ledger,
+    /// puts the deployment's policy into force, and checks that its key is believed.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`]: there is no issuer. What was recorded until then stays recorded.
+    pub async fn open(self) -> Result<Issuer, AuthorizeError> {
+        let ledger: Arc<dyn Ledger> = Arc::clone(&self.store) as _;
+        let administrator = Administrator::new(Arc::clone(&self.document), ledger)
+            .with_clock(Arc::clone(&self.clock))
+            .with_random(Arc::clone(&self.random));
+        let trust = match self.trust {
+            Some((source, read)) => {
+                administrator.open_with(read).await?;
+                source
+            }
+            None => {
+                administrator.open().await?;
+                Arc::new(DocumentTrust::new(self.document))
+            }
+        };
+        let policy = self.deployment.policy().await.map_err(AuthorizeError::boxed)?;
+        administrator.enforce(&*policy).await?;
+        let signer = self.deployment.signer().await.map_err(AuthorizeError::boxed)?;
+        let parts = AuthorizerParts {
+            signer,
+            policy,
+            trust,
+            store: self.store,
+        };
+        let mut builder = Authorizer::builder(self.config, parts)
+            .with_clock(self.clock)
+            .with_timer(self.timer)
+            .with_random(self.random);
+        if let Some(source) = self.approvals {
+            builder = builder.with_approval_source(source);
+        }
+        if let Some(store) = self.replay {
+            builder = builder.with_replay_store(store);
+        }
+        Ok(Issuer {
+            deployment: self.deployment,
+            administrator,
+            current: RwLock::new(Arc::new(builder.build().await?)),
+        })
+    }
+}
+
+impl Issuer {
+    /// An issuer of this deployment, with this trust store and this store for decisions and ledger.
+    #[must_use]
+    pub fn builder(
+        config: IssuerConfig,
+        deployment: Arc<dyn Deployment>,
+        trust: Arc<dyn TrustDocument>,
+        store: Arc<dyn DecisionStore>,
+    ) -> IssuerBuilder {
+        IssuerBuilder {
+            config,
+            deployment,
+            document: trust,
+            store,
+            trust: None,
+            clock: Arc::new(System),
+            timer: Arc::new(System),
+            random: Arc::new(System),
+            approvals: None,
+            replay: None,
+        }
+    }
+
+    /// Decides on an action, records the decision, and only then releases the pass, if it is allowed.
+    ///
+    /// Where another process replaced policy or key meanwhile, the issuer takes them over and judges again, three times at
+    /// most.
+    ///
+    /// # Errors
+    /// Those of [`Authorizer::authorize`]; what the [`Deployment`] says where a part can't be had anew.
+    pub async fn authorize(&self, request: Request<'_>) -> Result<Authorization, AuthorizeError> {
+        let mut rounds: usize = 0;
+        loop {
+            let authorizer = self.authorizer();
+            let error = match authorizer.authorize(request.clone()).await {
+                Err(error) if rounds < MAX_ROUNDS => error,
+                settled => return settled,
+            };
+            rounds = rounds.saturating_add(1);
+            if error.is(AuthorizeCode::PolicyChanged) {
+                tracing::info!(round = rounds, "the policy changed: reading it again");
+                self.reload_policy().await?;
+            } else if error.is(AuthorizeCode::SignerSuperseded) {
+                tracing::info!(round = rounds, "the signing key is superseded: opening the new one");
+                if !self.reload_signer().await? {
+                    return Err(error);
+                }
+            } else {
+                return Err(error);
+            }
+        }
+    }
+
+    /// The policy that the deployment says now comes into force, if it isn't in force already: whole, or not at all.
+    ///
+    /// # Errors
+    /// What the deployment or the ledger says: the policy of before stays.
+    pub async fn reload_policy(&self) -> Result<Option<RecordRef>, AuthorizeError> {
+        let policy = self.deployment.policy().await.map_err(AuthorizeError::boxed)?;
+        self.enforce(policy).await
+    }
+
+    /// This policy comes into force: whole, or not at all. `None` if it was in force already.
+    ///
+    /// # Errors
+    /// What the ledger says: the policy of before stays.
+    pub async fn enforce(&self, policy: Arc<dyn PolicyEngine>) -> Result<Option<RecordRef>, AuthorizeError> {
+        let record = self.administrator.enforce(&*policy).await?;
+        self.replace(|current| current.with_policy(Arc::clone(&policy)));
+        Ok(record)
+    }
+
+    /// Signs with the key that the deployment names now. `false` if that is the key of before.
+    ///
+    /// # Errors
+    /// What the deployment says, or that the trust store doesn't believe the key: the key of before stays.
+    pub async fn reload_signer(&self) -> Result<bool, AuthorizeError> {
+        let signer = self.deployment.signer().await.map_err(AuthorizeError::boxed)?;
+        let current = self.authorizer();
+        if signer.public_key().kid() == current.parts().signer.public_key().kid() {
+            return Ok(false);
+        }
+        let checked = current.with_signer(Arc::clone(&signer)).await?;
+        let kid = signer.public_key().kid();
+        tracing::info!(key = %kid, "signing with another key");
+        self.replace(|now| now.with_checked_signer(&checked));
+        Ok(true)
+    }
+
+    /// The authorizer of now, for what is asked of one policy and one key.
+    #[must_use]
+    pub fn authorizer(&self) -> Arc<Authorizer> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What changes trust and policy, and records it.
+    #[must_use]
+    pub const fn administrator(&self) -> &Administrator {
+        &self.administrator
+    }
+
+    /// What the issuer was configured with.
+    #[must_use]
+    pub fn config(&self) -> IssuerConfig {
+        self.authorizer().config().clone()
+    }
+
+    /// Of two that replace something at once neither loses the other's.
+    fn replace(&self, change: impl FnOnce(&Authorizer) -> Authorizer) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(change(&current));
+    }
+}
+
+impl From<AdminError> for AuthorizeError {
+    fn from(error: AdminError) -> Self {
+        Self::part(error)
+    }
+}
