@@ -4,15 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::code::CliCode;
 use crate::commands::{
     approve, authorize, canon, completions, demo, doctor, hash, init, inspect, keys, ledger, man, policy, revoke,
     schema, trust, verify,
 };
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::home::{self, Home};
 use crate::output::{self, Reply};
 
 /// Authorizes what AI agents do: one exact tool call, judged by policy, approved by people where policy says so,
@@ -88,50 +88,6 @@ enum Command {
     Man(man::ManArgs),
 }
 
-/// What every command gets.
-#[derive(Debug)]
-pub(crate) struct Context {
-    home: Option<PathBuf>,
-    /// Whether stdout gets one JSON object.
-    pub(crate) is_json: bool,
-}
-
-impl Context {
-    /// For commands that run others within a home of their own.
-    pub(crate) const fn within(home: PathBuf) -> Self {
-        Self {
-            home: Some(home),
-            is_json: false,
-        }
-    }
-
-    /// Where the home is or would be.
-    pub(crate) fn home_place(&self) -> Outcome<PathBuf> {
-        home::place(self.home.as_deref())
-    }
-
-    /// The home, which has to be there.
-    pub(crate) fn home(&self) -> Outcome<Home> {
-        Home::open(&self.home_place()?)
-    }
-
-    /// The home, if there is one.
-    pub(crate) fn home_if_there(&self) -> Outcome<Option<Home>> {
-        match self.home_place() {
-            Ok(place) => Home::open_if_there(&place),
-            Err(_) => Ok(None),
-        }
-    }
-
-    /// How this program is called in the commands that it tells people to run: with the home, where that was named.
-    pub(crate) fn program(&self) -> String {
-        match &self.home {
-            Some(home) => format!("actionpass --home {}", crate::shell::quote(&home.display().to_string())),
-            None => "actionpass".to_owned(),
-        }
-    }
-}
-
 impl Command {
     /// The name in `schema`.
     fn name(&self) -> &'static str {
@@ -185,10 +141,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
     match Cli::try_parse_from(&args) {
         Ok(cli) => {
             let schema = schema_of(cli.command.name());
-            let context = Context {
-                home: cli.home,
-                is_json: cli.json,
-            };
+            let context = Context::new(cli.home, cli.json, Cli::command);
             match cli.command.run(&context) {
                 Ok(reply) => reply.print(&schema, context.is_json),
                 Err(failure) => output::print_failure(&failure, &schema, context.is_json),
@@ -233,8 +186,6 @@ fn refuse(error: &clap::Error, args: &[OsString]) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

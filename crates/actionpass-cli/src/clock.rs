@@ -1,5 +1,6 @@
 //! The time, and fresh ids made from it.
 
+use actionpass_core::verify::VerifyCode;
 use actionpass_core::{AuthorizeCode, Clock, Random, System};
 use actionpass_model::{Timestamp, UnixSeconds};
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 pub(crate) fn now() -> Outcome<Timestamp> {
     System.now().ok_or_else(|| {
         Failure::new(
-            AuthorizeCode::ClockUnknown,
+            VerifyCode::ClockUnknown,
             "the system clock gives no time between 1970 and 9999",
         )
     })

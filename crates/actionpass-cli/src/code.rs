@@ -11,18 +11,6 @@ actionpass_model::codes! {
         ConfirmationRequired = "confirmation_required",
         /// The person who was asked said no.
         ApprovalDeclined = "approval_declined" => Declined,
-        /// A file that was named can't be read.
-        FileUnreadable = "file_unreadable",
-        /// A file or folder can't be written.
-        FileUnwritable = "file_unwritable",
-        /// There is no home where one is needed.
-        HomeMissing = "home_missing",
-        /// The folder holds something already; nothing is overwritten.
-        HomeExists = "home_exists",
-        /// Others can write the home or a file in it.
-        HomeNotPrivate = "home_not_private" => Unavailable,
-        /// `config.toml` is not one.
-        ConfigInvalid = "config_invalid" => InputRefused,
         /// There is no document of this kind.
         SchemaUnknown = "schema_unknown",
         /// The demo did not come out as it promises.

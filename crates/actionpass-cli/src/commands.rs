@@ -17,11 +17,3 @@ pub(crate) mod revoke;
 pub(crate) mod schema;
 pub(crate) mod trust;
 pub(crate) mod verify;
-
-use actionpass_store::ledger::RecordRef;
-use serde_json::{Value, json};
-
-/// A record as answers refer to it.
-pub(crate) fn record_json(record: &RecordRef) -> Value {
-    json!({ "seq": record.seq, "id": record.id, "ledgerHash": record.ledger_hash.to_string() })
-}

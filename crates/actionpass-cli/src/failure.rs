@@ -5,6 +5,7 @@ use std::error::Error;
 use actionpass_model::{Code, CodedError, message_with_sources};
 
 use crate::code::CliCode;
+use crate::hint;
 
 /// What commands give.
 pub(crate) type Outcome<T> = Result<T, Failure>;
@@ -84,31 +85,14 @@ impl Failure {
     }
 }
 
-macro_rules! from_layer {
-    ($($error:ty),+ $(,)?) => {$(
-        impl From<$error> for Failure {
-            fn from(error: $error) -> Self {
-                let offset = CodedError::offset(&error).and_then(|offset| usize::try_from(offset).ok());
-                Self::from_error(CodedError::code(&error), &error).at(offset)
-            }
+/// What an error of a layer below says: code, messages of its whole chain, offset, and what to do next.
+impl<E: CodedError + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let offset = error.offset().and_then(|offset| usize::try_from(offset).ok());
+        let failure = Self::from_error(error.code(), &error).at(offset);
+        match hint::of(&error) {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
         }
-    )+};
+    }
 }
-
-from_layer!(
-    actionpass_canon::AdmitError,
-    actionpass_canon::BindError,
-    actionpass_canon::CanonError,
-    actionpass_core::ApproveError,
-    actionpass_core::AuthorizeError,
-    actionpass_crypto::JwsError,
-    actionpass_crypto::KeyError,
-    actionpass_custody::KeyFileError,
-    actionpass_crypto::SignError,
-    actionpass_custodians::SecretSourceError,
-    actionpass_model::DocumentError,
-    actionpass_policy::PolicyError,
-    actionpass_store::StoreError,
-    actionpass_store::ledger::LedgerError,
-    actionpass_verify::TrustError,
-);

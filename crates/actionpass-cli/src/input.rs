@@ -1,11 +1,15 @@
 //! Files and stdin, read with limits.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use actionpass_canon::{BoundAction, BoundFacts, CanonicalBytes, Limits, admit};
-use actionpass_model::MAX_TOKEN_BYTES;
+use actionpass_home::HomeCode;
+use actionpass_model::{MAX_TOKEN_BYTES, Principal};
+use actionpass_store::trust_file::{MAX_TRUST_BYTES, TrustFile};
+use actionpass_verify::{Trust, TrustError};
 
 use crate::code::CliCode;
 use crate::failure::{Failure, Outcome};
@@ -47,7 +51,7 @@ pub(crate) fn read(path: &Path, limit: usize) -> Outcome<Vec<u8>> {
 /// The failure to read a file that was named.
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(
-        CliCode::FileUnreadable,
+        HomeCode::FileUnreadable,
         format!("{} can't be read: {error}", name(path)),
     )
 }
@@ -99,4 +103,39 @@ pub(crate) fn text(path: &Path, code: impl Into<actionpass_model::Code>) -> Outc
         return Err(Failure::new(code, format!("{} is larger than 1 MiB", name(path))));
     }
     String::from_utf8(bytes).map_err(|_| Failure::new(code, format!("{} is not UTF-8", name(path))))
+}
+
+/// Reads a trust store that the command line names, whole or not at all.
+pub(crate) fn trust(path: &Path) -> Outcome<Trust> {
+    let about = |error: TrustError| Failure::from(error).about(&name(path));
+    if is_stdin(path) {
+        let limit = usize::try_from(MAX_TRUST_BYTES).unwrap_or(usize::MAX);
+        return Trust::parse(&read(path, limit)?).map_err(about);
+    }
+    fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let snapshot = TrustFile::open(path).read().map_err(|error| about(error.into()))?;
+    // Freeing ten thousand revocations takes longer than finding one, and the process ends soon anyway.
+    let snapshot = ManuallyDrop::new(snapshot);
+    Trust::from_snapshot(&snapshot).map_err(about)
+}
+
+/// Who runs this command, as far as it says so: `--by`, else the name of the login.
+pub(crate) fn principal(stated: Option<Principal>) -> Outcome<Principal> {
+    if let Some(stated) = stated {
+        return Ok(stated);
+    }
+    let login = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let by_login = login.and_then(|name| Principal::parse(&format!("user:{name}")).ok());
+    by_login.map_or_else(unnamed, Ok)
+}
+
+#[cfg(unix)]
+fn unnamed() -> Outcome<Principal> {
+    Principal::parse(&format!("user:uid-{}", rustix::process::geteuid().as_raw()))
+        .map_err(|error| Failure::internal(&error))
+}
+
+#[cfg(not(unix))]
+fn unnamed() -> Outcome<Principal> {
+    Principal::parse("user:unnamed").map_err(|error| Failure::internal(&error))
 }

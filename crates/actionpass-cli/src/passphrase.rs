@@ -1,7 +1,7 @@
 //! Secrets that open keys: from a file, the environment, a keyring, or asked for on the terminal; never from an argument.
 
-use std::cell::RefCell;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actionpass_crypto::KeyCode;
 use actionpass_custodians::{SecretSource, SecretSourceCode};
@@ -29,42 +29,43 @@ pub(crate) struct PassphraseArgs {
 }
 
 /// Somebody who can be asked for secrets.
-pub(crate) struct Asked<'a> {
-    args: &'a PassphraseArgs,
+#[derive(Debug)]
+pub(crate) struct Asked {
+    args: PassphraseArgs,
     /// Where the configuration says that the passphrase is.
-    place: Option<&'a SecretSource>,
+    place: Option<SecretSource>,
     /// Whether the passphrase is chosen now, for a new key.
     is_new: bool,
     /// Why there was no answer.
-    failure: RefCell<Option<Failure>>,
+    failure: Mutex<Option<Failure>>,
 }
 
 impl PassphraseArgs {
     /// Asked for the secrets of keys that are there.
-    pub(crate) const fn of_old<'a>(&'a self, place: Option<&'a SecretSource>) -> Asked<'a> {
+    pub(crate) fn of_old(&self, place: Option<&SecretSource>) -> Asked {
         self.asked(place, false)
     }
 
     /// Asked for the secrets of a key that is made.
-    pub(crate) const fn of_new<'a>(&'a self, place: Option<&'a SecretSource>) -> Asked<'a> {
+    pub(crate) fn of_new(&self, place: Option<&SecretSource>) -> Asked {
         self.asked(place, true)
     }
 
-    const fn asked<'a>(&'a self, place: Option<&'a SecretSource>, is_new: bool) -> Asked<'a> {
+    fn asked(&self, place: Option<&SecretSource>, is_new: bool) -> Asked {
         Asked {
-            args: self,
-            place,
+            args: self.clone(),
+            place: place.cloned(),
             is_new,
-            failure: RefCell::new(None),
+            failure: Mutex::new(None),
         }
     }
 }
 
-impl Asked<'_> {
+impl Asked {
     /// What custodians gave: why nobody answered counts for more than that a secret was missing.
     pub(crate) fn settle<T>(&self, outcome: Result<T, impl Into<Failure>>) -> Outcome<T> {
         outcome.map_err(|error| {
-            let failure = self.failure.take().unwrap_or_else(|| error.into());
+            let failure = self.failure().take().unwrap_or_else(|| error.into());
             if *failure.code() == KeyCode::PassphraseRequired.as_str() {
                 return failure.with_hint(format!(
                     "set {VARIABLE}, use --passphrase-file or --passphrase-from, or run this on a terminal"
@@ -72,6 +73,10 @@ impl Asked<'_> {
             }
             failure
         })
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The passphrase for a new key; asked twice on a terminal.
@@ -92,7 +97,7 @@ impl Asked<'_> {
         if let Some(secret) = Secret::from_variable(VARIABLE) {
             return Ok(Some(secret));
         }
-        if let Some(place) = self.place {
+        if let Some(place) = &self.place {
             return self.kept(place).map(Some);
         }
         if self.is_new { choose() } else { ask(question) }
@@ -117,7 +122,7 @@ impl Asked<'_> {
     }
 }
 
-impl Secrets for Asked<'_> {
+impl Secrets for Asked {
     fn ask(&self, kind: SecretKind, uri: &KeyUri) -> Option<Secret> {
         let question = format!("{kind} of {uri}: ");
         let answer = match kind {
@@ -125,7 +130,7 @@ impl Secrets for Asked<'_> {
             _ => ask(&question),
         };
         answer.unwrap_or_else(|failure| {
-            *self.failure.borrow_mut() = Some(failure);
+            *self.failure() = Some(failure);
             None
         })
     }

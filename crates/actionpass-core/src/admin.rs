@@ -49,7 +49,7 @@ pub struct KeyChanged {
 #[non_exhaustive]
 pub enum AdminError {
     /// The trust store was not read or not changed.
-    #[error("the trust store was not changed")]
+    #[error(transparent)]
     Trust(#[from] TrustFileError),
     /// The ledger doesn't hold the record. A change of the trust store before it is in force.
     #[error("the ledger doesn't hold the record")]
@@ -103,6 +103,18 @@ impl AdminError {
 }
 
 actionpass_model::coded_error!(AdminError);
+
+impl AdminError {
+    /// Whether the trust store is certainly as it was before.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        match self {
+            Self::Trust(error) => error.code() != TrustFileCode::TrustUnwritable,
+            Self::Ledger(_) | Self::Step { .. } => false,
+            Self::RolledBack { .. } | Self::ClockUnknown | Self::NoRandomness => true,
+        }
+    }
+}
 
 impl From<RevokeError> for AdminError {
     fn from(error: RevokeError) -> Self {
@@ -267,6 +279,28 @@ impl Administrator {
             Ok(key_use)
         })
         .await
+    }
+
+    /// Records a key with which the trust store was made.
+    ///
+    /// # Errors
+    /// [`AdminError::Ledger`].
+    pub async fn record_first_key(
+        &self,
+        kid: &KeyId,
+        key_use: KeyUse,
+        trust: TrustEvidence,
+    ) -> Result<RecordRef, AdminError> {
+        let body = KeyBody {
+            schema: KeyEventSchema,
+            event: KeyEvent::Added,
+            kid: kid.clone(),
+            key_use,
+            superseded_by: None,
+            reason: None,
+            trust,
+        };
+        self.record(&body).await
     }
 
     /// Says that a key signs nothing any more; what it signed before holds until it expires.

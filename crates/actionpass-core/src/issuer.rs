@@ -10,7 +10,7 @@ use actionpass_policy::PolicyEngine;
 use actionpass_store::ledger::RecordRef;
 use actionpass_store::trust_file::TrustSnapshot;
 use actionpass_store::{DecisionStore, Ledger, ReplayStore, TrustDocument};
-use actionpass_verify::{Clock, DocumentTrust, TrustSource};
+use actionpass_verify::{Clock, DocumentTrust, Trust, TrustSource};
 
 use crate::environment::{Random, System, Timer};
 use crate::{
@@ -273,6 +273,15 @@ impl Issuer {
     #[must_use]
     pub fn authorizer(&self) -> Arc<Authorizer> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The trust in force.
+    ///
+    /// # Errors
+    /// If there is none to be had that can be believed.
+    pub async fn trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
+        let authorizer = self.authorizer();
+        authorizer.parts().trust.current().await.map_err(AuthorizeError::trust)
     }
 
     /// What changes trust and policy, and records it.

@@ -17,16 +17,16 @@ use actionpass_policy::PolicyEngine;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
-use crate::custody;
-use crate::duration;
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
 use crate::output::{self, Ink, Reply};
 use crate::passphrase::{PassphraseArgs, has_terminal};
+use crate::private_key;
 use crate::render;
+use actionpass_home::duration;
 use pollster::block_on;
 
 #[derive(Args, Clone, Debug)]
@@ -140,7 +140,7 @@ impl ApproveArgs {
     }
 
     fn signer(&self) -> Outcome<Arc<dyn Signer>> {
-        Ok(custody::open_named(&self.key, &self.passphrase)?.signer)
+        Ok(private_key::open(&self.key, &self.passphrase)?.signer)
     }
 
     fn issuer(&self, context: &Context) -> Outcome<Issuer> {

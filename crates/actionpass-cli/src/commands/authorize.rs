@@ -3,31 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actionpass_core::{Authorization, AuthorizeCode, Authorizer, Request, System};
-use actionpass_crypto::Signer;
-use actionpass_model::{Audience, Caller, Decision, KeyUse, PolicyBody, PolicyChangeSchema, PolicyRef, Reason, Trace};
-use actionpass_policy::{PolicyEngine, ReasonCode, Requirement, RulePolicy};
-use actionpass_store::Ledger;
-use actionpass_store_sqlite::SqliteStore;
-use actionpass_verify::LiveTrust;
+use actionpass_core::{Authorization, AuthorizeCode, Request};
+use actionpass_model::{Audience, Caller, Decision, KeyUse, Reason, Trace};
+use actionpass_policy::{ReasonCode, Requirement};
 use clap::Args;
-use serde_json::{Value, json};
+use pollster::block_on;
 
-use super::record_json;
-use crate::cli::Context;
-use crate::clock;
-use crate::custody;
-use crate::failure::Outcome;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
 use crate::input;
-use crate::issuer::IssuerHome;
 use crate::output::{Ink, Reply};
 use crate::passphrase::PassphraseArgs;
 use crate::render::visible;
 use crate::shell::quote;
-use pollster::block_on;
-
-/// How often a policy that changed meanwhile is read again.
-const MAX_ROUNDS: usize = 3;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct AuthorizeArgs {
@@ -53,7 +41,7 @@ pub(crate) struct AuthorizeArgs {
 impl AuthorizeArgs {
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
         let decided = self.decide(context)?;
-        Ok(self.reply(&decided, context))
+        self.reply(&decided, context)
     }
 
     /// Decides, and records the decision.
@@ -85,63 +73,29 @@ impl AuthorizeArgs {
             request = request.with_trace(trace);
         }
 
-        let issuer = IssuerHome::open(context)?;
-        let mut config = issuer.home.config()?;
-        let mut key = custody::open_signing(&issuer.home, &config, &self.passphrase)?;
-        let trust = Arc::new(LiveTrust::open(issuer.trust.path())?);
-        let mut rounds: usize = 0;
-        loop {
-            let policy = issuer.home.policy()?;
-            enforce(&issuer, &policy)?;
-            let opened = Authorizer::new(
-                config.issuer_config(),
-                Arc::<dyn Signer>::clone(&key.signer),
-                Arc::<RulePolicy>::clone(&policy),
-                Arc::<LiveTrust>::clone(&trust),
-                Arc::<SqliteStore>::clone(&issuer.store),
-                Arc::new(System),
-                Arc::new(System),
-            );
-            let outcome = block_on(opened)
-                .map(|authorizer| authorizer.with_replay_store(Arc::<SqliteStore>::clone(&issuer.store)))
-                .and_then(|authorizer| block_on(authorizer.authorize(request.clone())));
-            match outcome {
-                Ok(answer) => {
-                    let trust = trust.read_now()?;
-                    let mut keys = trust.keyring().iter();
-                    let knows_approver = keys.any(|key| key.trust().key_use == KeyUse::Approval && !key.is_revoked());
-                    return Ok(Decided { answer, knows_approver });
-                }
-                // Another process put a changed policy.toml into force between our reading it and our commit.
-                Err(error) if error.is(AuthorizeCode::PolicyChanged) && rounds < MAX_ROUNDS => {
-                    rounds = rounds.saturating_add(1);
-                }
-                // The key was rotated meanwhile, and config.toml names the new one.
-                Err(error) if error.is(AuthorizeCode::SignerSuperseded) && rounds < MAX_ROUNDS => {
-                    rounds = rounds.saturating_add(1);
-                    config = issuer.home.config()?;
-                    if config.signing.key == key.uri {
-                        return Err(error.into());
-                    }
-                    key = custody::open_signing(&issuer.home, &config, &self.passphrase)?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let home = context.open_home()?;
+        let secrets = Arc::new(self.passphrase.of_old(home.config.signing.passphrase.as_ref()));
+        let issuer = secrets.settle(block_on(home.issuer(Arc::clone(&secrets) as _)))?;
+        let answer = secrets.settle(block_on(issuer.authorize(request)))?;
+        let trust = block_on(issuer.trust())?;
+        let mut keys = trust.keyring().iter();
+        let knows_approver = keys.any(|key| key.trust().key_use == KeyUse::Approval && !key.is_revoked());
+        Ok(Decided { answer, knows_approver })
     }
 
-    fn reply(&self, decided: &Decided, context: &Context) -> Reply {
+    fn reply(&self, decided: &Decided, context: &Context) -> Outcome<Reply> {
         let answer = &decided.answer;
+        let json = serde_json::to_value(answer).map_err(|error| Failure::internal(&error))?;
         let exit = crate::exit::of_decision(answer.decision);
         let token = answer
             .pass
             .as_ref()
             .map(|pass| format!("{}\n", pass.token))
             .unwrap_or_default();
-        Reply::new(json(answer))
+        Ok(Reply::new(json)
             .with_exit(exit)
             .with_data(token)
-            .with_talk(self.talk(decided, context))
+            .with_talk(self.talk(decided, context)))
     }
 
     /// First the verdict and its rule or code, then what matched or was missing, then what to do next.
@@ -258,45 +212,6 @@ pub(crate) struct Decided {
     pub(crate) answer: Authorization,
     /// Whether the trust store has a key that approves.
     knows_approver: bool,
-}
-
-/// Puts the policy of the home into force: a change of policy is a record.
-pub(crate) fn enforce(issuer: &IssuerHome, policy: &RulePolicy) -> Outcome<()> {
-    let state = block_on(issuer.store.state())?;
-    if state.policy == Some(policy.digest()) {
-        return Ok(());
-    }
-    let policy = PolicyRef {
-        id: policy.id().clone(),
-        digest: policy.digest(),
-        rules: Vec::new(),
-    };
-    issuer.record(
-        clock::now()?,
-        &PolicyBody {
-            schema: PolicyChangeSchema,
-            policy,
-        },
-    )?;
-    Ok(())
-}
-
-pub(crate) fn json(answer: &Authorization) -> Value {
-    let mut json = json!({
-        "decision": answer.decision,
-        "reasons": answer.reasons,
-        "required": answer.required,
-        "actionId": answer.action_id,
-        "actionHash": answer.action_hash.to_string(),
-        "payloadHash": answer.payload_hash.to_string(),
-        "policy": answer.policy,
-        "record": record_json(&answer.record),
-    });
-    if let (Some(pass), Some(members)) = (&answer.pass, json.as_object_mut()) {
-        let pass = json!({ "id": pass.id, "token": pass.token, "expiresAt": pass.expires_at.to_timestamp() });
-        members.insert("pass".to_owned(), pass);
-    }
-    json
 }
 
 /// A reason in a line: code, rule and path, and what the code means.

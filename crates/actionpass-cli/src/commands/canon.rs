@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::Context;
+use crate::context::Context;
 use crate::failure::Outcome;
 use crate::input;
 use crate::output::Reply;

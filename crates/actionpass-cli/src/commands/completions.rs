@@ -1,10 +1,10 @@
 //! `completions`: what a shell needs to complete our command line.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 use serde_json::json;
 
-use crate::cli::{Cli, Context};
+use crate::context::Context;
 use crate::failure::Outcome;
 use crate::output::Reply;
 
@@ -15,9 +15,9 @@ pub(crate) struct CompletionsArgs {
 }
 
 impl CompletionsArgs {
-    pub(crate) fn run(self, _: &Context) -> Outcome<Reply> {
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "actionpass", &mut script);
+        clap_complete::generate(self.shell, &mut (context.command_line)(), "actionpass", &mut script);
         let json = json!({ "shell": self.shell.to_string(), "script": String::from_utf8_lossy(&script) });
         Ok(Reply::new(json).with_data(script))
     }

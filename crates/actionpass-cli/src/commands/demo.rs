@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use actionpass_crypto::Algorithm;
 use actionpass_custody::KeyUri;
+use actionpass_home::{HomeCode, home};
 use actionpass_model::{Decision, Statement};
 use actionpass_store::ledger::ChainVerifier;
 use clap::Args;
@@ -18,14 +19,13 @@ use super::init::InitArgs;
 use super::ledger::verify_home;
 use super::trust::AddArgs;
 use super::verify::{Verdict, VerifyArgs};
-use crate::cli::Context;
 use crate::code::CliCode;
-use crate::custody::{self, NewKey};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::home;
-use crate::issuer::IssuerHome;
 use crate::output::{self, Ink, Reply};
 use crate::passphrase::PassphraseArgs;
+use crate::private_key::NewKey;
+use crate::public_key::public_json;
 
 /// Who approves in the story.
 const MAINTAINER: &str = "user:maintainer@example.com";
@@ -39,12 +39,12 @@ impl DemoArgs {
         let folder = tempfile::Builder::new()
             .prefix("actionpass-demo-")
             .tempdir()
-            .map_err(|error| Failure::from_error(CliCode::FileUnwritable, &error))?;
+            .map_err(|error| Failure::from_error(HomeCode::FileUnwritable, &error))?;
         let mut story = Story {
             is_json: context.is_json,
             steps: Vec::new(),
         };
-        story.tell(folder.path())?;
+        story.tell(&context.within(folder.path().join("home")), folder.path())?;
         let steps = story.steps.len();
         let talk = format!(
             "\n{} All {steps} steps came out as promised, in {:.1} s, offline. The temporary home is gone again.\n\
@@ -63,11 +63,10 @@ struct Story {
 }
 
 impl Story {
-    fn tell(&mut self, folder: &Path) -> Outcome<()> {
-        let context = Context::within(folder.join("home"));
+    fn tell(&mut self, context: &Context, folder: &Path) -> Outcome<()> {
         self.say("An AI agent holds a token for your tools. The token opens the channel; nobody checks what goes through it.\nActionPass checks every single call, payload included. Watch:\n");
 
-        InitArgs::default().make(&context)?;
+        InitArgs::default().make(context)?;
         let examples = context.home_place()?.join(home::EXAMPLES);
         self.step(
             "a home",
@@ -77,7 +76,7 @@ impl Story {
         )?;
 
         let allow = examples.join("allow.json");
-        let allowed = decide(&allow, &[], &context)?;
+        let allowed = decide(&allow, &[], context)?;
         self.decision(
             "allow",
             "The agent asks for something that a rule permits.",
@@ -85,7 +84,7 @@ impl Story {
             Decision::Allow,
         )?;
 
-        let denied = decide(&examples.join("deny.json"), &[], &context)?;
+        let denied = decide(&examples.join("deny.json"), &[], context)?;
         self.decision(
             "deny",
             "It asks for something that no rule permits, or that one forbids.",
@@ -94,7 +93,7 @@ impl Story {
         )?;
 
         let careful = examples.join("step_up.json");
-        let waiting = decide(&careful, &[], &context)?;
+        let waiting = decide(&careful, &[], context)?;
         self.decision(
             "step_up",
             "It asks for something that needs a person's yes.",
@@ -102,8 +101,8 @@ impl Story {
             Decision::StepUp,
         )?;
 
-        let approval = self.approve(folder, &careful, &context)?;
-        let passed = decide(&careful, &[approval], &context)?;
+        let approval = self.approve(folder, &careful, context)?;
+        let passed = decide(&careful, &[approval], context)?;
         self.decision(
             "pass",
             "Asked again with the approval, the same action gets its pass.",
@@ -119,7 +118,7 @@ impl Story {
             .unwrap_or_default();
         let token = write(folder, "pass.jwt", &pass)?;
         let mut executor = VerifyArgs::of(token.clone(), careful.clone());
-        let verdict = executor.judge(&context)?;
+        let verdict = executor.judge(context)?;
         self.verdict(
             "verified",
             "The executor verifies pass and call, offline.",
@@ -128,7 +127,7 @@ impl Story {
         )?;
 
         let tampered = write(folder, "tampered.json", &tampered(&careful)?)?;
-        let verdict = VerifyArgs::of(token, tampered).judge(&context)?;
+        let verdict = VerifyArgs::of(token, tampered).judge(context)?;
         self.verdict(
             "tampered",
             "Someone changes one word of the payload.",
@@ -137,14 +136,14 @@ impl Story {
         )?;
 
         executor.consume = true;
-        let verdict = executor.judge(&context)?;
+        let verdict = executor.judge(context)?;
         self.verdict(
             "consumed",
             "The executor uses the pass up and runs the call.",
             &verdict,
             None,
         )?;
-        let verdict = executor.judge(&context)?;
+        let verdict = executor.judge(context)?;
         self.verdict(
             "replayed",
             "Someone presents the same pass again.",
@@ -152,7 +151,7 @@ impl Story {
             Some("already_used"),
         )?;
 
-        let verified = verify_home(&IssuerHome::open_to_read(&context)?, ChainVerifier::new())?;
+        let verified = verify_home(&context.open_home()?, ChainVerifier::new())?;
         let found = format!("{} records, each chained to the one before", verified.head.size());
         self.step(
             "ledger",
@@ -171,9 +170,9 @@ impl Story {
             passphrase: &passphrase,
             place: None,
         };
-        let key = custody::generate(Some(folder), &KeyUri::new("file", "maintainer.pem"), new)?;
-        let jwk = serde_json::to_string(&super::keys::public_json(key.signer.public_key())?)
-            .map_err(|error| Failure::internal(&error))?;
+        let key = new.generate(Some(folder), &KeyUri::new("file", "maintainer.pem"))?;
+        let jwk =
+            serde_json::to_string(&public_json(key.signer.public_key())?).map_err(|error| Failure::internal(&error))?;
         AddArgs::approver(write(folder, "maintainer.jwk", &jwk)?, MAINTAINER, "maintainer")?.run(context)?;
         let approve = ApproveArgs {
             action: action.to_owned(),
@@ -296,6 +295,6 @@ fn tampered(action: &Path) -> Outcome<String> {
 
 fn write(folder: &Path, name: &str, text: &str) -> Outcome<PathBuf> {
     let path = folder.join(name);
-    fs::write(&path, text).map_err(|error| Failure::from_error(CliCode::FileUnwritable, &error))?;
+    fs::write(&path, text).map_err(|error| Failure::from_error(HomeCode::FileUnwritable, &error))?;
     Ok(path)
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use actionpass_core::AuthorizeCode;
+use actionpass_home::{Config, Home, HomeError, home};
 use actionpass_model::{CodeClass, KeyStatus, KeyUse, Timestamp};
 use actionpass_policy::PolicyEngine;
 use actionpass_store::Ledger;
@@ -10,15 +11,13 @@ use actionpass_store::ledger::ChainVerifier;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::keys::probe;
 use super::ledger::verify_home;
-use crate::cli::Context;
 use crate::clock;
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::home::{self, Home};
-use crate::issuer::IssuerHome;
 use crate::output::{Ink, Reply};
 use crate::passphrase::PassphraseArgs;
+use crate::public_key::probe;
 use crate::render::visible;
 use pollster::block_on;
 
@@ -75,7 +74,7 @@ impl DoctorArgs {
             return Ok(checks);
         };
 
-        let config = home.config();
+        let config = home.config().map_err(Failure::from);
         checks.push((
             "config",
             config
@@ -86,11 +85,12 @@ impl DoctorArgs {
         checks.push((
             "policy",
             home.policy()
+                .map_err(Failure::from)
                 .map(|policy| format!("{}, {} rules", policy.id(), policy.rules().count())),
         ));
-        let trust = home
-            .trust()
-            .map_err(|failure| failure.with_hint("restore trust.json from a copy; nothing is authorized without it"));
+        let trust = home.trust().map_err(|error| {
+            Failure::from(error).with_hint("restore trust.json from a copy; nothing is authorized without it")
+        });
         checks.push((
             "trust",
             trust
@@ -109,7 +109,7 @@ impl DoctorArgs {
     fn key(
         &self,
         home: &Home,
-        config: &crate::config::Config,
+        config: &Config,
         trust: &actionpass_verify::Trust,
         now: Timestamp,
         context: &Context,
@@ -122,7 +122,9 @@ impl DoctorArgs {
             Failure::new(code, format!("the signing key {problem}")).with_hint(rotate.clone())
         };
         let untrusted = |problem: &str| refused(AuthorizeCode::SignerNotTrusted, problem);
-        let opened = crate::custody::open_signing(home, config, &self.passphrase)
+        let asked = self.passphrase.of_old(config.signing.passphrase.as_ref());
+        let opened = asked
+            .settle(home.open_signing_key(config, &asked))
             .map_err(|failure| failure.with_hint(format!("bring the key back if you can, else: {rotate}")))?;
         let key = &*opened.signer;
         let entry = trust
@@ -170,7 +172,7 @@ fn sane(now: Timestamp) -> Outcome<String> {
     let built = Timestamp::parse(BUILT).map_err(|error| Failure::internal(&error))?;
     if now < built {
         return Err(Failure::new(
-            AuthorizeCode::ClockUnknown,
+            actionpass_verify::VerifyCode::ClockUnknown,
             format!("the clock says {now}, which is past"),
         )
         .with_hint("set the clock, and have it kept right (NTP)"));
@@ -201,8 +203,10 @@ fn trusted(trust: &actionpass_verify::Trust, now: Timestamp, context: &Context) 
         .with_hint("get the current one from whoever hands it out"));
     }
     // A ledger that can't be opened is another check's.
-    if let Ok(issuer) = IssuerHome::open_to_read(context) {
-        issuer.refuse_rollback()?;
+    if let Ok(issuer) = context.open_home() {
+        let administrator = issuer.administrator();
+        block_on(async { administrator.refuse_rollback(administrator.trust().read().await?).await })
+            .map_err(HomeError::from)?;
     }
     Ok(format!("version {}, {} keys", trust.version(), trust.keyring().len()))
 }
@@ -213,7 +217,7 @@ fn ledger(context: &Context) -> Outcome<String> {
         context.program()
     );
     let mend = |failure: Failure| failure.with_hint(hint.clone());
-    let issuer = IssuerHome::open_to_read(context).map_err(mend)?;
+    let issuer = context.open_home().map_err(mend)?;
     let verified = verify_home(&issuer, ChainVerifier::new()).map_err(mend)?;
     let state = block_on(issuer.store.state())?;
     if state.head.size() < verified.head.size() {

@@ -7,7 +7,7 @@ use actionpass_crypto::{JwsCode, dangerous};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::Context;
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
 use crate::output::{Ink, Reply};

@@ -5,25 +5,26 @@ mod rotate;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use actionpass_crypto::{Algorithm, Pkcs8, PublicKey, Signer, SigningInput};
+use actionpass_core::AuthorizeCode;
+use actionpass_crypto::{KeyCode, KeyError, Pkcs8, PublicKey, Signer};
 use actionpass_custody::{KeySource, KeyUri, OpenKey, PrivatePem};
-use actionpass_model::{Jwk, KeyEvent, KeyId, KeyStatus, KeyUse, Statement, TrustKey};
-use actionpass_store::trust_file::change;
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use actionpass_home::Home;
+use actionpass_home::home::key_place;
+use actionpass_model::{KeyId, KeyStatus, KeyUse, Statement, TrustKey};
+use clap::{ArgGroup, Args, Subcommand};
+use pollster::block_on;
+use serde_json::json;
 
-use super::trust::{Owner, Use, check_owner, entry, find, owner_text, validity};
-use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
-use crate::custody::{self, NewKey, private_files, signing_kid};
+use crate::context::{Administered, Context};
 use crate::failure::{Failure, Outcome};
-use crate::input;
-use crate::issuer::IssuerHome;
 use crate::output::{Ink, Reply, Table};
+use crate::owner::{Alg, Owner, Use, check_owner, entry};
 use crate::passphrase::PassphraseArgs;
+use crate::private_key::{self, NewKey, place_text};
+use crate::public_key::{find, owner_text, probe, public_json, validity};
 use crate::shell::quote;
-use pollster::block_on;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
@@ -41,39 +42,6 @@ pub(crate) enum KeysCommand {
     Retire(RetireArgs),
     /// Have the custodian sign something, and check it with the trust store's key
     Check(CheckArgs),
-}
-
-/// The algorithm of a new key.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Alg {
-    #[default]
-    #[value(name = "ES256")]
-    Es256,
-    #[value(name = "ES384")]
-    Es384,
-    #[value(name = "Ed25519")]
-    Ed25519,
-    #[cfg(feature = "ml-dsa")]
-    #[value(name = "ML-DSA-65")]
-    MlDsa65,
-}
-
-impl From<Alg> for Algorithm {
-    fn from(alg: Alg) -> Self {
-        match alg {
-            Alg::Es256 => Self::Es256,
-            Alg::Es384 => Self::Es384,
-            Alg::Ed25519 => Self::Ed25519,
-            #[cfg(feature = "ml-dsa")]
-            Alg::MlDsa65 => Self::MlDsa65,
-        }
-    }
-}
-
-impl std::fmt::Display for Alg {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(Algorithm::from(*self).as_str())
-    }
 }
 
 /// What a key is for and whose it is.
@@ -191,7 +159,7 @@ impl NewArgs {
             place: None,
         };
         if let Some(path) = &self.out {
-            let key = custody::generate(None, &KeyUri::new("file", &path.display().to_string()), new)?;
+            let key = new.generate(None, &KeyUri::new("file", &path.display().to_string()))?;
             let public = key.signer.public_key();
             let jwk = public_json(public)?;
             let data = serde_json::to_string(&jwk).map_err(|error| Failure::internal(&error))? + "\n";
@@ -199,13 +167,13 @@ impl NewArgs {
                 json!({ "kid": public.kid(), "jwk": jwk, "file": path.display().to_string(), "isTrusted": false });
             return Ok(Reply::new(json).with_data(data).with_talk(self.advice(path)));
         }
-        let issuer = IssuerHome::open(context)?;
+        let home = context.administer()?;
         let key_use = KeyUse::from(self.purpose.key_use);
-        let place = self.key.clone().unwrap_or_else(|| custody::home_place(key_use));
+        let place = self.key.clone().unwrap_or_else(|| key_place(key_use));
         // Before a key is made that could not be entered.
         self.purpose.check()?;
-        let key = custody::generate(Some(issuer.home.root()), &place, new)?;
-        settle(&issuer, &key, &self.purpose, Origin::Made)
+        let key = new.generate(Some(home.opened.home.root()), &place)?;
+        settle(&home, &key, &self.purpose, Origin::Made)
     }
 
     /// What to do with the public key that was printed.
@@ -236,23 +204,23 @@ impl PurposeArgs {
 
 impl ImportArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let issuer = IssuerHome::open(context)?;
+        let home = context.administer()?;
         self.purpose.check()?;
-        let named = custody::named(&self.key);
+        let named = private_key::named(&self.key);
         if named.scheme() != "file" {
-            let key = custody::open_named(&named, &self.passphrase)?;
-            return settle(&issuer, &key, &self.purpose, Origin::Found);
+            let key = private_key::open(&named, &self.passphrase)?;
+            return settle(&home, &key, &self.purpose, Origin::Found);
         }
-        let key = self.copy(&issuer, named.rest())?;
-        settle(&issuer, &key, &self.purpose, Origin::Made)
+        let key = self.copy(&home.opened.home, named.rest())?;
+        settle(&home, &key, &self.purpose, Origin::Made)
     }
 
     /// Copies the key's file into the home.
-    fn copy(&self, issuer: &IssuerHome, path: &str) -> Outcome<OpenKey> {
+    fn copy(&self, home: &Home, path: &str) -> Outcome<OpenKey> {
         let source = KeySource::File(PathBuf::from(path));
         let asked = self.passphrase.of_old(None);
         let key = match source.load(None) {
-            Err(error) if error.code() == actionpass_crypto::KeyCode::PassphraseRequired.as_str() => {
+            Err(error) if error.code() == KeyCode::PassphraseRequired.as_str() => {
                 match asked.settle(asked.passphrase(&format!("passphrase of {source}: ")))? {
                     Some(passphrase) => source.load(Some(&passphrase)),
                     None => Err(error),
@@ -268,9 +236,9 @@ impl ImportArgs {
             PrivatePem::encode(&private)?
         };
         let kid = key.public_key().kid();
-        let place = custody::home_place(self.purpose.key_use.into());
+        let place = key_place(self.purpose.key_use.into());
         let uri = KeyUri::new("file", &place.rest().replacen('*', kid.as_str(), 1));
-        pem.write_new(&issuer.home.path(uri.rest()))?;
+        pem.write_new(&home.path(uri.rest()))?;
         Ok(OpenKey {
             uri,
             signer: Arc::new(key),
@@ -281,7 +249,7 @@ impl ImportArgs {
         let asked = self.passphrase.of_new(None);
         let passphrase = asked
             .passphrase("New passphrase: ")
-            .and_then(|given| given.ok_or_else(|| actionpass_crypto::KeyError::PassphraseRequired.into()));
+            .and_then(|given| given.ok_or_else(|| KeyError::PassphraseRequired.into()));
         let passphrase = asked.settle(passphrase)?;
         Ok(PrivatePem::encrypt(private, &passphrase, &clock::random()?)?)
     }
@@ -297,54 +265,37 @@ enum Origin {
 }
 
 /// Puts the public half of a key that is there into the trust store.
-fn settle(issuer: &IssuerHome, key: &OpenKey, purpose: &PurposeArgs, origin: Origin) -> Outcome<Reply> {
-    let now = clock::now()?;
+fn settle(home: &Administered, key: &OpenKey, purpose: &PurposeArgs, origin: Origin) -> Outcome<Reply> {
     let public = key.signer.public_key();
-    let entry = entry(public, purpose.key_use.into(), &purpose.owner, &issuer.config)?;
-    let (kid, key_use) = (entry.kid.clone(), entry.key_use);
+    let entry = entry(public, purpose.key_use.into(), &purpose.owner, &home.opened.config)?;
     // The key was there first: an entry without its key would be trusted and of no use.
-    let changed = issuer.change_trust(now, |trust| change::add_key(trust, entry.clone()));
-    let ((), written) = changed.inspect_err(|_| {
-        if origin == Origin::Made {
-            custody::discard(&issuer.home, key);
+    let added = block_on(home.administrator.add_key(entry.clone())).inspect_err(|error| {
+        if origin == Origin::Made && error.is_untouched() {
+            home.opened.home.discard_key(key);
         }
     })?;
-    let record = issuer.record_key(now, KeyEvent::Added, (&kid, key_use), (None, None), written.evidence())?;
     let mut json = json!({
-        "kid": kid, "use": key_use, "jwk": public_json(public)?, "key": key.uri.as_str(), "isTrusted": true,
-        "trust": { "version": written.document.version }, "record": super::record_json(&record),
+        "kid": entry.kid, "use": entry.key_use, "jwk": public_json(public)?, "key": key.uri.as_str(), "isTrusted": true,
+        "trust": { "version": added.trust.version }, "record": added.record,
     });
-    if let (Some(file), Some(members)) = (file(issuer, &key.uri), json.as_object_mut()) {
-        members.insert("file".to_owned(), file.into());
+    if let (Some(file), Some(members)) = (home.opened.home.key_file(&key.uri), json.as_object_mut()) {
+        members.insert("file".to_owned(), file.display().to_string().into());
     }
     let talk = format!(
         "The private key is {}. The trust store believes it for use `{}`, owner {}.\n",
-        place_text(issuer, &key.uri),
-        key_use.as_str(),
+        place_text(&home.opened.home, &key.uri),
+        entry.key_use.as_str(),
         entry.owner().unwrap_or("none")
     );
-    Ok(Reply::new(json).with_data(format!("{kid}\n")).with_talk(talk))
-}
-
-/// The path of a key that is a file of the home.
-fn file(issuer: &IssuerHome, uri: &KeyUri) -> Option<String> {
-    (uri.scheme() == "file").then(|| issuer.home.path(uri.rest()).display().to_string())
-}
-
-/// Where a private key is, for people.
-fn place_text(issuer: &IssuerHome, uri: &KeyUri) -> String {
-    file(issuer, uri).map_or_else(
-        || format!("`{uri}`, with its custodian"),
-        |path| format!("in {}", quote(&path)),
-    )
+    Ok(Reply::new(json).with_data(format!("{}\n", entry.kid)).with_talk(talk))
 }
 
 fn list(context: &Context) -> Outcome<Reply> {
     let home = context.home()?;
     let config = home.config()?;
     let trust = home.trust()?;
-    let files = private_files(&home);
-    let signing = signing_kid(&home, &config);
+    let files = home.private_keys();
+    let signing = home.signing_kid(&config);
     let mut table = Table::new(&["KID", "USE", "OWNER", "STATUS", "VALID", "PRIVATE KEY"]);
     let mut keys = Vec::new();
     for entry in trust.keyring().iter() {
@@ -422,10 +373,9 @@ impl ExportArgs {
 
 impl RetireArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let issuer = IssuerHome::open(context)?;
-        let trust = issuer.home.trust()?;
-        let kid = find(trust.keyring(), &self.kid)?;
-        if signing_kid(&issuer.home, &issuer.config).as_ref() == Some(&kid) {
+        let home = context.administer()?;
+        let kid = find(home.trust()?.keyring(), &self.kid)?;
+        if home.opened.home.signing_kid(&home.opened.config).as_ref() == Some(&kid) {
             return Err(Failure::new(
                 CliCode::UsageInvalid,
                 "this is the signing key, and without one nothing is issued",
@@ -435,21 +385,10 @@ impl RetireArgs {
                 context.program()
             )));
         }
-        let now = clock::now()?;
-        let (key_use, written) = issuer.change_trust(now, |trust| {
-            change::retire_key(trust, &kid, now, None, self.reason.clone())?;
-            Ok(trust.key(&kid).map(|key| key.key_use))
-        })?;
-        let key_use = key_use.unwrap_or(KeyUse::Pass);
-        let record = issuer.record_key(
-            now,
-            KeyEvent::Retired,
-            (&kid, key_use),
-            (None, self.reason),
-            written.evidence(),
-        )?;
+        let retired = block_on(home.administrator.retire_key(&kid, self.reason))?;
+        let now = retired.at;
         let json = json!({
-            "kid": kid, "retiredAt": now, "trust": { "version": written.document.version }, "record": super::record_json(&record)
+            "kid": kid, "retiredAt": now, "trust": { "version": retired.trust.version }, "record": retired.record
         });
         let talk = format!("{kid} signs nothing any more. What it signed before {now} holds until it expires.\n");
         Ok(Reply::new(json).with_talk(talk))
@@ -461,15 +400,18 @@ impl CheckArgs {
         let home = context.home()?;
         let config = home.config()?;
         let opened = match &self.key {
-            Some(key) => custody::open_named(key, &self.passphrase)?,
-            None => custody::open_signing(&home, &config, &self.passphrase)?,
+            Some(key) => private_key::open(key, &self.passphrase)?,
+            None => {
+                let asked = self.passphrase.of_old(config.signing.passphrase.as_ref());
+                asked.settle(home.open_signing_key(&config, &asked))?
+            }
         };
         let signer = &*opened.signer;
         let kid = signer.public_key().kid().clone();
         let trust = home.trust()?;
         let entry = trust.keyring().get(&kid).ok_or_else(|| {
             Failure::new(
-                actionpass_core::AuthorizeCode::SignerNotTrusted,
+                AuthorizeCode::SignerNotTrusted,
                 format!("the trust store doesn't have key {kid}"),
             )
         })?;
@@ -493,83 +435,4 @@ impl CheckArgs {
         );
         Ok(Reply::new(json).with_data(data))
     }
-}
-
-/// Has a custodian sign something that can't be a document, and checks it with the key that others believe.
-pub(crate) fn probe(signer: &dyn Signer, believed: &PublicKey) -> Outcome<()> {
-    let input = SigningInput::probe(&clock::random()?, signer.public_key());
-    let signature = block_on(signer.sign(&input))?;
-    believed.verify(&input, &signature).map_err(|error| {
-        Failure::from_error(actionpass_crypto::SignCode::SelfCheckFailed, &error)
-            .about(&format!("custodian `{}`", signer.custodian()))
-    })
-}
-
-/// A public key as JWK.
-pub(crate) fn public_json(key: &PublicKey) -> Outcome<Value> {
-    serde_json::to_value(key.to_jwk()).map_err(|error| Failure::internal(&error))
-}
-
-/// Reads a public key: a JWK, SubjectPublicKeyInfo in PEM, or out of a JWK Set the one with this thumbprint. A key that
-/// is pinned and has another thumbprint is refused: whoever swapped the file would be believed.
-pub(crate) fn read_public(path: &Path, pin: Option<&KeyId>) -> Outcome<PublicKey> {
-    let key = read_any(path, pin)?;
-    match pin {
-        Some(pin) if key.kid() != pin => Err(Failure::new(
-            actionpass_crypto::KeyCode::IdMismatch,
-            format!("the key has the thumbprint {}, not the one of --pin", key.kid()),
-        )
-        .about(&input::name(path))),
-        _ => Ok(key),
-    }
-}
-
-fn read_any(path: &Path, pin: Option<&KeyId>) -> Outcome<PublicKey> {
-    const MAX_BYTES: usize = 64 * 1024;
-    let bytes = input::read(path, MAX_BYTES)?;
-    let about = |failure: Failure| failure.about(&input::name(path));
-    if bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
-        let pem = String::from_utf8_lossy(&bytes);
-        return PublicKey::from_spki_pem(&pem).map_err(|error| about(error.into()));
-    }
-    if let Some(keys) = members_of_set(&bytes) {
-        return out_of_set(&keys, pin).map_err(about);
-    }
-    let jwk = Jwk::from_json(&bytes).map_err(|error| about(error.into()))?;
-    PublicKey::from_jwk(&jwk).map_err(|error| about(error.into()))
-}
-
-/// The keys of a JWK Set (RFC 7517 §5); `None` if it isn't one.
-fn members_of_set(bytes: &[u8]) -> Option<Vec<Value>> {
-    match serde_json::from_slice::<Value>(bytes).ok()?.get_mut("keys")?.take() {
-        Value::Array(keys) => Some(keys),
-        _ => None,
-    }
-}
-
-/// The key of a foreign set that has this thumbprint. Whoever wrote the set chose its `kid`s, so those are not looked at,
-/// and keys of other kinds are passed over (RFC 7517 §5).
-fn out_of_set(keys: &[Value], pin: Option<&KeyId>) -> Outcome<PublicKey> {
-    let pin = pin.ok_or_else(|| {
-        Failure::new(
-            CliCode::OptionMissing,
-            "a JWK Set is read for the keys that --pin names",
-        )
-        .with_hint("--pin is the thumbprint (RFC 7638), told by the keys' owner over another way than the set")
-    })?;
-    let key = keys.iter().find_map(|key| {
-        let mut key = key.clone();
-        key.as_object_mut()?.remove("kid");
-        let key = PublicKey::from_jwk(&Jwk::from_json(key.to_string().as_bytes()).ok()?).ok()?;
-        (key.kid() == pin).then_some(key)
-    });
-    key.ok_or_else(|| {
-        Failure::new(
-            actionpass_store::trust_file::ChangeCode::KeyMissing,
-            format!(
-                "none of the set's {} keys that can be read has the thumbprint {pin}",
-                keys.len()
-            ),
-        )
-    })
 }

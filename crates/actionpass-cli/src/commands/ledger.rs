@@ -5,21 +5,20 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use actionpass_home::{OpenHome, home};
 use actionpass_model::{Issuer, KeyId, KeyUse, Record, RecordKind, Timestamp};
 use actionpass_store::ledger::{ChainVerifier, KnownHead, VerifiedLedger, verify_jsonl_with};
-use actionpass_store::{Ledger, ReplayStart, StoredRecord};
+use actionpass_store::{Ledger, StoredRecord};
 use actionpass_verify::{StandingCode, Trust};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::home::read_named_trust;
 use crate::input;
-use crate::issuer::{self, IssuerHome};
 use crate::output::{Ink, Reply, Table};
 use crate::render::visible;
 use pollster::block_on;
@@ -80,7 +79,7 @@ impl LedgerCommand {
 
 impl ShowArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let issuer = IssuerHome::open_to_read(context)?;
+        let issuer = context.open_home()?;
         let state = block_on(issuer.store.state())?;
         let first = state.head.size().saturating_sub(self.limit);
         let mut table = Table::new(&["SEQ", "TIME", "KIND", "WHAT", "HASH"]);
@@ -112,11 +111,11 @@ impl VerifyArgs {
         for head in &self.heads {
             verifier = verifier.with_known_head(*head);
         }
-        let named = self.trust.as_deref().map(read_named_trust).transpose()?;
+        let named = self.trust.as_deref().map(input::trust).transpose()?;
         let (verified, weighed) = match &self.file {
             Some(path) => verify_file(path, verifier, named)?,
             None => {
-                let issuer = IssuerHome::open_to_read(context)?;
+                let issuer = context.open_home()?;
                 // Later than the ledger: it knows every key that signed.
                 let trust = named.map_or_else(|| issuer.home.trust(), Ok)?;
                 let mut passes = Passes::new(trust);
@@ -268,10 +267,8 @@ fn verify_file(
 
 /// Refuses the passes whose marks the backup may lack.
 fn restored(context: &Context) -> Outcome<Reply> {
-    let issuer = IssuerHome::open(context)?;
-    let start = ReplayStart::restored(clock::now()?.to_unix_seconds());
-    block_on(issuer.store.restart_replay(start))?;
-    let from = start.at().to_timestamp();
+    let home = context.administer()?;
+    let from = block_on(home.opened.restored(clock::now()?))?;
     let talk = format!(
         "{} passes issued before {from} count as used up here\n\
          approvals that were used since the backup would count again: revoke them, or wait until they have expired\n",
@@ -281,17 +278,17 @@ fn restored(context: &Context) -> Outcome<Reply> {
 }
 
 /// Verifies the ledger of a home: it must be the log of the home's issuer, up to the head that the store keeps.
-pub(crate) fn verify_home(issuer: &IssuerHome, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
+pub(crate) fn verify_home(issuer: &OpenHome, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
     walk_home(issuer, verifier, |_| Ok(()))
 }
 
 /// The same, and shows every record that is in its place.
 fn walk_home(
-    issuer: &IssuerHome,
+    issuer: &OpenHome,
     verifier: ChainVerifier,
     mut show: impl FnMut(&[u8]) -> Outcome<()>,
 ) -> Outcome<VerifiedLedger> {
-    let mut verifier = verifier.with_log(issuer::log(&issuer.config)?);
+    let mut verifier = verifier.with_log(home::log(&issuer.config)?);
     // Read before the records, of which there may be more by then.
     if let Some(head) = block_on(issuer.store.state())?.head.known() {
         verifier = verifier.with_known_head(head);
@@ -305,7 +302,7 @@ fn walk_home(
 }
 
 /// Hands on every record from `first` on, page by page, until there are no more or `take` has enough.
-fn each_record(issuer: &IssuerHome, first: u64, mut take: impl FnMut(&StoredRecord) -> Outcome<bool>) -> Outcome<()> {
+fn each_record(issuer: &OpenHome, first: u64, mut take: impl FnMut(&StoredRecord) -> Outcome<bool>) -> Outcome<()> {
     let mut seq = first;
     loop {
         let records = block_on(issuer.store.read(seq, PAGE))?;
@@ -320,7 +317,7 @@ fn each_record(issuer: &IssuerHome, first: u64, mut take: impl FnMut(&StoredReco
 }
 
 fn export(context: &Context) -> Outcome<Reply> {
-    let issuer = IssuerHome::open_to_read(context)?;
+    let issuer = context.open_home()?;
     let mut records = Vec::new();
     let mut out = io::BufWriter::with_capacity(1 << 18, io::stdout().lock());
     let mut failed = None;

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory};
+use actionpass_home::HomeCode;
+use clap::Args;
 use clap_mangen::Man;
 use serde_json::json;
 
-use crate::cli::{Cli, Context};
-use crate::code::CliCode;
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::Reply;
 
@@ -19,8 +19,8 @@ pub(crate) struct ManArgs {
 }
 
 impl ManArgs {
-    pub(crate) fn run(self, _: &Context) -> Outcome<Reply> {
-        let mut command = Cli::command();
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let mut command = (context.command_line)();
         command.build();
         let Some(folder) = self.out else {
             let page = page(&command)?;
@@ -55,7 +55,7 @@ fn write_all(command: &clap::Command, folder: &Path, files: &mut Vec<String>) ->
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(
-        CliCode::FileUnwritable,
+        HomeCode::FileUnwritable,
         format!("`{}` can't be written: {error}", path.display()),
     )
 }

@@ -8,8 +8,8 @@ use actionpass_policy::{PolicyCode, PolicyEngine, PolicyInput, RulePolicy};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::cli::Context;
 use crate::code::CliCode;
+use crate::context::Context;
 use crate::exit;
 use crate::failure::{Failure, Outcome};
 use crate::input;
@@ -170,12 +170,11 @@ fn outcome_json(outcome: &TestOutcome) -> Value {
 fn named_or_home(path: Option<&Path>, context: &Context) -> Outcome<Arc<RulePolicy>> {
     match path {
         Some(path) => load(path).map(Arc::new),
-        None => context.home()?.policy(),
+        None => Ok(Arc::new(context.home()?.policy()?)),
     }
 }
 
-/// Loads a policy.
-pub(crate) fn load(path: &Path) -> Outcome<RulePolicy> {
+fn load(path: &Path) -> Outcome<RulePolicy> {
     let text = input::text(path, PolicyCode::PolicyTooLarge)?;
     Ok(RulePolicy::load(&text, &path.display().to_string())?)
 }

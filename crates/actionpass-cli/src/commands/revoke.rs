@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actionpass_core::{NewRevocation, System, revoke};
+use actionpass_core::NewRevocation;
 use actionpass_model::{
     ApprovalId, Approver, DecisionBody, Issuer, KeyId, PassId, Principal, RecordKind, RevocationTarget, Statement,
     Timestamp,
@@ -11,13 +11,13 @@ use actionpass_store::Ledger;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{record_json, trust};
-use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
+use crate::context::{Administered, Context};
 use crate::failure::{Failure, Outcome};
-use crate::issuer::{self, IssuerHome};
+use crate::input;
 use crate::output::{Ink, Reply};
+use crate::public_key::{find, target_text};
 use pollster::block_on;
 
 /// From when on the revocation of a pass of ours may be pruned: a pass holds an hour at most, and an hour more has to
@@ -74,11 +74,11 @@ impl RevokeArgs {
         if self.compromised_since.is_some() && self.kind != Kind::Key {
             return usage("--compromised-since is for keys");
         }
-        let issuer = IssuerHome::open(context)?;
+        let home = context.administer()?;
         let now = clock::now()?;
-        let target = self.target(&issuer)?;
+        let target = self.target(&home)?;
         let expires_at = match &target {
-            RevocationTarget::Pass { issuer: of, .. } if *of == issuer.config.issuer => {
+            RevocationTarget::Pass { issuer: of, .. } if *of == home.opened.config.issuer => {
                 Some(now.saturating_add(PASS_KEPT))
             }
             RevocationTarget::Approval { .. } => Some(now.saturating_add(APPROVAL_KEPT)),
@@ -87,19 +87,19 @@ impl RevokeArgs {
         let revocation = NewRevocation {
             target,
             reason: self.reason,
-            revoked_by: issuer::principal(self.by)?,
+            revoked_by: input::principal(self.by)?,
             compromised_since: self.compromised_since,
             expires_at,
         };
-        let (revocation, record) = block_on(revoke(revocation, &issuer.trust, &*issuer.store, now, &System))?;
-        let (kind, id) = trust::target_text(&revocation.target);
-        let json = json!({ "revocation": revocation, "record": record_json(&record) });
+        let (revocation, record) = block_on(home.administrator.revoke(revocation))?;
+        let (kind, id) = target_text(&revocation.target);
+        let json = json!({ "revocation": revocation, "record": &record });
         let mut talk = format!(
             "{} {kind} {id} as of {}\n",
             Ink::stderr().good("revoked"),
             revocation.revoked_at
         );
-        if matches!(&revocation.target, RevocationTarget::Key(kid) if crate::custody::signing_kid(&issuer.home, &issuer.config).as_ref() == Some(kid))
+        if matches!(&revocation.target, RevocationTarget::Key(kid) if home.opened.home.signing_kid(&home.opened.config).as_ref() == Some(kid))
         {
             talk.push_str(
                 "This was the signing key: nothing is issued until there is another, and its passes are refused.\n",
@@ -114,13 +114,13 @@ impl RevokeArgs {
             .with_talk(talk))
     }
 
-    fn target(&self, home: &IssuerHome) -> Outcome<RevocationTarget> {
+    fn target(&self, home: &Administered) -> Outcome<RevocationTarget> {
         let refused =
             |error: actionpass_model::TextError| Failure::new(CliCode::UsageInvalid, format!("`{}`: {error}", self.id));
         Ok(match self.kind {
             Kind::Pass => RevocationTarget::Pass {
                 id: PassId::parse(&self.id).map_err(refused)?,
-                issuer: self.issuer.clone().unwrap_or_else(|| home.config.issuer.clone()),
+                issuer: self.issuer.clone().unwrap_or_else(|| home.opened.config.issuer.clone()),
             },
             Kind::Approval => {
                 let id = ApprovalId::parse(&self.id).map_err(refused)?;
@@ -133,7 +133,7 @@ impl RevokeArgs {
             // A key that isn't in the trust store can be revoked too: then it can never be added.
             Kind::Key => RevocationTarget::Key(match KeyId::parse(&self.id) {
                 Ok(kid) => kid,
-                Err(_) => trust::find(home.home.trust()?.keyring(), &self.id)?,
+                Err(_) => find(home.trust()?.keyring(), &self.id)?,
             }),
             Kind::Principal => RevocationTarget::Principal(Principal::parse(&self.id).map_err(refused)?),
         })
@@ -141,11 +141,11 @@ impl RevokeArgs {
 }
 
 /// Who gave an approval that a decision relied on, out of the ledger.
-fn approver_of(id: &ApprovalId, home: &IssuerHome) -> Outcome<Approver> {
+fn approver_of(id: &ApprovalId, home: &Administered) -> Outcome<Approver> {
     const PAGE: usize = 256;
     let mut seq = 0;
     loop {
-        let records = block_on(home.store.read(seq, PAGE))?;
+        let records = block_on(home.opened.store.read(seq, PAGE))?;
         let Some(last) = records.last().map(|record| record.seq) else {
             return Err(Failure::new(
                 CliCode::OptionMissing,

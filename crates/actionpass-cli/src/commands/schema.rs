@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::Context;
 use crate::code::CliCode;
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::Reply;
 

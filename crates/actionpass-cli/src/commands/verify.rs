@@ -2,31 +2,29 @@
 
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_canon::{BoundAction, CanonicalBytes};
 use actionpass_crypto::JwsCode;
+use actionpass_home::{Config, Home, HomeError, duration};
 use actionpass_model::{
-    Agent, ApprovalMode, Audience, Code, CodeClass, Issuer, ObligationId, PassClaims, Resource, Task, Tenant, Tool,
-    UnixSeconds, UseBody, UseSchema,
+    Agent, ApprovalMode, Audience, Code, CodeClass, Issuer, ObligationId, Resource, Task, Tenant, Tool, UnixSeconds,
+    UseBody, UseSchema,
 };
+use actionpass_store::ledger::RecordRef;
 use actionpass_store::{ReplayCode, StoreCode};
-use actionpass_verify::{Call, Refusal, Trust, VerifiedPass, Verifier, VerifyCode};
+use actionpass_verify::{Executor, OwnedCall, Refusal, Trust, VerifiedPass, Verifier, VerifyCode};
 use clap::{ArgGroup, Args};
+use pollster::block_on;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::record_json;
-use crate::cli::Context;
 use crate::clock;
 use crate::code::CliCode;
-use crate::config::Config;
-use crate::duration;
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::home::{Home, read_named_trust};
 use crate::input;
-use crate::issuer::IssuerHome;
 use crate::output::{Ink, Reply};
-use pollster::block_on;
 
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("call").required(true))]
@@ -92,21 +90,11 @@ const COMPARABLE: [&str; 10] = [
     "payload",
 ];
 
-/// The call as the command line states it.
-enum Stated {
-    Action(Box<BoundAction>),
-    Parts {
-        tool: Tool,
-        resource: Resource,
-        payload: CanonicalBytes,
-    },
-}
-
 /// What verifying came to.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// Everything held; with the record of its use, if it was consumed.
-    Valid(Box<VerifiedPass>, Option<Value>),
+    Valid(Box<VerifiedPass>, Option<RecordRef>),
     /// Something didn't.
     Refused(Refusal),
 }
@@ -135,7 +123,7 @@ impl VerifyArgs {
 
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
         let verdict = self.judge(context)?;
-        Ok(self.reply(&verdict))
+        self.reply(&verdict)
     }
 
     /// Verifies, and consumes if that was asked for.
@@ -149,15 +137,9 @@ impl VerifyArgs {
         input::one_stdin(paths.into_iter().flatten().map(PathBuf::as_path))?;
         let token = input::token(&self.token)?;
         let stated = self.stated()?;
-        let mut call = stated.call();
-        if let Some(agent) = &self.agent {
-            call = call.with_agent(agent);
-        }
-        if let Some(task) = &self.task {
-            call = call.with_task(task);
-        }
+        let call = stated.call();
         if self.consume {
-            return self.consume(context, &token, stated.tool(), &call);
+            return self.consume(context, &token, &stated);
         }
         let home = if self.needs_home() {
             context.home_if_there()?
@@ -178,15 +160,19 @@ impl VerifyArgs {
         })
     }
 
-    fn consume(&self, context: &Context, token: &str, tool: &Tool, call: &Call<'_>) -> Outcome<Verdict> {
-        let issuer = IssuerHome::open_to_read(context)?;
-        if self.trust.is_none() {
-            issuer.refuse_rollback()?;
-        }
-        let verifier = self.verifier(Some(&issuer.config), tool)?;
-        let trust = self.read_trust(Some(&issuer.home))?;
-        let now = clock::now()?;
-        let consumed = match block_on(verifier.consume(token, call, &trust, now.to_unix_seconds(), &*issuer.store)) {
+    fn consume(&self, context: &Context, token: &str, stated: &OwnedCall) -> Outcome<Verdict> {
+        let opened = context.open_home()?;
+        let administrator = opened.administrator();
+        let trust = match &self.trust {
+            Some(path) => input::trust(path)?,
+            None => {
+                let read = block_on(async { administrator.refuse_rollback(administrator.trust().read().await?).await });
+                Trust::from_snapshot(&read.map_err(HomeError::from)?)?
+            }
+        };
+        let verifier = self.verifier(Some(&opened.config), stated.tool())?;
+        let executor = Executor::with_fixed_trust(verifier, Arc::new(trust), Arc::clone(&opened.store) as _);
+        let consumed = match block_on(executor.consume(token, &stated.call())) {
             Ok(consumed) => consumed,
             Err(refusal) => return Ok(Verdict::Refused(refusal)),
         };
@@ -200,10 +186,9 @@ impl VerifyArgs {
             token_hash: pass.token_hash(),
         };
         // The pass is used up whatever becomes of the record: without it nothing must be executed.
-        let record = issuer
-            .record(now, &body)
-            .map_err(|failure| failure.about("the pass is used up, and its use was not recorded"))?;
-        Ok(Verdict::Valid(Box::new(pass), Some(record_json(&record))))
+        let record = block_on(administrator.record(&body))
+            .map_err(|error| Failure::from(error).about("the pass is used up, and its use was not recorded"))?;
+        Ok(Verdict::Valid(Box::new(pass), Some(record)))
     }
 
     /// Whether anything has to come from a home.
@@ -211,15 +196,17 @@ impl VerifyArgs {
         self.trust.is_none() || self.issuer.is_none() || self.audience.is_none() || self.tenant.is_none()
     }
 
-    fn stated(&self) -> Outcome<Stated> {
+    fn stated(&self) -> Outcome<OwnedCall> {
         if let Some(path) = &self.action {
-            return Ok(Stated::Action(Box::new(input::action(path)?)));
+            return Ok(OwnedCall::action(input::action(path)?));
         }
         match (&self.tool, &self.resource, &self.payload) {
-            (Some(tool), Some(resource), Some(payload)) => Ok(Stated::Parts {
+            (Some(tool), Some(resource), Some(payload)) => Ok(OwnedCall::Parts {
                 tool: tool.clone(),
                 resource: resource.clone(),
                 payload: input::document(payload)?,
+                agent: self.agent.clone(),
+                task: self.task.clone(),
             }),
             _ => Err(Failure::new(
                 CliCode::OptionMissing,
@@ -266,8 +253,8 @@ impl VerifyArgs {
 
     fn read_trust(&self, home: Option<&Home>) -> Outcome<Trust> {
         match (&self.trust, home) {
-            (Some(path), _) => read_named_trust(path),
-            (None, Some(home)) => home.trust(),
+            (Some(path), _) => input::trust(path),
+            (None, Some(home)) => Ok(home.trust()?),
             (None, None) => Err(Failure::new(
                 CliCode::OptionMissing,
                 "needed, and no home has it: --trust",
@@ -275,64 +262,27 @@ impl VerifyArgs {
         }
     }
 
-    fn reply(&self, verdict: &Verdict) -> Reply {
-        match verdict {
+    fn reply(&self, verdict: &Verdict) -> Outcome<Reply> {
+        Ok(match verdict {
             Verdict::Valid(pass, used) => {
-                let mut json = json!({
-                    "valid": true, "codes": [], "compared": pass.compared(), "pass": pass_json(pass.claims(), pass.kid().as_str()),
-                });
+                let mut json = to_json(&**pass)?;
                 if let (Some(used), Some(members)) = (used, json.as_object_mut()) {
-                    members.insert("record".to_owned(), used.clone());
+                    members.insert("record".to_owned(), json!(used));
                 }
                 Reply::new(json).with_data(valid_text(pass, used.is_some()))
             }
             Verdict::Refused(refusal) => {
-                let codes: Vec<&str> = refusal.codes().map(actionpass_model::Code::as_str).collect();
-                let findings: Vec<Value> = refusal
-                    .findings()
-                    .iter()
-                    .map(|finding| match finding.approval() {
-                        Some(approval) => json!({ "code": finding.code(), "approval": approval }),
-                        None => json!({ "code": finding.code() }),
-                    })
-                    .collect();
                 let exit = CodeClass::exit_code_of_all(refusal.codes().map(Code::class));
-                let json =
-                    json!({ "valid": false, "codes": codes, "findings": findings, "compared": refusal.compared() });
-                Reply::new(json).with_exit(exit).with_data(refused_text(refusal, exit))
+                Reply::new(to_json(refusal)?)
+                    .with_exit(exit)
+                    .with_data(refused_text(refusal, exit))
             }
-        }
+        })
     }
 }
 
-impl Stated {
-    fn call(&self) -> Call<'_> {
-        match self {
-            Self::Action(action) => Call::action(action),
-            Self::Parts {
-                tool,
-                resource,
-                payload,
-            } => Call::new(tool, resource, payload),
-        }
-    }
-
-    fn tool(&self) -> &Tool {
-        match self {
-            Self::Action(action) => &action.action().capability.tool,
-            Self::Parts { tool, .. } => tool,
-        }
-    }
-}
-
-fn pass_json(claims: &PassClaims, kid: &str) -> Value {
-    let terms = &claims.actionpass;
-    json!({
-        "id": claims.jti, "kid": kid, "issuer": claims.iss, "audience": claims.aud, "agent": claims.sub, "tenant": terms.tenant,
-        "tool": terms.tool, "resource": terms.resource, "actionId": terms.action_id, "actionHash": terms.action_hash,
-        "payloadHash": terms.payload_hash, "obligations": terms.obligations, "issuedAt": claims.iat.to_timestamp(),
-        "expiresAt": claims.exp.to_timestamp(),
-    })
+fn to_json(verdict: &impl Serialize) -> Outcome<Value> {
+    serde_json::to_value(verdict).map_err(|error| Failure::internal(&error))
 }
 
 fn valid_text(pass: &VerifiedPass, is_consumed: bool) -> String {

@@ -11,23 +11,22 @@ use actionpass_custody::KeyUri;
 use actionpass_model::{Agent, Audience, Issuer, MAX_PASS_LIFETIME, Tenant, Tool};
 use serde::{Deserialize, Deserializer};
 
-use crate::code::CliCode;
-use crate::duration;
-use crate::failure::{Failure, Outcome};
+use crate::{HomeError, duration};
 
 /// The configuration of an issuer, closed: a key that isn't known refuses the file.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Config {
+#[non_exhaustive]
+pub struct Config {
     /// Who signs the passes. One issuer is one decision store and one log, so it doesn't change.
-    pub(crate) issuer: Issuer,
+    pub issuer: Issuer,
     /// The organizations that are served.
-    pub(crate) tenants: Vec<Tenant>,
+    pub tenants: Vec<Tenant>,
     /// The agents that are served; all of the tenants' if there are none.
     #[serde(default)]
     agents: Vec<Agent>,
     /// The key.
-    pub(crate) signing: Signing,
+    pub signing: Signing,
     /// Executors that share one replay store, and the tools that they run.
     #[serde(default, rename = "audience")]
     audiences: Vec<AudienceEntry>,
@@ -41,19 +40,20 @@ pub(crate) struct Config {
 }
 
 /// `[signing]`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Signing {
+#[non_exhaustive]
+pub struct Signing {
     /// Where the key is; `file:` paths are relative to the home.
     #[serde(deserialize_with = "parsed")]
-    pub(crate) key: KeyUri,
+    pub key: KeyUri,
     /// What keeps the passphrase of an encrypted file.
     #[serde(default, deserialize_with = "parsed_if_there")]
-    pub(crate) passphrase: Option<SecretSource>,
+    pub passphrase: Option<SecretSource>,
 }
 
 /// `[[audience]]`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AudienceEntry {
     name: Audience,
@@ -61,7 +61,7 @@ struct AudienceEntry {
 }
 
 /// `[[tool]]`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ToolEntry {
     name: Tool,
@@ -70,7 +70,7 @@ struct ToolEntry {
 }
 
 /// `[pass]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PassSection {
     #[serde(default, deserialize_with = "lifetime")]
@@ -78,7 +78,7 @@ struct PassSection {
 }
 
 /// `[approvals]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ApprovalsSection {
     #[serde(default)]
@@ -109,27 +109,31 @@ fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 
 impl Config {
     /// Reads the text of a `config.toml`; errors name line and column.
-    pub(crate) fn parse(text: &str, path: &Path) -> Outcome<Self> {
-        let config: Self = toml::from_str(text).map_err(|error| {
-            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-            let problem = error.message().lines().collect::<Vec<_>>().join(" ");
-            Failure::new(
-                CliCode::ConfigInvalid,
-                format!("{}:{line}:{column}: {problem}", path.display()),
-            )
-        })?;
+    ///
+    /// # Errors
+    /// [`HomeError::ConfigInvalid`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, HomeError> {
+        let refused = |offset: usize, problem: &str| {
+            let (line, column) = position(text, offset);
+            HomeError::ConfigInvalid {
+                path: path.to_owned(),
+                line,
+                column,
+                problem: problem.lines().collect::<Vec<_>>().join(" ").into(),
+            }
+        };
+        let config: Self = toml::from_str(text)
+            .map_err(|error| refused(error.span().map_or(0, |span| span.start), error.message()))?;
         if config.tenants.is_empty() {
-            let problem = "`tenants` is empty, so nobody would be served";
-            return Err(Failure::new(
-                CliCode::ConfigInvalid,
-                format!("{}: {problem}", path.display()),
-            ));
+            let place = text.find("tenants").unwrap_or_default();
+            return Err(refused(place, "`tenants` is empty, so nobody would be served"));
         }
         Ok(config)
     }
 
     /// The configuration as the issuer takes it.
-    pub(crate) fn issuer_config(&self) -> IssuerConfig {
+    #[must_use]
+    pub fn issuer_config(&self) -> IssuerConfig {
         let mut config = IssuerConfig::new(self.issuer.clone(), self.tenants.clone()).with_agents(self.agents.clone());
         for audience in &self.audiences {
             config = config.with_audience(audience.name.clone(), audience.tools.clone());
@@ -151,7 +155,8 @@ impl Config {
     }
 
     /// Whether approvals that nobody signed count, here as well as in `verify`.
-    pub(crate) const fn accepts_asserted(&self) -> bool {
+    #[must_use]
+    pub const fn accepts_asserted(&self) -> bool {
         self.approvals.dangerously_accept_asserted
     }
 }
@@ -168,6 +173,20 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
         .count()
         .saturating_add(1);
     (line, column)
+}
+
+/// The text of a `config.toml` with another signing key; the rest stays as its owner wrote it, comments included. `None`
+/// if it has no `[signing] key`.
+pub(crate) fn with_signing_key(text: &str, key: &KeyUri) -> Option<String> {
+    let mut document: toml_edit::DocumentMut = text.parse().ok()?;
+    let place = document
+        .get_mut("signing")
+        .and_then(|table| table.get_mut("key"))
+        .and_then(toml_edit::Item::as_value_mut)?;
+    let decor = place.decor().clone();
+    *place = toml_edit::Value::from(key.as_str());
+    *place.decor_mut() = decor;
+    Some(document.to_string())
 }
 
 /// The text of a new `config.toml`.
@@ -239,9 +258,9 @@ mod tests {
         let refusal = |from: &str, to: &str| {
             let changed = text().replacen(from, to, 1);
             assert_ne!(changed, text());
-            let failure = Config::parse(&changed, Path::new("config.toml")).unwrap_err();
-            assert_eq!(failure.code().as_str(), "config_invalid");
-            failure.message().to_owned()
+            let error = Config::parse(&changed, Path::new("config.toml")).unwrap_err();
+            assert_eq!(error.code(), "config_invalid");
+            error.to_string()
         };
         let message = refusal("agents = []", "agent = []");
         assert!(
@@ -253,5 +272,16 @@ mod tests {
         assert!(refusal("urn:uuid:x", "x").contains("issuer is not a URI"));
         assert!(refusal("['org:a\"b']", "[]").contains("`tenants` is empty"));
         assert!(refusal("= false", "= \"no\"").contains("invalid type"));
+    }
+
+    #[test]
+    fn comments_and_order_stay_when_the_key_changes() {
+        let before = "# top\nissuer = \"urn:x\"\n[signing] # here\nkey =   \"file:a\" # there\n# end\n";
+        let key = KeyUri::parse("file:keys/b.pem").unwrap();
+        assert_eq!(
+            with_signing_key(before, &key),
+            Some(before.replace("file:a", "file:keys/b.pem"))
+        );
+        assert_eq!(with_signing_key("issuer = 1\n", &key), None);
     }
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 /// Reads a duration: a whole number and one of `s`, `m`, `h`, `d`.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What a duration looks like, for people.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let read = || {
         let unit = match text.chars().last()? {
             's' => 1,
@@ -20,7 +23,8 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// How a duration is said: in minutes, or in seconds where minutes would round it.
-pub(crate) fn text(duration: Duration) -> String {
+#[must_use]
+pub fn text(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (count, unit) = match seconds.checked_rem(60) {
         Some(0) => (seconds / 60, "minute"),

@@ -1,0 +1,99 @@
+//! [`Context`]: what every command gets.
+
+use std::path::PathBuf;
+
+use actionpass_core::Administrator;
+use actionpass_home::{Home, HomeError, OpenHome, home};
+use actionpass_store::trust_file::TrustSnapshot;
+use actionpass_verify::Trust;
+use pollster::block_on;
+
+use crate::failure::Outcome;
+use crate::shell::quote;
+
+/// What every command gets.
+#[derive(Debug)]
+pub(crate) struct Context {
+    home: Option<PathBuf>,
+    /// Whether stdout gets one JSON object.
+    pub(crate) is_json: bool,
+    /// The whole command line, for its documentation.
+    pub(crate) command_line: fn() -> clap::Command,
+}
+
+/// A home that is open to be changed.
+#[derive(Debug)]
+pub(crate) struct Administered {
+    pub(crate) opened: OpenHome,
+    pub(crate) administrator: Administrator,
+    /// The trust store as it was read.
+    trust: TrustSnapshot,
+}
+
+impl Administered {
+    /// The trust store, with its keys checked.
+    pub(crate) fn trust(&self) -> Outcome<Trust> {
+        Ok(Trust::from_snapshot(&self.trust)?)
+    }
+}
+
+impl Context {
+    /// What the options that every command has say.
+    pub(crate) const fn new(home: Option<PathBuf>, is_json: bool, command_line: fn() -> clap::Command) -> Self {
+        Self {
+            home,
+            is_json,
+            command_line,
+        }
+    }
+
+    /// For commands that run others within a home of their own.
+    pub(crate) const fn within(&self, home: PathBuf) -> Self {
+        Self::new(Some(home), false, self.command_line)
+    }
+
+    /// Where the home is or would be.
+    pub(crate) fn home_place(&self) -> Outcome<PathBuf> {
+        Ok(home::place(self.home.as_deref())?)
+    }
+
+    /// The home, which has to be there.
+    pub(crate) fn home(&self) -> Outcome<Home> {
+        Ok(Home::open(&self.home_place()?)?)
+    }
+
+    /// The home, if there is one.
+    pub(crate) fn home_if_there(&self) -> Outcome<Option<Home>> {
+        match self.home_place() {
+            Ok(place) => Ok(Home::open_if_there(&place)?),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The home with its ledger open.
+    pub(crate) fn open_home(&self) -> Outcome<OpenHome> {
+        Ok(OpenHome::open(self.home()?)?)
+    }
+
+    /// The home, opened to change what it keeps: a trust store that went back is refused, and revocations that a crash kept
+    /// out of the ledger are recorded.
+    pub(crate) fn administer(&self) -> Outcome<Administered> {
+        let opened = self.open_home()?;
+        let administrator = opened.administrator();
+        // By way of the home, whose error says what to do.
+        let trust = block_on(administrator.open()).map_err(HomeError::from)?;
+        Ok(Administered {
+            opened,
+            administrator,
+            trust,
+        })
+    }
+
+    /// How this program is called in the commands that it tells people to run: with the home, where that was named.
+    pub(crate) fn program(&self) -> String {
+        match &self.home {
+            Some(home) => format!("actionpass --home {}", quote(&home.display().to_string())),
+            None => "actionpass".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What to do about an error of a layer below, where that is known.
+
+use std::any::Any;
+use std::path::Path;
+
+use actionpass_custody::{CustodianError, KeyUri};
+use actionpass_home::{Exposure, HomeError, home};
+use actionpass_model::CodedError;
+
+use crate::shell::quote;
+
+/// What to do next.
+pub(crate) fn of(error: &(impl CodedError + 'static)) -> Option<String> {
+    let error: &dyn Any = error;
+    if let Some(error) = error.downcast_ref::<HomeError>() {
+        return of_home(error);
+    }
+    error.downcast_ref::<CustodianError>().and_then(of_custodian)
+}
+
+fn of_home(error: &HomeError) -> Option<String> {
+    match error {
+        HomeError::NoPlace => Some("use --home DIR or set ACTIONPASS_HOME".to_owned()),
+        HomeError::Missing(root) => Some(make(root)),
+        HomeError::Exists(_) => Some("choose another folder with --home".to_owned()),
+        HomeError::Exposed { path, exposure } => exposed(path, *exposure),
+        HomeError::Custodian(error) => of_custodian(error),
+        _ if error.code() == "trust_rolled_back" => {
+            Some("put the newest trust.json back: an older one lacks what was revoked since".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn make(root: &Path) -> String {
+    if home::place(None).is_ok_and(|default| default == root) {
+        "`actionpass init` makes one".to_owned()
+    } else {
+        format!(
+            "`actionpass --home {} init` makes one",
+            quote(&root.display().to_string())
+        )
+    }
+}
+
+fn exposed(path: &Path, exposure: Exposure) -> Option<String> {
+    let path = path.display().to_string();
+    let path = quote(&path);
+    match exposure {
+        Exposure::Writable => Some(format!("`chmod go-w {path}`, once you know what they wrote")),
+        Exposure::Foreign => Some(format!("`chown {} {path}`, once you know what they wrote", owner())),
+        Exposure::Readable => Some(format!("`chmod 600 {path}`, and rotate the key if they did")),
+        _ => None,
+    }
+}
+
+#[cfg(unix)]
+fn owner() -> String {
+    rustix::process::geteuid().as_raw().to_string()
+}
+
+#[cfg(not(unix))]
+fn owner() -> String {
+    "USER".to_owned()
+}
+
+fn of_custodian(error: &CustodianError) -> Option<String> {
+    let is_missing = matches!(error, CustodianError::SchemeUnknown { .. });
+    is_missing.then(|| {
+        "a custodian that is missing here may be a feature of the build: `cargo install --path crates/actionpass-cli --features all-custodians`".to_owned()
+    })
+}
+
+/// The key that a command line names: what looks like a scheme that no custodian has may be the start of a file's name,
+/// `user:maya@example.com.pem`.
+pub(crate) fn named(uri: &KeyUri, schemes: &[&str]) -> KeyUri {
+    if !schemes.contains(&uri.scheme()) && Path::new(uri.as_str()).is_file() {
+        return KeyUri::new("file", uri.as_str());
+    }
+    uri.clone()
+}

@@ -1,0 +1,179 @@
+//! What a key is for and whose it is, as command lines say it.
+
+use std::fmt;
+
+use actionpass_crypto::{Algorithm, PublicKey};
+use actionpass_home::{Config, home};
+use actionpass_model::{Approver, Issuer, KeyStatus, KeyUse, Origin, Role, Tenant, Tenants, TrustKey};
+use clap::{Args, ValueEnum};
+
+use crate::code::CliCode;
+use crate::failure::{Failure, Outcome};
+
+/// What a key signs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Use {
+    /// Passes of an issuer
+    Pass,
+    /// Revocation lists of an issuer
+    Revocation,
+    /// Approvals of a principal
+    Approval,
+    /// Checkpoints of a log
+    Ledger,
+    /// Trust stores
+    Root,
+}
+
+impl From<Use> for KeyUse {
+    fn from(key_use: Use) -> Self {
+        match key_use {
+            Use::Pass => Self::Pass,
+            Use::Revocation => Self::Revocation,
+            Use::Approval => Self::Approval,
+            Use::Ledger => Self::Ledger,
+            Use::Root => Self::Root,
+        }
+    }
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(KeyUse::from(*self).as_str())
+    }
+}
+
+/// Whose key it is.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Owner {
+    /// The approver whose approvals it signs: `user:…` or `service:…`
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub(crate) principal: Option<Approver>,
+    /// A role of that approver; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(crate) roles: Vec<Role>,
+    /// A tenant that it speaks for, `*` for every one; may be repeated [default: the tenants of the configuration]
+    #[arg(long = "tenant", value_name = "TENANT", value_parser = tenant)]
+    pub(crate) tenants: Vec<TenantOrAny>,
+    /// The issuer whose passes or revocation lists it signs [default: the home's]
+    #[arg(long, value_name = "ISSUER")]
+    pub(crate) issuer: Option<Issuer>,
+    /// The log whose checkpoints it signs [default: the home's]
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) origin: Option<Origin>,
+}
+
+/// A tenant, or every one.
+#[derive(Clone, Debug)]
+pub(crate) enum TenantOrAny {
+    Any,
+    One(Tenant),
+}
+
+fn tenant(text: &str) -> Result<TenantOrAny, String> {
+    match text {
+        "*" => Ok(TenantOrAny::Any),
+        text => Tenant::parse(text)
+            .map(TenantOrAny::One)
+            .map_err(|error| error.to_string()),
+    }
+}
+
+/// The algorithm of a new key.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Alg {
+    #[default]
+    #[value(name = "ES256")]
+    Es256,
+    #[value(name = "ES384")]
+    Es384,
+    #[value(name = "Ed25519")]
+    Ed25519,
+    #[cfg(feature = "ml-dsa")]
+    #[value(name = "ML-DSA-65")]
+    MlDsa65,
+}
+
+impl From<Alg> for Algorithm {
+    fn from(alg: Alg) -> Self {
+        match alg {
+            Alg::Es256 => Self::Es256,
+            Alg::Es384 => Self::Es384,
+            Alg::Ed25519 => Self::Ed25519,
+            #[cfg(feature = "ml-dsa")]
+            Alg::MlDsa65 => Self::MlDsa65,
+        }
+    }
+}
+
+impl std::fmt::Display for Alg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Algorithm::from(*self).as_str())
+    }
+}
+
+/// The trust store's entry of a key.
+pub(crate) fn entry(key: &PublicKey, key_use: KeyUse, owner: &Owner, config: &Config) -> Outcome<TrustKey> {
+    let is_issuers = is_issuers(key_use);
+    check_owner(key_use, owner)?;
+    let origin = match (key_use, &owner.origin) {
+        (KeyUse::Ledger, Some(origin)) => Some(origin.clone()),
+        (KeyUse::Ledger, None) => Some(home::log(config)?.origin().clone()),
+        _ => None,
+    };
+    Ok(TrustKey {
+        kid: key.kid().clone(),
+        jwk: key.to_jwk(),
+        alg: key.algorithm().as_str().to_owned(),
+        key_use,
+        issuer: is_issuers.then(|| owner.issuer.clone().unwrap_or_else(|| config.issuer.clone())),
+        principal: owner.principal.clone(),
+        roles: owner.roles.clone(),
+        tenants: tenants(&owner.tenants, &config.tenants),
+        origin,
+        not_before: None,
+        not_after: None,
+        status: KeyStatus::Active,
+        superseded_by: None,
+        compromised_since: None,
+        reason: None,
+        ext: None,
+    })
+}
+
+/// Refuses an owner that keys of this use don't have.
+pub(crate) fn check_owner(key_use: KeyUse, owner: &Owner) -> Outcome<()> {
+    let refused = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
+    if key_use == KeyUse::Approval && owner.principal.is_none() {
+        return refused("a key of use `approval` needs --principal: whose approvals it signs");
+    }
+    if key_use != KeyUse::Approval && (owner.principal.is_some() || !owner.roles.is_empty()) {
+        return refused("--principal and --role are for keys of use `approval`");
+    }
+    if owner.issuer.is_some() && !is_issuers(key_use) {
+        return refused("--issuer is for keys of use `pass` and `revocation`");
+    }
+    if owner.origin.is_some() && key_use != KeyUse::Ledger {
+        return refused("--origin is for keys of use `ledger`");
+    }
+    Ok(())
+}
+
+/// Whether keys of this use belong to an issuer.
+const fn is_issuers(key_use: KeyUse) -> bool {
+    matches!(key_use, KeyUse::Pass | KeyUse::Revocation)
+}
+
+fn tenants(stated: &[TenantOrAny], configured: &[Tenant]) -> Tenants {
+    if stated.iter().any(|tenant| matches!(tenant, TenantOrAny::Any)) {
+        return Tenants::Any;
+    }
+    let named: Vec<Tenant> = stated
+        .iter()
+        .filter_map(|tenant| match tenant {
+            TenantOrAny::One(tenant) => Some(tenant.clone()),
+            TenantOrAny::Any => None,
+        })
+        .collect();
+    Tenants::Only(if named.is_empty() { configured.to_vec() } else { named })
+}

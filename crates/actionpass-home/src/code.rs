@@ -1,0 +1,19 @@
+//! The codes of a home.
+
+actionpass_model::codes! {
+    /// Why a home, or a file in it, can't be used, where no layer below says so.
+    pub enum HomeCode: Usage {
+        /// A file that is needed can't be read.
+        FileUnreadable = "file_unreadable",
+        /// A file or folder can't be written.
+        FileUnwritable = "file_unwritable",
+        /// There is no home where one is needed.
+        HomeMissing = "home_missing",
+        /// The folder holds something already; nothing is overwritten.
+        HomeExists = "home_exists",
+        /// Others can write the home or a file in it.
+        HomeNotPrivate = "home_not_private" => Unavailable,
+        /// `config.toml` is not one.
+        ConfigInvalid = "config_invalid" => InputRefused,
+    }
+}

@@ -1,0 +1,152 @@
+//! Files of a home: read with limits, written durably, and refused where others could have changed them.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+
+use actionpass_model::Code;
+
+use crate::{Exposure, HomeError};
+
+/// A text file of a home: UTF-8, at most 1 MiB.
+pub(crate) fn text(path: &Path, code: impl Into<Code>) -> Result<String, HomeError> {
+    const MAX_BYTES: u64 = 1 << 20;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| HomeError::unreadable(path, error))?;
+    let refused = |code: Code, problem| HomeError::NotText {
+        path: path.to_owned(),
+        code,
+        problem,
+    };
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(refused(code.into(), "larger than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| refused(code.into(), "not UTF-8"))
+}
+
+/// Writes a new file that only its owner can read, durably.
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| HomeError::unwritable(path, error))
+}
+
+/// Replaces a file: readers see the old one or the new one, and the new one survives the loss of power.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
+    let replaced = || {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut next = tempfile::NamedTempFile::new_in(folder)?;
+        next.as_file().set_permissions(fs::metadata(path)?.permissions())?;
+        next.write_all(bytes)?;
+        next.as_file().sync_all()?;
+        next.persist(path)?;
+        if cfg!(unix) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    };
+    replaced().map_err(|error: io::Error| HomeError::unwritable(path, error))
+}
+
+/// Makes a folder for its owner alone.
+pub(crate) fn make_folder(path: &Path) -> Result<(), HomeError> {
+    folder_builder()
+        .create(path)
+        .map_err(|error| HomeError::unwritable(path, error))
+}
+
+/// Makes a home's folder, or takes one that is empty.
+pub(crate) fn claim(root: &Path) -> Result<(), HomeError> {
+    if let Some(parent) = root.parent() {
+        fs::create_dir_all(parent).map_err(|error| HomeError::unwritable(parent, error))?;
+    }
+    match folder_builder().create(root) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let is_empty = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none());
+            if !is_empty {
+                return Err(HomeError::Exists(root.to_owned()));
+            }
+            restrict(root, 0o700).map_err(|error| HomeError::unwritable(root, error))
+        }
+        Err(error) => Err(HomeError::unwritable(root, error)),
+    }
+}
+
+fn folder_builder() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// Leaves a file to its owner alone.
+pub(crate) fn make_private(path: &Path) -> Result<(), HomeError> {
+    restrict(path, 0o600).map_err(|error| HomeError::unwritable(path, error))
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn restrict(_: &Path, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Refuses what others can write, or what belongs to somebody else.
+#[cfg(unix)]
+pub(crate) fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), HomeError> {
+    use std::os::unix::fs::MetadataExt;
+
+    let refused = |exposure| {
+        Err(HomeError::Exposed {
+            path: path.to_owned(),
+            exposure,
+        })
+    };
+    if metadata.mode() & 0o022 != 0 {
+        return refused(Exposure::Writable);
+    }
+    let me = rustix::process::geteuid().as_raw();
+    if metadata.uid() != me && metadata.uid() != 0 {
+        return refused(Exposure::Foreign);
+    }
+    Ok(())
+}
+
+/// Nothing is known of that here.
+#[cfg(not(unix))]
+pub(crate) fn refuse_writable(_: &Path, _: &Metadata) -> Result<(), HomeError> {
+    Ok(())
+}
+
+/// Refuses a secret that others can read.
+#[cfg(unix)]
+pub(crate) fn refuse_readable(path: &Path) -> Result<(), HomeError> {
+    use std::os::unix::fs::MetadataExt;
+
+    let metadata = fs::metadata(path).map_err(|error| HomeError::unreadable(path, error))?;
+    if metadata.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(HomeError::Exposed {
+        path: path.to_owned(),
+        exposure: Exposure::Readable,
+    })
+}
+
+/// Nothing is known of that here.
+#[cfg(not(unix))]
+pub(crate) fn refuse_readable(_: &Path) -> Result<(), HomeError> {
+    Ok(())
+}

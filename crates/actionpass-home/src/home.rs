@@ -1,0 +1,354 @@
+//! [`Home`]: the folder with configuration, keys, trust, policy and ledger.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use actionpass_crypto::Algorithm;
+use actionpass_custodians::Custodians;
+use actionpass_custody::{KeyFiles, KeyUri, NoSecrets, OpenKey, Secrets};
+use actionpass_model::{KeyId, KeyUse};
+use actionpass_policy::{PolicyCode, RulePolicy};
+use actionpass_store::ledger::Log;
+use actionpass_store::trust_file::{TrustFile, TrustSnapshot};
+use actionpass_store::{StoreCode, StoreError};
+use actionpass_store_sqlite::SqliteStore;
+use actionpass_verify::{LiveTrust, Trust};
+
+use crate::{Config, HomeCode, HomeError, config, files};
+
+/// The configuration, TOML.
+pub const CONFIG: &str = "config.toml";
+/// The folder of private keys.
+pub const KEYS: &str = "keys";
+/// The trust store, JSON.
+pub const TRUST: &str = "trust.json";
+/// The policy, TOML.
+pub const POLICY: &str = "policy.toml";
+/// Decisions, ledger and used passes, SQLite.
+pub const LEDGER: &str = "ledger.db";
+/// The example actions.
+pub const EXAMPLES: &str = "examples";
+
+/// A home that exists and that nobody else can write.
+#[derive(Clone, Debug)]
+pub struct Home {
+    root: PathBuf,
+}
+
+/// Where the home is: the folder that was named, else `ACTIONPASS_HOME`, else the user's data folder. Never found by
+/// walking up from the current folder: an agent that works there could plant one.
+///
+/// # Errors
+/// [`HomeError::NoPlace`].
+pub fn place(named: Option<&Path>) -> Result<PathBuf, HomeError> {
+    let variable = || {
+        std::env::var_os("ACTIONPASS_HOME")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    };
+    if let Some(path) = named.map(Path::to_owned).or_else(variable) {
+        return Ok(path);
+    }
+    let folder = data_folder().ok_or(HomeError::NoPlace)?;
+    Ok(folder.join("actionpass"))
+}
+
+/// The XDG base directory for data; relative paths there are invalid by its specification.
+fn data_folder() -> Option<PathBuf> {
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let windows = || if cfg!(windows) { variable("LOCALAPPDATA") } else { None };
+    variable("XDG_DATA_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local/share")))
+        .or_else(windows)
+}
+
+impl Home {
+    /// Opens a home.
+    ///
+    /// # Errors
+    /// [`HomeError::Missing`], [`HomeError::NotAFolder`], [`HomeError::Exposed`], [`HomeError::Unreadable`].
+    pub fn open(root: &Path) -> Result<Self, HomeError> {
+        let home = Self { root: root.to_owned() };
+        match fs::metadata(root) {
+            Ok(metadata) if metadata.is_dir() => files::refuse_writable(root, &metadata)?,
+            Ok(_) => return Err(HomeError::NotAFolder(root.to_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(HomeError::Missing(root.to_owned())),
+            Err(error) => return Err(HomeError::unreadable(root, error)),
+        }
+        // Whoever writes this folder swaps the keys in it.
+        home.file(KEYS)?;
+        Ok(home)
+    }
+
+    /// Opens the home if there is one.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), but that it isn't there.
+    pub fn open_if_there(root: &Path) -> Result<Option<Self>, HomeError> {
+        match Self::open(root) {
+            Ok(home) if home.root.join(CONFIG).exists() => Ok(Some(home)),
+            Ok(_) | Err(HomeError::Missing(_) | HomeError::NotAFolder(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The path of something in it.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The path of a file in it that nobody else can write. A file that isn't there is for its reader to miss.
+    ///
+    /// # Errors
+    /// [`HomeError::Exposed`].
+    pub fn file(&self, name: &str) -> Result<PathBuf, HomeError> {
+        let path = self.path(name);
+        if let Ok(metadata) = fs::metadata(&path) {
+            files::refuse_writable(&path, &metadata)?;
+        }
+        Ok(path)
+    }
+
+    /// Refuses a private file that others can read or write.
+    ///
+    /// # Errors
+    /// [`HomeError::Exposed`], [`HomeError::Unreadable`].
+    pub fn secret(&self, name: &str) -> Result<(), HomeError> {
+        files::refuse_readable(&self.file(name)?)
+    }
+
+    /// The lock of `config.toml`, held by whoever changes it until it is dropped. Waits for another who holds it.
+    ///
+    /// # Errors
+    /// [`HomeError::Unwritable`].
+    pub fn lock_config(&self) -> Result<File, HomeError> {
+        let path = self.path("config.toml.lock");
+        let locked = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| HomeError::unwritable(&path, error))
+    }
+
+    /// `config.toml`.
+    ///
+    /// # Errors
+    /// [`HomeError::Missing`] without one; [`HomeError::ConfigInvalid`].
+    pub fn config(&self) -> Result<Config, HomeError> {
+        let path = self.file(CONFIG)?;
+        match files::text(&path, HomeCode::ConfigInvalid) {
+            Err(HomeError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Err(HomeError::Missing(self.root.clone()))
+            }
+            text => Config::parse(&text?, &path),
+        }
+    }
+
+    /// Makes `config.toml` name another signing key; the rest stays as its owner wrote it.
+    ///
+    /// # Errors
+    /// [`HomeError::ConfigInvalid`], [`HomeError::Unwritable`].
+    pub fn set_signing_key(&self, key: &KeyUri) -> Result<(), HomeError> {
+        let path = self.file(CONFIG)?;
+        let text = files::text(&path, HomeCode::ConfigInvalid)?;
+        let changed = config::with_signing_key(&text, key).ok_or_else(|| HomeError::ConfigInvalid {
+            path: path.clone(),
+            line: 1,
+            column: 1,
+            problem: "`[signing] key` is not there".into(),
+        })?;
+        files::replace(&path, changed.as_bytes())
+    }
+
+    /// `policy.toml`.
+    ///
+    /// # Errors
+    /// [`HomeError::Policy`], [`HomeError::Unreadable`].
+    pub fn policy(&self) -> Result<RulePolicy, HomeError> {
+        load_policy(&self.file(POLICY)?)
+    }
+
+    /// `trust.json`, as it is now.
+    ///
+    /// # Errors
+    /// [`HomeError::Trust`].
+    pub fn trust(&self) -> Result<Trust, HomeError> {
+        let file = self.trust_file()?;
+        let snapshot = file.read().map_err(|error| HomeError::trust(file.path(), error))?;
+        Trust::from_snapshot(&snapshot).map_err(|error| HomeError::trust(file.path(), error))
+    }
+
+    /// The file of the trust store. Nothing is read yet.
+    ///
+    /// # Errors
+    /// [`HomeError::Exposed`].
+    pub fn trust_file(&self) -> Result<TrustFile, HomeError> {
+        Ok(TrustFile::open(&self.file(TRUST)?))
+    }
+
+    /// The trust store for a program that lives, and as it was read just now.
+    ///
+    /// # Errors
+    /// [`HomeError::Trust`].
+    pub fn live_trust(&self, file: &TrustFile) -> Result<(LiveTrust, TrustSnapshot), HomeError> {
+        LiveTrust::open_file(file.clone()).map_err(|error| HomeError::trust(file.path(), error))
+    }
+
+    /// The store with decisions, ledger and used passes, which must be there and of this issuer.
+    ///
+    /// # Errors
+    /// [`HomeError::Store`].
+    pub fn store(&self, config: &Config) -> Result<SqliteStore, HomeError> {
+        let path = self.file(LEDGER)?;
+        let about = |error| HomeError::store(&path, error);
+        let store = SqliteStore::open(&path).map_err(about)?;
+        if store.log() == Some(&log(config)?) {
+            Ok(store)
+        } else {
+            Err(about(StoreError::new(StoreCode::StoreLogMismatch)))
+        }
+    }
+
+    /// Every custodian of this program; files relative to the home.
+    #[must_use]
+    pub fn custodians(&self) -> Custodians {
+        Custodians::standard().with_base(&self.root)
+    }
+
+    /// Opens the key that passes are signed with.
+    ///
+    /// # Errors
+    /// [`HomeError::Custodian`].
+    pub fn open_signing_key(&self, config: &Config, secrets: &dyn Secrets) -> Result<OpenKey, HomeError> {
+        Ok(self.custodians().open(&config.signing.key, secrets)?)
+    }
+
+    /// Makes a key; its file, if it has one, relative to the home.
+    ///
+    /// # Errors
+    /// [`HomeError::Custodian`].
+    pub fn generate_key(
+        &self,
+        place: &KeyUri,
+        algorithm: Algorithm,
+        form: KeyForm,
+        secrets: &dyn Secrets,
+    ) -> Result<OpenKey, HomeError> {
+        Ok(generate_key(Some(&self.root), place, algorithm, form, secrets)?)
+    }
+
+    /// Removes the file of a key that came to nothing. Should that fail, or if another custodian has it, there is a key that
+    /// nobody believes.
+    pub fn discard_key(&self, key: &OpenKey) {
+        if let Some(path) = self.key_file(&key.uri) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// The path of a key that is a file of the home.
+    #[must_use]
+    pub fn key_file(&self, uri: &KeyUri) -> Option<PathBuf> {
+        (uri.scheme() == "file").then(|| self.path(uri.rest()))
+    }
+
+    /// The kid of the signing key, without its passphrase where the file's name says it; `None` if it can't be told.
+    #[must_use]
+    pub fn signing_kid(&self, config: &Config) -> Option<KeyId> {
+        let uri = &config.signing.key;
+        if uri.scheme() == "file"
+            && let Some((_, kid)) = Path::new(uri.rest())
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .and_then(|stem| stem.split_once('-'))
+            && let Ok(kid) = KeyId::parse(kid)
+        {
+            return Some(kid);
+        }
+        let opened = self.custodians().open(uri, &NoSecrets).ok()?;
+        Some(opened.signer.public_key().kid().clone())
+    }
+
+    /// The private keys that are files of the home: kid and path within it.
+    #[must_use]
+    pub fn private_keys(&self) -> Vec<(KeyId, String)> {
+        let Ok(entries) = fs::read_dir(self.path(KEYS)) else {
+            return Vec::new();
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut keys: Vec<(KeyId, String)> = names
+            .filter_map(|name| {
+                let (_, kid) = name.strip_suffix(".pem")?.split_once('-')?;
+                Some((KeyId::parse(kid).ok()?, format!("{KEYS}/{name}")))
+            })
+            .collect();
+        keys.sort();
+        keys
+    }
+}
+
+/// Whether the file of a new key is encrypted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum KeyForm {
+    /// As it is, readable by its owner.
+    #[default]
+    Plain,
+    /// With a passphrase.
+    Encrypted,
+}
+
+/// Makes a key; its file, if it has one, relative to a folder where there is one.
+///
+/// # Errors
+/// What the custodian says.
+pub fn generate_key(
+    base: Option<&Path>,
+    place: &KeyUri,
+    algorithm: Algorithm,
+    form: KeyForm,
+    secrets: &dyn Secrets,
+) -> Result<OpenKey, actionpass_custody::CustodianError> {
+    let mut files = base.map_or_else(KeyFiles::new, KeyFiles::below);
+    if form == KeyForm::Encrypted {
+        files = files.with_encryption();
+    }
+    Custodians::standard().with(files).generate(place, algorithm, secrets)
+}
+
+/// Where a home makes a key of this use unless told otherwise: a file whose name says use and kid, so that an encrypted
+/// one is found without its passphrase.
+#[must_use]
+pub fn key_place(key_use: KeyUse) -> KeyUri {
+    KeyUri::new("file", &format!("{KEYS}/{}-*.pem", key_use.as_str()))
+}
+
+/// Whose log a home's ledger is.
+///
+/// # Errors
+/// [`HomeError::Name`] for the issuer `https://`, which names no host.
+pub fn log(config: &Config) -> Result<Log, HomeError> {
+    Ok(config.issuer_config().log()?)
+}
+
+/// Reads a policy.
+///
+/// # Errors
+/// [`HomeError::Policy`], [`HomeError::Unreadable`].
+pub fn load_policy(path: &Path) -> Result<RulePolicy, HomeError> {
+    let text = files::text(path, PolicyCode::PolicyTooLarge)?;
+    Ok(RulePolicy::load(&text, &path.display().to_string())?)
+}

@@ -1,0 +1,45 @@
+//! The home of an issuer: one folder with `config.toml`, private keys, trust store, policy and ledger.
+//!
+//! ```no_run
+//! # async fn example(action: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! use actionpass_core::Request;
+//! use actionpass_core::verify::canon::{BoundAction, Limits};
+//! use actionpass_custody::NoSecrets;
+//! use actionpass_home::{Home, OpenHome};
+//! use actionpass_model::Caller;
+//!
+//! let home = OpenHome::open(Home::open("/srv/actionpass".as_ref())?)?;
+//! let issuer = home.issuer(Arc::new(NoSecrets)).await?;
+//!
+//! let action = BoundAction::admit(action, &Limits::default())?;
+//! let caller = Caller::parse("org:example", "agent:codex-prod", "user:owner@example.com", "runtime:codex-cli")?;
+//! let decided = issuer.authorize(Request::new(action, caller)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | the folder and its files | [`Home`], [`home`] |
+//! | who the issuer is and whom it serves | [`Config`] |
+//! | ledger, trust and issuer of a home | [`OpenHome`] |
+//! | a home that is made | [`NewHome`] |
+//! | why one can't be used | [`HomeError`], [`HomeCode`] |
+
+mod code;
+mod config;
+mod create;
+pub mod duration;
+mod error;
+mod files;
+pub mod home;
+mod open;
+
+pub use code::HomeCode;
+pub use config::{Config, Signing};
+pub use create::{EXAMPLE_TENANT, Made, NewHome};
+pub use error::{Exposure, HomeError};
+pub use home::{Home, KeyForm};
+pub use open::{OpenHome, SharedSecrets};

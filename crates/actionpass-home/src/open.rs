@@ -1,0 +1,145 @@
+//! [`OpenHome`]: a home with its ledger open, and the issuer that it makes.
+
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actionpass_core::{Administrator, Deployment, Issuer, PartFuture};
+use actionpass_custody::Secrets;
+use actionpass_model::{CodedError, Timestamp};
+use actionpass_policy::PolicyEngine;
+use actionpass_store::offload::{Unfinished, offload};
+use actionpass_store::trust_file::TrustFile;
+use actionpass_store::{ReplayStart, StoreCode, StoreError};
+use actionpass_store_sqlite::SqliteStore;
+
+use crate::{Config, Home, HomeError, home};
+
+/// Whoever can be asked for secrets, from any thread.
+pub type SharedSecrets = Arc<dyn Secrets + Send + Sync>;
+
+/// A home with configuration and ledger open, for programs that change or read what the issuer keeps.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OpenHome {
+    /// The folder.
+    pub home: Home,
+    /// Its configuration, as it was read.
+    pub config: Config,
+    /// Its trust store.
+    pub trust: TrustFile,
+    /// Its ledger, approvals and used passes.
+    pub store: Arc<SqliteStore>,
+}
+
+impl OpenHome {
+    /// Opens the store of a home. Neither trust nor key are read yet.
+    ///
+    /// # Errors
+    /// [`HomeError::Missing`], [`HomeError::ConfigInvalid`], [`HomeError::Store`], [`HomeError::Exposed`].
+    pub fn open(home: Home) -> Result<Self, HomeError> {
+        let config = home.config()?;
+        let trust = home.trust_file()?;
+        let store = Arc::new(home.store(&config)?);
+        Ok(Self {
+            home,
+            config,
+            trust,
+            store,
+        })
+    }
+
+    /// What changes this home's trust and policy, and records it. Call [`Administrator::open`] before anything else.
+    #[must_use]
+    pub fn administrator(&self) -> Administrator {
+        Administrator::new(Arc::new(self.trust.clone()), Arc::clone(&self.store) as _)
+    }
+
+    /// Opens the issuer: trust, policy and key are read once each, checked, and the policy comes into force.
+    ///
+    /// It takes over a `policy.toml` that comes into force, a trust store that is replaced, and the key that `config.toml`
+    /// names once its own is superseded.
+    ///
+    /// # Errors
+    /// [`HomeError::Trust`], [`HomeError::Policy`], [`HomeError::Custodian`], [`HomeError::Authorize`].
+    pub async fn issuer(&self, secrets: SharedSecrets) -> Result<Issuer, HomeError> {
+        let (live, read) = self.home.live_trust(&self.trust)?;
+        let deployment = HomeDeployment {
+            home: self.home.clone(),
+            config: Arc::new(Mutex::new(Some(self.config.clone()))),
+            secrets,
+        };
+        let issuer = Issuer::builder(
+            self.config.issuer_config(),
+            Arc::new(deployment),
+            Arc::new(self.trust.clone()),
+            Arc::clone(&self.store) as _,
+        )
+        .with_trust_source(Arc::new(live), read)
+        .with_replay_store(Arc::clone(&self.store) as _);
+        Ok(issuer.open().await?)
+    }
+
+    /// Says that `ledger.db` was restored from a backup: passes issued before the time that this gives count as used up.
+    ///
+    /// # Errors
+    /// [`HomeError::Store`].
+    pub async fn restored(&self, now: Timestamp) -> Result<Timestamp, HomeError> {
+        let start = ReplayStart::restored(now.to_unix_seconds());
+        let path = self.home.path(home::LEDGER);
+        let restarted = self.store.restart_replay(start).await;
+        restarted.map_err(|error| HomeError::store(&path, error))?;
+        Ok(start.at().to_timestamp())
+    }
+}
+
+/// Policy and key as the files of a home name them.
+#[derive(Clone)]
+struct HomeDeployment {
+    home: Home,
+    /// As it was read when the home was opened: the first key is of that one.
+    config: Arc<Mutex<Option<Config>>>,
+    secrets: SharedSecrets,
+}
+
+impl std::fmt::Debug for HomeDeployment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HomeDeployment")
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reading files and asking custodians blocks, so both happen beside the executor's thread.
+impl Deployment for HomeDeployment {
+    fn policy(&self) -> PartFuture<'_, dyn PolicyEngine> {
+        let home = self.home.clone();
+        Box::pin(async move {
+            let policy = beside(move || home.policy()).await?;
+            Ok(Arc::new(policy) as Arc<dyn PolicyEngine>)
+        })
+    }
+
+    fn signer(&self) -> PartFuture<'_, dyn actionpass_crypto::Signer> {
+        let this = self.clone();
+        Box::pin(async move {
+            beside(move || {
+                let read = this.config.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let config = read.map_or_else(|| this.home.config(), Ok)?;
+                Ok(this.home.open_signing_key(&config, &*this.secrets)?.signer)
+            })
+            .await
+        })
+    }
+}
+
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, HomeError> + Send + 'static,
+) -> Result<T, Box<dyn CodedError + Send + Sync>> {
+    match offload(work).await {
+        Ok(done) => done.map_err(|error| Box::new(error) as _),
+        Err(Unfinished) => {
+            let source: Box<dyn StdError + Send + Sync> = Box::new(Unfinished);
+            Err(Box::new(StoreError::with_source(StoreCode::StoreUnavailable, source)))
+        }
+    }
+}
