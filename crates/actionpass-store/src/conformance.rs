@@ -1,4 +1,5 @@
-//! The contracts of [`Ledger`], [`DecisionStore`] and [`ReplayStore`] as tests: one named `#[test]` for each clause.
+//! The contracts of [`Ledger`], [`DecisionStore`], [`ReplayStore`] and [`TrustDocument`] as tests: one named `#[test]` for
+//! each clause.
 //!
 //! ```
 //! # use std::path::Path;
@@ -33,6 +34,7 @@ pub mod fixtures;
 mod folder;
 pub mod ledger;
 pub mod replay;
+pub mod trust;
 
 use std::fmt;
 use std::path::Path;
@@ -40,8 +42,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::ledger::Log;
-use crate::{DecisionStore, Ledger, ReplayStart, ReplayStore};
+use crate::{DecisionStore, Ledger, ReplayStart, ReplayStore, TrustDocument};
 
+#[doc(no_inline)]
+pub use actionpass_model::TrustStore;
 pub use block_on::block_on;
 pub use folder::TempFolder;
 
@@ -56,6 +60,9 @@ pub type OpenDecisions<'a> = dyn Fn(&Path, &Log) -> Arc<dyn DecisionStore> + Syn
 
 /// Opens a replay store in a folder.
 pub type OpenReplay<'a> = dyn Fn(&Path, ReplayStart) -> Arc<dyn ReplayStore> + Sync + 'a;
+
+/// Opens a trust document in a folder, and makes it as this if it isn't there.
+pub type OpenTrust<'a> = dyn Fn(&Path, &TrustStore) -> Arc<dyn TrustDocument> + Sync + 'a;
 
 /// What a clause runs on: a folder of its own, a way to open the store there, an executor.
 pub struct Suite<'a, O: ?Sized> {
@@ -213,6 +220,40 @@ macro_rules! replay_store_conformance {
             };
             let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
             $crate::conformance::replay::$clause(&$crate::conformance::Suite::new(&open, &block_on));
+        }
+    )+};
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`TrustDocument`]; see [`conformance`](mod@self). `open`
+/// makes the document as the one it is given if there is none.
+#[macro_export]
+macro_rules! trust_document_conformance {
+    (durable, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::trust_document_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::trust_document_conformance!(@clauses $open, $block_on;
+            a_change_is_there_after_opening_again
+            two_handles_lose_no_change
+        );
+    };
+    (volatile, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::trust_document_conformance!(@clauses $open, $block_on;
+            a_document_is_read_as_it_was_made
+            a_change_is_the_next_version
+            a_refused_change_changes_nothing
+            a_change_does_not_set_the_version
+            g07_what_was_revoked_stays_revoked
+            of_16_threads_no_change_is_lost
+            a_dropped_change_is_made_or_not_made
+        );
+    };
+    (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(
+        #[test]
+        fn $clause() {
+            let open = |folder: &::std::path::Path, document: &$crate::conformance::TrustStore| -> ::std::sync::Arc<dyn $crate::TrustDocument> {
+                ::std::sync::Arc::new(($open)(folder, document))
+            };
+            let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
+            $crate::conformance::trust::$clause(&$crate::conformance::Suite::new(&open, &block_on));
         }
     )+};
 }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use actionpass_model::TrustStore;
 use actionpass_store::conformance::block_on;
 use actionpass_store::ledger::Log;
-use actionpass_store::{MemoryDecisionStore, MemoryReplayStore, ReplayStart};
+use actionpass_store::trust_file::TrustFile;
+use actionpass_store::{MemoryDecisionStore, MemoryReplayStore, MemoryTrust, ReplayStart};
 
 mod decisions {
     use super::*;
@@ -19,5 +21,24 @@ mod replay {
 
     actionpass_store::replay_store_conformance!(volatile,
         open: |_: &Path, start: ReplayStart| MemoryReplayStore::new(start),
+        block_on: block_on);
+}
+
+mod trust_in_memory {
+    use super::*;
+
+    actionpass_store::trust_document_conformance!(volatile,
+        open: |_: &Path, document: &TrustStore| MemoryTrust::new(document).unwrap(),
+        block_on: block_on);
+}
+
+mod trust_in_a_file {
+    use super::*;
+
+    actionpass_store::trust_document_conformance!(durable,
+        open: |folder: &Path, document: &TrustStore| {
+            let path = folder.join("trust.json");
+            TrustFile::create(&path, document).unwrap_or_else(|_| TrustFile::open(&path))
+        },
         block_on: block_on);
 }

@@ -202,7 +202,7 @@ pub fn a_revocation_is_recorded_once(suite: &Ledgers<'_>) {
     let outcomes = suite.run(ledger.append(batch)).unwrap();
     let seqs: Vec<_> = outcomes.iter().map(|outcome| outcome.to_ref().seq).collect();
     assert_eq!(seqs, [1, 0, 2, 1]);
-    assert!(matches!(outcomes[3], AppendOutcome::AlreadyRecorded(_)));
+    assert!(matches!(outcomes.last(), Some(AppendOutcome::AlreadyRecorded(_))));
     assert_eq!(suite.verify(&ledger).size(), 3);
 
     let ids = vec![revocation(4), revocation(1), revocation(3), revocation(2)];
@@ -298,7 +298,8 @@ pub fn g11_16_threads_append_to_one_chain(suite: &Ledgers<'_>) {
                 for number in 0..4_u64 {
                     let pair = [0, 1].map(|half| used((thread << 8) | (number << 1) | half));
                     let places = suite.places(ledger, Batch::new(pair.into()));
-                    assert_eq!(places[1], places[0].checked_add(1).unwrap());
+                    let neighbours = |pair: &[u64]| matches!(pair, [one, next] if one.checked_add(1) == Some(*next));
+                    assert!(neighbours(&places), "{places:?}");
                 }
             });
         }
