@@ -283,3 +283,37 @@ impl Ledger for MemoryDecisionStore {
         Box::pin(ready(missing))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{block_on, fixtures};
+    use crate::{LedgerExt, TrustRange};
+
+    #[test]
+    fn a_full_store_refuses_whole_calls_and_keeps_what_it_has() {
+        let store = MemoryDecisionStore::with_capacity(fixtures::log(), 3);
+        let _ = block_on(store.commit(fixtures::allow(1))).unwrap();
+        let _ = block_on(store.append_one(fixtures::used(2))).unwrap();
+        let before = block_on(store.state()).unwrap();
+
+        // One has room, two have not.
+        let range = TrustRange { after: 0, to: 9 };
+        let batch = Batch::new(vec![fixtures::revoked(3, 1, 9), fixtures::used(4)]).with_reconciled(range);
+        assert_eq!(block_on(store.append(batch)).unwrap_err().code(), StoreCode::StoreFull);
+        assert_eq!(block_on(store.state()).unwrap(), before);
+
+        let _ = block_on(store.append_one(fixtures::revoked(3, 1, 1))).unwrap();
+        let refused = [
+            block_on(store.commit(fixtures::allow(4))).unwrap_err(),
+            block_on(store.append_one(fixtures::used(5))).unwrap_err(),
+        ];
+        assert_eq!(refused.map(|error| error.code()), [StoreCode::StoreFull; 2]);
+        // What needs no room is answered.
+        let again = block_on(store.commit(fixtures::allow(1))).unwrap();
+        assert!(matches!(again, CommitOutcome::AlreadyIssued(_)));
+        let again = block_on(store.append_one(fixtures::revoked(6, 1, 1))).unwrap();
+        assert!(matches!(again, AppendOutcome::AlreadyRecorded(_)));
+        assert_eq!(block_on(store.read(0, 10)).unwrap().len(), 3);
+    }
+}
