@@ -78,7 +78,12 @@ const MAX_LINGER: Duration = Duration::from_millis(2);
 
 /// Writes until the queue is closed and empty.
 pub(crate) fn run(path: PathBuf, log: Option<Log>, queue: &Queue<Write>, reads: &Reads) {
-    let mut committer = Committer { path, log, open: None };
+    let mut committer = Committer {
+        path,
+        log,
+        open: None,
+        was_open: false,
+    };
     let (mut callers, mut linger) = (1, Duration::ZERO);
     while let Some(batch) = queue.take(callers, linger) {
         let start = Instant::now();
@@ -106,6 +111,17 @@ struct Committer {
     log: Option<Log>,
     /// `None` before the first batch and after a failure: what SQLite then believes to be there may not be durable.
     open: Option<Open>,
+    /// Whether there was a connection before.
+    was_open: bool,
+}
+
+/// Says that a write failed, so that what the connection sees may not be durable.
+fn given_up(failure: &Failure, batch: &[Write]) {
+    tracing::error!(
+        error = failure.as_error(),
+        calls = batch.len(),
+        "a write failed and the store gave its connection up"
+    );
 }
 
 struct Open {
@@ -118,19 +134,34 @@ impl Committer {
     fn take(&mut self, batch: &[Write]) -> Result<Vec<Outcome>, Failure> {
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => self.reopen()?,
+            None => self.reopen().inspect_err(|failure| {
+                tracing::error!(
+                    error = failure.as_error(),
+                    calls = batch.len(),
+                    "the store can't be opened to write"
+                );
+            })?,
         };
         if let Err(error) = run_cached(&open.connection, "BEGIN IMMEDIATE") {
             let failure = Failure::from(error);
-            // Another process held the lock all the time: nothing is wrong.
             if failure.is_busy() {
+                tracing::warn!(
+                    error = failure.as_error(),
+                    calls = batch.len(),
+                    "another process held the store's lock all the time"
+                );
+                // Nothing is wrong.
                 self.open = Some(open);
+            } else {
+                given_up(&failure, batch);
             }
             return Err(failure);
         }
         // From here on every failure gives the connection up, and with it the transaction.
-        let outcomes = open.write(batch)?;
-        run_cached(&open.connection, "COMMIT")?;
+        let written = open
+            .write(batch)
+            .and_then(|outcomes| Ok(run_cached(&open.connection, "COMMIT").map(|()| outcomes)?));
+        let outcomes = written.inspect_err(|failure| given_up(failure, batch))?;
         if batch.iter().any(Write::erases) {
             // So that what was erased is not in the write-ahead log either. Readers may be in the way.
             let _ = open.connection.pragma(None, "wal_checkpoint", "truncate", |_| Ok(()));
@@ -139,7 +170,7 @@ impl Committer {
         Ok(outcomes)
     }
 
-    fn reopen(&self) -> Result<Open, Failure> {
+    fn reopen(&mut self) -> Result<Open, Failure> {
         let connection = file::open(&self.path)?;
         if file::log(&connection)? != self.log {
             return Err(Failure::Store(
@@ -151,6 +182,9 @@ impl Committer {
             // One moment for both: another process may append between two statements.
             let moment = connection.unchecked_transaction()?;
             decide::check_head(&moment, &decide::state(&moment)?.head)?;
+        }
+        if std::mem::replace(&mut self.was_open, true) {
+            tracing::info!("opened the store anew after a failed write");
         }
         Ok(Open {
             connection,
@@ -242,6 +276,7 @@ mod tests {
     use actionpass_store::conformance::{TempFolder, fixtures};
 
     use super::*;
+    use crate::events::capture;
 
     /// Appends as fast as it can: what is durable is of no interest here.
     fn append_until(done: &AtomicBool, path: &std::path::Path, log: &Log) {
@@ -266,10 +301,11 @@ mod tests {
         let folder = TempFolder::new();
         let (path, log) = (folder.path().join("ledger.db"), fixtures::log());
         file::create(&path, Some(&log), ReplayStart::first(fixtures::at(0))).unwrap();
-        let committer = Committer {
+        let mut committer = Committer {
             path: path.clone(),
             log: Some(log.clone()),
             open: None,
+            was_open: false,
         };
         let done = AtomicBool::new(false);
         let refused = thread::scope(|scope| {
@@ -279,5 +315,91 @@ mod tests {
             refused
         });
         assert_eq!(refused, None);
+    }
+
+    fn made() -> (TempFolder, Committer) {
+        let (folder, log) = (TempFolder::new(), fixtures::log());
+        let path = folder.path().join("ledger.db");
+        file::create(&path, Some(&log), ReplayStart::first(fixtures::at(0))).unwrap();
+        let committer = Committer {
+            path,
+            log: Some(log),
+            open: None,
+            was_open: false,
+        };
+        (folder, committer)
+    }
+
+    fn allow(number: u64) -> Vec<Write> {
+        let approvals = vec![fixtures::approval("user:ann", number)];
+        let call = fixtures::decision(number, actionpass_model::Decision::Allow, approvals);
+        let (reply, _) = futures_channel::oneshot::channel();
+        let commit = Commit::prepare(&fixtures::log(), call).unwrap();
+        vec![Write::Commit(Box::new(commit), reply)]
+    }
+
+    #[test]
+    fn a_failed_write_and_the_opening_after_it_are_told() {
+        let (_folder, mut committer) = made();
+        let (done, events) = capture(|| committer.take(&allow(1)).is_ok());
+        assert!(done && events.is_empty(), "{events:?}");
+
+        let hand = Connection::open(&committer.path).unwrap();
+        hand.execute_batch("ALTER TABLE approval RENAME TO hidden").unwrap();
+        let (done, failed) = capture(|| committer.take(&allow(2)).is_ok());
+        assert!(!done && committer.open.is_none());
+        assert_eq!(failed.len(), 1, "{failed:?}");
+        assert!(
+            failed[0].starts_with("ERROR ") && failed[0].contains("gave its connection up"),
+            "{failed:?}"
+        );
+        assert!(failed[0].contains("no such table"), "the cause: {failed:?}");
+        assert!(failed[0].contains("calls=1"), "{failed:?}");
+
+        hand.execute_batch("ALTER TABLE hidden RENAME TO approval").unwrap();
+        let (done, reopened) = capture(|| committer.take(&allow(2)).is_ok());
+        assert!(done);
+        assert_eq!(reopened.len(), 1, "{reopened:?}");
+        assert!(reopened[0].starts_with("INFO ") && reopened[0].contains("opened the store anew"));
+        // Nothing of what callers wrote.
+        for event in failed.iter().chain(&reopened) {
+            for secret in ["token.of", "{}", "ann"] {
+                assert!(!event.contains(secret), "{event}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_that_others_hold_is_told_and_breaks_nothing() {
+        let (_folder, mut committer) = made();
+        committer.take(&allow(1)).unwrap();
+        let connection = &committer.open.as_ref().unwrap().connection;
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        let hand = Connection::open(&committer.path).unwrap();
+        hand.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (failed, events) = capture(|| committer.take(&allow(2)).err().map(|failure| failure.to_error().code()));
+        assert_eq!(failed, Some(StoreCode::StoreUnavailable));
+        assert!(committer.open.is_some());
+        assert_eq!(events.len(), 1, "{events:?}");
+        assert!(events[0].starts_with("WARN ") && events[0].contains("held the store's lock"));
+        hand.execute_batch("ROLLBACK").unwrap();
+        assert!(committer.take(&allow(2)).is_ok());
+    }
+
+    /// A disk that is full is told apart from one that fails.
+    #[test]
+    fn a_full_disk_has_its_code() {
+        let (_folder, mut committer) = made();
+        committer.take(&allow(1)).unwrap();
+        let connection = &committer.open.as_ref().unwrap().connection;
+        let pages: i64 = connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        connection
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .unwrap();
+        let failed = (2..200).find_map(|number| committer.take(&allow(number)).err());
+        assert_eq!(failed.unwrap().to_error().code(), StoreCode::StoreFull);
+        assert!(committer.take(&allow(1000)).is_ok(), "the limit was this connection's");
     }
 }

@@ -7,13 +7,16 @@ use actionpass_store::{StoreCode, StoreError};
 use rusqlite::ErrorCode;
 
 /// A failure that several callers have a share in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// SQLite's.
+    #[error("{0}")]
     Sqlite(Arc<rusqlite::Error>),
     /// The store's own.
+    #[error("{1}")]
     Store(StoreCode, &'static str),
     /// What the operating system says of the file.
+    #[error("{1}")]
     File(StoreCode, Arc<io::Error>),
 }
 
@@ -28,6 +31,15 @@ impl Failure {
             Self::Sqlite(error) => StoreError::with_source(code(error), Shared(Arc::clone(error))),
             Self::File(code, error) => StoreError::with_source(*code, Shared(Arc::clone(error))),
             Self::Store(code, problem) => StoreError::with_source(*code, *problem),
+        }
+    }
+
+    /// What went wrong, with its source, for an event.
+    pub(crate) fn as_error(&self) -> &(dyn std::error::Error + 'static) {
+        match self {
+            Self::Sqlite(error) => &**error,
+            Self::File(_, error) => &**error,
+            Self::Store(..) => self,
         }
     }
 
@@ -63,6 +75,7 @@ fn code(error: &rusqlite::Error) -> StoreCode {
         rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen => StoreCode::StoreUnavailable,
             ErrorCode::NotADatabase => StoreCode::StoreForeign,
+            ErrorCode::DiskFull => StoreCode::StoreFull,
             ErrorCode::DatabaseCorrupt | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => {
                 StoreCode::StoreCorrupt
             }

@@ -181,3 +181,90 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use actionpass_model::Decision;
+    use actionpass_store::conformance::{TempFolder, block_on, fixtures};
+    use actionpass_store::{AppendOutcome, CommitOutcome, DecisionStore, Ledger, LedgerExt};
+
+    use super::*;
+    use crate::SqliteStore;
+
+    /// A file as the first release made and filled it.
+    fn version_1(folder: &Path) -> PathBuf {
+        let (path, filled) = (folder.join("v1.db"), folder.join("filled.db"));
+        let start = ReplayStart::first(fixtures::at(0));
+        let store = SqliteStore::create(&filled, Some(&fixtures::log()), start).unwrap();
+        let approvals = vec![fixtures::approval("user:ann", 1)];
+        let _ = block_on(store.commit(fixtures::decision(1, Decision::Allow, approvals))).unwrap();
+        let _ = block_on(store.append_one(fixtures::revoked(2, 1, 5))).unwrap();
+        drop(store);
+
+        private_file(&path).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute("ATTACH ?1 AS filled", [filled.to_str().unwrap()])
+            .unwrap();
+        for table in [
+            "record",
+            "side",
+            "issued",
+            "approval",
+            "revocation",
+            "issuer",
+            "replay",
+            "replay_limits",
+        ] {
+            connection
+                .execute_batch(&format!("INSERT INTO {table} SELECT * FROM filled.{table}"))
+                .unwrap();
+        }
+        let columns = "id, origin, issuer, size, hash, trust_version, trust_digest, policy";
+        connection
+            .execute_batch(&format!(
+                "INSERT INTO ledger ({columns}) SELECT {columns} FROM filled.ledger"
+            ))
+            .unwrap();
+        path
+    }
+
+    #[test]
+    fn a_file_of_version_1_is_carried_forward_when_it_is_opened() {
+        let folder = TempFolder::new();
+        let path = version_1(folder.path());
+        // By whoever comes first, of several at once.
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| open(&path).map(drop))).collect();
+            for thread in threads {
+                thread.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(version(&open(&path).unwrap()).unwrap(), MIGRATIONS.len());
+
+        let store = SqliteStore::open(&path).unwrap();
+        let state = block_on(store.state()).unwrap();
+        assert_eq!((state.head.size(), state.reconciled), (2, 0));
+        assert_eq!(state.trust, Some(fixtures::trust(5)));
+        let again = block_on(store.append_one(fixtures::revoked(3, 1, 5))).unwrap();
+        assert!(matches!(again, AppendOutcome::AlreadyRecorded(_)));
+        let used = fixtures::decision_by(
+            4,
+            Decision::Allow,
+            vec![fixtures::approval("user:ann", 1)],
+            fixtures::trust(5),
+            1,
+        );
+        assert!(matches!(
+            block_on(store.commit(used)).unwrap(),
+            CommitOutcome::ApprovalUsed(_)
+        ));
+    }
+}

@@ -29,13 +29,21 @@
 //! - Another thread reads, on a connection of its own, and blocks no writer.
 //! - No runtime is needed; futures are woken by those threads.
 //! - After a failed write the connection is given up; the next write opens and checks the file anew.
+//! - A store doesn't survive a fork: in the new process every call gives
+//!   [`StoreCode::StoreForked`](actionpass_store::StoreCode::StoreForked), and so does opening another store there. Open
+//!   stores after the fork.
+//! - `tracing` events under `actionpass_store_sqlite` say what a store does by itself: that it was opened, that it gave a
+//!   connection up and why, that it opened the file anew. None has data of callers.
 
 mod committer;
 mod consume;
 mod decide;
 mod error;
+#[cfg(test)]
+mod events;
 mod file;
 mod id;
+mod process;
 mod queue;
 mod reader;
 mod schema;

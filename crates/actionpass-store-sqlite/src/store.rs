@@ -19,6 +19,7 @@ use crate::committer::{self, Write, send};
 use crate::decide::{Append, Commit};
 use crate::error::{Failure, from_sql, to_sql};
 use crate::id::to_bytes;
+use crate::process::Lease;
 use crate::queue::Queue;
 use crate::reader::{self, Read, Reads};
 use crate::{consume, decide, file};
@@ -27,10 +28,13 @@ use crate::{consume, decide, file};
 ///
 /// Cheap to clone; clones share two threads, which end with the last of them. Dropping the last clone waits until what
 /// was begun is written.
+///
+/// After a fork only the process that opened a store can use it: elsewhere every call gives [`StoreCode::StoreForked`].
 #[derive(Clone)]
 pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
+    lease: Arc<Lease>,
     log: Option<Log>,
     writes: Arc<Queue<Write>>,
     reads: Arc<Reads>,
@@ -39,6 +43,11 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if self.lease.is_forked() {
+            // There are no such threads here to be joined, and a queue may have been copied while it was locked.
+            self.threads.drain(..).for_each(std::mem::forget);
+            return;
+        }
         self.writes.close();
         self.reads.queue.close();
         for thread in self.threads.drain(..) {
@@ -65,7 +74,8 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreCode::StoreExists`] if something is there already; [`StoreCode::StoreUnavailable`] if it can't be made.
     pub fn create(path: &Path, log: Option<&Log>, start: ReplayStart) -> Result<Self, StoreError> {
-        file::create(path, log, start).map_err(|failure| failure.to_error())?;
+        let created = Lease::take().and_then(|_lease| file::create(path, log, start));
+        created.map_err(|failure| failure.to_error())?;
         Self::open(path)
     }
 
@@ -74,9 +84,11 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreCode::StoreMissing`]; [`StoreCode::StoreNotPrivate`] if its mode lets group or others write;
     /// [`StoreCode::StoreForeign`] if it is something else; [`StoreCode::StoreVersionUnsupported`] if a later release
-    /// made it; [`StoreCode::StoreUnavailable`] if it can't be opened as it must (WAL).
+    /// made it; [`StoreCode::StoreForked`] if this is a copy of a process in which a store was open when it was forked;
+    /// [`StoreCode::StoreUnavailable`] if it can't be opened as it must (WAL).
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::start(path).map_err(|failure| failure.to_error())
+        let started = Lease::take().and_then(|lease| Self::start(path, lease));
+        started.map_err(|failure| failure.to_error())
     }
 
     /// Opens the file at `path`, or makes it if there is none. `start` counts only for a new file:
@@ -100,11 +112,13 @@ impl SqliteStore {
         }
     }
 
-    fn start(path: &Path) -> Result<Self, Failure> {
+    fn start(path: &Path, lease: Lease) -> Result<Self, Failure> {
+        let lease = Arc::new(lease);
         let connection = file::open(path)?;
         let log = file::log(&connection)?;
         let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Reads::new()));
         let mut shared = Shared {
+            lease: Arc::clone(&lease),
             log: log.clone(),
             writes: Arc::clone(&writes),
             reads: Arc::clone(&reads),
@@ -115,10 +129,21 @@ impl SqliteStore {
         let (for_writer, for_reader) = (path.clone(), path);
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.to_owned()).spawn(run);
         let grown = Arc::clone(&reads);
-        let writer = Box::new(move || committer::run(for_writer, log, &writes, &grown));
+        let leased = Arc::clone(&lease);
+        let writer = Box::new(move || {
+            committer::run(for_writer, log, &writes, &grown);
+            drop(leased);
+        });
         shared.threads.push(spawn("actionpass-write", writer)?);
-        let reader = Box::new(move || reader::run(for_reader, connection, &reads.queue));
+        let reader = Box::new(move || {
+            reader::run(for_reader, connection, &reads.queue);
+            drop(lease);
+        });
         shared.threads.push(spawn("actionpass-read", reader)?);
+        tracing::debug!(
+            log = shared.log.as_ref().map(|log| log.origin().as_str()),
+            "opened a store"
+        );
         Ok(Self(Arc::new(shared)))
     }
 
@@ -133,7 +158,7 @@ impl SqliteStore {
     pub fn restart_replay(&self, start: ReplayStart) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let (reply, answer) = channel();
-            self.0.writes.put(Write::Restart(start, reply));
+            self.write(Write::Restart(start, reply))?;
             received(answer).await
         })
     }
@@ -169,6 +194,20 @@ impl SqliteStore {
         self.log().ok_or_else(|| StoreError::new(StoreCode::StoreLogMismatch))
     }
 
+    /// Gives the writing thread a call.
+    fn write(&self, write: Write) -> Result<(), StoreError> {
+        self.0.lease.check()?;
+        self.0.writes.put(write);
+        Ok(())
+    }
+
+    /// Gives the reading thread a call.
+    fn read(&self, read: Read) -> Result<(), StoreError> {
+        self.0.lease.check()?;
+        self.0.reads.queue.put(read);
+        Ok(())
+    }
+
     /// Asks the reading thread and gives a future of its answer.
     fn ask<T: Send + 'static>(
         &self,
@@ -176,10 +215,10 @@ impl SqliteStore {
     ) -> StoreFuture<'_, T> {
         Box::pin(async move {
             let (reply, answer) = channel();
-            self.0.reads.queue.put(Read::Ask(Box::new(move |connection| {
+            self.read(Read::Ask(Box::new(move |connection| {
                 let answer = connection.map_err(Failure::clone).and_then(question);
                 send(reply, answer.map_err(|failure| failure.to_error()));
-            })));
+            })))?;
             received(answer).await
         })
     }
@@ -190,11 +229,11 @@ impl SqliteStore {
         question: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
-        self.0.reads.queue.put(Read::Ask(Box::new(move |connection| {
+        self.read(Read::Ask(Box::new(move |connection| {
             let answer = connection.map_err(Failure::clone).and_then(question);
             // Whoever asked waits for it.
             let _ = reply.send(answer.map_err(|failure| failure.to_error()));
-        })));
+        })))?;
         answer.recv().unwrap_or_else(|_| Err(gone()))
     }
 }
@@ -219,7 +258,7 @@ impl DecisionStore for SqliteStore {
             // Here, and not in the thread that everybody waits for.
             let commit = Commit::prepare(self.needed_log()?, commit).map_err(|failure| failure.to_error())?;
             let (reply, answer) = channel();
-            self.0.writes.put(Write::Commit(Box::new(commit), reply));
+            self.write(Write::Commit(Box::new(commit), reply))?;
             // The call comes back as well, so that what it holds is freed here.
             let (outcome, _call) = received(answer).await?;
             Ok(outcome)
@@ -232,7 +271,7 @@ impl Ledger for SqliteStore {
         Box::pin(async move {
             let append = Append::prepare(self.needed_log()?, batch).map_err(|failure| failure.to_error())?;
             let (reply, answer) = channel();
-            self.0.writes.put(Write::Append(Box::new(append), reply));
+            self.write(Write::Append(Box::new(append), reply))?;
             received(answer).await
         })
     }
@@ -246,7 +285,10 @@ impl Ledger for SqliteStore {
     }
 
     fn follow(&self, seq: u64) -> StoreFuture<'_, u64> {
-        self.0.reads.follow(seq)
+        Box::pin(async move {
+            self.0.lease.check()?;
+            self.0.reads.follow(seq).await
+        })
     }
 
     fn side(&self, seq: u64, kind: SideKind) -> StoreFuture<'_, Option<Vec<u8>>> {
@@ -271,7 +313,7 @@ impl ReplayStore for SqliteStore {
     fn consume<'a>(&'a self, mark: &'a Mark, now: UnixSeconds) -> StoreFuture<'a, Consumption> {
         Box::pin(async move {
             let (reply, answer) = channel();
-            self.0.writes.put(Write::Consume(mark.clone(), now, reply));
+            self.write(Write::Consume(mark.clone(), now, reply))?;
             received(answer).await
         })
     }
@@ -299,4 +341,62 @@ fn read(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<StoredRec
         records.push(StoredRecord::new(from_sql(row.get(0)?)?, json.to_vec()));
     }
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use actionpass_model::Decision;
+    use actionpass_store::conformance::{TempFolder, block_on, fixtures};
+
+    use super::*;
+    use crate::events::capture;
+
+    /// A store as a copy of its process finds it: nothing answers, nothing hangs, and nothing is written.
+    #[test]
+    fn a_store_of_another_process_is_forked() {
+        let folder = TempFolder::new();
+        let path = folder.path().join("ledger.db");
+        drop(SqliteStore::create(&path, Some(&fixtures::log()), ReplayStart::first(fixtures::at(0))).unwrap());
+        let store = SqliteStore::start(&path, Lease::of_another_process()).unwrap();
+
+        let mark = fixtures::mark(1, 0);
+        let decision = fixtures::decision(1, Decision::Allow, vec![fixtures::approval("user:ann", 1)]);
+        let restart = ReplayStart::restored(fixtures::at(9));
+        let errors = [
+            block_on(store.commit(decision)).unwrap_err(),
+            block_on(store.find(&fixtures::action(1))).unwrap_err(),
+            block_on(store.append(Batch::of(fixtures::used(1)))).unwrap_err(),
+            block_on(store.state()).unwrap_err(),
+            block_on(Ledger::read(&store, 0, 1)).unwrap_err(),
+            block_on(store.follow(0)).unwrap_err(),
+            block_on(store.side(0, SideKind::Token)).unwrap_err(),
+            block_on(store.unrecorded(Vec::new())).unwrap_err(),
+            block_on(store.consume(&mark, fixtures::at(1))).unwrap_err(),
+            block_on(store.is_used(&mark.issuer, &mark.pass)).unwrap_err(),
+            block_on(store.restart_replay(restart)).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.code(), StoreCode::StoreForked);
+        }
+        assert!(store.export(Vec::new()).is_err());
+        drop(store);
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(block_on(store.state()).unwrap().head.size(), 0);
+    }
+
+    #[test]
+    fn opening_and_a_fork_are_told_once() {
+        let folder = TempFolder::new();
+        let path = folder.path().join("ledger.db");
+        let start = ReplayStart::first(fixtures::at(0));
+        let (created, events) = capture(|| SqliteStore::create(&path, Some(&fixtures::log()), start));
+        assert_eq!(events, ["DEBUG message=opened a store log=\"issuer.example/log\""]);
+        drop(created.unwrap());
+
+        let (store, _) = capture(|| SqliteStore::start(&path, Lease::of_another_process()));
+        let store = store.unwrap();
+        let (_, events) = capture(|| [(); 3].map(|()| block_on(store.state()).is_err()));
+        assert_eq!(events.len(), 1, "{events:?}");
+        assert!(events[0].starts_with("ERROR ") && events[0].contains("forked"));
+    }
 }

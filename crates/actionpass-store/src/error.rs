@@ -39,7 +39,7 @@ codes! {
         StoreMisused = "store_misused",
         /// The store, or the disk that it is on, has no room left; nothing is dropped to make some.
         StoreFull = "store_full",
-        /// The process was forked after the store was opened: the copy must open a store of its own.
+        /// This is a copy of a process that was forked while a store was open; stores are opened after the fork.
         StoreForked = "store_forked",
     }
 }
