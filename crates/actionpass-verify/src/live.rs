@@ -326,7 +326,7 @@ mod tests {
         #[cfg(unix)]
         fn settled(test: &str) -> Self {
             let file = Self::new(test);
-            file.set_modified(SystemTime::now() - Duration::from_secs(3600));
+            file.set_modified(SystemTime::UNIX_EPOCH);
             std::thread::sleep(Duration::from_millis(150));
             file
         }
