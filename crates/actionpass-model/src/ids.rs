@@ -165,6 +165,45 @@ impl Resource {
     }
 }
 
+mod sealed {
+    /// No type but ours is a principal.
+    #[expect(unnameable_types, reason = "sealed")]
+    pub trait Sealed {}
+}
+
+/// A principal of any kind: `kind:name`.
+pub trait AnyPrincipal: AsRef<str> + sealed::Sealed {
+    /// What stands after the kind.
+    fn name(&self) -> &str {
+        self.as_ref().split_once(':').map_or("", |(_, name)| name)
+    }
+
+    /// Whether the two count as one person: their names are the same, whatever their kinds and the case of ASCII
+    /// letters. So `user:Bob` doesn't approve for `agent:bob`, an agent that was also given a key as `service:` doesn't
+    /// approve itself, and another spelling of a name doesn't make a second approver.
+    ///
+    /// Revocations and the names of a trust store are about one principal and not about a person; there the kind
+    /// counts: see [`fold_principal`].
+    fn is_same_person_as(&self, other: &impl AnyPrincipal) -> bool {
+        self.name().eq_ignore_ascii_case(other.name())
+    }
+}
+
+/// A principal with its kind, in lower case (ASCII): the same text for every spelling of one principal. What revokes
+/// `agent:bob` revokes `agent:Bob`, and not `user:bob`.
+#[must_use]
+pub fn fold_principal(principal: &str) -> String {
+    principal.to_ascii_lowercase()
+}
+
+macro_rules! any_principal {
+    ($($name:ident),+) => {$(
+        impl sealed::Sealed for $name {}
+        impl AnyPrincipal for $name {}
+    )+};
+}
+any_principal!(Tenant, Agent, Owner, Runtime, Approver, Principal);
+
 macro_rules! is_principal {
     ($($name:ident),+) => {$(
         impl From<&$name> for Principal {
@@ -277,6 +316,22 @@ mod tests {
         }
         assert!(Agent::parse(&format!("agent:{}", "a".repeat(256))).is_ok());
         assert!(Agent::parse(&format!("agent:{}", "a".repeat(257))).is_err());
+    }
+
+    #[test]
+    fn a_person_has_one_name_whatever_the_kind_and_case() {
+        let approver = |text: &str| Approver::parse(text).unwrap();
+        assert!(approver("user:Bob").is_same_person_as(&Agent::parse("agent:bob").unwrap()));
+        assert!(approver("user:a:b").is_same_person_as(&approver("user:A:b")));
+        assert!(!approver("user:bob").is_same_person_as(&approver("user:bobby")));
+        assert!(!approver("service:user:bob").is_same_person_as(&approver("user:bob")));
+        assert_eq!(approver("user:a:b").name(), "a:b");
+    }
+
+    #[test]
+    fn a_principal_has_its_kind_in_whatever_case() {
+        assert_eq!(fold_principal("agent:Bob"), fold_principal("agent:bob"));
+        assert_ne!(fold_principal("agent:bob"), fold_principal("user:bob"));
     }
 
     #[test]

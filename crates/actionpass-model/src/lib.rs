@@ -60,9 +60,9 @@ pub use digest::Digest;
 pub use document::{ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument};
 pub use facts::{Facts, FactsSchema};
 pub use ids::{
-    ActionId, Agent, ApprovalId, Approver, Audience, Issuer, KeyId, ObligationId, Origin, Owner, PassId, PolicyId,
-    Principal, RecordId, Resource, RevocationId, Role, RuleId, Runtime, Server, Statement, Task, Tenant, Tool, Trace,
-    is_hidden,
+    ActionId, Agent, AnyPrincipal, ApprovalId, Approver, Audience, Issuer, KeyId, ObligationId, Origin, Owner, PassId,
+    PolicyId, Principal, RecordId, Resource, RevocationId, Role, RuleId, Runtime, Server, Statement, Task, Tenant,
+    Tool, Trace, fold_principal, is_hidden,
 };
 pub use json::{JsonObject, JsonValue, SkippedObject, SkippedValue};
 pub use jwk::Jwk;

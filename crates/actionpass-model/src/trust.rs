@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::document::{Document, DocumentCode, DocumentError, schema_tag};
-use crate::ids::{Approver, Issuer, KeyId, Origin, Role, Statement, Tenant};
+use crate::ids::{Approver, Issuer, KeyId, Origin, Role, Statement, Tenant, fold_principal};
 use crate::json::{JsonObject, present};
 use crate::jwk::Jwk;
 use crate::key_use::{KeyStatus, KeyUse};
@@ -273,7 +273,7 @@ impl Document for TrustStore {
                 .map(Approver::as_str)
                 .chain(tenants.iter().map(Tenant::as_str))
             {
-                let known = principals.entry(name.to_ascii_lowercase()).or_insert(name);
+                let known = principals.entry(fold_principal(name)).or_insert(name);
                 if *known != name {
                     return wrong(
                         &format!("keys[{index}]"),

@@ -1,6 +1,6 @@
 //! Which approvals count for which rules, and how few of them a decision needs.
 
-use actionpass_model::{ApprovalMode, Assurance, Grant};
+use actionpass_model::{AnyPrincipal, ApprovalMode, Approver, Assurance, Grant};
 use serde::Serialize;
 
 use crate::ReliedOn;
@@ -31,8 +31,8 @@ pub enum Standing {
 /// How one grant stands to one rule.
 pub(crate) fn standing(grant: &Grant, rule: &Rule, scope: &Scope<'_>) -> Standing {
     let actor = &scope.action.action().actor;
-    let is = |principal: &str| same_name(grant.approver.as_str(), principal);
-    if is(actor.agent.as_str()) || actor.via.iter().any(|agent| is(agent.as_str())) {
+    let agents = || std::iter::once(&actor.agent).chain(&actor.via);
+    if agents().any(|agent| grant.approver.is_same_person_as(agent)) {
         return Standing::IsAgent;
     }
     match &rule.approvals {
@@ -41,7 +41,7 @@ pub(crate) fn standing(grant: &Grant, rule: &Rule, scope: &Scope<'_>) -> Standin
                 Standing::OtherMode
             } else if !grant.rules.is_empty() && !grant.rules.contains(&rule.id) {
                 Standing::RuleNotNamed
-            } else if approvals.not_owner && is(actor.human_owner.as_str()) {
+            } else if approvals.not_owner && grant.approver.is_same_person_as(&actor.human_owner) {
                 Standing::IsOwner
             } else if !approvals.roles.is_empty() && !grant.roles.iter().any(|role| approvals.roles.contains(role)) {
                 Standing::RoleMissing
@@ -65,19 +65,6 @@ pub(crate) fn standing(grant: &Grant, rule: &Rule, scope: &Scope<'_>) -> Standin
     }
 }
 
-/// Whether two principals have the same name, whatever their kind and case: `user:Bob` may not approve for
-/// `agent:bob`, and writing an owner's name differently doesn't make a second person.
-fn same_name(left: &str, right: &str) -> bool {
-    let name = |principal: &str| {
-        principal
-            .split_once(':')
-            .map_or(0, |(kind, _)| kind.len().saturating_add(1))
-    };
-    let left = left.get(name(left)..).unwrap_or(left);
-    let right = right.get(name(right)..).unwrap_or(right);
-    left.eq_ignore_ascii_case(right)
-}
-
 /// How many approvals a step_up still lacks, each from another approver.
 pub(crate) fn missing<'a>(
     approvals: &Approvals,
@@ -85,10 +72,11 @@ pub(crate) fn missing<'a>(
     grants: impl Iterator<Item = &'a Grant>,
     scope: &Scope<'_>,
 ) -> usize {
-    let mut approvers: Vec<&str> = Vec::new();
+    let mut approvers: Vec<&Approver> = Vec::new();
     for grant in grants {
-        let approver = grant.approver.as_str();
-        if standing(grant, rule, scope) == Standing::Counts && !approvers.iter().any(|other| same_name(other, approver))
+        let approver = &grant.approver;
+        if standing(grant, rule, scope) == Standing::Counts
+            && !approvers.iter().any(|other| other.is_same_person_as(approver))
         {
             approvers.push(approver);
         }
@@ -136,17 +124,4 @@ pub(crate) fn needed(rules: &[&Rule], scope: &Scope<'_>) -> Vec<ReliedOn> {
     kept.iter()
         .map(|grant| ReliedOn::new(grant.approver.clone(), grant.id.clone()))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::same_name;
-
-    #[test]
-    fn names() {
-        assert!(same_name("user:Bob", "agent:bob"));
-        assert!(same_name("user:a:b", "user:A:b"));
-        assert!(!same_name("user:bob", "user:bobby"));
-        assert!(!same_name("service:user:bob", "user:bob"));
-    }
 }

@@ -3,8 +3,8 @@
 use actionpass_canon::sha256;
 use actionpass_crypto::{JwsCode, Unverified, Verified};
 use actionpass_model::{
-    ActionId, Agent, ApprovalClaims, ApprovalId, ApprovalMode, Approver, AssertedApproval, Assurance, Digest, Document,
-    Grant, Issuer, Role, RuleId, Tenant, UnixSeconds,
+    ActionId, Agent, AnyPrincipal, ApprovalClaims, ApprovalId, ApprovalMode, Approver, AssertedApproval, Assurance,
+    Digest, Document, Grant, Issuer, Role, RuleId, Tenant, UnixSeconds,
 };
 
 use actionpass_store::LEEWAY_SECS;
@@ -182,17 +182,11 @@ impl Subject<'_> {
     }
 }
 
-/// Whether the approver is the agent or one that it acts for. Kinds differ by construction (`user:` against
-/// `agent:`), so what counts is the name behind them: an agent that was also given a key as `service:` must not
-/// approve itself.
+/// Whether the approver is the agent or one that it acts for.
 fn is_agent(approver: &Approver, context: &ApprovalContext<'_>) -> bool {
-    fn name(principal: &str) -> &str {
-        principal.split_once(':').map_or("", |(_, name)| name)
-    }
-    let own = name(approver.as_str());
     std::iter::once(context.agent)
         .chain(context.via)
-        .any(|agent| name(agent.as_str()).eq_ignore_ascii_case(own))
+        .any(|agent| approver.is_same_person_as(agent))
 }
 
 fn check_signed(

@@ -6,7 +6,7 @@ use actionpass_canon::sha256;
 use actionpass_crypto::{Keyring, KeyringError};
 use actionpass_model::{
     ApprovalId, Approver, Code, Digest, Document, DocumentError, Issuer, KeyId, PassId, RevocationTarget, Timestamp,
-    TrustEvidence, TrustKey, TrustStore, UnixSeconds,
+    TrustEvidence, TrustKey, TrustStore, UnixSeconds, fold_principal,
 };
 use actionpass_store::trust_file::{TrustFileError, TrustSnapshot};
 
@@ -93,7 +93,7 @@ impl Trust {
                     },
                 )),
                 RevocationTarget::Principal(principal) => {
-                    principals.insert(principal.as_str().to_ascii_lowercase().into());
+                    principals.insert(fold_principal(principal.as_str()).into());
                 }
             }
         }
@@ -181,7 +181,7 @@ impl Trust {
     /// case alone a trust store has one at most, and revoking the wrong spelling must not revoke nobody.
     #[must_use]
     pub fn is_principal_revoked(&self, principal: &str) -> bool {
-        !self.principals.is_empty() && self.principals.contains(principal.to_ascii_lowercase().as_str())
+        !self.principals.is_empty() && self.principals.contains(fold_principal(principal).as_str())
     }
 }
 
