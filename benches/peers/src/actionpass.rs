@@ -8,9 +8,7 @@ use std::task::{Context, Poll, Waker};
 use actionpass_canon::{BoundAction, Limits, admit, canonicalize};
 use actionpass_core::{Authorizer, Clock, IssuerConfig, Request, System};
 use actionpass_crypto::{Signer, SoftwareKey};
-use actionpass_model::{
-    Audience, Caller, Issuer, KeyStatus, KeyUse, Resource, Tenant, Tenants, Tool, TrustKey, TrustStore,
-};
+use actionpass_model::{Audience, Caller, Issuer, Resource, Tenant, Tenants, Tool, TrustStore};
 use actionpass_policy::RulePolicy;
 use actionpass_store::MemoryDecisionStore;
 use actionpass_verify::{FixedTrust, Trust, Verifier};
@@ -40,24 +38,10 @@ impl ActionPass {
         let tenant = Tenant::parse("org:example")?;
         let key = SoftwareKey::generate()?;
         let mut store = TrustStore::new(System.now().ok_or("no time")?);
-        store.keys.push(TrustKey {
-            kid: key.public_key().kid().clone(),
-            jwk: key.public_key().to_jwk(),
-            alg: key.public_key().algorithm().as_str().to_owned(),
-            key_use: KeyUse::Pass,
-            issuer: Some(issuer.clone()),
-            principal: None,
-            roles: Vec::new(),
-            tenants: Tenants::Only(vec![tenant.clone()]),
-            origin: None,
-            not_before: None,
-            not_after: None,
-            status: KeyStatus::Active,
-            superseded_by: None,
-            compromised_since: None,
-            reason: None,
-            ext: None,
-        });
+        let pass_key = key.public_key().pass_key_of(&issuer);
+        store
+            .keys
+            .push(pass_key.with_tenants(Tenants::Only(vec![tenant.clone()])));
         let trust = Arc::new(Trust::parse(canonicalize(&store)?.as_bytes())?);
         let config = IssuerConfig::new(issuer.clone(), vec![tenant.clone()]);
         let authorizer = ready(Authorizer::new(

@@ -4,7 +4,7 @@ use std::fmt;
 
 use actionpass_crypto::{Algorithm, PublicKey};
 use actionpass_home::{Config, home};
-use actionpass_model::{Approver, Issuer, KeyStatus, KeyUse, Origin, Role, Tenant, Tenants, TrustKey};
+use actionpass_model::{Approver, Issuer, KeyUse, Origin, Role, Tenant, Tenants, TrustKey};
 use clap::{Args, ValueEnum};
 
 use crate::code::CliCode;
@@ -114,38 +114,25 @@ impl std::fmt::Display for Alg {
 
 /// The trust store's entry of a key.
 pub(crate) fn entry(key: &PublicKey, key_use: KeyUse, owner: &Owner, config: &Config) -> Outcome<TrustKey> {
-    let is_issuers = is_issuers(key_use);
     check_owner(key_use, owner)?;
-    let origin = match (key_use, &owner.origin) {
-        (KeyUse::Ledger, Some(origin)) => Some(origin.clone()),
-        (KeyUse::Ledger, None) => Some(home::log(config)?.origin().clone()),
-        _ => None,
+    let issuer = owner.issuer.as_ref().unwrap_or(&config.issuer);
+    let entry = match (key_use, &owner.principal, &owner.origin) {
+        (KeyUse::Approval, Some(principal), _) => key.approval_key_of(principal).with_roles(owner.roles.clone()),
+        (KeyUse::Approval, None, _) => return Err(lacks_principal()),
+        (KeyUse::Ledger, _, Some(origin)) => key.ledger_key_of(origin),
+        (KeyUse::Ledger, _, None) => key.ledger_key_of(home::log(config)?.origin()),
+        (KeyUse::Pass, ..) => key.pass_key_of(issuer),
+        (KeyUse::Revocation, ..) => key.revocation_key_of(issuer),
+        (KeyUse::Root, ..) => key.root_key(),
     };
-    Ok(TrustKey {
-        kid: key.kid().clone(),
-        jwk: key.to_jwk(),
-        alg: key.algorithm().as_str().to_owned(),
-        key_use,
-        issuer: is_issuers.then(|| owner.issuer.clone().unwrap_or_else(|| config.issuer.clone())),
-        principal: owner.principal.clone(),
-        roles: owner.roles.clone(),
-        tenants: tenants(&owner.tenants, &config.tenants),
-        origin,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    })
+    Ok(entry.with_tenants(tenants(&owner.tenants, &config.tenants)))
 }
 
 /// Refuses an owner that keys of this use don't have.
 pub(crate) fn check_owner(key_use: KeyUse, owner: &Owner) -> Outcome<()> {
     let refused = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
     if key_use == KeyUse::Approval && owner.principal.is_none() {
-        return refused("a key of use `approval` needs --principal: whose approvals it signs");
+        return Err(lacks_principal());
     }
     if key_use != KeyUse::Approval && (owner.principal.is_some() || !owner.roles.is_empty()) {
         return refused("--principal and --role are for keys of use `approval`");
@@ -157,6 +144,13 @@ pub(crate) fn check_owner(key_use: KeyUse, owner: &Owner) -> Outcome<()> {
         return refused("--origin is for keys of use `ledger`");
     }
     Ok(())
+}
+
+fn lacks_principal() -> Failure {
+    Failure::new(
+        CliCode::UsageInvalid,
+        "a key of use `approval` needs --principal: whose approvals it signs",
+    )
 }
 
 /// Whether keys of this use belong to an issuer.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use actionpass_crypto::{KeyError, PublicKey, Signer, SoftwareKey};
 use actionpass_model::{
-    Approver, Audience, Issuer as IssuerName, KeyStatus, KeyUse, Role, Tenant, Tenants, TextError, Timestamp, TrustKey,
-    TrustStore,
+    Approver, Audience, Issuer as IssuerName, Role, Tenant, Tenants, TextError, Timestamp, TrustStore,
 };
 use actionpass_policy::{PolicyEngine, PolicyError, RulePolicy};
 use actionpass_store::trust_file::TrustFileError;
@@ -109,13 +108,12 @@ impl InMemoryBuilder {
         let issuer = self.config.issuer().clone();
         let tenants = Tenants::Only(vec![self.tenant.clone()]);
         let mut store = TrustStore::new(now);
-        let mut pass_key = entry(signer.public_key(), KeyUse::Pass, tenants.clone());
-        pass_key.issuer = Some(issuer);
-        store.keys.push(pass_key);
+        store
+            .keys
+            .push(signer.public_key().pass_key_of(&issuer).with_tenants(tenants.clone()));
         for (key, approver, roles) in self.approvers {
-            let mut approval_key = entry(&key, KeyUse::Approval, tenants.clone());
-            (approval_key.principal, approval_key.roles) = (Some(approver), roles);
-            store.keys.push(approval_key);
+            let entry = key.approval_key_of(&approver).with_roles(roles);
+            store.keys.push(entry.with_tenants(tenants.clone()));
         }
         let document = Arc::new(MemoryTrust::new(&store)?);
         let trust: Arc<dyn TrustSource> = Arc::new(DocumentTrust::new(Arc::clone(&document) as _));
@@ -204,27 +202,6 @@ impl InMemory {
 
 const fn first_start(now: Timestamp) -> ReplayStart {
     ReplayStart::first(now.to_unix_seconds())
-}
-
-fn entry(key: &PublicKey, key_use: KeyUse, tenants: Tenants) -> TrustKey {
-    TrustKey {
-        kid: key.kid().clone(),
-        jwk: key.to_jwk(),
-        alg: key.algorithm().as_str().to_owned(),
-        key_use,
-        issuer: None,
-        principal: None,
-        roles: Vec::new(),
-        tenants,
-        origin: None,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use actionpass_crypto::{CompactJws, Keyring, Signer, SigningInput, SoftwareKey, Unverified, sign_document};
-use actionpass_model::{ClaimsError, Issuer, KeyStatus, KeyUse, SignedDocument, Tenants, TrustKey};
+use actionpass_model::{ClaimsError, Issuer, KeyUse, SignedDocument, TrustKey};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, ParsedPublicKey};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -42,25 +42,8 @@ fn now<F: Future>(future: F) -> F::Output {
 }
 
 fn trust_key(key: &SoftwareKey) -> TrustKey {
-    let public = key.public_key();
-    TrustKey {
-        kid: public.kid().clone(),
-        jwk: public.to_jwk(),
-        alg: public.algorithm().as_str().to_owned(),
-        key_use: KeyUse::Pass,
-        issuer: Some(Issuer::parse("https://issuer.example").unwrap()),
-        principal: None,
-        roles: Vec::new(),
-        tenants: Tenants::Any,
-        origin: None,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    }
+    key.public_key()
+        .pass_key_of(&Issuer::parse("https://issuer.example").unwrap())
 }
 
 fn sign(key: &SoftwareKey) -> CompactJws {

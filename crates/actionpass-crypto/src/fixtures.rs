@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use actionpass_model::{
-    ClaimsError, DocumentCode, DocumentError, Issuer, KeyId, KeyStatus, KeyUse, Principal, Revocation, RevocationId,
-    RevocationSchema, RevocationTarget, SignedDocument, Statement, Tenants, Timestamp, TrustKey, TrustStore,
+    ClaimsError, DocumentCode, DocumentError, Issuer, KeyId, KeyUse, Principal, Revocation, RevocationId,
+    RevocationSchema, RevocationTarget, SignedDocument, Statement, Timestamp, TrustKey, TrustStore,
 };
 
 use crate::{CompactJws, PublicKey, Signer, sign_document};
@@ -53,31 +53,13 @@ pub(crate) fn sign(signer: &dyn Signer, document: &Note) -> CompactJws {
 }
 
 pub(crate) fn trust_key(key: &PublicKey) -> TrustKey {
-    TrustKey {
-        kid: key.kid().clone(),
-        jwk: key.to_jwk(),
-        alg: key.algorithm().as_str().to_owned(),
-        key_use: KeyUse::Pass,
-        issuer: Some(Issuer::parse("https://issuer.example").unwrap()),
-        principal: None,
-        roles: Vec::new(),
-        tenants: Tenants::Any,
-        origin: None,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    }
+    key.pass_key_of(&Issuer::parse("https://issuer.example").unwrap())
 }
 
 pub(crate) fn trust_store(keys: Vec<TrustKey>) -> TrustStore {
-    TrustStore {
-        keys,
-        ..TrustStore::new(time())
-    }
+    let mut trust = TrustStore::new(time());
+    trust.keys = keys;
+    trust
 }
 
 pub(crate) fn revocation_of(kid: &KeyId) -> Revocation {

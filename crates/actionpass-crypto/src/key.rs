@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use actionpass_model::{Jwk, KeyId};
+use actionpass_model::{Approver, Issuer, Jwk, KeyId, Origin, TrustKey};
 
 use crate::algorithm::KeyType;
 use crate::backend::{self, VerifyingKey};
@@ -252,6 +252,44 @@ impl PublicKey {
     #[must_use]
     pub const fn kid(&self) -> &KeyId {
         &self.kid
+    }
+
+    /// The trust store's entry that lets this key sign passes of an issuer, for every tenant and all the time:
+    /// [`TrustKey::with_tenants`] and [`TrustKey::with_window`] narrow that.
+    #[must_use]
+    pub fn pass_key_of(&self, issuer: &Issuer) -> TrustKey {
+        TrustKey::pass(self.kid.clone(), self.to_jwk(), self.algorithm.as_str(), issuer.clone())
+    }
+
+    /// The entry that lets this key sign revocation lists of an issuer, as [`pass_key_of`](Self::pass_key_of) does for
+    /// passes.
+    #[must_use]
+    pub fn revocation_key_of(&self, issuer: &Issuer) -> TrustKey {
+        TrustKey::revocation(self.kid.clone(), self.to_jwk(), self.algorithm.as_str(), issuer.clone())
+    }
+
+    /// The entry that lets this key sign approvals of somebody, as [`pass_key_of`](Self::pass_key_of) does for passes.
+    /// The roles come with [`TrustKey::with_roles`].
+    #[must_use]
+    pub fn approval_key_of(&self, principal: &Approver) -> TrustKey {
+        TrustKey::approval(
+            self.kid.clone(),
+            self.to_jwk(),
+            self.algorithm.as_str(),
+            principal.clone(),
+        )
+    }
+
+    /// The entry that lets this key sign checkpoints of a log, as [`pass_key_of`](Self::pass_key_of) does for passes.
+    #[must_use]
+    pub fn ledger_key_of(&self, origin: &Origin) -> TrustKey {
+        TrustKey::ledger(self.kid.clone(), self.to_jwk(), self.algorithm.as_str(), origin.clone())
+    }
+
+    /// The entry that lets this key sign trust stores.
+    #[must_use]
+    pub fn root_key(&self) -> TrustKey {
+        TrustKey::root(self.kid.clone(), self.to_jwk(), self.algorithm.as_str())
     }
 
     /// Verifies what a custodian signed. Tokens are verified through a [`Keyring`](crate::Keyring).

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use actionpass_crypto::{Keyring, Signer, SoftwareKey, Unverified, sign_document};
-//! use actionpass_model::{ApprovalClaims, SignedDocument, TrustKey};
+//! use actionpass_model::{ApprovalClaims, Approver, Role, SignedDocument};
 //! # use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
 //! # fn block_on<F: Future>(future: F) -> F::Output {
 //! #     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -24,11 +24,8 @@
 //! let token = block_on(sign_document(&key, &approval))?;
 //!
 //! // The verifier trusts this key to approve as one person, and for nothing else.
-//! let entry = serde_json::json!({
-//!     "kid": key.public_key().kid(), "jwk": key.public_key().to_jwk(), "alg": "ES256", "use": "approval",
-//!     "principal": "user:owner@example.com", "roles": ["maintainer"], "tenants": ["*"], "status": "active"
-//! });
-//! let keyring = Keyring::from_keys([serde_json::from_value::<TrustKey>(entry)?])?;
+//! let entry = key.public_key().approval_key_of(&Approver::parse("user:owner@example.com")?);
+//! let keyring = Keyring::from_keys([entry.with_roles(vec![Role::parse("maintainer")?])])?;
 //!
 //! let verified = Unverified::<ApprovalClaims>::parse(token.as_str())?.verify(&keyring)?;
 //! assert_eq!(verified.claims(), &approval);

@@ -1,6 +1,5 @@
 //! Keys of every algorithm in every form that they have outside of this process, but for PEM of private keys: what is
 //! written is read.
-#![expect(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
 use actionpass_crypto::{Algorithm, KeyCode, PublicKey, Signer, SoftwareKey};
 use actionpass_model::Jwk;

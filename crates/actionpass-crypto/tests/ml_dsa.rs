@@ -6,7 +6,7 @@ use actionpass_crypto::conformance::block_on;
 use actionpass_crypto::{
     Algorithm, JwsCode, KeyCode, Keyring, PublicKey, Signer, SoftwareKey, Unverified, sign_document, signer_conformance,
 };
-use actionpass_model::{ApprovalClaims, Jwk, SignedDocument, TrustKey};
+use actionpass_model::{ApprovalClaims, Approver, Jwk, SignedDocument};
 use serde_json::{Value, json};
 
 signer_conformance!(ml_dsa_65, || SoftwareKey::generate_for(Algorithm::MlDsa65).unwrap());
@@ -22,11 +22,8 @@ fn approval() -> ApprovalClaims {
 }
 
 fn keyring(key: &PublicKey) -> Keyring {
-    let entry = json!({
-        "kid": key.kid(), "jwk": key.to_jwk(), "alg": key.algorithm().as_str(), "use": "approval",
-        "principal": "user:owner@example.com", "roles": [], "tenants": ["*"], "status": "active",
-    });
-    Keyring::from_keys([serde_json::from_value::<TrustKey>(entry).unwrap()]).unwrap()
+    let owner = Approver::parse("user:owner@example.com").unwrap();
+    Keyring::from_keys([key.approval_key_of(&owner)]).unwrap()
 }
 
 fn code(token: &str, keyring: &Keyring) -> JwsCode {

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use actionpass_crypto::{Keyring, PublicKey, dangerous};
-use actionpass_model::{Issuer, Jwk, KeyId, KeyStatus, KeyUse, Tenants, TrustKey};
+use actionpass_model::{Issuer, Jwk, KeyId, TrustKey};
 use serde_json::Value;
 
 /// The set of this name, or else a line that says aloud that it was not run.
@@ -53,24 +53,9 @@ fn key(jwk: &Value) -> Option<PublicKey> {
 }
 
 fn entry(kid: &KeyId, jwk: &Value) -> Option<TrustKey> {
-    Some(TrustKey {
-        kid: kid.clone(),
-        jwk: Jwk::from_json(&without_name(jwk)).ok()?,
-        alg: "ES256".to_owned(),
-        key_use: KeyUse::Pass,
-        issuer: Some(Issuer::parse("https://issuer.example").unwrap()),
-        principal: None,
-        roles: Vec::new(),
-        tenants: Tenants::Any,
-        origin: None,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    })
+    let jwk = Jwk::from_json(&without_name(jwk)).ok()?;
+    let issuer = Issuer::parse("https://issuer.example").unwrap();
+    Some(TrustKey::pass(kid.clone(), jwk, "ES256", issuer))
 }
 
 #[test]

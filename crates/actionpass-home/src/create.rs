@@ -5,7 +5,7 @@ use std::path::Path;
 use actionpass_core::{Clock, System};
 use actionpass_crypto::{Algorithm, PublicKey};
 use actionpass_custody::Secrets;
-use actionpass_model::{Issuer, KeyId, KeyStatus, KeyUse, Tenant, Tenants, Timestamp, TrustKey, TrustStore};
+use actionpass_model::{Issuer, KeyId, KeyUse, Tenant, Tenants, Timestamp, TrustKey, TrustStore};
 use actionpass_policy::{EXAMPLE_ALLOW, EXAMPLE_DENY, EXAMPLE_STEP_UP, RulePolicy, STARTER_POLICY};
 use actionpass_store::ReplayStart;
 use actionpass_store::trust_file::TrustFile;
@@ -140,22 +140,6 @@ fn make_ledger(path: &Path, config: &Config, now: Timestamp) -> Result<(), HomeE
 }
 
 fn pass_key(key: &PublicKey, config: &Config) -> TrustKey {
-    TrustKey {
-        kid: key.kid().clone(),
-        jwk: key.to_jwk(),
-        alg: key.algorithm().as_str().to_owned(),
-        key_use: KeyUse::Pass,
-        issuer: Some(config.issuer.clone()),
-        principal: None,
-        roles: Vec::new(),
-        tenants: Tenants::Only(config.tenants.clone()),
-        origin: None,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    }
+    key.pass_key_of(&config.issuer)
+        .with_tenants(Tenants::Only(config.tenants.clone()))
 }

@@ -22,7 +22,8 @@
 //! | stable codes | [`codes!`], [`Code`], [`CodeClass`], [`CodedError`] |
 //!
 //! No I/O, no clock, no randomness, no cryptography. Documents of version 1 are closed: members are added by a
-//! version 2 only, so their structs are exhaustive on purpose.
+//! version 2 only, so their structs are exhaustive on purpose; but for those of the trust store, which are made by
+//! constructors, since an entry has to hold together.
 
 mod action;
 mod approval;

@@ -1,4 +1,8 @@
 //! The trust store: public keys with use, owner and validity, and revocations. Never a private key.
+//!
+//! Entries are made by the constructor of their use, which asks for the owner that this use has: then they are active,
+//! for every tenant and all the time, which the methods `with_…` narrow. Keys that a program holds as
+//! `actionpass_crypto::PublicKey` make their entries themselves.
 
 use std::collections::{HashMap, HashSet};
 
@@ -78,6 +82,7 @@ impl schemars::JsonSchema for Tenants {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+#[non_exhaustive]
 pub struct TrustKey {
     /// The thumbprint of the key (RFC 7638).
     pub kid: KeyId,
@@ -124,6 +129,94 @@ pub struct TrustKey {
 }
 
 impl TrustKey {
+    /// A key that signs passes of this issuer.
+    ///
+    /// For this and the other constructors: `kid` is the thumbprint of `jwk` (RFC 7638), and `alg` the one algorithm that
+    /// it verifies (RFC 7518 §3.1); a keyring refuses entries whose parts don't fit each other.
+    #[must_use]
+    pub fn pass(kid: KeyId, jwk: Jwk, alg: &str, issuer: Issuer) -> Self {
+        Self {
+            issuer: Some(issuer),
+            ..Self::of_use(KeyUse::Pass, kid, jwk, alg)
+        }
+    }
+
+    /// A key that signs revocation lists of this issuer.
+    #[must_use]
+    pub fn revocation(kid: KeyId, jwk: Jwk, alg: &str, issuer: Issuer) -> Self {
+        Self {
+            issuer: Some(issuer),
+            ..Self::of_use(KeyUse::Revocation, kid, jwk, alg)
+        }
+    }
+
+    /// A key that signs approvals of this principal, who holds no role.
+    #[must_use]
+    pub fn approval(kid: KeyId, jwk: Jwk, alg: &str, principal: Approver) -> Self {
+        Self {
+            principal: Some(principal),
+            ..Self::of_use(KeyUse::Approval, kid, jwk, alg)
+        }
+    }
+
+    /// A key that signs checkpoints of this log.
+    #[must_use]
+    pub fn ledger(kid: KeyId, jwk: Jwk, alg: &str, origin: Origin) -> Self {
+        Self {
+            origin: Some(origin),
+            ..Self::of_use(KeyUse::Ledger, kid, jwk, alg)
+        }
+    }
+
+    /// A key that signs trust stores.
+    #[must_use]
+    pub fn root(kid: KeyId, jwk: Jwk, alg: &str) -> Self {
+        Self::of_use(KeyUse::Root, kid, jwk, alg)
+    }
+
+    fn of_use(key_use: KeyUse, kid: KeyId, jwk: Jwk, alg: &str) -> Self {
+        Self {
+            kid,
+            jwk,
+            alg: alg.to_owned(),
+            key_use,
+            issuer: None,
+            principal: None,
+            roles: Vec::new(),
+            tenants: Tenants::Any,
+            origin: None,
+            not_before: None,
+            not_after: None,
+            status: KeyStatus::Active,
+            superseded_by: None,
+            compromised_since: None,
+            reason: None,
+            ext: None,
+        }
+    }
+
+    /// The roles that the principal of an approval key holds; keys of another use have none.
+    #[must_use]
+    pub fn with_roles(mut self, roles: Vec<Role>) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// The tenants that it speaks for.
+    #[must_use]
+    pub fn with_tenants(mut self, tenants: Tenants) -> Self {
+        self.tenants = tenants;
+        self
+    }
+
+    /// When it signs: from the first time to the second, both included; `None` sets no bound.
+    #[must_use]
+    pub const fn with_window(mut self, not_before: Option<Timestamp>, not_after: Option<Timestamp>) -> Self {
+        self.not_before = not_before;
+        self.not_after = not_after;
+        self
+    }
+
     /// Whether the key was one to sign with at this time: inside of `notBefore` and `notAfter`.
     #[must_use]
     pub fn signs_at(&self, time: Timestamp) -> bool {
@@ -190,6 +283,7 @@ pub struct Roots {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+#[non_exhaustive]
 pub struct TrustStore {
     /// The version of this document.
     pub schema: TrustSchema,
@@ -332,6 +426,43 @@ mod tests {
         let read = TrustStore::from_json(&store(&[key()])).unwrap();
         let again = TrustStore::from_json(&serde_json::to_vec(&read).unwrap()).unwrap();
         assert_eq!(read, again);
+    }
+
+    /// Each constructor makes an entry that a trust store takes, of its use.
+    #[test]
+    fn what_is_constructed_holds_together() {
+        let jwk: Jwk = serde_json::from_value(key()["jwk"].clone()).unwrap();
+        let kid = |first: char| KeyId::parse(&KID.replace('N', &first.to_string())).unwrap();
+        let issuer = || Issuer::parse("https://issuer.example").unwrap();
+        let approver = Approver::parse("user:a").unwrap();
+        let time = |text: &str| Some(Timestamp::parse(text).unwrap());
+        let mut trust = TrustStore::new(Timestamp::parse("2026-11-23T01:02:03.000Z").unwrap());
+        trust.keys = vec![
+            TrustKey::pass(kid('A'), jwk.clone(), "ES256", issuer()),
+            TrustKey::revocation(kid('B'), jwk.clone(), "ES256", issuer()),
+            TrustKey::approval(kid('C'), jwk.clone(), "ES256", approver)
+                .with_roles(vec![Role::parse("maintainer").unwrap()])
+                .with_tenants(Tenants::Only(vec![Tenant::parse("org:a").unwrap()]))
+                .with_window(time("2026-11-23T01:02:03.000Z"), time("2026-11-24T01:02:03.000Z")),
+            TrustKey::ledger(kid('D'), jwk.clone(), "ES256", Origin::parse("log.example").unwrap()),
+            TrustKey::root(kid('E'), jwk, "ES256"),
+        ];
+        assert_eq!(trust.check(), Ok(()));
+        let uses = trust.keys.iter().map(|key| key.key_use);
+        let expected = [
+            KeyUse::Pass,
+            KeyUse::Revocation,
+            KeyUse::Approval,
+            KeyUse::Ledger,
+            KeyUse::Root,
+        ];
+        assert!(uses.eq(expected));
+        let bytes = serde_json::to_vec(&trust).unwrap();
+        assert_eq!(TrustStore::from_json(&bytes).unwrap(), trust);
+        // The first is the one that is written by hand elsewhere in these tests.
+        let mut written = key();
+        written["kid"] = json!(kid('A').as_str());
+        assert_eq!(serde_json::to_value(&trust.keys[0]).unwrap(), written);
     }
 
     #[test]

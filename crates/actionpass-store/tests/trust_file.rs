@@ -11,8 +11,7 @@ use std::process::Command;
 use std::thread;
 
 use actionpass_model::{
-    Jwk, KeyId, KeyStatus, KeyUse, Revocation, RevocationSchema, RevocationTarget, Tenants, Timestamp, TrustKey,
-    TrustStore,
+    Jwk, KeyId, KeyStatus, Revocation, RevocationSchema, RevocationTarget, Timestamp, TrustKey, TrustStore,
 };
 use actionpass_store::trust_file::{
     AnyError, ChangeCode, ChangeError, TrustFile, TrustFileCode, TrustFileError, change,
@@ -27,34 +26,18 @@ fn kid(number: u64) -> KeyId {
 }
 
 fn key(number: u64) -> TrustKey {
-    TrustKey {
-        kid: kid(number),
-        jwk: Jwk {
-            kty: "EC".to_owned(),
-            crv: Some("P-256".to_owned()),
-            x: Some("x".to_owned()),
-            y: Some("y".to_owned()),
-            public: None,
-            kid: None,
-            alg: None,
-            key_use: None,
-            key_ops: None,
-        },
-        alg: "ES256".to_owned(),
-        key_use: KeyUse::Pass,
-        issuer: Some("https://issuer.example".parse().unwrap()),
-        principal: None,
-        roles: Vec::new(),
-        tenants: Tenants::Any,
-        origin: None,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    }
+    let jwk = Jwk {
+        kty: "EC".to_owned(),
+        crv: Some("P-256".to_owned()),
+        x: Some("x".to_owned()),
+        y: Some("y".to_owned()),
+        public: None,
+        kid: None,
+        alg: None,
+        key_use: None,
+        key_ops: None,
+    };
+    TrustKey::pass(kid(number), jwk, "ES256", "https://issuer.example".parse().unwrap())
 }
 
 fn revocation(number: u64, target: RevocationTarget) -> Revocation {
@@ -210,10 +193,9 @@ fn a_revoked_key_never_comes_back() {
     });
     assert_eq!(cause(&dropped.unwrap_err()), Some(ChangeCode::RevocationDropped));
     let back = file.update(at(9000), any, |trust| {
-        trust.keys.push(TrustKey {
-            status: KeyStatus::Revoked,
-            ..key(2)
-        });
+        let mut revoked = key(2);
+        revoked.status = KeyStatus::Revoked;
+        trust.keys.push(revoked);
         Ok(())
     });
     back.unwrap();

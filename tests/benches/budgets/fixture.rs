@@ -10,8 +10,8 @@ use actionpass_canon::{BoundAction, Limits};
 use actionpass_core::{Approval, Authorizer, Clock, IssuerConfig, Request, System};
 use actionpass_crypto::{Signer, SoftwareKey};
 use actionpass_model::{
-    Approver, Audience, Caller, Issuer, KeyStatus, KeyUse, RevocationId, Role, Statement, Tenant, Tenants, Timestamp,
-    TrustKey, TrustStore, UnixSeconds,
+    Approver, Audience, Caller, Issuer, RevocationId, Role, Statement, Tenant, Tenants, Timestamp, TrustKey,
+    TrustStore, UnixSeconds,
 };
 use actionpass_policy::{RulePolicy, STARTER_POLICY};
 use actionpass_store::ledger::{Head, Log, SealedRecord, seal};
@@ -231,37 +231,22 @@ pub(crate) fn action(payload: &str, id: Option<&str>) -> String {
 pub(crate) fn trust_store(key: &SoftwareKey, approver: &SoftwareKey, now: Timestamp) -> TrustStore {
     let mut store = TrustStore::new(now);
     store.keys.push(pass_key(key));
-    store.keys.push(TrustKey {
-        key_use: KeyUse::Approval,
-        issuer: None,
-        principal: Some(Approver::parse(APPROVER).unwrap()),
-        roles: vec![Role::parse("maintainer").unwrap()],
-        ..pass_key(approver)
-    });
+    let approver_key = approver
+        .public_key()
+        .approval_key_of(&Approver::parse(APPROVER).unwrap())
+        .with_roles(vec![Role::parse("maintainer").unwrap()]);
+    store.keys.push(approver_key.with_tenants(tenants()));
     store
 }
 
 /// A key that may sign passes of the issuer.
 pub(crate) fn pass_key(key: &SoftwareKey) -> TrustKey {
-    let public = key.public_key();
-    TrustKey {
-        kid: public.kid().clone(),
-        jwk: public.to_jwk(),
-        alg: public.algorithm().as_str().to_owned(),
-        key_use: KeyUse::Pass,
-        issuer: Some(Issuer::parse(ISSUER).unwrap()),
-        principal: None,
-        roles: Vec::new(),
-        tenants: Tenants::Only(vec![Tenant::parse(TENANT).unwrap()]),
-        origin: None,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    }
+    let key = key.public_key().pass_key_of(&Issuer::parse(ISSUER).unwrap());
+    key.with_tenants(tenants())
+}
+
+fn tenants() -> Tenants {
+    Tenants::Only(vec![Tenant::parse(TENANT).unwrap()])
 }
 
 /// A store that costs next to nothing: it keeps the first decision that it is given, sealed, and answers every later

@@ -57,14 +57,12 @@ impl Cast {
 }
 
 /// The entry with another key.
-fn with_key(key: &dyn Signer, entry: TrustKey) -> TrustKey {
+fn with_key(key: &dyn Signer, mut entry: TrustKey) -> TrustKey {
     let public = key.public_key();
-    TrustKey {
-        kid: public.kid().clone(),
-        jwk: public.to_jwk(),
-        alg: public.algorithm().as_str().to_owned(),
-        ..entry
-    }
+    entry.kid = public.kid().clone();
+    entry.jwk = public.to_jwk();
+    entry.alg = public.algorithm().as_str().to_owned();
+    entry
 }
 
 fn algorithms() -> impl Iterator<Item = Algorithm> {

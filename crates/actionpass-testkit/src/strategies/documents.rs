@@ -5,7 +5,7 @@ use actionpass_model::{
     Action, ActionSchema, Actor, ApprovalClaims, ApprovalMode, ApprovalSchema, ApprovalTerms, AssertedApproval,
     Capability, Facts, FactsSchema, Intent, KeyBody, KeyEvent, KeyEventSchema, KeyUse, OutcomeBody, OutcomeSchema,
     OutcomeStatus, PassClaims, Revocation, RevocationSchema, RevocationTarget, Shown, Tenants, ToolDefinition,
-    TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, TrustSchema, TrustStore, UseBody, UseSchema,
+    TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, TrustStore, UseBody, UseSchema,
 };
 use actionpass_store::ledger::{Head, Log, RecordDraft, SealedRecord, seal};
 use proptest::option::of;
@@ -238,19 +238,17 @@ pub fn trust_stores() -> impl Strategy<Value = TrustStore> + Clone {
         revocations,
     )
         .prop_map(
-            |(version, updated_at, revocations_as_of, expires_at, keys, revocations)| TrustStore {
-                schema: TrustSchema,
-                version,
-                updated_at,
-                revocations_as_of,
-                expires_at,
-                keys,
-                revocations: revocations
+            |(version, updated_at, revocations_as_of, expires_at, keys, revocations)| {
+                let mut trust = TrustStore::new(updated_at);
+                trust.version = version;
+                trust.revocations_as_of = revocations_as_of;
+                trust.expires_at = expires_at;
+                trust.keys = keys;
+                trust.revocations = revocations
                     .into_iter()
                     .map(|(id, revocation)| Revocation { id, ..revocation })
-                    .collect(),
-                roots: None,
-                ext: None,
+                    .collect();
+                trust
             },
         )
 }
@@ -261,9 +259,8 @@ pub fn approval_keys() -> impl Strategy<Value = TrustKey> + Clone {
         Just(Tenants::Any),
         prop::collection::vec(tenants(), 1..3).prop_map(Tenants::Only)
     ];
-    (approvers(), prop::collection::vec(roles(), 0..3), tenants).prop_map(|(approver, roles, tenants)| TrustKey {
-        tenants,
-        ..fixtures::approval_key(FixtureKey::APPROVER, approver, roles)
+    (approvers(), prop::collection::vec(roles(), 0..3), tenants).prop_map(|(approver, roles, tenants)| {
+        fixtures::approval_key(FixtureKey::APPROVER, approver, roles).with_tenants(tenants)
     })
 }
 
