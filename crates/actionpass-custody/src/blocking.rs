@@ -3,19 +3,15 @@
 mod queue;
 
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::task::Poll;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actionpass_crypto::{PublicKey, Residence, SignError, SignFuture, Signature, Signer, SigningInput};
 use futures_channel::oneshot;
 
-use self::queue::{NotTaken, Queue};
+use self::queue::Queue;
 use crate::deadline::within;
 
 /// A connection to a custodian, owned by one thread: a session, a socket, an HTTP agent.
@@ -33,29 +29,14 @@ pub trait BlockingKey: Send {
 /// call that takes longer than the time-out fails, whatever the custodian does.
 ///
 /// Signatures are made outside of this process, so they are verified before they are used.
-///
-/// Putting threads to sleep and waking them takes as long as a fast device takes to sign. So where signatures are quick,
-/// a thread that has made one looks out for the next call for a moment before it sleeps, and a call that is alone has
-/// itself polled again and again for a moment, before its time-out is set and its executor may sleep. No poll ever waits.
 pub struct BlockingSigner {
     public: PublicKey,
     custodian: &'static str,
     timeout: Duration,
-    desk: Desk,
+    queue: Arc<Queue<Job>>,
 }
 
-/// What calls and threads share, and what sends the threads home when it is dropped.
-struct Desk(Arc<Shared>);
-
-struct Shared {
-    queue: Queue<Job>,
-    /// How many calls are under way.
-    calls: AtomicUsize,
-    /// How long the last call that was alone took, as its caller saw it, in microseconds.
-    pace: AtomicU32,
-    has_cores: bool,
-}
-
+/// A call, for the thread that makes it.
 struct Job {
     input: SigningInput,
     answer: oneshot::Sender<Result<Signature, SignError>>,
@@ -63,13 +44,6 @@ struct Job {
 
 /// How many calls may wait for each thread: more would only time out there.
 const WAITING_FOR_EACH: usize = 256;
-
-/// Up to here a call is quick: this much time of a core is worth less than waking a thread. On a machine that is short of
-/// cores, calls take longer than that, and nobody looks out.
-const QUICK: Duration = Duration::from_micros(250);
-
-/// How long a thread looks out for the next call after a quick signature.
-const LOOKOUT: Duration = Duration::from_micros(100);
 
 impl BlockingSigner {
     /// A signer of these connections to one key.
@@ -85,53 +59,36 @@ impl BlockingSigner {
         if connections.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no connection"));
         }
-        let desk = Desk(Arc::new(Shared {
-            queue: Queue::new(connections.len().saturating_mul(WAITING_FOR_EACH), connections.len()),
-            calls: AtomicUsize::new(0),
-            pace: AtomicU32::new(u32::MAX),
-            has_cores: thread::available_parallelism().is_ok_and(|cores| cores.get() > 1),
-        }));
-        for mut connection in connections {
-            let shared = Arc::clone(&desk.0);
-            thread::Builder::new()
-                .name(format!("actionpass-{custodian}"))
-                .spawn(move || work(&shared, &mut connection))?;
-        }
-        Ok(Self {
+        let room = connections.len().saturating_mul(WAITING_FOR_EACH);
+        // Made before the threads: should one of them not start, dropping it ends the others.
+        let signer = Self {
             public,
             custodian,
             timeout,
-            desk,
-        })
+            queue: Arc::new(Queue::new(room, connections.len())),
+        };
+        for mut connection in connections {
+            let queue = Arc::clone(&signer.queue);
+            thread::Builder::new()
+                .name(format!("actionpass-{custodian}"))
+                .spawn(move || work(&queue, &mut connection))?;
+        }
+        Ok(signer)
     }
 
     async fn ask(&self, input: &SigningInput) -> Result<Signature, SignError> {
         if input.kid() != self.public.kid() {
             return Err(SignError::WrongKey);
         }
-        let call = Call::begin(&self.desk.0);
-        let (answer, mut waiting) = oneshot::channel();
+        let (answer, waiting) = oneshot::channel();
         let job = Job {
             input: input.clone(),
             answer,
         };
-        self.desk.0.queue.push(job).map_err(|error| {
-            let problem = match error {
-                NotTaken::Full => "too many calls are waiting for it",
-                NotTaken::NoWorkers => "its threads have ended",
-            };
-            SignError::unavailable(self.custodian, problem)
-        })?;
-        let answered = match eagerly(call.patience().min(self.timeout), &mut waiting).await {
-            Some(answered) => Some(answered),
-            None => {
-                // Whoever looked out for this call may have lost its core meanwhile.
-                self.desk.0.queue.nudge();
-                within(self.timeout, waiting).await
-            }
-        };
-        call.took_until_now();
-        match answered {
+        self.queue
+            .push(job)
+            .map_err(|error| SignError::unavailable(self.custodian, error))?;
+        match within(self.timeout, waiting).await {
             Some(Ok(answer)) => answer,
             Some(Err(oneshot::Canceled)) => Err(SignError::unavailable(self.custodian, "its thread ended")),
             None => Err(SignError::TimedOut {
@@ -141,85 +98,22 @@ impl BlockingSigner {
     }
 }
 
-impl Shared {
-    /// With one core, whoever looks out keeps the others from what it looks out for.
-    fn is_quick(&self) -> bool {
-        self.has_cores && Duration::from_micros(self.pace.load(Ordering::Relaxed).into()) < QUICK
-    }
-}
-
-/// A call under way.
-struct Call<'a> {
-    shared: &'a Shared,
-    is_alone: bool,
-    start: Instant,
-}
-
-impl<'a> Call<'a> {
-    fn begin(shared: &'a Shared) -> Self {
-        Self {
-            is_alone: shared.calls.fetch_add(1, Ordering::Relaxed) == 0,
-            shared,
-            start: Instant::now(),
-        }
-    }
-
-    /// How long it is worth asking again and again. Where calls wait for each other, for a slow custodian or for a core,
-    /// the core is of more use elsewhere.
-    fn patience(&self) -> Duration {
-        if self.is_alone && self.shared.is_quick() {
-            QUICK
-        } else {
-            Duration::ZERO
-        }
-    }
-
-    fn took_until_now(&self) {
-        if self.is_alone {
-            let micros = u32::try_from(self.start.elapsed().as_micros()).unwrap_or(u32::MAX);
-            self.shared.pace.store(micros, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Call<'_> {
+impl Drop for BlockingSigner {
     fn drop(&mut self) {
-        self.shared.calls.fetch_sub(1, Ordering::Relaxed);
+        self.queue.close();
     }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        self.0.queue.close();
-    }
-}
-
-/// What the future gives within this time, polled as often as the executor likes; it has other turns in between.
-async fn eagerly<F: Future + Unpin>(time: Duration, future: &mut F) -> Option<F::Output> {
-    let start = Instant::now();
-    poll_fn(|context| match Pin::new(&mut *future).poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if start.elapsed() < time => {
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
 }
 
 /// Serves the queue until the signer is dropped.
-fn work(shared: &Shared, connection: &mut dyn BlockingKey) {
-    let worker = shared.queue.attend();
-    let mut lookout = Duration::ZERO;
-    while let Some(job) = worker.next(lookout) {
+fn work(queue: &Queue<Job>, connection: &mut dyn BlockingKey) {
+    let worker = queue.worker();
+    while let Some(job) = worker.next() {
         // Nobody waits any more: the caller gave up or was dropped.
         if job.answer.is_canceled() {
             continue;
         }
         // An error here is a caller that gave up meanwhile.
         let _ = job.answer.send(connection.sign(&job.input));
-        lookout = if shared.is_quick() { LOOKOUT } else { Duration::ZERO };
     }
 }
 
@@ -294,17 +188,14 @@ mod tests {
 
     #[test]
     fn a_call_that_takes_too_long_fails_and_the_next_one_works() {
-        let (signer, _) = signer(1, 150, 30);
+        let (mut signer, _) = signer(1, 150, 30);
         let input = SigningInput::probe(&[1; 32], signer.public_key());
         let error = block_on(signer.sign(&input)).unwrap_err();
         assert!(matches!(error, SignError::TimedOut { .. }), "{error}");
         assert_eq!(error.code(), SignCode::Unavailable);
         thread::sleep(Duration::from_millis(200));
-        let patient = BlockingSigner {
-            timeout: Duration::from_secs(10),
-            ..signer
-        };
-        block_on(patient.sign(&input)).unwrap();
+        signer.timeout = Duration::from_secs(10);
+        block_on(signer.sign(&input)).unwrap();
     }
 
     #[test]
@@ -336,33 +227,6 @@ mod tests {
             }
         });
         assert!(start.elapsed() < Duration::from_millis(700), "{:?}", start.elapsed());
-    }
-
-    /// After quick calls, callers and threads look out for each other; nothing may hang on that.
-    #[test]
-    fn calls_may_be_quick_and_slow_by_turns() {
-        struct Moody(Arc<SoftwareKey>, u8);
-        impl BlockingKey for Moody {
-            fn sign(&mut self, input: &SigningInput) -> Result<Signature, SignError> {
-                self.1 = self.1.wrapping_add(1);
-                if self.1.is_multiple_of(8) {
-                    thread::sleep(Duration::from_millis(3));
-                }
-                self.0.sign_now(input)
-            }
-        }
-        let key = Arc::new(SoftwareKey::generate().unwrap());
-        let connections = [0, 3].map(|number| Moody(Arc::clone(&key), number)).into();
-        let public = key.public_key().clone();
-        let signer = BlockingSigner::new(public, "moody", Duration::from_secs(10), connections).unwrap();
-        for number in 0..200 {
-            let input = SigningInput::probe(&[number; 32], signer.public_key());
-            let signature = block_on(signer.sign(&input)).unwrap();
-            signer.public_key().verify(&input, &signature).unwrap();
-            if number % 16 == 0 {
-                thread::sleep(Duration::from_micros(300));
-            }
-        }
     }
 
     #[test]
