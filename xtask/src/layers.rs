@@ -33,7 +33,6 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "actionpass-canon",
             "actionpass-crypto",
-            "actionpass-custody",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-store",
@@ -74,6 +73,37 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("actionpass-servers", &[]),
+    // The folder of an issuer: here key, trust, policy and store come together.
+    (
+        "actionpass-home",
+        &[
+            "actionpass-core",
+            "actionpass-crypto",
+            "actionpass-custodians",
+            "actionpass-custody",
+            "actionpass-model",
+            "actionpass-policy",
+            "actionpass-store",
+            "actionpass-store-sqlite",
+            "actionpass-verify",
+        ],
+    ),
+    // What programs in Rust add: it gives on what lies below, by features.
+    (
+        "actionpass",
+        &[
+            "actionpass-canon",
+            "actionpass-core",
+            "actionpass-crypto",
+            "actionpass-custodians",
+            "actionpass-custody",
+            "actionpass-home",
+            "actionpass-model",
+            "actionpass-policy",
+            "actionpass-store",
+            "actionpass-verify",
+        ],
+    ),
     // Not the testkit: its keys are public.
     (
         "actionpass-cli",
@@ -81,12 +111,12 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-canon",
             "actionpass-core",
             "actionpass-crypto",
-            "actionpass-custody",
             "actionpass-custodians",
+            "actionpass-custody",
+            "actionpass-home",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-store",
-            "actionpass-store-sqlite",
             "actionpass-verify",
         ],
     ),

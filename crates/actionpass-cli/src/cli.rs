@@ -13,6 +13,7 @@ use crate::commands::{
 };
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::log::LogArgs;
 use crate::output::{self, Reply};
 
 /// Authorizes what AI agents do: one exact tool call, judged by policy, approved by people where policy says so,
@@ -42,6 +43,8 @@ pub(crate) struct Cli {
     /// Print one JSON object on stdout
     #[arg(long, global = true, help_heading = "Everywhere", display_order = 901)]
     json: bool,
+    #[command(flatten)]
+    log: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -142,7 +145,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
         Ok(cli) => {
             let schema = schema_of(cli.command.name());
             let context = Context::new(cli.home, cli.json, Cli::command);
-            match cli.command.run(&context) {
+            match cli.log.start().and_then(|()| cli.command.run(&context)) {
                 Ok(reply) => reply.print(&schema, context.is_json),
                 Err(failure) => output::print_failure(&failure, &schema, context.is_json),
             }

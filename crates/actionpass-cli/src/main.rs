@@ -12,6 +12,7 @@ mod exit;
 mod failure;
 mod hint;
 mod input;
+mod log;
 mod output;
 mod owner;
 mod passphrase;
