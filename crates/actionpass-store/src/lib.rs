@@ -42,6 +42,7 @@ pub mod ledger;
 mod log;
 mod memory;
 pub mod offload;
+mod process;
 mod replay;
 mod trust_document;
 pub mod trust_file;

@@ -93,6 +93,8 @@ struct State {
 struct Reading {
     /// Readings are numbered from 1, in the order in which they begin. One ends before the next begins.
     number: u64,
+    /// The process that it runs in: its thread isn't there in one that was forked meanwhile.
+    process: u32,
     /// Taken before it began.
     stamp: Option<Stamp>,
     outcome: Shared<Result<Arc<Trust>, TrustError>>,
@@ -147,7 +149,9 @@ impl LiveTrust {
     /// The reading to wait for: one that is under way or began after number `before`, else a new one.
     fn join(&self, stamp: Option<Stamp>, before: u64) -> Reading {
         let mut state = self.0.lock();
+        let process = std::process::id();
         if let Some(reading) = &state.reading
+            && reading.process == process
             && (reading.number > before || !reading.outcome.is_done())
         {
             return reading.clone();
@@ -155,6 +159,7 @@ impl LiveTrust {
         let live = Arc::clone(&self.0);
         let reading = Reading {
             number: state.readings().saturating_add(1),
+            process,
             stamp,
             outcome: offload(move || Ok(live.read()?.1)).shared(),
         };
@@ -450,6 +455,26 @@ mod tests {
             done.store(true, Ordering::SeqCst);
         });
         assert_eq!(live.read_now().unwrap().version(), 101);
+    }
+
+    #[test]
+    fn a_copy_of_the_process_reads_by_itself() {
+        let file = Rewritten::new("copy");
+        let live = LiveTrust::open(&file.0).unwrap();
+        // Under way when this process was copied, so here it never ends.
+        live.0.lock().reading = Some(Reading {
+            number: 1,
+            process: std::process::id() ^ 1,
+            stamp: None,
+            outcome: offload(|| {
+                loop {
+                    std::thread::park();
+                }
+            })
+            .shared(),
+        });
+        assert_eq!(block_on(live.current()).unwrap().version(), 1);
+        assert_eq!(block_on(live.refresh()).unwrap().version(), 1);
     }
 
     #[cfg(unix)]

@@ -9,6 +9,7 @@ use actionpass_model::{RecordKind, RevocationId};
 use crate::decision::newest_trust;
 use crate::ledger::{Log, RecordDraft, RecordRef, SealedRecord, seal};
 use crate::offload::{Sender, channel};
+use crate::process::Process;
 use crate::{
     ActionKey, AppendOutcome, ApprovalUse, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger,
     LedgerState, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
@@ -17,7 +18,8 @@ use crate::{
 /// An issuer's store in the memory of one process. Nothing survives it: for tests and examples.
 ///
 /// It keeps so many records and no more: none is ever dropped, so then everything that writes is refused
-/// ([`StoreCode::StoreFull`]).
+/// ([`StoreCode::StoreFull`]). In a process that was forked after it was made everything is
+/// ([`StoreCode::StoreForked`]).
 ///
 /// ```
 /// use actionpass_model::{Issuer, Origin};
@@ -29,6 +31,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct MemoryDecisionStore {
+    process: Process,
     log: Log,
     /// The most records.
     capacity: usize,
@@ -62,6 +65,7 @@ impl MemoryDecisionStore {
     #[must_use]
     pub fn with_capacity(log: Log, records: usize) -> Self {
         Self {
+            process: Process::current(),
             log,
             capacity: records,
             state: Mutex::default(),
@@ -69,6 +73,7 @@ impl MemoryDecisionStore {
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        self.process.check()?;
         self.state.lock().map_err(|_| StoreError::new(StoreCode::StorePoisoned))
     }
 
@@ -315,5 +320,21 @@ mod tests {
         let again = block_on(store.append_one(fixtures::revoked(6, 1, 1))).unwrap();
         assert!(matches!(again, AppendOutcome::AlreadyRecorded(_)));
         assert_eq!(block_on(store.read(0, 10)).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_copy_of_the_process_decides_nothing() {
+        let mut store = MemoryDecisionStore::new(fixtures::log());
+        store.process = Process::another();
+        let refused = [
+            block_on(store.commit(fixtures::allow(1))).map(drop),
+            block_on(store.find(&fixtures::action(1))).map(drop),
+            block_on(store.append_one(fixtures::used(1))).map(drop),
+            block_on(store.state()).map(drop),
+            block_on(store.follow(0)).map(drop),
+        ];
+        for result in refused {
+            assert_eq!(result.unwrap_err().code(), StoreCode::StoreForked);
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use actionpass_model::{Issuer, PassId, UnixSeconds};
 
+use crate::process::Process;
 use crate::replay::judge;
 use crate::{Consumption, Mark, ReplayCode, ReplayStart, ReplayStore, StoreCode, StoreError, StoreFuture};
 
@@ -16,12 +17,14 @@ const SHARDS: usize = 16;
 /// Used passes in the memory of one process.
 ///
 /// A restart forgets them, so after one start it with [`ReplayStart::restored`], which refuses every pass of before and
-/// of the next 31 seconds. Executors in several processes need a store that they share.
+/// of the next 31 seconds. Executors in several processes need a store that they share: in a process that was forked after
+/// it was made, this one refuses ([`StoreCode::StoreForked`]).
 ///
 /// It remembers so many passes at once and no more. A mark goes only once its pass has ended, 30 s after `exp`; none is
 /// dropped to make room, so a store that is full of marks that must stay refuses ([`StoreCode::StoreFull`]).
 #[derive(Debug)]
 pub struct MemoryReplayStore {
+    process: Process,
     start: ReplayStart,
     /// The most marks.
     capacity: usize,
@@ -54,6 +57,7 @@ impl MemoryReplayStore {
     #[must_use]
     pub fn with_capacity(start: ReplayStart, marks: usize) -> Self {
         Self {
+            process: Process::current(),
             start,
             capacity: marks,
             marks: AtomicUsize::new(0),
@@ -64,6 +68,7 @@ impl MemoryReplayStore {
 
     /// A pass is always in the same part, so each part can forget on its own.
     fn shard(&self, issuer: &Issuer, pass: &PassId) -> Result<MutexGuard<'_, Shard>, StoreError> {
+        self.process.check()?;
         // The upper four bits: 16 parts.
         let index = self.hasher.hash_one((issuer, pass)) >> 60;
         let shard = usize::try_from(index).ok().and_then(|index| self.shards.get(index));
@@ -156,6 +161,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::conformance::block_on;
 
     fn at(seconds: u64) -> UnixSeconds {
         UnixSeconds::new(seconds).unwrap()
@@ -218,6 +224,20 @@ mod tests {
         assert!(full(300, 1090, 1091));
         let behind = consume(0, 1000, 1090).unwrap();
         assert_eq!(behind, Consumption::Refused(ReplayCode::ClockBehind));
+    }
+
+    #[test]
+    fn a_copy_of_the_process_consumes_nothing() {
+        let mut store = MemoryReplayStore::new(ReplayStart::first(at(1000)));
+        store.process = Process::another();
+        let mark = mark(1, 1000);
+        let refused = [
+            store.consume_now(&mark, at(1000)).map(drop),
+            block_on(store.is_used(&mark.issuer, &mark.pass)).map(drop),
+        ];
+        for result in refused {
+            assert_eq!(result.unwrap_err().code(), StoreCode::StoreForked);
+        }
     }
 
     #[test]
