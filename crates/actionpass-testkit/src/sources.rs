@@ -3,7 +3,7 @@
 use std::future::{pending, ready};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actionpass_core::{ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};
+use actionpass_core::{ApprovalAnswer, ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};
 
 /// Answers at once with what a closure makes of the request: approvals, or junk.
 pub struct Answering<F> {
@@ -47,7 +47,7 @@ impl<F> std::fmt::Debug for Answering<F> {
 impl<F: Fn(ApprovalRequest<'_>) -> Vec<String> + Send + Sync> ApprovalSource for Answering<F> {
     fn request<'a>(&'a self, request: ApprovalRequest<'a>) -> ApprovalFuture<'a> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        Box::pin(ready(Ok((self.answer)(request))))
+        Box::pin(ready(Ok(ApprovalAnswer::Tokens((self.answer)(request)))))
     }
 }
 

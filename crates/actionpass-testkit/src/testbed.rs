@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_core::{
-    Approval, ApprovalSource, Authorization, AuthorizeError, Authorizer, Clock, IssuerConfig, Random, Request,
+    Approval, ApprovalSource, Authorization, AuthorizeError, Authorizer, AuthorizerParts, Clock, IssuerConfig, Random,
+    Request,
 };
 use actionpass_crypto::Signer;
 use actionpass_model::{Approver, RevocationTarget, Statement};
@@ -153,22 +154,22 @@ impl Testbed {
     /// The issuer, for tests that drive its futures themselves.
     ///
     /// # Errors
-    /// What [`Authorizer::new`] gives.
+    /// What [`AuthorizerBuilder::build`](actionpass_core::AuthorizerBuilder::build) gives.
     pub fn authorizer(&self) -> Result<Authorizer, AuthorizeError> {
-        let authorizer = block_on(Authorizer::new(
-            self.config.clone(),
-            Arc::clone(&self.signer),
-            Arc::clone(&self.policy),
-            Arc::clone(&self.trust) as _,
-            Arc::clone(&self.decisions),
-            Arc::clone(&self.clock) as Arc<dyn Clock>,
-            Arc::clone(&self.random),
-        ))?;
-        let authorizer = authorizer.with_replay_store(Arc::clone(&self.replay));
-        Ok(match &self.approvals {
-            Some(source) => authorizer.with_approval_source(Arc::clone(source)),
-            None => authorizer,
-        })
+        let parts = AuthorizerParts {
+            signer: Arc::clone(&self.signer),
+            policy: Arc::clone(&self.policy),
+            trust: Arc::clone(&self.trust) as _,
+            store: Arc::clone(&self.decisions),
+        };
+        let mut builder = Authorizer::builder(self.config.clone(), parts)
+            .with_clock(Arc::clone(&self.clock) as _)
+            .with_random(Arc::clone(&self.random))
+            .with_replay_store(Arc::clone(&self.replay));
+        if let Some(source) = &self.approvals {
+            builder = builder.with_approval_source(Arc::clone(source));
+        }
+        block_on(builder.build())
     }
 
     /// Authorizes an action whose caller is who the action says, without facts or approvals.
