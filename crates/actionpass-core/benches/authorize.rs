@@ -36,12 +36,12 @@ fn authorizing(criterion: &mut Criterion) {
         ("step_up", EXAMPLE_STEP_UP, Decision::StepUp),
         ("deny", EXAMPLE_DENY, Decision::Deny),
     ] {
-        let issuer = InMemory::new(ISSUER, "org:example", STARTER_POLICY).unwrap();
+        let issuer = ready(InMemory::new(ISSUER, "org:example", STARTER_POLICY)).unwrap();
         let caller = Caller::dangerously_from(admit(action).action());
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let action = admit(black_box(action));
-                let answer = ready(issuer.authorizer().authorize(Request::new(&action, &caller))).unwrap();
+                let answer = ready(issuer.authorize(Request::new(&action, &caller))).unwrap();
                 assert_eq!(answer.decision, decision);
                 answer
             });

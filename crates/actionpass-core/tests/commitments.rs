@@ -3,39 +3,31 @@
 use std::sync::Arc;
 
 use actionpass_canon::{BoundAction, Limits, canonicalize};
-use actionpass_core::{Authorizer, InMemory, IssuerConfig, Request, System};
+use actionpass_core::{Authorizer, AuthorizerParts, InMemory, IssuerConfig, Request};
 use actionpass_crypto::SoftwareKey;
 use actionpass_model::{Caller, DecisionBody, Digest, Document, Record};
 use actionpass_policy::{EXAMPLE_ALLOW, RulePolicy, STARTER_POLICY};
-use actionpass_store::{Ledger, MemoryDecisionStore, SideKind};
-use actionpass_verify::FixedTrust;
+use actionpass_store::{MemoryDecisionStore, SideKind};
+use actionpass_verify::DocumentTrust;
 
 #[test]
 fn a_salted_record_opens_with_its_salt_only() {
     pollster::block_on(async {
-        let plain = InMemory::new("https://issuer.example", "org:example", STARTER_POLICY).unwrap();
-        let config = IssuerConfig::new(
-            plain.authorizer().config().issuer().clone(),
-            vec!["org:example".parse().unwrap()],
-        )
-        .with_salted_commitments();
-        let store = Arc::new(MemoryDecisionStore::new(config.log().unwrap()));
-        let authorizer = Authorizer::new(
-            config,
-            Arc::clone(plain.signer()),
+        let local = InMemory::builder(
+            "https://issuer.example".parse().unwrap(),
+            "org:example".parse().unwrap(),
             Arc::new(RulePolicy::load(STARTER_POLICY, "policy.toml").unwrap()),
-            Arc::new(FixedTrust::new(Arc::clone(plain.trust()))),
-            Arc::clone(&store) as _,
-            Arc::new(System),
-            Arc::new(System),
         )
+        .with_config(IssuerConfig::with_salted_commitments)
+        .build()
         .await
         .unwrap();
+        let ledger = local.issuer().administrator().ledger();
         let action = BoundAction::admit(EXAMPLE_ALLOW.as_bytes(), &Limits::default()).unwrap();
         let caller = Caller::dangerously_from(action.action());
-        let decided = authorizer.authorize(Request::new(&action, &caller)).await.unwrap();
+        let decided = local.authorize(Request::new(&action, &caller)).await.unwrap();
 
-        let stored = store.read(decided.record.seq, 1).await.unwrap().remove(0);
+        let stored = ledger.read(decided.record.seq, 1).await.unwrap().remove(0);
         let record = Record::from_json(&stored.json).unwrap();
         let body: DecisionBody = serde_json::from_value(serde_json::Value::Object(record.body.into_inner())).unwrap();
         assert_ne!(body.payload_hash, action.payload_hash());
@@ -45,7 +37,7 @@ fn a_salted_record_opens_with_its_salt_only() {
                 .contains(&action.payload_hash().to_string())
         );
 
-        let salt = store.side(decided.record.seq, SideKind::Salt).await.unwrap().unwrap();
+        let salt = ledger.side(decided.record.seq, SideKind::Salt).await.unwrap().unwrap();
         let salt: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
         let opened = |hash: Digest| {
             canonicalize(&serde_json::json!({ "salt": salt, "hash": hash }))
@@ -61,20 +53,18 @@ fn a_salted_record_opens_with_its_salt_only() {
 
 #[test]
 fn a_fresh_key_is_not_believed() {
-    let plain = InMemory::new("https://issuer.example", "org:example", STARTER_POLICY).unwrap();
-    let config = IssuerConfig::new(
-        plain.authorizer().config().issuer().clone(),
-        vec!["org:example".parse().unwrap()],
-    );
-    let store = Arc::new(MemoryDecisionStore::new(config.log().unwrap()));
-    let refused = pollster::block_on(Authorizer::new(
-        config,
-        Arc::new(SoftwareKey::generate().unwrap()),
-        Arc::new(RulePolicy::load(STARTER_POLICY, "policy.toml").unwrap()),
-        Arc::new(FixedTrust::new(Arc::clone(plain.trust()))),
-        store,
-        Arc::new(System),
-        Arc::new(System),
-    ));
+    let refused = pollster::block_on(async {
+        let plain = InMemory::new("https://issuer.example", "org:example", STARTER_POLICY)
+            .await
+            .unwrap();
+        let config = plain.issuer().config();
+        let parts = AuthorizerParts {
+            signer: Arc::new(SoftwareKey::generate().unwrap()),
+            policy: Arc::new(RulePolicy::load(STARTER_POLICY, "policy.toml").unwrap()),
+            trust: Arc::new(DocumentTrust::new(Arc::clone(plain.issuer().administrator().trust()))),
+            store: Arc::new(MemoryDecisionStore::new(config.log().unwrap())),
+        };
+        Authorizer::builder(config, parts).build().await
+    });
     assert_eq!(refused.unwrap_err().code().as_str(), "signer_not_trusted");
 }

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use actionpass_canon::{BoundAction, Limits, canonicalize};
-use actionpass_core::{Authorization, AuthorizeError, Authorizer, InMemory, IssuerConfig, Request, System};
+use actionpass_core::{Authorization, AuthorizeError, Authorizer, AuthorizerParts, InMemory, Request};
 use actionpass_model::{
-    Caller, Decision, Principal, Revocation, RevocationSchema, RevocationTarget, Timestamp, TrustKey, TrustStore,
+    Caller, Decision, Principal, Revocation, RevocationSchema, RevocationTarget, Timestamp, TrustStore,
 };
 use actionpass_policy::{EXAMPLE_ALLOW, RulePolicy, STARTER_POLICY};
 use actionpass_store::{Ledger, MemoryDecisionStore};
@@ -19,28 +19,23 @@ use actionpass_verify::{FixedTrust, Trust};
 /// Authorizes the example that policy allows, under a trust store that was changed, and counts the records.
 fn under(change: impl FnOnce(&mut TrustStore), offered: usize) -> (Result<Authorization, AuthorizeError>, u64) {
     pollster::block_on(async {
-        let plain = InMemory::new("https://issuer.example", "org:example", STARTER_POLICY).unwrap();
+        let plain = InMemory::new("https://issuer.example", "org:example", STARTER_POLICY)
+            .await
+            .unwrap();
         let mut trust = TrustStore::new(Timestamp::parse("2026-11-23T01:02:03.000Z").unwrap());
-        let key: &TrustKey = plain.trust().keyring().iter().next().unwrap().trust();
-        trust.keys.push(key.clone());
+        let believed = plain.issuer().administrator().trust().read().await.unwrap();
+        trust.keys.push(believed.document.keys[0].clone());
         change(&mut trust);
         let trust = Trust::parse(canonicalize(&trust).unwrap().as_bytes()).unwrap();
-        let config = IssuerConfig::new(
-            plain.authorizer().config().issuer().clone(),
-            vec!["org:example".parse().unwrap()],
-        );
+        let config = plain.issuer().config();
         let store = Arc::new(MemoryDecisionStore::new(config.log().unwrap()));
-        let authorizer = Authorizer::new(
-            config,
-            Arc::clone(plain.signer()),
-            Arc::new(RulePolicy::load(STARTER_POLICY, "policy.toml").unwrap()),
-            Arc::new(FixedTrust::new(Arc::new(trust))),
-            Arc::clone(&store) as _,
-            Arc::new(System),
-            Arc::new(System),
-        )
-        .await
-        .unwrap();
+        let parts = AuthorizerParts {
+            signer: Arc::clone(plain.signer()),
+            policy: Arc::new(RulePolicy::load(STARTER_POLICY, "policy.toml").unwrap()),
+            trust: Arc::new(FixedTrust::new(Arc::new(trust))),
+            store: Arc::clone(&store) as _,
+        };
+        let authorizer = Authorizer::builder(config, parts).build().await.unwrap();
         let action = BoundAction::admit(EXAMPLE_ALLOW.as_bytes(), &Limits::default()).unwrap();
         let caller = Caller::dangerously_from(action.action());
         let mut request = Request::new(&action, &caller);
