@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use actionpass_canon::{BoundAction, Limits};
-use actionpass_core::{Approval, Authorizer, Clock, IssuerConfig, Request, System};
+use actionpass_core::{Approval, Authorizer, AuthorizerParts, Clock, IssuerConfig, Request, System};
 use actionpass_crypto::{Signer, SoftwareKey};
 use actionpass_model::{
     Approver, Audience, Caller, Issuer, RevocationId, Role, Statement, Tenant, Tenants, Timestamp, TrustKey,
@@ -171,18 +171,13 @@ fn authorizer(
     trust: &Arc<Trust>,
     store: Arc<dyn DecisionStore>,
 ) -> Authorizer {
-    let trust = Arc::new(FixedTrust::new(Arc::clone(trust)));
-    let system = Arc::new(System);
-    block_on(Authorizer::new(
-        config.clone(),
+    let parts = AuthorizerParts {
         signer,
-        Arc::new(policy),
-        trust,
+        policy: Arc::new(policy),
+        trust: Arc::new(FixedTrust::new(Arc::clone(trust))),
         store,
-        Arc::clone(&system) as _,
-        system,
-    ))
-    .unwrap()
+    };
+    block_on(Authorizer::builder(config.clone(), parts).build()).unwrap()
 }
 
 fn policy() -> RulePolicy {

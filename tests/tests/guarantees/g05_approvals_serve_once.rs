@@ -363,12 +363,12 @@ fn g05_a_source_of_approvals_is_asked_once_and_not_trusted() {
     let answering = |tokens: Vec<String>| std::sync::Arc::new(sources::Answering::new(move |_| tokens.clone()));
 
     let good = answering(vec![helper.approve(&action)]);
-    let decision = bed()
-        .with_approval_source(std::sync::Arc::clone(&good))
-        .authorize(&action)
-        .unwrap()
-        .decision;
+    let asking = bed().with_approval_source(std::sync::Arc::clone(&good));
+    let decision = asking.authorize(&action).unwrap().decision;
     assert_eq!((decision, good.asked()), (Decision::Allow, 1));
+    // The step_up was recorded before anybody was asked.
+    let decisions: Vec<_> = recorded(&asking).into_iter().map(|(decision, _)| decision).collect();
+    assert_eq!(decisions, ["step_up", "allow"]);
 
     for junk in [
         vec![],
