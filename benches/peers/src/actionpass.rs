@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use actionpass_canon::{BoundAction, Limits, admit, canonicalize};
-use actionpass_core::{Authorizer, Clock, IssuerConfig, Request, System};
+use actionpass_core::{Authorizer, AuthorizerParts, Clock, IssuerConfig, Request, System};
 use actionpass_crypto::{Signer, SoftwareKey};
 use actionpass_model::{Audience, Caller, Issuer, Resource, Tenant, Tenants, Tool, TrustStore};
 use actionpass_policy::RulePolicy;
@@ -44,15 +44,13 @@ impl ActionPass {
             .push(pass_key.with_tenants(Tenants::Only(vec![tenant.clone()])));
         let trust = Arc::new(Trust::parse(canonicalize(&store)?.as_bytes())?);
         let config = IssuerConfig::new(issuer.clone(), vec![tenant.clone()]);
-        let authorizer = ready(Authorizer::new(
-            config.clone(),
-            Arc::new(key),
-            Arc::new(RulePolicy::load(POLICY, "policy.toml")?),
-            Arc::new(FixedTrust::new(Arc::clone(&trust))),
-            Arc::new(MemoryDecisionStore::with_capacity(config.log()?, usize::MAX)),
-            Arc::new(System),
-            Arc::new(System),
-        ))?;
+        let parts = AuthorizerParts {
+            signer: Arc::new(key),
+            policy: Arc::new(RulePolicy::load(POLICY, "policy.toml")?),
+            trust: Arc::new(FixedTrust::new(Arc::clone(&trust))),
+            store: Arc::new(MemoryDecisionStore::with_capacity(config.log()?, usize::MAX)),
+        };
+        let authorizer = ready(Authorizer::builder(config, parts).build())?;
         let audience = Audience::parse("github.pull_requests.create")?;
         let caller = Caller::parse(
             "org:example",
