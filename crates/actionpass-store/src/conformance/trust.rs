@@ -5,8 +5,8 @@ use std::task::Poll;
 use std::thread;
 
 use actionpass_model::{
-    Document, Jwk, KeyId, KeyStatus, KeyUse, Revocation, RevocationId, RevocationSchema, RevocationTarget, Tenants,
-    Timestamp, TrustKey, TrustStore,
+    Document, Jwk, KeyId, KeyStatus, Revocation, RevocationId, RevocationSchema, RevocationTarget, Timestamp, TrustKey,
+    TrustStore,
 };
 
 use super::fixtures::at;
@@ -48,34 +48,18 @@ fn kid(number: u64) -> KeyId {
 }
 
 fn key(number: u64) -> TrustKey {
-    TrustKey {
-        kid: kid(number),
-        jwk: Jwk {
-            kty: "EC".to_owned(),
-            crv: Some("P-256".to_owned()),
-            x: Some("x".to_owned()),
-            y: Some("y".to_owned()),
-            public: None,
-            kid: None,
-            alg: None,
-            key_use: None,
-            key_ops: None,
-        },
-        alg: "ES256".to_owned(),
-        key_use: KeyUse::Pass,
-        issuer: Some("https://issuer.example".parse().unwrap()),
-        principal: None,
-        roles: Vec::new(),
-        tenants: Tenants::Any,
-        origin: None,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    }
+    let jwk = Jwk {
+        kty: "EC".to_owned(),
+        crv: Some("P-256".to_owned()),
+        x: Some("x".to_owned()),
+        y: Some("y".to_owned()),
+        public: None,
+        kid: None,
+        alg: None,
+        key_use: None,
+        key_ops: None,
+    };
+    TrustKey::pass(kid(number), jwk, "ES256", "https://issuer.example".parse().unwrap())
 }
 
 fn revocation(number: u64, target: RevocationTarget) -> Revocation {
