@@ -327,8 +327,8 @@ fn every_code_of_a_pass() {
             let executor = Executor::with_fixed_trust(bed.verifier().clone(), bed.trust().trust(), replay)
                 .with_clock(Arc::new(ManualClock::unknown()));
             let action = fixtures::action();
-            let verdict = executor.verify(fixtures::PASS, &Call::action(&action));
-            codes(actionpass_testkit::block_on(verdict))
+            let call = Call::action(&action);
+            codes(actionpass_testkit::block_on(executor.verify(fixtures::PASS, &call)))
         }),
     ];
     all_seen(cases, VerifyCode::ALL.iter().map(|code| code.as_str()).collect());
