@@ -1,0 +1,560 @@
+//! Issuers that live: two processes over one trust store and one ledger, whose policy and key are replaced meanwhile.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+
+use actionpass_canon::{BoundAction, Limits};
+use actionpass_core::{
+    Administrator, Authorization, AuthorizeError, Clock, Deployment, Issuer, IssuerBuilder, IssuerConfig, KeyChanged,
+    NewRevocation, PartFuture, Request, Rotation, System,
+};
+use actionpass_crypto::{PublicKey, Signer, SoftwareKey};
+use actionpass_model::{
+    Caller, Decision, KeyId, KeyStatus, KeyUse, Principal, Record, RecordKind, Revocation, RevocationSchema,
+    RevocationTarget, Statement, Tenant, Tenants, Timestamp, TrustEvidence, TrustKey, TrustStore,
+};
+use actionpass_policy::{EXAMPLE_ALLOW, PolicyEngine, RulePolicy, STARTER_POLICY};
+use actionpass_store::ledger::ChainVerifier;
+use actionpass_store::trust_file::{TrustSnapshot, change};
+use actionpass_store::{
+    Ledger, MemoryDecisionStore, MemoryReplayStore, MemoryTrust, ReplayStart, StoreCode, StoreError, TrustChange,
+    TrustChanged, TrustDocument, TrustFuture,
+};
+use actionpass_verify::{Call, DocumentTrust, Executor, Verifier};
+use pollster::block_on;
+use serde_json::json;
+
+const ISSUER: &str = "https://issuer.example";
+const TENANT: &str = "org:example";
+
+/// Denies whatever it is asked.
+const FROZEN: &str = r#"
+schema = "actionpass.policy.v1"
+id = "frozen"
+[[rule]]
+id = "nothing"
+effect = "deny"
+tool = "*"
+"#;
+
+/// The starter policy under another id, which allows the same.
+fn renamed(id: &str) -> String {
+    STARTER_POLICY.replacen("id = \"starter\"", &format!("id = \"{id}\""), 1)
+}
+
+/// A policy file and the name of a key, as a configuration has them; either can be replaced.
+#[derive(Debug)]
+struct Files {
+    policy: Mutex<String>,
+    key: Mutex<Arc<SoftwareKey>>,
+}
+
+impl Files {
+    fn set_policy(&self, text: impl Into<String>) {
+        *self.policy.lock().unwrap() = text.into();
+    }
+
+    fn set_key(&self, key: &Arc<SoftwareKey>) {
+        *self.key.lock().unwrap() = Arc::clone(key);
+    }
+
+    fn key(&self) -> Arc<SoftwareKey> {
+        Arc::clone(&self.key.lock().unwrap())
+    }
+}
+
+impl Deployment for Files {
+    fn policy(&self) -> PartFuture<'_, dyn PolicyEngine> {
+        let policy = RulePolicy::load(&self.policy.lock().unwrap(), "policy.toml");
+        Box::pin(ready(match policy {
+            Ok(policy) => Ok(Arc::new(policy) as _),
+            Err(error) => Err(Box::new(error) as _),
+        }))
+    }
+
+    fn signer(&self) -> PartFuture<'_, dyn Signer> {
+        Box::pin(ready(Ok(self.key() as _)))
+    }
+}
+
+/// What the processes of one deployment share.
+struct Place {
+    files: Arc<Files>,
+    trust: Arc<MemoryTrust>,
+    store: Arc<MemoryDecisionStore>,
+    config: IssuerConfig,
+}
+
+impl Place {
+    fn new() -> Self {
+        let key = new_key();
+        let mut trust = TrustStore::new(System.now().unwrap());
+        trust.keys.push(pass_key(key.public_key()));
+        let config = IssuerConfig::new(ISSUER.parse().unwrap(), vec![TENANT.parse().unwrap()]);
+        Self {
+            files: Arc::new(Files {
+                policy: Mutex::new(STARTER_POLICY.to_owned()),
+                key: Mutex::new(key),
+            }),
+            trust: Arc::new(MemoryTrust::new(&trust).unwrap()),
+            store: Arc::new(MemoryDecisionStore::new(config.log().unwrap())),
+            config,
+        }
+    }
+
+    fn builder_with(&self, trust: Arc<dyn TrustDocument>) -> IssuerBuilder {
+        Issuer::builder(
+            self.config.clone(),
+            Arc::clone(&self.files) as _,
+            trust,
+            Arc::clone(&self.store) as _,
+        )
+    }
+
+    fn builder(&self) -> IssuerBuilder {
+        self.builder_with(Arc::clone(&self.trust) as _)
+    }
+
+    /// One more process.
+    fn open(&self) -> Issuer {
+        block_on(self.builder().open()).unwrap()
+    }
+
+    /// Opens with another trust store in the place of this one, and gives the code of what is refused.
+    fn refused_with(&self, trust: Arc<dyn TrustDocument>) -> String {
+        let refused = block_on(self.builder_with(trust).open());
+        refused.unwrap_err().code().to_string()
+    }
+
+    fn administrator(&self) -> Administrator {
+        Administrator::new(Arc::clone(&self.trust) as _, Arc::clone(&self.store) as _)
+    }
+
+    fn snapshot(&self) -> TrustSnapshot {
+        block_on(self.trust.read()).unwrap()
+    }
+
+    /// Changes the trust store and records nothing, as a program does that crashes in between.
+    fn change_unrecorded(&self, mut change: impl FnMut(&mut TrustStore) + Send) {
+        let changed = self.trust.change(
+            System.now().unwrap(),
+            Box::new(move |trust| {
+                change(trust);
+                Ok(())
+            }),
+        );
+        block_on(changed).unwrap();
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let records = block_on(self.store.read(0, usize::MAX)).unwrap();
+        records.iter().map(|record| record.to_record().unwrap()).collect()
+    }
+
+    fn records_of(&self, kind: RecordKind) -> Vec<Record> {
+        let mut records = self.records();
+        records.retain(|record| record.kind == kind);
+        records
+    }
+
+    /// How long the ledger is, which is verified from its first record.
+    fn verified_size(&self) -> u64 {
+        let mut verifier = ChainVerifier::new().with_log(self.config.log().unwrap());
+        for record in block_on(self.store.read(0, usize::MAX)).unwrap() {
+            verifier.push(&record.json).unwrap();
+        }
+        verifier.finish().unwrap().head.size()
+    }
+
+    /// The key that signed an allow, as an executor finds that trusts what the issuers trust.
+    fn signed_by(&self, allowed: &Authorization) -> KeyId {
+        let action = example(EXAMPLE_ALLOW);
+        let verifier = Verifier::new(
+            ISSUER.parse().unwrap(),
+            action.action().capability.tool.default_audience(),
+            TENANT.parse().unwrap(),
+        );
+        let now = System.now().unwrap().to_unix_seconds();
+        let executor = Executor::new(
+            verifier,
+            Arc::new(DocumentTrust::new(Arc::clone(&self.trust) as _)),
+            Arc::new(MemoryReplayStore::new(ReplayStart::first(now))),
+        );
+        let pass = allowed.pass.as_ref().unwrap();
+        let verified = block_on(executor.verify(&pass.token, &Call::action(&action))).unwrap();
+        verified.kid().clone()
+    }
+}
+
+fn new_key() -> Arc<SoftwareKey> {
+    Arc::new(SoftwareKey::generate().unwrap())
+}
+
+fn kid(key: &SoftwareKey) -> KeyId {
+    key.public_key().kid().clone()
+}
+
+fn pass_key(key: &PublicKey) -> TrustKey {
+    TrustKey {
+        kid: key.kid().clone(),
+        jwk: key.to_jwk(),
+        alg: key.algorithm().as_str().to_owned(),
+        key_use: KeyUse::Pass,
+        issuer: Some(ISSUER.parse().unwrap()),
+        principal: None,
+        roles: Vec::new(),
+        tenants: Tenants::Only(vec![Tenant::parse(TENANT).unwrap()]),
+        origin: None,
+        not_before: None,
+        not_after: None,
+        status: KeyStatus::Active,
+        superseded_by: None,
+        compromised_since: None,
+        reason: None,
+        ext: None,
+    }
+}
+
+fn example(action: &str) -> BoundAction {
+    BoundAction::admit(action.as_bytes(), &Limits::default()).unwrap()
+}
+
+fn ask(issuer: &Issuer, action: &str) -> Result<Authorization, AuthorizeError> {
+    let action = example(action);
+    let caller = Caller::dangerously_from(action.action());
+    block_on(issuer.authorize(Request::new(action, caller)))
+}
+
+/// The example that the starter policy allows; every call is an occurrence of its own.
+fn authorize(issuer: &Issuer) -> Authorization {
+    ask(issuer, EXAMPLE_ALLOW).unwrap()
+}
+
+#[track_caller]
+fn allowed(issuer: &Issuer) -> Authorization {
+    let authorization = authorize(issuer);
+    assert_eq!(authorization.decision, Decision::Allow);
+    authorization
+}
+
+fn policy_of(authorization: &Authorization) -> &str {
+    authorization.policy.id.as_str()
+}
+
+fn rotation(new: &SoftwareKey, old: &SoftwareKey) -> Rotation {
+    Rotation {
+        new: pass_key(new.public_key()),
+        old: Some(kid(old)),
+        reason: Some("due".parse().unwrap()),
+    }
+}
+
+fn revocation(id: u8, principal: &str, at: Timestamp) -> Revocation {
+    Revocation {
+        schema: RevocationSchema,
+        id: format!("rev_0192000000007000800000000000000{id}").parse().unwrap(),
+        target: RevocationTarget::Principal(Principal::parse(principal).unwrap()),
+        reason: "left its lane".parse().unwrap(),
+        revoked_by: "user:owner@example.com".parse().unwrap(),
+        revoked_at: at,
+        compromised_since: None,
+        expires_at: None,
+        ext: None,
+    }
+}
+
+#[test]
+fn a_policy_that_one_puts_into_force_the_other_takes_over() {
+    let place = Place::new();
+    let (one, other) = (place.open(), place.open());
+    assert_eq!(place.records_of(RecordKind::Policy).len(), 1, "in force already");
+    assert_eq!(policy_of(&allowed(&other)), "starter");
+
+    place.files.set_policy(renamed("second"));
+    assert!(block_on(one.reload_policy()).unwrap().is_some());
+    // Whole: the decision names the new policy, and so does its record.
+    let decided = allowed(&other);
+    let second = RulePolicy::load(&renamed("second"), "policy.toml").unwrap();
+    assert_eq!(
+        (policy_of(&decided), decided.policy.digest),
+        ("second", second.digest())
+    );
+    let record = place.records().pop().unwrap();
+    assert_eq!(record.seq, decided.record.seq);
+    assert_eq!(record.body.get()["policy"]["digest"], json!(second.digest()));
+    assert_eq!(policy_of(&allowed(&one)), "second");
+    // The one that took it over put nothing into force.
+    assert_eq!(place.records_of(RecordKind::Policy).len(), 2);
+
+    place.files.set_policy(FROZEN);
+    assert!(block_on(other.reload_policy()).unwrap().is_some());
+    let denied = authorize(&one);
+    assert_eq!((denied.decision, policy_of(&denied)), (Decision::Deny, "frozen"));
+    assert!(denied.pass.is_none());
+    assert_eq!(block_on(other.reload_policy()).unwrap(), None, "in force already");
+    place.verified_size();
+}
+
+#[test]
+fn an_invalid_policy_leaves_the_old_one_in_force() {
+    let place = Place::new();
+    let (one, other) = (place.open(), place.open());
+    let before = block_on(place.store.state()).unwrap();
+    for (text, code) in [
+        ("id =", "policy_syntax"),
+        (
+            "schema = \"actionpass.policy.v9\"\nid = \"next\"",
+            "policy_schema_unsupported",
+        ),
+    ] {
+        place.files.set_policy(text);
+        let error = block_on(one.reload_policy()).unwrap_err();
+        assert_eq!(error.code().as_str(), code);
+    }
+    assert_eq!(block_on(place.store.state()).unwrap(), before, "nothing was recorded");
+    assert_eq!(policy_of(&allowed(&one)), "starter");
+    assert_eq!(policy_of(&allowed(&other)), "starter");
+
+    // And an issuer that must take over a policy that it can't read gives no pass by the old one.
+    place.files.set_policy(renamed("second"));
+    assert!(block_on(one.reload_policy()).unwrap().is_some());
+    place.files.set_policy("id =");
+    assert_eq!(ask(&other, EXAMPLE_ALLOW).unwrap_err().code().as_str(), "policy_syntax");
+    assert_eq!(policy_of(&allowed(&one)), "second");
+    place.files.set_policy(renamed("second"));
+    assert_eq!(policy_of(&allowed(&other)), "second");
+}
+
+#[test]
+fn a_rotation_leaves_no_gap() {
+    let place = Place::new();
+    let (one, other) = (place.open(), place.open());
+    let (old, new) = (place.files.key(), new_key());
+    assert_eq!(place.signed_by(&allowed(&other)), kid(&old));
+
+    let rotated = block_on(one.administrator().rotate(rotation(&new, &old), || {
+        // The new key is believed, and nobody names it yet.
+        for issuer in [&one, &other] {
+            assert_eq!(place.signed_by(&allowed(issuer)), kid(&old));
+        }
+        place.files.set_key(&new);
+        for issuer in [&one, &other] {
+            assert_eq!(place.signed_by(&allowed(issuer)), kid(&old), "it is not retired yet");
+        }
+        // Whoever is started now signs with the new one.
+        assert_eq!(place.signed_by(&allowed(&place.open())), kid(&new));
+        Ok::<(), StoreError>(())
+    }))
+    .unwrap();
+    assert!(rotated.added.is_some() && rotated.retired.is_some());
+    for issuer in [&other, &one] {
+        assert_eq!(place.signed_by(&allowed(issuer)), kid(&new));
+    }
+    assert!(!block_on(other.reload_signer()).unwrap(), "it signs with it already");
+
+    let trust = place.snapshot().document;
+    let retired = trust.key(&kid(&old)).unwrap();
+    assert_eq!(
+        (retired.status, &retired.superseded_by),
+        (KeyStatus::Retired, &Some(kid(&new)))
+    );
+    assert_eq!(trust.key(&kid(&new)).unwrap().tenants, retired.tenants);
+    place.verified_size();
+}
+
+#[test]
+fn a_rotation_that_ended_halfway_is_carried_on() {
+    let place = Place::new();
+    let issuer = place.open();
+    let (old, new) = (place.files.key(), new_key());
+    let failed = issuer
+        .administrator()
+        .rotate(rotation(&new, &old), || Err(StoreError::new(StoreCode::StoreFull)));
+    let error = block_on(failed).unwrap_err();
+    assert_eq!(error.code().as_str(), "store_full");
+    assert_eq!(place.signed_by(&allowed(&issuer)), kid(&old));
+
+    let rotate = || {
+        block_on(issuer.administrator().rotate(rotation(&new, &old), || {
+            place.files.set_key(&new);
+            Ok::<(), StoreError>(())
+        }))
+        .unwrap()
+    };
+    let rotated = rotate();
+    assert!(rotated.added.is_none(), "it was believed already");
+    assert!(rotated.retired.is_some());
+    assert_eq!(place.signed_by(&allowed(&issuer)), kid(&new));
+    let events: Vec<_> = place
+        .records_of(RecordKind::Key)
+        .iter()
+        .map(|record| record.body.get()["event"].clone())
+        .collect();
+    assert_eq!(events, ["added", "rotated"]);
+
+    let again = rotate();
+    assert!(again.added.is_none() && again.retired.is_none());
+    assert_eq!(place.records_of(RecordKind::Key).len(), 2);
+}
+
+#[test]
+fn a_key_that_is_named_but_not_believed_is_not_taken_over() {
+    let place = Place::new();
+    let issuer = place.open();
+    let old = place.files.key();
+    place.files.set_key(&new_key());
+    let error = block_on(issuer.reload_signer()).unwrap_err();
+    assert_eq!(error.code().as_str(), "signer_not_trusted");
+    assert_eq!(place.signed_by(&allowed(&issuer)), kid(&old));
+}
+
+/// A trust store whose first reader still sees what it was before another process changed it.
+#[derive(Debug)]
+struct Behind {
+    now: Arc<MemoryTrust>,
+    before: Mutex<Option<TrustSnapshot>>,
+}
+
+impl TrustDocument for Behind {
+    fn read(&self) -> TrustFuture<'_, TrustSnapshot> {
+        match self.before.lock().unwrap().take() {
+            Some(snapshot) => Box::pin(ready(Ok(snapshot))),
+            None => self.now.read(),
+        }
+    }
+
+    fn change<'a>(&'a self, now: Timestamp, change: TrustChange<'a>) -> TrustFuture<'a, TrustChanged> {
+        self.now.change(now, change)
+    }
+}
+
+#[test]
+fn a_trust_store_that_went_back_is_refused() {
+    let place = Place::new();
+    let administrator = place.open().administrator().clone();
+    let before = place.snapshot();
+    let _ = block_on(administrator.add_key(pass_key(new_key().public_key()))).unwrap();
+    let size = place.verified_size();
+
+    let older = MemoryTrust::new(&before.document).unwrap();
+    assert_eq!(place.refused_with(Arc::new(older)), "trust_rolled_back");
+    // Nor one of the same version that says something else.
+    let other = Place {
+        trust: Arc::new(MemoryTrust::new(&before.document).unwrap()),
+        ..Place::new()
+    };
+    other.change_unrecorded(|trust| change::add_key(trust, pass_key(new_key().public_key())).unwrap());
+    assert_eq!(other.snapshot().document.version, place.snapshot().document.version);
+    assert_eq!(place.refused_with(other.trust), "trust_rolled_back");
+    assert_eq!(place.verified_size(), size, "nothing was recorded");
+
+    let _ = allowed(&place.open());
+}
+
+#[test]
+fn a_change_between_reading_trust_store_and_ledger_is_no_rollback() {
+    let place = Place::new();
+    let administrator = place.open().administrator().clone();
+    let before = place.snapshot();
+    let _ = block_on(administrator.add_key(pass_key(new_key().public_key()))).unwrap();
+
+    let behind = || {
+        Arc::new(Behind {
+            now: Arc::clone(&place.trust),
+            before: Mutex::new(Some(before.clone())),
+        })
+    };
+    let opened = block_on(place.builder_with(behind()).open()).unwrap();
+    let _ = allowed(&opened);
+    let source = Arc::new(DocumentTrust::new(Arc::clone(&place.trust) as _));
+    let opened = block_on(place.builder().with_trust_source(source, before.clone()).open()).unwrap();
+    let _ = allowed(&opened);
+    // What was read anew is what is given on.
+    let read = block_on(place.administrator().refuse_rollback(before.clone())).unwrap();
+    assert_eq!(read, place.snapshot());
+}
+
+#[test]
+fn revocations_without_a_record_are_recorded_at_open_once() {
+    let place = Place::new();
+    let issuer = place.open();
+    let revoked = NewRevocation {
+        target: RevocationTarget::Principal(Principal::parse("agent:first").unwrap()),
+        reason: "left its lane".parse().unwrap(),
+        revoked_by: "user:owner@example.com".parse().unwrap(),
+        compromised_since: None,
+        expires_at: None,
+    };
+    let (first, _) = block_on(issuer.administrator().revoke(revoked)).unwrap();
+    let now = System.now().unwrap();
+    let (second, third) = (revocation(2, "agent:second", now), revocation(3, "agent:third", now));
+    for lost in [&second, &third] {
+        place.change_unrecorded(|trust| change::revoke(trust, lost.clone()).unwrap());
+    }
+    let recorded = || -> Vec<_> {
+        let records = place.records_of(RecordKind::Revocation);
+        let id = |record: &Record| record.body.get()["revocation"]["id"].clone();
+        records.iter().map(id).collect()
+    };
+    assert_eq!(recorded(), [json!(first.id)]);
+    for _ in 0..3 {
+        let _ = allowed(&place.open());
+        assert_eq!(recorded(), [json!(first.id), json!(second.id), json!(third.id)]);
+    }
+    let state = block_on(place.store.state()).unwrap();
+    assert_eq!(state.reconciled, place.snapshot().document.version);
+    place.verified_size();
+}
+
+#[test]
+fn every_change_of_a_key_has_its_record() {
+    let place = Place::new();
+    let issuer = place.open();
+    let administrator = issuer.administrator();
+    let (old, new, spare) = (place.files.key(), new_key(), new_key());
+    let reason: Option<Statement> = Some("not needed".parse().unwrap());
+
+    let mut made: Vec<(&str, KeyId, KeyChanged)> = Vec::new();
+    let added = block_on(administrator.add_key(pass_key(spare.public_key()))).unwrap();
+    made.push(("added", kid(&spare), added));
+    let retired = block_on(administrator.retire_key(&kid(&spare), reason)).unwrap();
+    made.push(("retired", kid(&spare), retired));
+    let removed = block_on(administrator.remove_key(&kid(&spare))).unwrap();
+    made.push(("removed", kid(&spare), removed));
+    let rotated = block_on(administrator.rotate(rotation(&new, &old), || {
+        place.files.set_key(&new);
+        Ok::<(), StoreError>(())
+    }))
+    .unwrap();
+    made.push(("added", kid(&new), rotated.added.unwrap()));
+    made.push(("rotated", kid(&old), rotated.retired.unwrap()));
+
+    let records = place.records_of(RecordKind::Key);
+    assert_eq!(records.len(), made.len());
+    for (record, (event, kid, changed)) in records.iter().zip(&made) {
+        let body = record.body.get();
+        assert_eq!((&body["event"], &body["kid"]), (&json!(event), &json!(kid)));
+        assert_eq!(body["use"], json!(KeyUse::Pass));
+        let trust: TrustEvidence = serde_json::from_value(body["trust"].clone()).unwrap();
+        assert_eq!((&trust, record.seq), (&changed.trust, changed.record.seq));
+    }
+    assert_eq!(records[1].body.get()["reason"], json!("not needed"));
+    assert_eq!(records[4].body.get()["supersededBy"], json!(kid(&new)));
+    let versions: Vec<_> = made.iter().map(|(_, _, changed)| changed.trust.version).collect();
+    assert!(versions.is_sorted_by(|before, after| before < after));
+    let newest = block_on(place.store.state()).unwrap().trust.unwrap();
+    assert_eq!(newest, place.snapshot().evidence());
+
+    // What is refused changes nothing and has no record.
+    let size = place.verified_size();
+    let missing = block_on(administrator.retire_key(&kid(&spare), None)).unwrap_err();
+    assert_eq!(missing.code().as_str(), "key_missing");
+    let known = block_on(administrator.add_key(pass_key(new.public_key()))).unwrap_err();
+    assert_eq!(known.code().as_str(), "key_exists");
+    let mut forged = pass_key(spare.public_key());
+    forged.jwk = new.public_key().to_jwk();
+    assert!(block_on(administrator.add_key(forged)).is_err());
+    assert_eq!(place.verified_size(), size);
+    assert_eq!(place.snapshot().evidence(), newest);
+}
