@@ -60,7 +60,7 @@ impl TrustChanged {
     }
 }
 
-/// Reading, locking and syncing happen beside the executor's thread; the change itself runs on it.
+/// Reading, locking, checking and writing happen beside the executor's thread; the change itself runs on it.
 impl TrustDocument for TrustFile {
     fn read(&self) -> TrustFuture<'_, TrustSnapshot> {
         let file = self.clone();
@@ -71,9 +71,13 @@ impl TrustDocument for TrustFile {
         Box::pin(async move {
             let file = self.clone();
             let locked = beside(move || file.lock()).await?;
-            let before = locked.snapshot().evidence();
-            let after = locked.snapshot().changed(now, &mut *change)?;
-            beside(move || Ok(TrustChanged::new(before, locked.replace(after)?))).await
+            let after = locked.snapshot().edited(&mut *change)?;
+            beside(move || {
+                let before = locked.snapshot().evidence();
+                let after = locked.snapshot().succeeded_by(after, now)?;
+                Ok(TrustChanged::new(before, locked.replace(after)?))
+            })
+            .await
         })
     }
 }

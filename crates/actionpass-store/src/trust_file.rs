@@ -122,8 +122,21 @@ impl TrustSnapshot {
         now: Timestamp,
         change: &mut dyn FnMut(&mut TrustStore) -> Result<(), AnyError>,
     ) -> Result<Self, TrustFileError> {
+        self.succeeded_by(self.edited(change)?, now)
+    }
+
+    /// The document as a change leaves it, before anything is checked.
+    pub(crate) fn edited(
+        &self,
+        change: &mut dyn FnMut(&mut TrustStore) -> Result<(), AnyError>,
+    ) -> Result<TrustStore, TrustFileError> {
         let mut after = self.document.clone();
         change(&mut after).map_err(TrustFileError::refused)?;
+        Ok(after)
+    }
+
+    /// The trust store that this document becomes, as the next version.
+    pub(crate) fn succeeded_by(&self, mut after: TrustStore, now: Timestamp) -> Result<Self, TrustFileError> {
         after.version = self
             .document
             .version
