@@ -46,7 +46,7 @@ pub trait ReplayStore: Debug + Send + Sync {
     fn is_used<'a>(&'a self, issuer: &'a Issuer, pass: &'a PassId) -> StoreFuture<'a, bool>;
 }
 
-/// A pass to be marked used.
+/// A pass to be marked used. Exhaustive on purpose: it is what every store judges by.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Mark {
     /// Who issued it, its `iss`.
@@ -67,7 +67,7 @@ impl Mark {
     }
 }
 
-/// What became of a pass.
+/// What became of a pass. Exhaustive on purpose: whoever executes must know each of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Consumption {

@@ -126,6 +126,7 @@ impl StdError for LedgerError {
 
 /// A ledger that is whole.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct VerifiedLedger {
     /// Where it ends: write [`Head::known`] down to find a later truncation.
     pub head: Head,
