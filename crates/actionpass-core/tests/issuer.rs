@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex};
 
 use actionpass_canon::{BoundAction, Limits};
 use actionpass_core::{
-    Administrator, Authorization, AuthorizeError, Clock, Deployment, Issuer, IssuerBuilder, IssuerConfig, KeyChanged,
-    NewRevocation, PartFuture, Request, Rotation, System,
+    Administrator, Approval, ApprovalAnswer, ApprovalFuture, ApprovalRequest, ApprovalSource, Authorization,
+    AuthorizeError, Clock, Deployment, Issuer, IssuerBuilder, IssuerConfig, KeyChanged, NewRevocation, PartFuture,
+    Request, Rotation, System,
 };
 use actionpass_crypto::{PublicKey, Signer, SoftwareKey};
 use actionpass_model::{
-    Caller, Decision, KeyId, KeyStatus, KeyUse, Principal, Record, RecordKind, Revocation, RevocationSchema,
-    RevocationTarget, Statement, Tenant, Tenants, Timestamp, TrustEvidence, TrustKey, TrustStore,
+    Approver, Caller, Decision, KeyId, KeyStatus, KeyUse, Principal, Record, RecordKind, Revocation, RevocationSchema,
+    RevocationTarget, Role, Statement, Tenant, Tenants, Timestamp, TrustEvidence, TrustKey, TrustStore,
 };
-use actionpass_policy::{EXAMPLE_ALLOW, PolicyEngine, RulePolicy, STARTER_POLICY};
+use actionpass_policy::{EXAMPLE_ALLOW, EXAMPLE_STEP_UP, PolicyEngine, RulePolicy, STARTER_POLICY};
 use actionpass_store::ledger::ChainVerifier;
 use actionpass_store::trust_file::{TrustSnapshot, change};
 use actionpass_store::{
@@ -27,6 +28,7 @@ use serde_json::json;
 
 const ISSUER: &str = "https://issuer.example";
 const TENANT: &str = "org:example";
+const APPROVER: &str = "user:maya@example.com";
 
 /// Denies whatever it is asked.
 const FROZEN: &str = r#"
@@ -88,9 +90,16 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::with_keys(|_| Vec::new())
+    }
+
+    /// A place whose trust store believes further keys.
+    fn with_keys(further: impl FnOnce(&TrustStore) -> Vec<TrustKey>) -> Self {
         let key = new_key();
         let mut trust = TrustStore::new(System.now().unwrap());
         trust.keys.push(pass_key(key.public_key()));
+        let further = further(&trust);
+        trust.keys.extend(further);
         let config = IssuerConfig::new(ISSUER.parse().unwrap(), vec![TENANT.parse().unwrap()]);
         Self {
             files: Arc::new(Files {
@@ -216,6 +225,16 @@ fn pass_key(key: &PublicKey) -> TrustKey {
     }
 }
 
+fn approval_key(key: &PublicKey) -> TrustKey {
+    TrustKey {
+        key_use: KeyUse::Approval,
+        issuer: None,
+        principal: Some(Approver::parse(APPROVER).unwrap()),
+        roles: vec![Role::parse("maintainer").unwrap()],
+        ..pass_key(key)
+    }
+}
+
 fn example(action: &str) -> BoundAction {
     BoundAction::admit(action.as_bytes(), &Limits::default()).unwrap()
 }
@@ -294,6 +313,18 @@ fn a_policy_that_one_puts_into_force_the_other_takes_over() {
     assert!(denied.pass.is_none());
     assert_eq!(block_on(other.reload_policy()).unwrap(), None, "in force already");
     place.verified_size();
+}
+
+#[test]
+fn a_policy_that_allows_more_is_taken_over_by_one_that_denies() {
+    let place = Place::new();
+    place.files.set_policy(FROZEN);
+    let (one, other) = (place.open(), place.open());
+    assert_eq!(authorize(&other).decision, Decision::Deny);
+    place.files.set_policy(STARTER_POLICY);
+    assert!(block_on(one.reload_policy()).unwrap().is_some());
+    assert_eq!(policy_of(&allowed(&one)), "starter");
+    assert_eq!(policy_of(&allowed(&other)), "starter");
 }
 
 #[test]
@@ -557,4 +588,44 @@ fn every_change_of_a_key_has_its_record() {
     assert!(block_on(administrator.add_key(forged)).is_err());
     assert_eq!(place.verified_size(), size);
     assert_eq!(place.snapshot().evidence(), newest);
+}
+
+/// Somebody who approves whatever they are asked for, and counts how often they are.
+#[derive(Debug)]
+struct Maya {
+    key: SoftwareKey,
+    asked: Mutex<usize>,
+}
+
+impl ApprovalSource for Maya {
+    fn request<'a>(&'a self, request: ApprovalRequest<'a>) -> ApprovalFuture<'a> {
+        *self.asked.lock().unwrap() += 1;
+        Box::pin(async move {
+            let approval = Approval::human(Approver::parse(APPROVER).unwrap(), "read it".parse().unwrap());
+            let now = System.now().unwrap();
+            let signed = approval.sign(request.action, request.issuer, &self.key, now, &System);
+            Ok(ApprovalAnswer::Tokens(vec![signed.await.unwrap()]))
+        })
+    }
+}
+
+#[test]
+fn an_approval_source_is_asked_once_also_if_the_key_is_superseded() {
+    let maya = Arc::new(Maya {
+        key: SoftwareKey::generate().unwrap(),
+        asked: Mutex::new(0),
+    });
+    let place = Place::with_keys(|_| vec![approval_key(maya.key.public_key())]);
+    let builder = place.builder().with_approval_source(Arc::clone(&maya) as _);
+    let issuer = block_on(builder.open()).unwrap();
+    let (old, new) = (place.files.key(), new_key());
+    let rotated = place.administrator();
+    let rotated = rotated.rotate(rotation(&new, &old), || {
+        place.files.set_key(&new);
+        Ok::<(), StoreError>(())
+    });
+    let _ = block_on(rotated).unwrap();
+    let decided = ask(&issuer, EXAMPLE_STEP_UP).unwrap();
+    assert_eq!(decided.decision, Decision::Allow);
+    assert_eq!(*maya.asked.lock().unwrap(), 1);
 }
