@@ -21,13 +21,13 @@ use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
 use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
 use uuid::Uuid;
 
-use crate::call::{AdmittedCall, Judged, Settled, SignedPass};
+use crate::call::{AdmittedCall, Asked, Judged, Settled, SignedPass};
 use crate::environment::{Ids, Random, System, Timer, within};
 use crate::source::{ApprovalAnswer, ApprovalRequest, ApprovalSource};
 use crate::{Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents, log};
 
 /// The most approvals that are looked at, of which a pass carries [`MAX_APPROVALS`].
-const MAX_OFFERED: usize = 32;
+pub(crate) const MAX_OFFERED: usize = 32;
 
 /// How often an authorization starts over when trust or policy changed under it.
 const MAX_ROUNDS: usize = 3;
@@ -177,15 +177,23 @@ impl Authorizer {
     /// [`AuthorizeError`]: there is no pass. Whatever failed after the action was judged is recorded as a deny if the
     /// store still works.
     pub async fn authorize(&self, request: Request<'_>) -> Result<Authorization, AuthorizeError> {
-        let outcome = self.decide(request).await;
+        self.authorize_on(request, &mut Asked::default()).await
+    }
+
+    /// The same, going on where an issuer of before, whose policy or key was replaced meanwhile, had to stop.
+    pub(crate) async fn authorize_on(
+        &self,
+        request: Request<'_>,
+        asked: &mut Asked,
+    ) -> Result<Authorization, AuthorizeError> {
+        let outcome = self.decide(request, asked).await;
         log::decided(&outcome);
         outcome
     }
 
-    async fn decide(&self, request: Request<'_>) -> Result<Authorization, AuthorizeError> {
+    async fn decide(&self, request: Request<'_>, asked: &mut Asked) -> Result<Authorization, AuthorizeError> {
         let mut call = self.admit(&request, self.now()?)?;
-        // What was recorded before anybody was asked.
-        let mut waited = None;
+        call.offer(&asked.tokens);
         let mut rounds: usize = 0;
         loop {
             // Afresh in every round: asking for approvals may have taken a while.
@@ -195,21 +203,28 @@ impl Authorizer {
                 return self.again(&call, issued, &trust, now).await;
             }
             let judged = self.judge(&call, &trust, now);
-            if judged.verdict.decision == Decision::StepUp
-                && waited.is_none()
-                && let Some(source) = &self.approvals
-            {
+            if judged.verdict.decision != Decision::Allow {
+                // Of an allow the store sees to it.
+                if self.is_superseded().await? {
+                    return Err(self
+                        .fail(&mut call, judged, AuthorizeCode::PolicyChanged.into(), now)
+                        .await);
+                }
                 // Recorded before anybody waits: the wait may outlive this process.
                 let recorded = self.refuse(&mut call, &judged, now).await?;
-                log::decision(&recorded);
-                if !self.ask(&**source, &mut call, &judged.verdict).await {
-                    return Ok(recorded);
+                match &self.approvals {
+                    Some(source) if judged.verdict.decision == Decision::StepUp && !asked.was_asked => {
+                        log::decision(&recorded);
+                        asked.was_asked = true;
+                        asked.tokens = self.ask(&**source, &call, &judged.verdict).await;
+                        if asked.tokens.is_empty() {
+                            return Ok(recorded);
+                        }
+                        call.offer(&asked.tokens);
+                        continue;
+                    }
+                    _ => return Ok(recorded),
                 }
-                waited = Some(recorded);
-                continue;
-            }
-            if judged.verdict.decision != Decision::Allow {
-                return self.refuse(&mut call, &judged, now).await;
             }
             let outcome = match self.issue(&mut call, &judged, &trust, now).await {
                 Ok(pass) => self.commit(&mut call, &judged, &trust, pass, now).await,
@@ -372,8 +387,14 @@ impl Authorizer {
         }
     }
 
-    /// Asks an approval source; whether it had anything to offer.
-    async fn ask(&self, source: &dyn ApprovalSource, call: &mut AdmittedCall<'_>, verdict: &Verdict) -> bool {
+    /// Whether another policy than this issuer's is in force.
+    async fn is_superseded(&self) -> Result<bool, AuthorizeError> {
+        let known = self.bounded(self.parts.store.state()).await?.policy;
+        Ok(known.is_some_and(|digest| digest != self.parts.policy.digest()))
+    }
+
+    /// Asks an approval source for what it has to offer.
+    async fn ask(&self, source: &dyn ApprovalSource, call: &AdmittedCall<'_>, verdict: &Verdict) -> Vec<String> {
         let request = ApprovalRequest {
             action: call.action,
             action_id: &call.key.action,
@@ -383,16 +404,12 @@ impl Authorizer {
             wait: self.config.approval_wait,
         };
         match within(&*self.timer, self.config.approval_wait, source.request(request)).await {
-            Some(Ok(ApprovalAnswer::Tokens(tokens))) if !tokens.is_empty() => {
-                let room = MAX_OFFERED.saturating_sub(call.offered.len());
-                call.offered.extend(tokens.into_iter().take(room));
-                true
-            }
+            Some(Ok(ApprovalAnswer::Tokens(tokens))) => tokens,
             // No answer, no approvals: the decision stays what it is.
-            Some(Ok(_)) | None => false,
+            Some(Ok(_)) | None => Vec::new(),
             Some(Err(error)) => {
                 tracing::warn!(error = &error as &dyn Error, "the approval source failed");
-                false
+                Vec::new()
             }
         }
     }

@@ -10,6 +10,7 @@ use actionpass_store::ledger::RecordRef;
 use actionpass_store::{ActionKey, ApprovalUse};
 use actionpass_verify::approval::VerifiedApproval;
 
+use crate::authorize::MAX_OFFERED;
 use crate::environment::Ids;
 use crate::{Authorization, IssuedPass};
 
@@ -25,7 +26,20 @@ pub(crate) struct AdmittedCall<'a> {
     pub(crate) ids: Ids,
 }
 
+/// Whether anybody was asked for approvals, and what they gave: once for each authorization, however often it is judged.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    pub(crate) was_asked: bool,
+    pub(crate) tokens: Vec<String>,
+}
+
 impl AdmittedCall<'_> {
+    /// Offers these approvals too, as far as there is room.
+    pub(crate) fn offer(&mut self, tokens: &[String]) {
+        let room = MAX_OFFERED.saturating_sub(self.offered.len());
+        self.offered.extend(tokens.iter().take(room).cloned());
+    }
+
     pub(crate) fn is_used(&self, approval: &VerifiedApproval) -> bool {
         self.used
             .iter()

@@ -40,7 +40,7 @@ actionpass_model::codes! {
         SignerRevoked = "signing_key_revoked",
         /// There is no randomness to make an id from.
         RandomnessUnavailable = "randomness_unavailable",
-        /// Another policy has come into force: this issuer must be started again with it.
+        /// Another policy has come into force than the one that judged.
         PolicyChanged = "policy_changed",
         /// Trust kept changing while the action was judged.
         Contention = "contention",

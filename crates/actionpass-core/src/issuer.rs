@@ -12,6 +12,7 @@ use actionpass_store::trust_file::TrustSnapshot;
 use actionpass_store::{DecisionStore, Ledger, ReplayStore, TrustDocument};
 use actionpass_verify::{Clock, DocumentTrust, Trust, TrustSource};
 
+use crate::call::Asked;
 use crate::environment::{Random, System, Timer};
 use crate::{
     AdminError, Administrator, ApprovalSource, Authorization, AuthorizeCode, AuthorizeError, Authorizer,
@@ -206,15 +207,16 @@ impl Issuer {
     /// Decides on an action, records the decision, and only then releases the pass, if it is allowed.
     ///
     /// Where another process replaced policy or key meanwhile, the issuer takes them over and judges again, three times at
-    /// most.
+    /// most; each such round leaves the record of a deny with the code `policy_changed` or `signing_key_superseded`.
     ///
     /// # Errors
     /// Those of [`Authorizer::authorize`]; what the [`Deployment`] says where a part can't be had anew.
     pub async fn authorize(&self, request: Request<'_>) -> Result<Authorization, AuthorizeError> {
         let mut rounds: usize = 0;
+        let mut asked = Asked::default();
         loop {
             let authorizer = self.authorizer();
-            let error = match authorizer.authorize(request.clone()).await {
+            let error = match authorizer.authorize_on(request.clone(), &mut asked).await {
                 Err(error) if rounds < MAX_ROUNDS => error,
                 settled => return settled,
             };
@@ -243,6 +245,9 @@ impl Issuer {
     }
 
     /// This policy comes into force: whole, or not at all. `None` if it was in force already.
+    ///
+    /// The deployment should give the same from then on: issuers that share the store take over what it says, also in the
+    /// place of this policy.
     ///
     /// # Errors
     /// What the ledger says: the policy of before stays.

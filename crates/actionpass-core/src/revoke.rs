@@ -11,6 +11,7 @@ use actionpass_store::trust_file::{TrustFileError, TrustSnapshot, change};
 use actionpass_store::{Batch, Ledger, StoreCode, StoreError, TrustDocument, TrustRange};
 
 use crate::AuthorizeCode;
+use crate::admin::trust_code;
 use crate::environment::{Random, uuid};
 
 /// Something that shall no longer be accepted.
@@ -48,7 +49,7 @@ impl RevokeError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Trust(error) => error.code().into(),
+            Self::Trust(error) => trust_code(error),
             Self::Ledger(error) => error.code().into(),
             Self::NoRandomness => AuthorizeCode::RandomnessUnavailable.into(),
         }

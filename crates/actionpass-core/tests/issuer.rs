@@ -205,34 +205,13 @@ fn kid(key: &SoftwareKey) -> KeyId {
 }
 
 fn pass_key(key: &PublicKey) -> TrustKey {
-    TrustKey {
-        kid: key.kid().clone(),
-        jwk: key.to_jwk(),
-        alg: key.algorithm().as_str().to_owned(),
-        key_use: KeyUse::Pass,
-        issuer: Some(ISSUER.parse().unwrap()),
-        principal: None,
-        roles: Vec::new(),
-        tenants: Tenants::Only(vec![Tenant::parse(TENANT).unwrap()]),
-        origin: None,
-        not_before: None,
-        not_after: None,
-        status: KeyStatus::Active,
-        superseded_by: None,
-        compromised_since: None,
-        reason: None,
-        ext: None,
-    }
+    key.pass_key_of(&ISSUER.parse().unwrap())
+        .with_tenants(Tenants::Only(vec![Tenant::parse(TENANT).unwrap()]))
 }
 
 fn approval_key(key: &PublicKey) -> TrustKey {
-    TrustKey {
-        key_use: KeyUse::Approval,
-        issuer: None,
-        principal: Some(Approver::parse(APPROVER).unwrap()),
-        roles: vec![Role::parse("maintainer").unwrap()],
-        ..pass_key(key)
-    }
+    key.approval_key_of(&APPROVER.parse().unwrap())
+        .with_roles(vec![Role::parse("maintainer").unwrap()])
 }
 
 fn example(action: &str) -> BoundAction {
