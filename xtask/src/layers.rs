@@ -123,6 +123,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "actionpass-tests",
         &[
+            "actionpass",
             "actionpass-canon",
             "actionpass-cli",
             "actionpass-core",
