@@ -22,12 +22,14 @@ mod fault;
 mod kms;
 mod place;
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actionpass_crypto::{Algorithm, KeyError};
-use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
+use actionpass_crypto::Algorithm;
+use actionpass_custody::{
+    Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets, Timeouts, bounded, random_name,
+};
 
 use crate::fault::{Fault, Kind};
 use crate::kms::{Kms, KmsKey, key_spec};
@@ -46,8 +48,7 @@ pub struct AwsKms {
     region: Option<String>,
     access_key: Option<(String, Arc<Secret>)>,
     message: Message,
-    signing_timeout: Duration,
-    opening_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl AwsKms {
@@ -59,8 +60,7 @@ impl AwsKms {
             region: None,
             access_key: None,
             message: Message::Digest,
-            signing_timeout: Duration::from_secs(5),
-            opening_timeout: Duration::from_secs(10),
+            timeouts: Timeouts::new(),
         }
     }
 
@@ -93,17 +93,10 @@ impl AwsKms {
         self
     }
 
-    /// How long a signature may take, with all attempts: 5 seconds, unless this says otherwise.
+    /// How long KMS may take.
     #[must_use]
-    pub const fn with_signing_timeout(mut self, timeout: Duration) -> Self {
-        self.signing_timeout = timeout;
-        self
-    }
-
-    /// How long opening or making a key may take: 10 seconds, unless this says otherwise.
-    #[must_use]
-    pub const fn with_opening_timeout(mut self, timeout: Duration) -> Self {
-        self.opening_timeout = timeout;
+    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
@@ -126,18 +119,9 @@ impl AwsKms {
         &self,
         work: impl FnOnce(&Self) -> Result<OpenKey, CustodianError> + Send + 'static,
     ) -> Result<OpenKey, CustodianError> {
-        let (sender, receiver) = mpsc::sync_channel(1);
         let custodian = self.clone();
-        thread::Builder::new()
-            .name(format!("actionpass-{SCHEME}-open"))
-            .spawn(move || {
-                // An error here is a caller that gave up meanwhile.
-                let _ = sender.send(work(&custodian));
-            })
-            .map_err(|error| CustodianError::unavailable(SCHEME, error))?;
-        receiver
-            .recv_timeout(self.opening_timeout)
-            .unwrap_or_else(|_| Err(CustodianError::unavailable(SCHEME, "it did not answer in time")))
+        bounded(SCHEME, self.timeouts.opening, move |_| work(&custodian))
+            .unwrap_or_else(|error| Err(CustodianError::unavailable(SCHEME, error)))
     }
 
     fn open_now(&self, uri: &KeyUri, place: &Place) -> Result<OpenKey, CustodianError> {
@@ -155,17 +139,12 @@ impl AwsKms {
                 message: place.message.unwrap_or(self.message),
             })
             .collect();
-        let signer = BlockingSigner::new(public, SCHEME, self.signing_timeout, connections)
-            .map_err(|error| CustodianError::unavailable(SCHEME, error))?;
-        Ok(OpenKey {
-            uri: place.exact(&key.arn),
-            signer: Arc::new(signer),
-        })
+        OpenKey::with_connections(place.exact(&key.arn), public, SCHEME, self.timeouts, connections)
     }
 
     fn connect(&self, uri: &KeyUri, place: &Place) -> Result<Kms, CustodianError> {
         let access_key = self.access_key.as_ref().map(|(id, secret)| (&**id, &**secret));
-        Kms::connect(place, self.endpoint.as_deref(), access_key, self.signing_timeout)
+        Kms::connect(place, self.endpoint.as_deref(), access_key, self.timeouts.signing)
             .map_err(|fault| fault.into_custodian_error(uri))
     }
 
@@ -258,12 +237,7 @@ impl Custodian for AwsKms {
     /// Under the same alias, which then leads to the new key; for a key that is named by its id or ARN, under an alias of its
     /// own.
     fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError> {
-        let mut drawn = [0; 8];
-        getrandom::fill(&mut drawn).map_err(|_| CustodianError::Key {
-            uri: uri.clone(),
-            source: KeyError::NotGenerated,
-        })?;
-        Ok(Place::parse(uri)?.beside(&drawn))
+        Ok(Place::parse(uri)?.beside(&random_name(uri)?))
     }
 }
 
@@ -280,10 +254,7 @@ fn failed(kms: &Kms, fault: Fault, uri: &KeyUri) -> CustodianError {
 }
 
 fn not_generable(problem: &str) -> CustodianError {
-    CustodianError::NotGenerable {
-        custodian: SCHEME.into(),
-        problem: problem.into(),
-    }
+    CustodianError::not_generable(SCHEME, problem)
 }
 
 impl Default for AwsKms {

@@ -4,10 +4,10 @@ use std::error::Error;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use actionpass_crypto::{Algorithm, KeyError, SignCode, Signer};
+use actionpass_crypto::{Algorithm, KeyError, PublicKey, SignCode, Signer};
 use actionpass_model::Code;
 
-use crate::{KeyFileError, KeyUri, KeyUriError, Secret};
+use crate::{BlockingKey, BlockingSigner, KeyFileError, KeyUri, KeyUriError, Secret, Timeouts};
 
 actionpass_model::codes! {
     /// Why a custodian's key was not opened or made. A custodian that is down or declines has the codes of signing, faults
@@ -125,6 +125,28 @@ pub struct OpenKey {
     pub signer: Arc<dyn Signer>,
 }
 
+impl OpenKey {
+    /// A key behind connections that block: its signer is a [`BlockingSigner`], which asks each of them for one signature
+    /// at a time.
+    ///
+    /// # Errors
+    /// [`CustodianError::Unavailable`] if there is no connection, or the operating system starts no thread.
+    pub fn with_connections<K: BlockingKey + 'static>(
+        uri: KeyUri,
+        public: PublicKey,
+        custodian: &'static str,
+        timeouts: Timeouts,
+        connections: Vec<K>,
+    ) -> Result<Self, CustodianError> {
+        let signer = BlockingSigner::new(public, custodian, timeouts.signing, connections)
+            .map_err(|error| CustodianError::unavailable(custodian, error))?;
+        Ok(Self {
+            uri,
+            signer: Arc::new(signer),
+        })
+    }
+}
+
 /// What kind of secret opens a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -200,6 +222,19 @@ pub trait Custodian: Debug + Send + Sync {
     fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError>;
 }
 
+/// Random bytes for the name of a new key, from the operating system.
+///
+/// # Errors
+/// [`CustodianError::Key`] with [`KeyError::NotGenerated`] if there are none.
+pub fn random_name<const BYTES: usize>(uri: &KeyUri) -> Result<[u8; BYTES], CustodianError> {
+    let mut name = [0; BYTES];
+    getrandom::fill(&mut name).map_err(|_| CustodianError::Key {
+        uri: uri.clone(),
+        source: KeyError::NotGenerated,
+    })?;
+    Ok(name)
+}
+
 impl CustodianError {
     /// The custodian could not be reached or failed, and why.
     pub fn unavailable(custodian: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -223,6 +258,15 @@ impl CustodianError {
         Self::UriMalformed {
             uri: uri.as_str().into(),
             source: KeyUriError::new(problem),
+        }
+    }
+
+    /// The custodian makes no such key: why, and what makes one.
+    #[must_use]
+    pub fn not_generable(custodian: &str, problem: &str) -> Self {
+        Self::NotGenerable {
+            custodian: custodian.into(),
+            problem: problem.into(),
         }
     }
 

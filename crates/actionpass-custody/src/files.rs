@@ -209,10 +209,7 @@ impl Custodian for KeyFiles {
 }
 
 fn no_variable() -> CustodianError {
-    CustodianError::NotGenerable {
-        custodian: ENV.into(),
-        problem: "a variable holds what somebody put there".into(),
-    }
+    CustodianError::not_generable(ENV, "a variable holds what somebody put there")
 }
 
 /// The folder of a path, with its separator, and the name.

@@ -24,23 +24,31 @@
 //! | a key that was opened or made | [`OpenKey`] |
 //! | PINs, tokens, passphrases, and who is asked for them | [`Secret`], [`Secrets`], [`NoSecrets`] |
 //! | keys in files and environment variables | [`KeyFiles`], [`KeySource`], [`PrivatePem`] |
-//! | signers of custodians whose calls block | [`BlockingSigner`], [`BlockingKey`] |
+//! | signers of custodians whose calls block | [`BlockingSigner`], [`BlockingKey`], [`OpenKey::with_connections`] |
+//! | what custodians of your own need beside that | [`Timeouts`], [`bounded`], [`random_name`] |
+//! | the test suite for custodians | `custodian_conformance!` (feature `conformance`) |
 //!
 //! Custodians open keys with calls that block, at the start of a program; the signers that come of it are async, need no
 //! runtime, and bound every wait. An executor needs nothing of this crate.
 
 mod blocking;
+mod bounded;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod custodian;
 mod deadline;
 mod files;
 mod pem;
 mod secret;
+mod timeouts;
 mod uri;
 
 pub use blocking::{BlockingKey, BlockingSigner};
-pub use custodian::{Custodian, CustodianCode, CustodianError, NoSecrets, OpenKey, SecretKind, Secrets};
+pub use bounded::{Abandoned, Unanswered, bounded};
+pub use custodian::{Custodian, CustodianCode, CustodianError, NoSecrets, OpenKey, SecretKind, Secrets, random_name};
 pub use deadline::within;
 pub use files::{KeyFileCode, KeyFileError, KeyFiles, KeySource};
 pub use pem::PrivatePem;
 pub use secret::Secret;
+pub use timeouts::Timeouts;
 pub use uri::{KeyUri, KeyUriError};

@@ -8,13 +8,13 @@ use cryptoki::object::ObjectHandle;
 
 use crate::fault::{Fault, Kind};
 use crate::key;
-use crate::token::{Access, Door, OpenSession};
+use crate::token::{Access, Login, OpenSession};
 use crate::uri::{KeyFilter, Pkcs11Uri};
 
 /// A session on the token of a key. It is opened anew when it is lost.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    door: Arc<Door>,
+    login: Arc<Login>,
     key: Arc<KeyFilter>,
     live: Option<Live>,
 }
@@ -35,16 +35,16 @@ pub(crate) struct Opened {
 
 impl Connection {
     /// Opens a key, and as many sessions for it as the token has, up to this many.
-    pub(crate) fn open(door: &Arc<Door>, sessions: usize, uri: &Pkcs11Uri) -> Result<Opened, Fault> {
-        let token = &door.token;
+    pub(crate) fn open(login: &Arc<Login>, sessions: usize, uri: &Pkcs11Uri) -> Result<Opened, Fault> {
+        let token = &login.token;
         let serial = token.has_namesake.then_some(token.serial.as_str());
-        let session = door.enter(Access::Read)?;
+        let session = login.open_session(Access::Read)?;
         let found = key::read(session.get()?, &uri.key, |name| {
             uri.exact(&token.label, serial, name, Some("public"))
         })?;
         let name = Arc::new(found.name);
         let connect = |live| Self {
-            door: Arc::clone(door),
+            login: Arc::clone(login),
             key: Arc::clone(&name),
             live: Some(live),
         };
@@ -54,7 +54,7 @@ impl Connection {
         })];
         while connections.len() < sessions {
             // A token that has no more sessions to give signs with those that it gave.
-            let Ok(live) = Live::new(door, &name) else { break };
+            let Ok(live) = Live::new(login, &name) else { break };
             connections.push(connect(live));
         }
         Ok(Opened {
@@ -66,8 +66,8 @@ impl Connection {
 }
 
 impl Live {
-    fn new(door: &Door, name: &KeyFilter) -> Result<Self, Fault> {
-        let session = door.enter(Access::Read)?;
+    fn new(login: &Login, name: &KeyFilter) -> Result<Self, Fault> {
+        let session = login.open_session(Access::Read)?;
         let private = key::find(session.get()?, name)?;
         Ok(Self { session, private })
     }
@@ -86,7 +86,7 @@ impl BlockingKey for Connection {
             // token is worth one other session.
             Some(Err(_)) | None => {
                 self.live = None;
-                Live::new(&self.door, &self.key).and_then(|live| self.live.insert(live).sign(input))
+                Live::new(&self.login, &self.key).and_then(|live| self.live.insert(live).sign(input))
             }
         };
         signed

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use actionpass_crypto::{KeyError, SignError, SignatureError};
-use actionpass_custody::{CustodianError, KeyUri};
+use actionpass_custody::{CustodianError, KeyUri, Unanswered};
 use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 
@@ -18,12 +18,8 @@ pub(crate) enum Fault {
     Answered { code: RvError, function: Function },
     #[error("the module does not work as PKCS#11 says")]
     Module(#[source] Error),
-    #[error("the module did not answer in time")]
-    Hangs,
-    #[error("no thread could be started")]
-    NoThread(#[source] std::io::Error),
-    #[error("the thread that called the module ended")]
-    ThreadEnded,
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
     #[error("the token is not there")]
     TokenGone,
     #[error("more than one token fits")]
@@ -96,10 +92,9 @@ impl Fault {
             Self::TokensAmbiguous | Self::KeysAmbiguous => CustodianError::KeyAmbiguous { uri },
             Self::KeyExists => CustodianError::KeyExists { uri },
             Self::Key(source) => CustodianError::Key { uri, source },
-            Self::NotGenerable => CustodianError::NotGenerable {
-                custodian: PKCS11.into(),
-                problem: "the token has no mechanism for keys of this algorithm".into(),
-            },
+            Self::NotGenerable => {
+                CustodianError::not_generable(PKCS11, "the token has no mechanism for keys of this algorithm")
+            }
             fault if fault.kind() == Kind::Unavailable => CustodianError::unavailable(PKCS11, fault),
             fault => CustodianError::refused(PKCS11, fault),
         }

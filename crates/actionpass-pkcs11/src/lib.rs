@@ -32,13 +32,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_crypto::{Algorithm, KeyError};
-use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
+use actionpass_crypto::Algorithm;
+use actionpass_custody::{
+    Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets, Timeouts, random_name,
+};
 
 use crate::connection::Connection;
 use crate::fault::Fault;
 use crate::module::{Module, in_time};
-use crate::token::{Access, Door, Token};
+use crate::token::{Access, Login, Token};
 use crate::uri::{PinSource, Pkcs11Uri};
 
 /// The scheme, and the name of the custodian.
@@ -58,8 +60,7 @@ const AT_THE_PIN_PAD: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Pkcs11 {
     module: Option<PathBuf>,
-    timeout: Duration,
-    open_timeout: Duration,
+    timeouts: Timeouts,
     sessions: usize,
 }
 
@@ -75,8 +76,7 @@ impl Pkcs11 {
     pub const fn new() -> Self {
         Self {
             module: None,
-            timeout: Duration::from_secs(5),
-            open_timeout: Duration::from_secs(10),
+            timeouts: Timeouts::new(),
             sessions: 4,
         }
     }
@@ -88,17 +88,10 @@ impl Pkcs11 {
         self
     }
 
-    /// How long a signature may take.
+    /// How long the module may take.
     #[must_use]
-    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// How long the module may take to open or make a key. What a person takes to type a PIN doesn't count.
-    #[must_use]
-    pub const fn with_open_timeout(mut self, timeout: Duration) -> Self {
-        self.open_timeout = timeout;
+    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
@@ -111,7 +104,7 @@ impl Pkcs11 {
     }
 
     /// The way into the token that the URI means, with the PIN, untried, in hand.
-    fn door(&self, uri: &KeyUri, parsed: &Pkcs11Uri, secrets: &dyn Secrets) -> Result<Arc<Door>, CustodianError> {
+    fn login(&self, uri: &KeyUri, parsed: &Pkcs11Uri, secrets: &dyn Secrets) -> Result<Arc<Login>, CustodianError> {
         let path = parsed.module_path.clone().or_else(|| self.module.clone());
         let path = path.or_else(|| {
             std::env::var_os(MODULE_VARIABLE)
@@ -125,7 +118,7 @@ impl Pkcs11 {
             )
         })?;
         let filter = parsed.token.clone();
-        let token = in_time(self.open_timeout, move || {
+        let token = in_time(self.timeouts.opening, move || {
             let module = Module::load(&path)?;
             Token::find(&module, &filter)
         })
@@ -135,30 +128,25 @@ impl Pkcs11 {
         } else {
             Some(pin(uri, parsed, secrets)?)
         };
-        Ok(Arc::new(Door::new(token, pin)))
+        Ok(Arc::new(Login::new(token, pin)))
     }
 
-    fn wait(&self, door: &Door) -> Duration {
-        if door.token.has_pin_pad {
-            self.open_timeout.max(AT_THE_PIN_PAD)
+    fn wait(&self, login: &Login) -> Duration {
+        if login.token.has_pin_pad {
+            self.timeouts.opening.max(AT_THE_PIN_PAD)
         } else {
-            self.open_timeout
+            self.timeouts.opening
         }
     }
 
-    /// The key behind this door.
-    fn open_behind(&self, door: &Arc<Door>, uri: &KeyUri, parsed: &Pkcs11Uri) -> Result<OpenKey, CustodianError> {
+    /// The key behind this login.
+    fn open_with(&self, login: &Arc<Login>, uri: &KeyUri, parsed: &Pkcs11Uri) -> Result<OpenKey, CustodianError> {
         let opening = {
-            let (door, parsed, sessions) = (Arc::clone(door), parsed.clone(), self.sessions);
-            move || Connection::open(&door, sessions, &parsed)
+            let (login, parsed, sessions) = (Arc::clone(login), parsed.clone(), self.sessions);
+            move || Connection::open(&login, sessions, &parsed)
         };
-        let opened = in_time(self.wait(door), opening).map_err(|fault| fault.of_key(uri))?;
-        let signer = BlockingSigner::new(opened.public, PKCS11, self.timeout, opened.connections)
-            .map_err(|error| CustodianError::unavailable(PKCS11, error))?;
-        Ok(OpenKey {
-            uri: opened.uri,
-            signer: Arc::new(signer),
-        })
+        let opened = in_time(self.wait(login), opening).map_err(|fault| fault.of_key(uri))?;
+        OpenKey::with_connections(opened.uri, opened.public, PKCS11, self.timeouts, opened.connections)
     }
 }
 
@@ -210,8 +198,8 @@ impl Custodian for Pkcs11 {
     /// key by its id, or, if it has none, by its label.
     fn open(&self, uri: &KeyUri, secrets: &dyn Secrets) -> Result<OpenKey, CustodianError> {
         let parsed = Pkcs11Uri::parse(uri)?;
-        let door = self.door(uri, &parsed, secrets)?;
-        self.open_behind(&door, uri, &parsed)
+        let login = self.login(uri, &parsed, secrets)?;
+        self.open_with(&login, uri, &parsed)
     }
 
     /// Makes a key pair with the label that `object` says, and the id that `id` says, by default 16 random bytes. The
@@ -227,21 +215,14 @@ impl Custodian for Pkcs11 {
         let id = match parsed.key.id.take() {
             Some(id) if id.is_empty() => return Err(CustodianError::malformed(uri, "its `id` is empty")),
             Some(id) => id,
-            None => {
-                let mut id = vec![0; 16];
-                getrandom::fill(&mut id).map_err(|_| CustodianError::Key {
-                    uri: uri.clone(),
-                    source: KeyError::NotGenerated,
-                })?;
-                id
-            }
+            None => random_name::<16>(uri)?.to_vec(),
         };
         parsed.key.id = Some(id.clone());
-        let door = self.door(uri, &parsed, secrets)?;
+        let login = self.login(uri, &parsed, secrets)?;
         let making = {
-            let door = Arc::clone(&door);
+            let login = Arc::clone(&login);
             move || {
-                let session = door.enter(Access::Write)?;
+                let session = login.open_session(Access::Write)?;
                 let session = session.get()?;
                 if key::is_taken(session, &label, &id)? {
                     return Err(Fault::KeyExists);
@@ -249,17 +230,12 @@ impl Custodian for Pkcs11 {
                 key::generate(session, algorithm, &label, &id)
             }
         };
-        in_time(self.wait(&door), making).map_err(|fault| fault.of_key(uri))?;
-        self.open_behind(&door, uri, &parsed)
+        in_time(self.wait(&login), making).map_err(|fault| fault.of_key(uri))?;
+        self.open_with(&login, uri, &parsed)
     }
 
     /// On the same token, with the same label but for its end, which is drawn anew.
     fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError> {
-        let mut drawn = [0; 8];
-        getrandom::fill(&mut drawn).map_err(|_| CustodianError::Key {
-            uri: uri.clone(),
-            source: KeyError::NotGenerated,
-        })?;
-        Ok(Pkcs11Uri::parse(uri)?.beside(&drawn))
+        Ok(Pkcs11Uri::parse(uri)?.beside(&random_name(uri)?))
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
+use actionpass_custody::bounded;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 
+use crate::PKCS11;
 use crate::fault::Fault;
 
 /// A module that is loaded. It stays so: whoever unloads one takes it from everybody else in the process.
@@ -90,23 +90,10 @@ impl Module {
     }
 }
 
-/// What the work gives on a thread of its own, which is left alone if it takes longer than this.
+/// What the work gives, waited for up to this long: a module may hang.
 pub(crate) fn in_time<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    let (answer, waiting) = mpsc::sync_channel(1);
-    thread::Builder::new()
-        .name("actionpass-pkcs11".to_owned())
-        .spawn(move || {
-            // An error here is a caller that gave up: what was opened is closed with it.
-            let _ = answer.send(work());
-        })
-        .map_err(Fault::NoThread)?;
-    waiting.recv_timeout(limit).unwrap_or_else(|error| {
-        Err(match error {
-            RecvTimeoutError::Timeout => Fault::Hangs,
-            RecvTimeoutError::Disconnected => Fault::ThreadEnded,
-        })
-    })
+    bounded(PKCS11, limit, |_| work())?
 }

@@ -31,7 +31,7 @@ pub(crate) struct Token {
 /// A way into a token that any number of sessions share: the PIN is tried by one of them at a time, and never again once
 /// the token refused it.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Login {
     pub(crate) token: Token,
     pin: Option<Secret>,
     turn: Mutex<()>,
@@ -138,7 +138,7 @@ fn slot_fits(context: &Pkcs11, slot: Slot, filter: &TokenFilter) -> Result<bool,
         && is(filter.slot_manufacturer.as_deref(), info.manufacturer_id()))
 }
 
-impl Door {
+impl Login {
     pub(crate) const fn new(token: Token, pin: Option<Secret>) -> Self {
         Self {
             token,
@@ -149,7 +149,7 @@ impl Door {
     }
 
     /// A new session. The token may be in another slot by now, so it is looked for.
-    pub(crate) fn enter(&self, access: Access) -> Result<OpenSession, Fault> {
+    pub(crate) fn open_session(&self, access: Access) -> Result<OpenSession, Fault> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if self.pin_refused.load(Ordering::SeqCst) {
             return Err(Fault::PinRefused);
@@ -172,16 +172,16 @@ impl Door {
             session: Some(session),
         };
         if token.wants_login {
-            let login = self.login(session.get()?, token.has_pin_pad);
-            if login.as_ref().is_err_and(|fault| fault.kind() == Kind::PinRefused) {
+            let logged_in = self.log_in(session.get()?, token.has_pin_pad);
+            if logged_in.as_ref().is_err_and(|fault| fault.kind() == Kind::PinRefused) {
                 self.pin_refused.store(true, Ordering::SeqCst);
             }
-            login?;
+            logged_in?;
         }
         Ok(session)
     }
 
-    fn login(&self, session: &Session, has_pin_pad: bool) -> Result<(), Fault> {
+    fn log_in(&self, session: &Session, has_pin_pad: bool) -> Result<(), Fault> {
         let done = match &self.pin {
             Some(pin) => {
                 let pin = RawAuthPin::new(Box::new(pin.expose().to_vec()));

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use actionpass_custody::Unanswered;
 use ssh_encoding::{Decode, Encode, Reader};
 
 #[cfg(unix)]
@@ -33,8 +34,8 @@ pub(crate) enum AgentError {
     Malformed,
     #[error("the agent refuses: the key is gone, it is locked, or somebody said no")]
     Refused,
-    #[error("no thread could be started")]
-    NoThread(#[source] io::Error),
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
 }
 
 const FAILURE: u8 = 5;

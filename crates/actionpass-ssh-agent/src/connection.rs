@@ -1,12 +1,10 @@
 //! [`Connection`]: a socket that signs with one key.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use actionpass_crypto::{SignError, Signature, SigningInput};
-use actionpass_custody::BlockingKey;
+use actionpass_custody::{BlockingKey, bounded};
 
 use crate::agent::{Agent, AgentError, Listed};
 use crate::{SSH_AGENT, key};
@@ -67,16 +65,8 @@ impl BlockingKey for Connection {
 /// The keys of the agent behind this socket. On a thread of its own: connecting to an agent that accepts nobody has no
 /// time-out.
 pub(crate) fn list(socket: &Path, limit: Duration) -> Result<Vec<Listed>, AgentError> {
-    let (answer, waiting) = mpsc::sync_channel(1);
     let socket = socket.to_owned();
-    thread::Builder::new()
-        .name("actionpass-ssh-agent".to_owned())
-        .spawn(move || {
-            // An error here is a caller that gave up.
-            let _ = answer.send(Agent::connect(&socket).and_then(|mut agent| agent.list(limit)));
-        })
-        .map_err(AgentError::NoThread)?;
-    waiting
-        .recv_timeout(limit)
-        .unwrap_or_else(|_| Err(AgentError::Connection(std::io::ErrorKind::TimedOut.into())))
+    bounded(SSH_AGENT, limit, move |_| {
+        Agent::connect(&socket).and_then(|mut agent| agent.list(limit))
+    })?
 }

@@ -29,11 +29,10 @@ mod key;
 mod uri;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_crypto::Algorithm;
-use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secrets};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, OpenKey, Secrets, Timeouts};
 
 use crate::connection::Connection;
 use crate::uri::AgentUri;
@@ -50,8 +49,7 @@ const CONNECTIONS: usize = 4;
 #[derive(Clone, Debug)]
 pub struct SshAgent {
     socket: Option<PathBuf>,
-    timeout: Duration,
-    open_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl Default for SshAgent {
@@ -66,8 +64,7 @@ impl SshAgent {
     pub const fn new() -> Self {
         Self {
             socket: None,
-            timeout: Duration::from_secs(60),
-            open_timeout: Duration::from_secs(10),
+            timeouts: Timeouts::new().with_signing(Duration::from_secs(60)),
         }
     }
 
@@ -78,17 +75,10 @@ impl SshAgent {
         self
     }
 
-    /// How long a signature may take, with whoever is asked to confirm it.
+    /// How long the agent may take: with whoever confirms a signature, and to list its keys.
     #[must_use]
-    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// How long the agent may take to list its keys.
-    #[must_use]
-    pub const fn with_open_timeout(mut self, timeout: Duration) -> Self {
-        self.open_timeout = timeout;
+    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 }
@@ -113,7 +103,7 @@ impl Custodian for SshAgent {
                 "no agent is known: SSH_AUTH_SOCK is not set",
             ));
         };
-        let listed = connection::list(&socket, self.open_timeout)
+        let listed = connection::list(&socket, self.timeouts.opening)
             .map_err(|error| CustodianError::unavailable(SSH_AGENT, error))?;
         let uri = || uri.clone();
         let key = match key::fitting(&listed, &parsed.name).as_slice() {
@@ -122,14 +112,10 @@ impl Custodian for SshAgent {
             _ => return Err(CustodianError::KeyAmbiguous { uri: uri() }),
         };
         let public = key::public_key(&key.blob).map_err(|source| CustodianError::Key { uri: uri(), source })?;
-        let connect = || Connection::new(&socket, &key.blob, self.timeout);
+        let connect = || Connection::new(&socket, &key.blob, self.timeouts.signing);
         let connections = std::iter::repeat_with(connect).take(CONNECTIONS).collect();
-        let signer = BlockingSigner::new(public, SSH_AGENT, self.timeout, connections)
-            .map_err(|error| CustodianError::unavailable(SSH_AGENT, error))?;
-        Ok(OpenKey {
-            uri: parsed.exact(&key::fingerprint(&key.blob)),
-            signer: Arc::new(signer),
-        })
+        let exact = parsed.exact(&key::fingerprint(&key.blob));
+        OpenKey::with_connections(exact, public, SSH_AGENT, self.timeouts, connections)
     }
 
     /// An agent makes no keys.
@@ -144,8 +130,8 @@ impl Custodian for SshAgent {
 }
 
 fn makes_none() -> CustodianError {
-    CustodianError::NotGenerable {
-        custodian: SSH_AGENT.into(),
-        problem: "an agent holds keys that others made: `ssh-keygen -t ecdsa`, then `ssh-add -c`".into(),
-    }
+    CustodianError::not_generable(
+        SSH_AGENT,
+        "an agent holds keys that others made: `ssh-keygen -t ecdsa`, then `ssh-add -c`",
+    )
 }

@@ -11,8 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::{block_on, signatures_verify};
-use actionpass_crypto::{Algorithm, SignCode, SignError, Signer, SigningInput};
-use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey};
+use actionpass_crypto::{SignCode, Signer};
+use actionpass_custody::conformance::{every_wait_ends, sign};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Timeouts};
 use actionpass_servers::Folder;
 use actionpass_servers::ssh_agent::SshAgent as Server;
 use actionpass_ssh_agent::SshAgent;
@@ -26,13 +27,6 @@ fn open(socket: &Path, name: &str) -> Result<OpenKey, CustodianError> {
 
 fn refusal(socket: &Path, name: &str) -> String {
     open(socket, name).unwrap_err().code().to_string()
-}
-
-fn sign(signer: &dyn Signer) -> Result<(), SignError> {
-    let input = SigningInput::probe(&[7; 32], signer.public_key());
-    let signature = block_on(signer.sign(&input))?;
-    signer.public_key().verify(&input, &signature).unwrap();
-    Ok(())
 }
 
 /// What a signer says, and that it says so within two seconds.
@@ -83,16 +77,6 @@ fn certificates_are_passed_over_and_other_keys_refused() {
             "{error:?}"
         );
     }
-}
-
-#[test]
-fn an_agent_makes_no_keys() {
-    let uri = KeyUri::parse("ssh-agent:maria").unwrap();
-    let error = SshAgent::new()
-        .generate(&uri, Algorithm::Es256, &NoSecrets)
-        .unwrap_err();
-    assert_eq!(error.code(), "custodian_generates_none");
-    assert!(error.to_string().contains("ssh-keygen"), "{error}");
 }
 
 #[test]
@@ -198,15 +182,15 @@ fn list() -> Vec<u8> {
 #[test]
 fn an_agent_that_is_silent_is_not_waited_for_long() {
     let (_folder, silent) = agent(|_| None);
-    let start = Instant::now();
-    let custodian = SshAgent::new().with_open_timeout(Duration::from_millis(100));
+    let limit = Duration::from_millis(100);
+    let custodian = SshAgent::new().with_timeouts(Timeouts::new().with_opening(limit));
     let uri = KeyUri::parse(&format!("ssh-agent:k?socket={}", silent.display())).unwrap();
-    let opened = custodian.open(&uri, &NoSecrets);
-    assert_eq!(opened.unwrap_err().code(), "custodian_unavailable");
+    every_wait_ends(custodian, &uri, None, limit);
 
+    let start = Instant::now();
     let (_folder, socket) = agent(|message| (message == [11]).then(list));
     let custodian = SshAgent::new()
-        .with_timeout(Duration::from_millis(100))
+        .with_timeouts(Timeouts::new().with_signing(limit))
         .with_socket(socket);
     let signer = custodian
         .open(&KeyUri::parse("ssh-agent:k").unwrap(), &NoSecrets)

@@ -1,15 +1,13 @@
-//! The conformance suite on keys in OpenSSH's agent: every algorithm.
-#![expect(clippy::unwrap_used, reason = "a test that can not go on fails")]
+//! The conformance suites on OpenSSH's agent: the custodian, and keys of every algorithm.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use actionpass_crypto::{Algorithm, Signer, signer_conformance};
-use actionpass_custody::{Custodian, KeyUri, NoSecrets};
+use actionpass_custody::conformance::Subject;
+use actionpass_custody::{KeyUri, custodian_conformance};
 use actionpass_servers::ssh_agent::SshAgent as Server;
 use actionpass_ssh_agent::SshAgent;
 
-/// One key for each algorithm; each test opens it anew.
-fn signer(algorithm: Algorithm) -> Arc<dyn Signer> {
+fn subject() -> Subject {
     static SERVER: OnceLock<Server> = OnceLock::new();
     let server = SERVER.get_or_init(|| {
         let server = Server::start();
@@ -18,13 +16,9 @@ fn signer(algorithm: Algorithm) -> Arc<dyn Signer> {
         server.make_key("ed25519", &["ed25519"], "Ed25519");
         server
     });
-    let custodian = SshAgent::new().with_socket(server.socket());
-    let uri = KeyUri::parse(&format!("ssh-agent:{algorithm}")).unwrap();
-    let key = custodian.open(&uri, &NoSecrets).unwrap();
-    assert_eq!(key.signer.public_key().algorithm(), algorithm);
-    key.signer
+    Subject::new(SshAgent::new().with_socket(server.socket()), "ssh-agent:nobody")
+        .holding(|algorithm| KeyUri::new("ssh-agent", algorithm.as_str()))
+        .refusing(["ssh-agent:ES256?passphrase=1234", "ssh-agent:ES256?colour=red"])
 }
 
-signer_conformance!(es256, || signer(Algorithm::Es256));
-signer_conformance!(es384, || signer(Algorithm::Es384));
-signer_conformance!(ed25519, || signer(Algorithm::Ed25519));
+custodian_conformance!(openssh, subject, es256: Es256, es384: Es384, ed25519: Ed25519);

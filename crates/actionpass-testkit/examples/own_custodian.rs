@@ -4,10 +4,11 @@
 //! `cargo test --example own_custodian` runs the conformance suite on it.
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actionpass_crypto::{Algorithm, PublicKey, SignError, Signature, Signer, SigningInput};
-use actionpass_custody::{BlockingKey, BlockingSigner, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secrets};
+#[cfg(test)]
+use actionpass_custody::conformance::Subject;
+use actionpass_custody::{BlockingKey, Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secrets, Timeouts};
 use actionpass_testkit::fixtures::FixtureKey;
 use actionpass_testkit::{Testbed, fixtures};
 
@@ -57,25 +58,27 @@ impl Custodian for Devices {
         &[DEVICE]
     }
     fn open(&self, uri: &KeyUri, _: &dyn Secrets) -> Result<OpenKey, CustodianError> {
+        if uri.rest().contains('?') {
+            return Err(CustodianError::malformed(
+                uri,
+                "it has attributes, and these devices know none",
+            ));
+        }
         let missing = || CustodianError::KeyMissing { uri: uri.clone() };
         let device = Device::connect(uri.rest()).ok_or_else(missing)?;
         let connections = vec![Connection(device)]; // As many as the device serves at once.
-        let signer = BlockingSigner::new(device.public_key(), DEVICE, Duration::from_secs(5), connections)
-            .map_err(|error| CustodianError::unavailable(DEVICE, error))?;
-        Ok(OpenKey {
-            uri: uri.clone(),
-            signer: Arc::new(signer),
-        })
+        OpenKey::with_connections(uri.clone(), device.public_key(), DEVICE, Timeouts::new(), connections)
     }
     fn generate(&self, _: &KeyUri, _: Algorithm, _: &dyn Secrets) -> Result<OpenKey, CustodianError> {
-        Err(CustodianError::NotGenerable {
-            custodian: DEVICE.into(),
-            problem: "its own console makes keys".into(),
-        })
+        Err(makes_none())
     }
-    fn beside(&self, uri: &KeyUri) -> Result<KeyUri, CustodianError> {
-        Ok(uri.clone())
+    fn beside(&self, _: &KeyUri) -> Result<KeyUri, CustodianError> {
+        Err(makes_none())
     }
+}
+
+fn makes_none() -> CustodianError {
+    CustodianError::not_generable(DEVICE, "its own console makes keys")
 }
 // custodian: end
 
@@ -94,6 +97,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+#[cfg(test)]
 // conformance: start
-actionpass_crypto::signer_conformance!(device, open);
+fn subject() -> Subject {
+    Subject::new(Devices, "device:slot-2") // There is no such key.
+        .holding(|_| KeyUri::new(DEVICE, "slot-1"))
+        .refusing(["device:slot-1?pin=1234"])
+}
+
+actionpass_custody::custodian_conformance!(device, subject, es256: Es256);
 // conformance: end

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_crypto::{Algorithm, SigningInput};
-use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
+use actionpass_custody::{
+    Abandoned, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets, Timeouts, bounded,
+};
 use tss_esapi::handles::KeyHandle;
 use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::interface_types::ecc::EccCurve;
 
-use crate::bounded::{Abandoned, bounded};
 use crate::device::{Device, LoadedKey};
 use crate::fault::{Cause, TpmFault};
 use crate::public::{Described, describe, parameters_of};
@@ -23,8 +24,7 @@ pub struct Tpm {
     tcti: Option<Box<str>>,
     auth: Option<Arc<Secret>>,
     owner_auth: Option<Arc<Secret>>,
-    timeout: Duration,
-    open_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 const AUTH: &str = "ACTIONPASS_TPM_AUTH";
@@ -46,8 +46,7 @@ impl Tpm {
             tcti: None,
             auth: None,
             owner_auth: None,
-            timeout: Duration::from_secs(5),
-            open_timeout: Duration::from_secs(10),
+            timeouts: Timeouts::new(),
         }
     }
 
@@ -73,17 +72,10 @@ impl Tpm {
         self
     }
 
-    /// How long a signature may take.
+    /// How long the TPM may take.
     #[must_use]
-    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// How long each step of opening or making a key may take.
-    #[must_use]
-    pub const fn with_open_timeout(mut self, timeout: Duration) -> Self {
-        self.open_timeout = timeout;
+    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
@@ -160,7 +152,7 @@ impl Tpm {
         auth: Option<Arc<Secret>>,
     ) -> Result<(LoadedKey, Result<(), TpmFault>), CustodianError> {
         let public = described.public.clone();
-        bounded(self.open_timeout, move |_| {
+        in_time(self.timeouts.opening, move |_| {
             key.authorize(auth.as_deref())?;
             let input = SigningInput::probe(&key.nonce()?, &public);
             let outcome = match (parameters_of(public.algorithm()), input.prehash()) {
@@ -185,12 +177,7 @@ impl Tpm {
             auth,
             key: Some(key),
         };
-        let signer = BlockingSigner::new(described.public, TPM, self.timeout, vec![connection])
-            .map_err(|error| CustodianError::unavailable(TPM, error))?;
-        Ok(OpenKey {
-            uri,
-            signer: Arc::new(signer),
-        })
+        OpenKey::with_connections(uri, described.public, TPM, self.timeouts, vec![connection])
     }
 }
 
@@ -214,7 +201,7 @@ impl Custodian for Tpm {
         let tcti = self.tcti(&address)?;
         let loaded = {
             let tcti = tcti.clone();
-            bounded(self.open_timeout, move |_| Device::connect(&tcti)?.load(handle))?
+            in_time(self.timeouts.opening, move |_| Device::connect(&tcti)?.load(handle))?
         };
         let Some(key) = loaded else {
             return Err(CustodianError::KeyMissing { uri: uri.clone() });
@@ -254,7 +241,7 @@ impl Custodian for Tpm {
         };
         let (handle, key) = {
             let tcti = tcti.clone();
-            bounded(self.open_timeout, move |abandoned| job.run(&tcti, abandoned))?
+            in_time(self.timeouts.opening, move |abandoned| job.run(&tcti, abandoned))?
         };
         let described = describe(key.public()).map_err(|unfit| unfit.into_error(uri))?;
         self.signer(address.exact(handle), (tcti, handle), described, (key, auth))
@@ -330,6 +317,20 @@ impl Generation {
     }
 }
 
+/// Does the work on a thread of its own: libtss2 waits without an end for a TPM that hangs.
+fn in_time<T, E>(
+    limit: Duration,
+    work: impl FnOnce(&Abandoned) -> Result<T, E> + Send + 'static,
+) -> Result<T, CustodianError>
+where
+    T: Send + 'static,
+    E: Into<CustodianError> + Send + 'static,
+{
+    bounded(TPM, limit, work)
+        .map_err(|error| CustodianError::unavailable(TPM, error))?
+        .map_err(Into::into)
+}
+
 /// An empty answer is no auth value.
 fn ask(secrets: &dyn Secrets, uri: &KeyUri) -> Option<Arc<Secret>> {
     let answer = secrets.ask(SecretKind::Pin, uri)?;
@@ -337,11 +338,8 @@ fn ask(secrets: &dyn Secrets, uri: &KeyUri) -> Option<Arc<Secret>> {
 }
 
 fn lacks(algorithm: Algorithm) -> CustodianError {
-    CustodianError::NotGenerable {
-        custodian: TPM.into(),
-        problem: match algorithm {
-            Algorithm::Ed25519 => "no TPM 2.0 has Ed25519; take ES256".into(),
-            _ => format!("this TPM has no keys for {algorithm}").into(),
-        },
+    match algorithm {
+        Algorithm::Ed25519 => CustodianError::not_generable(TPM, "no TPM 2.0 has Ed25519; take ES256"),
+        _ => CustodianError::not_generable(TPM, &format!("this TPM has no keys for {algorithm}")),
     }
 }

@@ -27,7 +27,6 @@
 //! There is one connection for each signer, since a TPM does one thing at a time. libtss2 writes its own log to
 //! standard error; `TSS2_LOG=all+none` silences it.
 
-mod bounded;
 mod custodian;
 mod device;
 mod fault;

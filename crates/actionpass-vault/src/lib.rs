@@ -29,10 +29,9 @@ mod transit;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actionpass_crypto::{Algorithm, KeyError};
-use actionpass_custody::{BlockingSigner, Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
+use actionpass_custody::{Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets, Timeouts};
 use serde_json::json;
 
 use crate::client::{CONNECTIONS, Client, Deadline, Effect};
@@ -49,8 +48,7 @@ const SCHEME: &str = "vault";
 pub struct Vault {
     given: Given,
     credentials: Option<Credentials>,
-    signing_timeout: Duration,
-    opening_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 /// What a program gave to be let in with. [`Vault`] may open many keys with it.
@@ -66,8 +64,7 @@ impl Vault {
         Self {
             given: Given::default(),
             credentials: None,
-            signing_timeout: Duration::from_secs(5),
-            opening_timeout: Duration::from_secs(10),
+            timeouts: Timeouts::new(),
         }
     }
 
@@ -124,17 +121,10 @@ impl Vault {
         self
     }
 
-    /// How long a signature may take: 5 seconds, unless this says otherwise.
+    /// How long the server may take.
     #[must_use]
-    pub const fn with_signing_timeout(mut self, timeout: Duration) -> Self {
-        self.signing_timeout = timeout;
-        self
-    }
-
-    /// How long opening or making a key may take: 10 seconds, unless this says otherwise.
-    #[must_use]
-    pub const fn with_opening_timeout(mut self, timeout: Duration) -> Self {
-        self.opening_timeout = timeout;
+    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
@@ -201,15 +191,10 @@ impl Vault {
                 client: Arc::clone(&client),
                 place: place.clone(),
                 version,
-                timeout: self.signing_timeout,
+                timeout: self.timeouts.signing,
             })
             .collect();
-        let signer = BlockingSigner::new(public, SCHEME, self.signing_timeout, connections)
-            .map_err(|error| CustodianError::unavailable(SCHEME, error))?;
-        Ok(OpenKey {
-            uri: place.exact(version),
-            signer: Arc::new(signer),
-        })
+        OpenKey::with_connections(place.exact(version), public, SCHEME, self.timeouts, connections)
     }
 }
 
@@ -220,7 +205,7 @@ impl Custodian for Vault {
 
     /// Needs `read` on `MOUNT/keys/KEY`; its signatures need `update` on `MOUNT/sign/KEY`.
     fn open(&self, uri: &KeyUri, secrets: &dyn Secrets) -> Result<OpenKey, CustodianError> {
-        let deadline = Deadline::after(self.opening_timeout);
+        let deadline = Deadline::after(self.timeouts.opening);
         let (client, place) = self.client(uri, secrets)?;
         let key = describe(&client, &place, deadline).map_err(|fault| fault.into_custodian_error(uri))?;
         self.signer(uri, client, &place, &key)
@@ -234,11 +219,8 @@ impl Custodian for Vault {
             Fault::Missing { message } => Fault::Declined { status: 404, message }.into_custodian_error(uri),
             fault => fault.into_custodian_error(uri),
         };
-        let not_generable = |problem: &str| CustodianError::NotGenerable {
-            custodian: SCHEME.into(),
-            problem: problem.into(),
-        };
-        let deadline = Deadline::after(self.opening_timeout);
+        let not_generable = |problem: &str| CustodianError::not_generable(SCHEME, problem);
+        let deadline = Deadline::after(self.timeouts.opening);
         let (client, place) = self.client(uri, secrets)?;
         if place.version.is_some() {
             return Err(not_generable(

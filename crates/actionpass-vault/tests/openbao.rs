@@ -5,13 +5,15 @@
     reason = "helpers of tests fail their test"
 )]
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{Algorithm, SignCode, Signer, SigningInput};
-use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SecretKind, Secrets};
+use actionpass_crypto::{Algorithm, SignCode, Signer};
+use actionpass_custody::conformance::{self, OneAnswer, Subject};
+use actionpass_custody::{
+    Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, Secrets, custodian_conformance,
+};
 use actionpass_servers::openbao::OpenBao;
 use actionpass_vault::Vault;
 use serde_json::{Value, json};
@@ -50,27 +52,21 @@ fn code(outcome: Result<OpenKey, CustodianError>) -> String {
 }
 
 fn sign(signer: &dyn Signer) -> Result<(), SignCode> {
-    let input = SigningInput::probe(&[7; 32], signer.public_key());
-    let signature = block_on(signer.sign(&input)).map_err(|error| error.code())?;
-    signer.public_key().verify(&input, &signature).unwrap();
-    Ok(())
+    conformance::sign(signer).map(drop).map_err(|error| error.code())
 }
 
-/// One key for each algorithm, the same for all of its clauses.
-fn conforming(algorithm: Algorithm) -> Arc<dyn Signer> {
-    static KEYS: [OnceLock<Arc<dyn Signer>>; 3] = [const { OnceLock::new() }; 3];
-    let make = || {
-        let name = algorithm.as_str().to_ascii_lowercase();
-        let key = generate(&vault(bao()), &format!("vault:transit/conforming-{name}"), algorithm);
-        key.unwrap().signer
-    };
-    let place = Algorithm::ALL.iter().position(|known| *known == algorithm).unwrap();
-    Arc::clone(KEYS[place].get_or_init(make))
+fn subject() -> Subject {
+    Subject::new(vault(bao()), "vault:transit/none")
+        .making(|name| KeyUri::new("vault", &format!("transit/suite-{name}")))
+        .refusing([
+            "vault:transit/none?token=hvs.HIDDEN",
+            "vault:transit/none?colour=red",
+            "vault:transit/none?version=latest",
+        ])
+        .hiding(bao().root_token())
 }
 
-actionpass_crypto::signer_conformance!(es256, || conforming(Algorithm::Es256));
-actionpass_crypto::signer_conformance!(es384, || conforming(Algorithm::Es384));
-actionpass_crypto::signer_conformance!(ed25519, || conforming(Algorithm::Ed25519));
+custodian_conformance!(conforming, subject, es256: Es256, es384: Es384, ed25519: Ed25519);
 
 #[test]
 fn a_key_is_made_rotated_and_opened_by_version() {
@@ -211,17 +207,6 @@ fn wrong_tokens_are_refused_and_shown_nowhere() {
         assert_eq!(error.code(), "custodian_refused", "{token:?}");
         let shown = format!("{vault:?} {error} {error:?} {:?}", std::error::Error::source(&error));
         assert!(!shown.contains("WRONG"), "{shown}");
-    }
-    let key = open(&vault(bao()), "vault:transit/closed").unwrap();
-    assert!(!format!("{key:?}").contains(bao().root_token()));
-}
-
-/// Somebody who is asked once.
-struct Typed(String);
-
-impl Secrets for Typed {
-    fn ask(&self, kind: SecretKind, _: &KeyUri) -> Option<Secret> {
-        (kind == SecretKind::Token).then(|| secret(&self.0))
     }
 }
 
@@ -375,7 +360,7 @@ fn what_the_environment_says_counts() {
     const CHILD: &str = "ACTIONPASS_VAULT_TEST";
     if let Ok(expected) = std::env::var(CHILD) {
         let secrets: Box<dyn Secrets> = match std::env::var("TYPED") {
-            Ok(token) => Box::new(Typed(token)),
+            Ok(token) => Box::new(OneAnswer::new(&token)),
             Err(_) => Box::new(NoSecrets),
         };
         let outcome = Vault::new().open(&uri("vault:transit/environment"), &*secrets);

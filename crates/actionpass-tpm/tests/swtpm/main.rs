@@ -5,41 +5,32 @@ mod bare;
 mod proxy;
 
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use actionpass_crypto::conformance::block_on;
-use actionpass_crypto::{Algorithm, SignCode, SignError, Signature, Signer, SigningInput, signer_conformance};
-use actionpass_custody::{Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, SecretKind, Secrets};
+use actionpass_crypto::{Algorithm, SignCode, SignError, Signer, SigningInput};
+use actionpass_custody::conformance::{OneAnswer, Subject, every_wait_ends, report, sign};
+use actionpass_custody::{
+    Custodian, CustodianError, KeyUri, NoSecrets, OpenKey, Secret, Timeouts, custodian_conformance,
+};
 use actionpass_servers::swtpm::SwTpm;
 use actionpass_tpm::Tpm;
 
 use bare::Bare;
 use proxy::Proxy;
 
-/// A TPM and a signer that holds its only connection.
-struct Shared {
-    _server: SwTpm,
-    signer: Arc<dyn Signer>,
-}
-
-fn shared(algorithm: Algorithm) -> Shared {
+/// A TPM of its own, since each has one connection.
+fn subject() -> Subject {
     let server = SwTpm::start();
-    let made = tpm(&server).generate(&uri("tpm:next"), algorithm, &NoSecrets).unwrap();
-    assert_eq!(made.signer.public_key().algorithm(), algorithm);
-    Shared {
-        _server: server,
-        signer: made.signer,
-    }
+    Subject::new(tpm(&server), "tpm:0x81010042")
+        .making(|_| uri("tpm:next"))
+        .refusing(["tpm:0x81010042?auth=HIDDEN", "tpm:0x81010042?label=a", "tpm:0x80000001"])
+        .knowing("correct horse")
+        .keeping(server)
 }
 
-static ES256: LazyLock<Shared> = LazyLock::new(|| shared(Algorithm::Es256));
-static ES384: LazyLock<Shared> = LazyLock::new(|| shared(Algorithm::Es384));
-
-signer_conformance!(es256, || Arc::clone(&ES256.signer));
-signer_conformance!(es384, || Arc::clone(&ES384.signer));
+custodian_conformance!(conforming, subject, es256: Es256, es384: Es384);
 
 fn tpm(server: &SwTpm) -> Tpm {
     Tpm::new().with_tcti(&server.tcti())
@@ -61,36 +52,8 @@ fn code(result: Result<OpenKey, CustodianError>) -> String {
     result.map(|key| key.uri).unwrap_err().code().to_string()
 }
 
-fn sign(signer: &dyn Signer) -> Result<Signature, SignError> {
-    let input = SigningInput::probe(&[7; 32], signer.public_key());
-    let signature = block_on(signer.sign(&input))?;
-    signer.public_key().verify(&input, &signature).unwrap();
-    Ok(signature)
-}
-
 fn sign_code(signer: &dyn Signer) -> SignCode {
     sign(signer).unwrap_err().code()
-}
-
-/// Somebody who knows one secret, and counts.
-struct Knows(&'static str, AtomicUsize);
-
-impl Knows {
-    const fn of(secret: &'static str) -> Self {
-        Self(secret, AtomicUsize::new(0))
-    }
-
-    fn asked(&self) -> usize {
-        self.1.load(Ordering::SeqCst)
-    }
-}
-
-impl Secrets for Knows {
-    fn ask(&self, kind: SecretKind, _: &KeyUri) -> Option<Secret> {
-        assert_eq!(kind, SecretKind::Pin);
-        self.1.fetch_add(1, Ordering::SeqCst);
-        Some(secret(self.0))
-    }
 }
 
 fn secret(text: &str) -> Secret {
@@ -221,13 +184,11 @@ fn a_tpm_that_dies_is_unavailable_and_the_same_signer_goes_on() {
 #[test]
 fn a_tpm_that_hangs_keeps_nobody() {
     let server = SwTpm::start();
-    let hasty = || {
-        tpm(&server)
-            .with_timeout(Duration::from_secs(2))
-            .with_open_timeout(Duration::from_millis(300))
-    };
-    let made = hasty()
-        .with_open_timeout(Duration::from_secs(10))
+    let limit = Duration::from_millis(300);
+    let patient = Timeouts::new().with_signing(Duration::from_secs(2));
+    let hasty = || tpm(&server).with_timeouts(patient.with_opening(limit));
+    let made = tpm(&server)
+        .with_timeouts(patient)
         .generate(&uri("tpm:next"), Algorithm::Es256, &NoSecrets)
         .unwrap();
     server.freeze();
@@ -242,11 +203,8 @@ fn a_tpm_that_hangs_keeps_nobody() {
     let at = made.uri.clone();
     drop(made);
     server.freeze();
-    let start = Instant::now();
-    assert_eq!(code(hasty().open(&at, &NoSecrets)), "custodian_unavailable");
-    let late = hasty().generate(&uri("tpm:0x81010009"), Algorithm::Es256, &NoSecrets);
-    assert_eq!(code(late), "custodian_unavailable");
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    every_wait_ends(hasty(), &at, None, limit);
+    every_wait_ends(hasty(), &uri("tpm:0x81010009"), None, limit);
     server.thaw();
     // The TPM makes the key that nobody waits for any more; it is not kept.
     sign(&open(&server, at.as_str()).unwrap().signer).unwrap();
@@ -299,7 +257,7 @@ fn a_lost_connection_is_made_again_once() {
 #[test]
 fn a_key_is_opened_by_its_auth_value() {
     let server = SwTpm::start();
-    let knows = Knows::of("correct horse");
+    let knows = OneAnswer::new("correct horse");
     let made = tpm(&server)
         .generate(&uri("tpm:next"), Algorithm::Es256, &knows)
         .unwrap();
@@ -318,7 +276,7 @@ fn a_key_is_opened_by_its_auth_value() {
     assert_eq!(knows.asked(), 2);
 
     // The TPM counts these: three of them lock it.
-    let error = tpm(&server).open(&at, &Knows::of("hunter2")).map(|key| key.uri);
+    let error = tpm(&server).open(&at, &OneAnswer::new("hunter2")).map(|key| key.uri);
     assert_eq!(error.unwrap_err().code(), "custodian_refused");
     // Not tried when the key is opened, since that would be counted at every start.
     let without = open(&server, at.as_str()).unwrap();
@@ -337,7 +295,7 @@ fn an_auth_value_is_asked_for_only_where_there_is_one() {
     let server = SwTpm::start();
     Bare::new(&server).make(bare::Kind::Guessable, 0x8101_0000);
     assert_eq!(code(open(&server, "tpm:0x81010000")), "custodian_secret_missing");
-    let knows = Knows::of(bare::AUTH);
+    let knows = OneAnswer::new(bare::AUTH);
     let opened = tpm(&server).open(&uri("tpm:0x81010000"), &knows).unwrap();
     assert_eq!(knows.asked(), 1);
     sign(&opened.signer).unwrap();
@@ -372,7 +330,7 @@ fn secrets_are_shown_nowhere() {
     let mut shown = vec![format!("{custodian:?}")];
     // The owner's is wrong, since it is empty.
     let error = custodian.generate(&uri("tpm:next"), Algorithm::Es256, &NoSecrets);
-    shown.push(chain(&error.map(|key| key.uri).unwrap_err()));
+    shown.push(report(&error.map(|key| key.uri).unwrap_err()));
     let made = tpm(&server)
         .with_auth(secret("correct horse"))
         .generate(&uri("tpm:next"), Algorithm::Es256, &NoSecrets)
@@ -381,22 +339,12 @@ fn secrets_are_shown_nowhere() {
     let at = made.uri.clone();
     drop(made);
     let wrong = tpm(&server).with_auth(secret("landlord")).open(&at, &NoSecrets);
-    shown.push(chain(&wrong.map(|key| key.uri).unwrap_err()));
+    shown.push(report(&wrong.map(|key| key.uri).unwrap_err()));
     for text in shown {
         for word in ["correct", "landlord", "[99, 111", "[108, 97"] {
             assert!(!text.contains(word), "{text}");
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = format!("{error:?}");
-    let mut next = Some(error);
-    while let Some(error) = next {
-        text.push_str(&format!(": {error}"));
-        next = error.source();
-    }
-    text
 }
 
 /// In a process of its own, since the environment is the whole process's.
