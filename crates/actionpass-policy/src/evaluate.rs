@@ -3,7 +3,7 @@
 use actionpass_model::Reason;
 
 use crate::condition::{Condition, Finding};
-use crate::grants::{Standing, missing, needed, satisfy, standing};
+use crate::grants::{Need, Standing, needed};
 use crate::rule::{Effect, Rule, conjunction};
 use crate::scope::Scope;
 use crate::truth::Truth;
@@ -36,9 +36,9 @@ impl<'r> Applied<'r> {
             }
             let list = match rule.effect {
                 Effect::Allow => &mut applied.allows,
-                Effect::Deny if satisfy(rule, scope.grants.iter(), scope) => &mut applied.lifted,
+                Effect::Deny if rule.is_met(scope) => &mut applied.lifted,
                 Effect::Deny => &mut applied.denies,
-                Effect::StepUp if satisfy(rule, scope.grants.iter(), scope) => &mut applied.satisfied,
+                Effect::StepUp if rule.is_met(scope) => &mut applied.satisfied,
                 Effect::StepUp => &mut applied.waiting,
             };
             list.push(rule);
@@ -85,8 +85,9 @@ fn allow(applied: &Applied<'_>, scope: &Scope<'_>) -> Verdict {
         }
     }
     verdict.lifetime = permitting.iter().filter_map(|rule| rule.lifetime).min();
-    let asking: Vec<&Rule> = applied.satisfied.iter().chain(&applied.lifted).copied().collect();
-    verdict.relied_on = needed(&asking, scope);
+    let met = applied.satisfied.iter().chain(&applied.lifted);
+    let needs: Vec<Need<'_>> = met.filter_map(|rule| rule.need()).collect();
+    verdict.relied_on = needed(&needs, &scope.input);
     verdict.notes = notes(&permitting);
     verdict
 }
@@ -102,11 +103,8 @@ fn deny(applied: &Applied<'_>, scope: &Scope<'_>) -> Verdict {
     if !applied.permits() {
         reasons.push(Reason::new(ReasonCode::DefaultDeny));
     } else if applied.denies.iter().all(|rule| !rule.overridable_by.is_empty()) {
-        required.extend(applied.denies.iter().map(|rule| Requirement::Override {
-            rule: rule.id.clone(),
-            roles: rule.overridable_by.to_vec(),
-        }));
-        required.extend(applied.waiting.iter().filter_map(|rule| approval(rule, scope)));
+        required.extend(requirements(&applied.denies, scope));
+        required.extend(requirements(&applied.waiting, scope));
     }
     reasons.truncate(MAX_REASONS);
     let mut verdict = Verdict::deny(ids(&applied.denies), reasons);
@@ -124,11 +122,7 @@ fn step_up(applied: &Applied<'_>, scope: &Scope<'_>) -> Verdict {
         not_counted(rule, scope, &mut reasons);
     }
     reasons.truncate(MAX_REASONS);
-    let mut required: Vec<Requirement> = applied
-        .waiting
-        .iter()
-        .filter_map(|rule| approval(rule, scope))
-        .collect();
+    let mut required: Vec<Requirement> = requirements(&applied.waiting, scope).collect();
     required.append(&mut conditions);
     let mut verdict = Verdict::step_up(ids(&applied.waiting), reasons, required);
     verdict.notes = notes(&applied.waiting);
@@ -209,18 +203,17 @@ fn not_counted(rule: &Rule, scope: &Scope<'_>, reasons: &mut Vec<Reason>) {
             Standing::Counts | Standing::OtherMode | Standing::RuleNotNamed
         )
     };
-    if scope.grants.iter().any(|grant| refused(standing(grant, rule, scope))) {
+    let Some(need) = rule.need() else { return };
+    let input = &scope.input;
+    let mut grants = input.grants().iter();
+    if grants.any(|grant| refused(need.standing(grant, input.action()))) {
         reasons.push(rule.because(ReasonCode::ApprovalNotCounted));
     }
 }
 
-fn approval(rule: &Rule, scope: &Scope<'_>) -> Option<Requirement> {
-    rule.approvals.as_ref().map(|approvals| Requirement::Approval {
-        rule: rule.id.clone(),
-        count: missing(approvals, rule, scope.grants.iter(), scope),
-        roles: approvals.roles.to_vec(),
-        not_owner: approvals.not_owner,
-    })
+fn requirements(rules: &[&Rule], scope: &Scope<'_>) -> impl Iterator<Item = Requirement> {
+    let needs = rules.iter().filter_map(|rule| rule.need());
+    needs.map(|need| need.requirement(&scope.input))
 }
 
 fn condition_reason(rule: &Rule, condition: &Condition, finding: &Finding<'_>) -> Reason {
@@ -233,13 +226,13 @@ fn condition_reason(rule: &Rule, condition: &Condition, finding: &Finding<'_>) -
 }
 
 fn condition_requirement(rule: &Rule, condition: &Condition, finding: &Finding<'_>) -> Requirement {
-    Requirement::Condition {
-        rule: rule.id.clone(),
-        effect: rule.effect,
-        path: condition.path.as_str().to_owned(),
-        expected: condition.text.to_string(),
-        found: finding.cause,
-    }
+    Requirement::condition(
+        rule.id.clone(),
+        rule.effect,
+        condition.path.as_str(),
+        condition.text.to_string(),
+        finding.cause,
+    )
 }
 
 fn about(rules: &[&Rule], code: ReasonCode) -> Vec<Reason> {
@@ -251,12 +244,7 @@ fn ids(rules: &[&Rule]) -> Vec<actionpass_model::RuleId> {
 }
 
 fn notes(rules: &[&Rule]) -> Vec<Note> {
-    let note = |rule: &&Rule| {
-        Some(Note {
-            rule: rule.id.clone(),
-            reason: rule.reason.clone()?,
-        })
-    };
+    let note = |rule: &&Rule| Some(Note::new(rule.id.clone(), rule.reason.clone()?));
     rules.iter().filter_map(note).collect()
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::condition::{Cause, Condition};
 use crate::evaluate::{Applied, evaluate};
-use crate::grants::{Standing, standing};
+use crate::grants::Standing;
 use crate::rule::{Effect, Matcher, MatcherKey, Rule};
 use crate::scope::Scope;
 use crate::{Requirement, Truth};
@@ -140,9 +140,10 @@ impl Explanation {
                     .collect(),
                 false => Vec::new(),
             };
-            let asks = rule.approvals.is_some() || !rule.overridable_by.is_empty();
             let applies = !matches!(outcome, Outcome::OtherCall | Outcome::DoesNotApply);
-            let offered = if asks && applies { scope.grants } else { &[] };
+            // A deny that nobody may lift needs nothing that somebody could give.
+            let asks = rule.effect != Effect::Deny || !rule.overridable_by.is_empty();
+            let need = rule.need().filter(|_| asks && applies);
             RuleExplanation {
                 rule: rule.id.clone(),
                 effect: rule.effect,
@@ -155,14 +156,16 @@ impl Explanation {
                     .collect(),
                 when: conditions(&rule.when),
                 unless: conditions(&rule.unless),
-                approvals: offered
-                    .iter()
-                    .map(|grant| ApprovalExplanation {
-                        id: grant.id.clone(),
-                        approved_by: grant.approver.clone(),
-                        standing: standing(grant, rule, scope),
-                    })
-                    .collect(),
+                approvals: need.map_or_else(Vec::new, |need| {
+                    let offered = scope.input.grants.iter();
+                    offered
+                        .map(|grant| ApprovalExplanation {
+                            id: grant.id.clone(),
+                            approved_by: grant.approver.clone(),
+                            standing: need.standing(grant, scope.input.action),
+                        })
+                        .collect()
+                }),
             }
         };
         let rules = rules.iter().map(explain).collect();
@@ -177,7 +180,15 @@ impl Explanation {
 
 impl MatcherExplanation {
     fn new(matcher: &Matcher, rule: &Rule, scope: &Scope<'_>) -> Self {
-        let via: Vec<&str> = scope.action.action().actor.via.iter().map(AsRef::as_ref).collect();
+        let via: Vec<&str> = scope
+            .input
+            .action
+            .action()
+            .actor
+            .via
+            .iter()
+            .map(AsRef::as_ref)
+            .collect();
         Self {
             key: matcher.key.as_str(),
             patterns: matcher.globs.iter().map(|glob| glob.as_str().to_owned()).collect(),

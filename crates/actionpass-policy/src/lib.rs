@@ -27,6 +27,7 @@
 //! | any engine | [`PolicyEngine`], [`PolicyInput`], [`Verdict`] |
 //! | the built-in engine, `policy.toml` | [`RulePolicy`], [`PolicyError`]; the language: `docs/spec/policy.md` |
 //! | why a verdict is what it is | [`Reason`](actionpass_model::Reason) and [`ReasonCode`] for records, [`Explanation`] for people, [`Requirement`] for what would turn it |
+//! | which approvals count, for any engine | [`grants`] |
 //! | tests of a policy | [`testing`] |
 //! | a policy to start from | [`STARTER_POLICY`], [`EXAMPLE_ALLOW`], [`EXAMPLE_STEP_UP`], [`EXAMPLE_DENY`] |
 //!
@@ -40,7 +41,7 @@ mod error;
 mod evaluate;
 mod explain;
 mod glob;
-mod grants;
+pub mod grants;
 mod load;
 mod number;
 mod path;
@@ -58,7 +59,6 @@ pub use error::{PolicyCode, PolicyError};
 pub use explain::{
     ApprovalExplanation, ConditionExplanation, Explanation, MatcherExplanation, Outcome, RuleExplanation,
 };
-pub use grants::Standing;
 pub use rule::Effect;
 pub use rules::RulePolicy;
 pub use starter::{EXAMPLE_ALLOW, EXAMPLE_DENY, EXAMPLE_STEP_UP, STARTER_POLICY};

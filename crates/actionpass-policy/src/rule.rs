@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::condition::Condition;
 use crate::glob::Glob;
+use crate::grants::Need;
 use crate::scope::Scope;
 use crate::truth::Truth;
 
@@ -154,6 +155,23 @@ impl Rule {
         }
     }
 
+    /// What this rule needs of people where it applies; an allow needs nothing.
+    pub(crate) fn need(&self) -> Option<Need<'_>> {
+        match (self.effect, &self.approvals) {
+            (Effect::StepUp, Some(approvals)) => {
+                let need = Need::approvals(&self.id, approvals.count, &approvals.roles);
+                Some(if approvals.not_owner { need.not_of_owner() } else { need })
+            }
+            (Effect::Deny, _) => Some(Need::override_by(&self.id, &self.overridable_by)),
+            (Effect::Allow | Effect::StepUp, _) => None,
+        }
+    }
+
+    /// Whether the grants satisfy this step_up, or lift this deny.
+    pub(crate) fn is_met(&self, scope: &Scope<'_>) -> bool {
+        self.need().is_some_and(|need| need.missing(&scope.input) == 0)
+    }
+
     /// What is unknown counts against the action: an allow doesn't apply, a deny or step_up does.
     pub(crate) fn applies(&self, scope: &Scope<'_>) -> bool {
         self.concerns(scope) && self.effect.applies(self.conditions(scope))
@@ -174,7 +192,7 @@ impl Matcher {
         if self.key != MatcherKey::Via {
             return self.matches_text(self.key.text(scope));
         }
-        let via = &scope.action.action().actor.via;
+        let via = &scope.input.action.action().actor.via;
         match effect {
             // `via = []`: the agent acts for no other agent.
             _ if self.globs.is_empty() => via.is_empty(),
@@ -214,7 +232,7 @@ impl MatcherKey {
 
     /// The text that is matched; for `via`, which is a list, its first entry.
     pub(crate) fn text<'a>(self, scope: &Scope<'a>) -> &'a str {
-        let action = scope.action.action();
+        let action = scope.input.action.action();
         match self {
             Self::Tool => action.capability.tool.as_str(),
             Self::Resource => action.capability.resource.as_str(),

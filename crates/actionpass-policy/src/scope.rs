@@ -2,8 +2,7 @@
 
 use std::cell::OnceCell;
 
-use actionpass_canon::{BoundAction, BoundFacts, scan};
-use actionpass_model::Grant;
+use actionpass_canon::scan;
 
 use crate::PolicyInput;
 use crate::datum::Datum;
@@ -13,9 +12,7 @@ use crate::rule::start;
 /// The input of one evaluation, with an index of the payload's members: most conditions start at one of them.
 #[derive(Debug)]
 pub(crate) struct Scope<'a> {
-    pub(crate) action: &'a BoundAction,
-    pub(crate) facts: &'a BoundFacts,
-    pub(crate) grants: &'a [Grant],
+    pub(crate) input: PolicyInput<'a>,
     /// The start of the tool, which most rules are told apart by.
     pub(crate) tool_start: u64,
     members: OnceCell<Vec<scan::Member<'a>>>,
@@ -24,9 +21,7 @@ pub(crate) struct Scope<'a> {
 impl<'a> Scope<'a> {
     pub(crate) fn new(input: &PolicyInput<'a>) -> Self {
         Self {
-            action: input.action,
-            facts: input.facts,
-            grants: input.grants,
+            input: *input,
             tool_start: start(input.action.action().capability.tool.as_str().as_bytes()),
             members: OnceCell::new(),
         }
@@ -36,11 +31,16 @@ impl<'a> Scope<'a> {
     pub(crate) fn start<'p>(&self, path: &'p Path) -> (Option<Datum<'a>>, &'p [Step]) {
         match (path.root, path.steps.split_first()) {
             (Root::Payload, Some((Step::Member(name), rest))) => (self.payload_member(name), rest),
-            (Root::Payload, _) => (Some(Datum::Canonical(self.action.payload().as_bytes())), &path.steps),
-            (Root::Fact, Some((Step::Member(name), rest))) => (self.facts.value().get(&**name).map(Datum::Value), rest),
+            (Root::Payload, _) => (
+                Some(Datum::Canonical(self.input.action.payload().as_bytes())),
+                &path.steps,
+            ),
+            (Root::Fact, Some((Step::Member(name), rest))) => {
+                (self.input.facts.value().get(&**name).map(Datum::Value), rest)
+            }
             (Root::Fact, _) => (None, &path.steps),
             (Root::Context, _) => {
-                let context = self.action.context();
+                let context = self.input.action.context();
                 (context.map(|context| Datum::Canonical(context.as_bytes())), &path.steps)
             }
             (Root::Action(text), _) => (self.text(text), &path.steps),
@@ -58,7 +58,7 @@ impl<'a> Scope<'a> {
 
     fn payload_member(&self, name: &str) -> Option<Datum<'a>> {
         let members = self.members.get_or_init(|| {
-            let members = scan::members(self.action.payload().as_bytes());
+            let members = scan::members(self.input.action.payload().as_bytes());
             members.map_or_else(Vec::new, |members| members.map_while(Result::ok).collect())
         });
         let member = members.iter().find(|member| member.is_named(name));
@@ -66,7 +66,7 @@ impl<'a> Scope<'a> {
     }
 
     fn text(&self, text: ActionText) -> Option<Datum<'a>> {
-        let action = self.action.action();
+        let action = self.input.action.action();
         let definition = action.tool_definition.as_ref();
         Some(Datum::Text(match text {
             ActionText::Tool => action.capability.tool.as_str(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actionpass_model::{ApprovalId, Approver, Code, Decision, Obligation, PolicyRef, Reason, Role, RuleId, Statement};
 use serde::Serialize;
 
-use crate::{Effect, PolicyEngine};
+use crate::{Cause, Effect, PolicyEngine};
 
 actionpass_model::codes! {
     /// Why the built-in engine decided as it did.
@@ -97,6 +97,7 @@ pub struct Note {
 #[non_exhaustive]
 pub enum Requirement {
     /// Approvals of mode `human`, for a step_up.
+    #[non_exhaustive]
     Approval {
         /// The rule that asks for them.
         rule: RuleId,
@@ -108,6 +109,7 @@ pub enum Requirement {
         not_owner: bool,
     },
     /// A signed approval of mode `policy_override` that names the rule.
+    #[non_exhaustive]
     Override {
         /// The deny rule to lift.
         rule: RuleId,
@@ -115,6 +117,7 @@ pub enum Requirement {
         roles: Vec<Role>,
     },
     /// A value that would let an allow rule apply, or keep another from applying.
+    #[non_exhaustive]
     Condition {
         /// The rule.
         rule: RuleId,
@@ -125,8 +128,37 @@ pub enum Requirement {
         /// What the rule asks of it, in the policy's words: `equals = true`.
         expected: String,
         /// What is wrong with the value that is there.
-        found: crate::Cause,
+        found: Cause,
     },
+}
+
+impl Note {
+    /// What the policy says about a rule.
+    #[must_use]
+    pub const fn new(rule: RuleId, reason: Statement) -> Self {
+        Self { rule, reason }
+    }
+}
+
+impl Requirement {
+    /// A value that would turn the decision. What approvals would, [`Need::requirement`](crate::grants::Need::requirement)
+    /// says.
+    #[must_use]
+    pub fn condition(
+        rule: RuleId,
+        effect: Effect,
+        path: impl Into<String>,
+        expected: impl Into<String>,
+        found: Cause,
+    ) -> Self {
+        Self::Condition {
+            rule,
+            effect,
+            path: path.into(),
+            expected: expected.into(),
+            found,
+        }
+    }
 }
 
 impl Verdict {

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use actionpass_canon::sha256;
-use actionpass_model::{ApprovalMode, Digest, PolicyId, Reason, Role, RuleId};
-use actionpass_policy::{PolicyEngine, PolicyInput, ReasonCode, ReliedOn, Requirement, Verdict};
+use actionpass_model::{Digest, PolicyId, Reason, Role, RuleId};
+use actionpass_policy::grants::{self, Need};
+use actionpass_policy::{PolicyEngine, PolicyInput, ReasonCode, Verdict};
 
 /// The rule that the policies of this module name.
 #[must_use]
@@ -96,32 +97,20 @@ impl NeedsApprovals {
     }
 
     fn decide(&self, input: &PolicyInput<'_>) -> Verdict {
-        let mut relied_on: Vec<ReliedOn> = Vec::new();
-        for grant in input.grants().iter().filter(|grant| grant.mode == ApprovalMode::Human) {
-            let holds = self.roles.is_empty() || grant.roles.iter().any(|role| self.roles.contains(role));
-            if holds && relied_on.len() < self.count && relied_on.iter().all(|known| known.approver != grant.approver) {
-                relied_on.push(ReliedOn::new(grant.approver.clone(), grant.id.clone()));
-            }
-        }
-        let missing = self.count.saturating_sub(relied_on.len());
-        if missing > 0 {
-            let required = Requirement::Approval {
-                rule: rule(),
-                count: missing,
-                roles: self.roles.clone(),
-                not_owner: false,
-            };
+        let id = rule();
+        let need = Need::approvals(&id, self.count, &self.roles);
+        if need.missing(input) > 0 {
             return Verdict::step_up(
                 vec![rule()],
                 vec![Reason::new(ReasonCode::ApprovalRequired).with_rule(rule())],
-                vec![required],
+                vec![need.requirement(input)],
             );
         }
         let mut verdict = Verdict::allow(
             vec![rule()],
             vec![Reason::new(ReasonCode::ApprovalSatisfied).with_rule(rule())],
         );
-        verdict.relied_on = relied_on;
+        verdict.relied_on = grants::needed(&[need], input);
         verdict
     }
 }

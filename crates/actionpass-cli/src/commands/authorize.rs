@@ -250,6 +250,7 @@ pub(crate) fn requirement_text(requirement: &Requirement) -> String {
             count,
             roles,
             not_owner,
+            ..
         } => {
             let owner = if *not_owner { ", not the agent's owner" } else { "" };
             let people = if *count == 1 {
@@ -259,7 +260,7 @@ pub(crate) fn requirement_text(requirement: &Requirement) -> String {
             };
             format!("{count} {people}{}{owner} ({rule})", one_of(roles))
         }
-        Requirement::Override { rule, roles } => format!("an override of `{rule}`{}", one_of(roles)),
+        Requirement::Override { rule, roles, .. } => format!("an override of `{rule}`{}", one_of(roles)),
         Requirement::Condition {
             rule, path, expected, ..
         } => format!("`{path}` {expected} ({rule})"),

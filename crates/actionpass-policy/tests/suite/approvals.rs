@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_model::Decision::{Allow, Deny, StepUp};
-use actionpass_model::{Decision, Grant};
-use actionpass_policy::{Requirement, RulePolicy, Verdict};
+use actionpass_model::{Decision, Grant, Role};
+use actionpass_policy::grants::Standing::{Counts, IsOwner, OtherMode};
+use actionpass_policy::grants::{self, Need};
+use actionpass_policy::{PolicyInput, Requirement, RulePolicy, Verdict};
 use serde_json::json;
 
 use crate::world::{asserted, bind, document, human, ids, judge, overriding, policy};
@@ -333,4 +335,62 @@ fn an_approval_that_names_rules_serves_no_other() {
     assert_eq!(with(&policy, &[naming(&[])]).decision, Allow);
     assert_eq!(with(&policy, &[naming(&["r"])]).decision, Allow);
     assert_eq!(with(&policy, &[naming(&["other"])]).decision, StepUp);
+}
+
+/// What an engine without rules of ours states by itself, and gets the same answers.
+#[test]
+fn any_engine_can_say_what_it_needs() {
+    let (shut, ask) = ("shut".parse().unwrap(), "ask".parse().unwrap());
+    let [security, reviewer] = ["security", "reviewer"].map(|role| [Role::parse(role).unwrap()]);
+    let (lift, review) = (
+        Need::override_by(&shut, &security),
+        Need::approvals(&ask, 2, &reviewer).not_of_owner(),
+    );
+    let owner = "user:owner@example.com";
+    let (call, facts) = (call(), BoundFacts::none());
+    let grants = [
+        human(5, "user:cat", &["reviewer"]),
+        human(1, "user:ann", &["reviewer"]),
+        human(2, "user:ANN", &["reviewer"]),
+        human(3, "user:bob", &["reviewer"]),
+        human(4, owner, &["reviewer"]),
+        overriding(6, owner, &["security"], &["shut"]),
+    ];
+    let standings = |need: &Need<'_>| grants.each_ref().map(|grant| need.standing(grant, &call));
+    assert_eq!(standings(&review), [Counts, Counts, Counts, Counts, IsOwner, OtherMode]);
+    // Roles alone decide who may lift.
+    let lifting = [OtherMode, OtherMode, OtherMode, OtherMode, OtherMode, Counts];
+    assert_eq!(standings(&lift), lifting);
+    assert_eq!(standings(&lift.not_of_owner()), lifting);
+
+    let of = |grants| PolicyInput::new(&call, &facts, grants);
+    assert_eq!((review.missing(&of(&grants)), lift.missing(&of(&grants))), (0, 0));
+    // Both are one person's.
+    assert_eq!(
+        (review.missing(&of(&grants[1..3])), lift.missing(&of(&grants[1..3]))),
+        (1, 1)
+    );
+    assert_eq!(Need::override_by(&shut, &[]).missing(&of(&grants)), 1, "nobody may");
+    assert!(matches!(
+        review.requirement(&of(&grants[1..3])),
+        Requirement::Approval { rule, count: 1, not_owner: true, .. } if rule == ask
+    ));
+
+    let ids = |needs: &[Need<'_>], grants: &[Grant]| {
+        let needed = grants::needed(needs, &PolicyInput::new(&call, &facts, grants));
+        let numbers = needed
+            .iter()
+            .map(|relied| relied.id.as_str().trim_start_matches("apr_0").to_owned());
+        numbers
+            .map(|number| number.trim_start_matches('0').to_owned())
+            .collect::<Vec<_>>()
+    };
+    // The oldest of each person that is needed, whatever the order in which they were offered.
+    let mut reversed = grants.to_vec();
+    reversed.reverse();
+    for grants in [&grants[..], &reversed] {
+        assert_eq!(ids(&[review, lift], grants), ["1", "3", "6"]);
+    }
+    assert_eq!(ids(&[lift], &grants), ["6"]);
+    assert_eq!(ids(&[], &grants), <[&str; 0]>::default());
 }
