@@ -17,6 +17,8 @@ mod decisions;
 #[cfg(test)]
 mod dependencies;
 #[cfg(test)]
+mod entropy;
+#[cfg(test)]
 mod exits;
 #[cfg(test)]
 mod gate;
