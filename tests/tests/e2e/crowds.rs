@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::action::{self, ALLOW, DENY, STEP_UP};
-use crate::home::Home;
+use crate::home::{Home, jwk_file, key_file};
 
 #[test]
 fn sixteen_processes_make_one_whole_chain() {
@@ -57,12 +57,10 @@ fn changes_of_trust_lose_nothing() {
     let home = Home::with_maintainer();
     let keys: Vec<String> = (0..8).map(|n| format!("user:approver-{n}@example.com")).collect();
     for principal in &keys {
-        let new = home
-            .run(["keys", "new", "--out", &crate::home::key_file(principal)])
-            .exits(0);
-        home.write(&format!("{principal}.jwk"), new.json()["jwk"].to_string());
+        let new = home.run(["keys", "new", "--out", &key_file(principal)]).exits(0);
+        home.write(&jwk_file(principal), new.json()["jwk"].to_string());
     }
-    let jwks: Vec<String> = keys.iter().map(|principal| format!("{principal}.jwk")).collect();
+    let jwks: Vec<String> = keys.iter().map(|principal| jwk_file(principal)).collect();
     let passes: Vec<String> = (1..=4)
         .map(|n| format!("ap_0192f0c1a5b6700080000000000000{n:02}"))
         .collect();

@@ -27,7 +27,8 @@ pub(crate) struct Home {
 /// What a run gave.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    pub(crate) exit: Option<i32>,
+    /// The code that it ended with.
+    pub(crate) exit: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -55,6 +56,13 @@ impl Home {
         home
     }
 
+    /// The same, which believes a security officer's key as well.
+    pub(crate) fn with_approvers() -> Self {
+        let home = Self::with_maintainer();
+        home.approver("user:officer@example.com", &["security"]).exits(0);
+        home
+    }
+
     /// Commands find these variables from now on.
     pub(crate) fn set_environment(&mut self, environment: Vec<(String, String)>) {
         self.environment = environment;
@@ -78,7 +86,16 @@ impl Home {
 
     /// The command, without anything of the environment of whoever runs the tests.
     pub(crate) fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(actionpass());
+        self.command_of(actionpass(), args)
+    }
+
+    /// Another program, as a command would run.
+    pub(crate) fn command_of(
+        &self,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(self.folder.path()).env_clear();
         command.envs(self.environment.iter().cloned());
         command.env("ACTIONPASS_HOME", self.path("home")).env("USER", "tester");
@@ -108,10 +125,22 @@ impl Home {
         self.finish(self.command(args).spawn().unwrap())
     }
 
+    /// Runs a command as people do, with something on stdin.
+    #[track_caller]
+    pub(crate) fn tell(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>, stdin: &[u8]) -> Ran {
+        self.feed_to(&mut self.command(args), stdin)
+    }
+
     /// Runs a command with `--json` and something on stdin.
     #[track_caller]
     pub(crate) fn feed(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>, stdin: &[u8]) -> Ran {
-        let mut child = self.command(args).arg("--json").stdin(Stdio::piped()).spawn().unwrap();
+        self.feed_to(self.command(args).arg("--json"), stdin)
+    }
+
+    /// Runs a command of this home with something on stdin.
+    #[track_caller]
+    pub(crate) fn feed_to(&self, command: &mut Command, stdin: &[u8]) -> Ran {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         // A command that has seen enough closes its end.
         child.stdin.take().unwrap().write_all(stdin).ok();
         self.finish(child)
@@ -129,7 +158,7 @@ impl Home {
         children.into_iter().map(|child| self.finish(child)).collect()
     }
 
-    /// Waits for the end of a process; nothing that it said may be secret.
+    /// Waits for the end of a process that nobody kills; nothing that it said may be secret.
     #[track_caller]
     pub(crate) fn finish(&self, child: Child) -> Ran {
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
@@ -137,7 +166,7 @@ impl Home {
         secrets::refuse_in(self, &said);
         let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
         Ran {
-            exit: status.code(),
+            exit: status.code().unwrap_or_else(|| panic!("{status}: {stderr}")),
             stdout,
             stderr,
         }
@@ -149,7 +178,7 @@ impl Home {
         let new = self
             .run([&["keys", "new", "--out", &key_file(principal)], &purpose[..]].concat())
             .exits(0);
-        let jwk = self.write(&format!("{principal}.jwk"), new.json()["jwk"].to_string());
+        let jwk = self.write(&jwk_file(principal), new.json()["jwk"].to_string());
         let roles = roles.iter().flat_map(|role| ["--role", role]);
         self.run(["trust", "add", &jwk].into_iter().chain(purpose).chain(roles))
     }
@@ -170,6 +199,18 @@ impl Home {
         let approved = self.run([&who, more].concat()).exits(0).json();
         let name = format!("{}.jwt", approved["approval"]["jti"].as_str().unwrap());
         self.write(&name, approved["token"].as_str().unwrap())
+    }
+
+    /// The maintainer approves the action in a file, into a file of this name.
+    #[track_caller]
+    pub(crate) fn approve_into(&self, approval: &str, action: &str) {
+        fs::rename(self.path(&self.approve(action)), self.path(approval)).unwrap();
+    }
+
+    /// Gets a pass for the action in a file, into a file of this name.
+    #[track_caller]
+    pub(crate) fn pass_into(&self, pass: &str, action: &str) {
+        fs::rename(self.path(&self.pass(action)), self.path(pass)).unwrap();
     }
 
     /// Gets a pass for the action in a file; gives the file of the pass.
@@ -211,23 +252,33 @@ impl Home {
     }
 }
 
-/// The file of an approver's private key.
+/// The file of an approver's private key: `maya.pem` of `user:maya@example.com`.
 pub(crate) fn key_file(principal: &str) -> String {
-    format!("{principal}.pem")
+    format!("{}.pem", name(principal))
+}
+
+/// The file of an approver's public key.
+pub(crate) fn jwk_file(principal: &str) -> String {
+    format!("{}.jwk", name(principal))
+}
+
+fn name(principal: &str) -> &str {
+    let (_, name) = principal.split_once(':').unwrap();
+    name.split('@').next().unwrap()
 }
 
 impl Ran {
     /// It ended with this code.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
-        assert_eq!(self.exit, Some(code), "{self:#?}");
+        assert_eq!(self.exit, code, "{self:#?}");
         self
     }
 
     /// It ended with this code, without a decision, for this reason.
     #[track_caller]
     pub(crate) fn fails(self, exit: i32, code: &str) -> Self {
-        assert_eq!((self.exit, self.code().as_str()), (Some(exit), code), "{self:#?}");
+        assert_eq!((self.exit, self.code().as_str()), (exit, code), "{self:#?}");
         self
     }
 
@@ -235,11 +286,7 @@ impl Ran {
     #[track_caller]
     pub(crate) fn refuses(self, exit: i32, codes: &[&str]) -> Self {
         let json = self.json();
-        assert_eq!(
-            (self.exit, &json["valid"]),
-            (Some(exit), &Value::Bool(false)),
-            "{self:#?}"
-        );
+        assert_eq!((self.exit, &json["valid"]), (exit, &Value::Bool(false)), "{self:#?}");
         assert_eq!(json["codes"], Value::from(codes), "{self:#?}");
         self
     }

@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod action;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod crowds;
 #[cfg(test)]
 mod custodians;

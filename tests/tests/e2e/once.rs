@@ -44,7 +44,7 @@ fn of_8_processes_exactly_one_consumes_a_pass() {
     for _ in 0..3 {
         let pass = home.pass(ALLOW);
         let ran = home.at_once((0..8).map(|_| vec!["verify", "--token", &pass, "--action", ALLOW, "--consume"]));
-        let (won, lost): (Vec<_>, Vec<_>) = ran.into_iter().partition(|ran| ran.exit == Some(0));
+        let (won, lost): (Vec<_>, Vec<_>) = ran.into_iter().partition(|ran| ran.exit == 0);
         assert_eq!((won.len(), lost.len()), (1, 7), "{lost:#?}");
         for ran in lost {
             ran.refuses(24, &["already_used"]);
@@ -63,9 +63,9 @@ fn of_8_processes_exactly_one_uses_an_approval() {
     let home = Home::with_maintainer();
     let approval = home.approve(STEP_UP);
     let ran = home.at_once((0..8).map(|_| vec!["authorize", "--action", STEP_UP, "--approval", &approval]));
-    let allowed = ran.iter().filter(|ran| ran.exit == Some(0)).count();
+    let allowed = ran.iter().filter(|ran| ran.exit == 0).count();
     assert_eq!(allowed, 1, "{ran:#?}");
-    for ran in ran.into_iter().filter(|ran| ran.exit != Some(0)) {
+    for ran in ran.into_iter().filter(|ran| ran.exit != 0) {
         assert!(ran.reasons().contains(&"approval_already_used".to_owned()), "{ran:?}");
         ran.exits(11);
     }

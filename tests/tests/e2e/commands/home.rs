@@ -3,32 +3,35 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::lab::{ISSUER, Lab};
+use super::Transcript;
+use crate::action::ALLOW;
+use crate::home::{Home, ISSUER};
 
 #[test]
 fn init() {
-    let mut lab = Lab::new();
-    lab.run(&["init", "--issuer", ISSUER]);
-    lab.run(&["init", "--issuer", ISSUER]);
-    lab.run(&["init", "--json"]);
-    lab.run(&["--home", "a b", "init", "--tenant", "org:acme"]);
-    lab.run(&["init", "--home", "second", "--json"]);
-    lab.run(&["init", "--issuer", "nonsense"]);
-    lab.run(&["init", "--tenant", "acme", "--json"]);
-    let config = fs::read_to_string(lab.path().join("a b/config.toml")).unwrap();
+    let home = Home::none();
+    let mut transcript = Transcript::of(&home);
+    transcript.run(&["init", "--issuer", ISSUER]);
+    transcript.run(&["init", "--issuer", ISSUER]);
+    transcript.run(&["init", "--json"]);
+    transcript.run(&["--home", "a b", "init", "--tenant", "org:acme"]);
+    transcript.run(&["init", "--home", "second", "--json"]);
+    transcript.run(&["init", "--issuer", "nonsense"]);
+    transcript.run(&["init", "--tenant", "acme", "--json"]);
+    let config = home.read("a b/config.toml");
     assert!(config.contains("tenants = [\"org:acme\"]"), "{config}");
-    let example = fs::read_to_string(lab.path().join("a b/examples/allow.json")).unwrap();
+    let example = home.read("a b/examples/allow.json");
     assert!(
         example.contains("\"org:acme\"") && !example.contains("org:example"),
         "{example}"
     );
-    lab.check("init");
+    transcript.check("init");
 }
 
 #[test]
 fn nobody_else_reads_or_writes_what_init_makes() {
-    let lab = Lab::with_home();
-    let mut folders = vec![lab.path().join("home")];
+    let home = Home::with_approvers();
+    let mut folders = vec![home.path("home")];
     let mut seen = 0;
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(&folder)
@@ -53,10 +56,10 @@ fn nobody_else_reads_or_writes_what_init_makes() {
 
 #[test]
 fn a_home_is_never_found_by_walking_up() {
-    let lab = Lab::with_home();
-    let below = lab.path().join("home/examples");
-    let ran = lab
-        .command(&["ledger", "show", "--json"])
+    let home = Home::with_approvers();
+    let below = home.path("home/examples");
+    let ran = home
+        .command(["ledger", "show", "--json"])
         .env_remove("ACTIONPASS_HOME")
         .env("HOME", "/nonexistent")
         .current_dir(below)
@@ -68,19 +71,19 @@ fn a_home_is_never_found_by_walking_up() {
 
 #[test]
 fn homes_are_found_by_option_variable_and_data_folder() {
-    let lab = Lab::with_home();
+    let home = Home::with_approvers();
     let found = |args: &[&str], variables: &[(&str, &str)]| {
-        let mut command = lab.command(args);
+        let mut command = home.command(args);
         command.env_remove("ACTIONPASS_HOME");
         for (name, value) in variables {
-            command.env(name, value.replace("DIR", &lab.path().display().to_string()));
+            command.env(name, value.replace("DIR", &home.path("").display().to_string()));
         }
         command.output().unwrap().status.success()
     };
-    fs::create_dir_all(lab.path().join("data")).unwrap();
-    fs::create_dir_all(lab.path().join("user/.local/share")).unwrap();
+    fs::create_dir_all(home.path("data")).unwrap();
+    fs::create_dir_all(home.path("user/.local/share")).unwrap();
     for place in ["data/actionpass", "user/.local/share/actionpass"] {
-        std::os::unix::fs::symlink(lab.path().join("home"), lab.path().join(place)).unwrap();
+        std::os::unix::fs::symlink(home.path("home"), home.path(place)).unwrap();
     }
     let show = ["ledger", "show"];
     assert!(found(
@@ -97,10 +100,9 @@ fn homes_are_found_by_option_variable_and_data_folder() {
 
 #[test]
 fn a_home_that_others_can_write_is_refused() {
-    let mut lab = Lab::with_home();
-    let chmod = |lab: &Lab, name: &str, mode| {
-        fs::set_permissions(lab.path().join(name), PermissionsExt::from_mode(mode)).unwrap()
-    };
+    let home = Home::with_approvers();
+    let mut transcript = Transcript::of(&home);
+    let chmod = |name: &str, mode| fs::set_permissions(home.path(name), PermissionsExt::from_mode(mode)).unwrap();
     for (name, was) in [
         ("home", 0o700),
         ("home/config.toml", 0o600),
@@ -110,48 +112,49 @@ fn a_home_that_others_can_write_is_refused() {
         ("home/keys", 0o700),
     ] {
         for mode in [0o720, 0o702] {
-            chmod(&lab, name, mode);
-            let ran = lab.try_run(&["authorize", "--action", "home/examples/allow.json", "--json"], b"");
+            chmod(name, mode);
+            let ran = home.talk(["authorize", "--action", ALLOW, "--json"]);
             assert_eq!(
                 (ran.exit, ran.code().as_str()),
                 (40, "home_not_private"),
                 "{name} {mode:o}"
             );
         }
-        chmod(&lab, name, was);
+        chmod(name, was);
     }
-    chmod(&lab, "home", 0o777);
-    lab.run(&["authorize", "--action", "home/examples/allow.json"]);
-    lab.run(&["doctor"]);
-    chmod(&lab, "home", 0o700);
-    lab.run(&["doctor"]);
-    lab.check("home_not_private");
+    chmod("home", 0o777);
+    transcript.run(&["authorize", "--action", ALLOW]);
+    transcript.run(&["doctor"]);
+    chmod("home", 0o700);
+    transcript.run(&["doctor"]);
+    transcript.check("home_not_private");
 }
 
 #[test]
 fn doctor() {
-    let mut lab = Lab::with_home();
-    lab.run(&["doctor", "--json"]);
-    let home = lab.path().join("home");
+    let home = Home::with_approvers();
+    let mut transcript = Transcript::of(&home);
+    transcript.run(&["doctor", "--json"]);
+    let home = home.path("home");
     let policy = fs::read_to_string(home.join("policy.toml")).unwrap();
     fs::write(
         home.join("policy.toml"),
         policy.replacen("effect = \"allow\"", "efect = \"allow\"", 1),
     )
     .unwrap();
-    lab.run(&["doctor"]);
+    transcript.run(&["doctor"]);
     fs::write(home.join("policy.toml"), policy).unwrap();
 
     let key = fs::read_dir(home.join("keys")).unwrap().next().unwrap().unwrap().path();
     fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
-    lab.run(&["doctor"]);
+    transcript.run(&["doctor"]);
     fs::remove_file(&key).unwrap();
-    lab.run(&["doctor"]);
-    lab.run(&["doctor", "--json"]);
+    transcript.run(&["doctor"]);
+    transcript.run(&["doctor", "--json"]);
     fs::write(home.join("trust.json"), "{}").unwrap();
-    lab.run(&["doctor"]);
+    transcript.run(&["doctor"]);
     fs::write(home.join("config.toml"), "issuer = 1\n").unwrap();
-    lab.run(&["doctor"]);
-    lab.run(&["doctor", "--home", "nowhere"]);
-    lab.check("doctor");
+    transcript.run(&["doctor"]);
+    transcript.run(&["doctor", "--home", "nowhere"]);
+    transcript.check("doctor");
 }

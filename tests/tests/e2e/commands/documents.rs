@@ -1,6 +1,7 @@
 //! `canon`, `hash`, `inspect`, `schema`: no home needed.
 
-use crate::lab::Lab;
+use super::Transcript;
+use crate::home::Home;
 
 /// What the gate refuses: input, code, offset. Each must exit 31 at once.
 fn refused() -> Vec<(&'static str, Vec<u8>, &'static str, u64)> {
@@ -26,28 +27,30 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str, u64)> {
 
 #[test]
 fn canon() {
-    let mut lab = Lab::new();
-    lab.file("payload.json", br#"{ "title": "caf\u00e9", "count": 1.0 }"#);
-    lab.run(&["canon", "payload.json"]);
-    lab.run(&["canon", "payload.json", "--json"]);
-    lab.run_with(&["canon", "-"], b"[1e2]");
-    lab.run(&["canon", "missing.json"]);
-    lab.run(&["canon", "missing.json", "--json"]);
-    lab.run_with(&["canon", "-"], b"[0.10000000000000001]");
-    lab.run(&["canon"]);
-    lab.check("canon");
+    let home = Home::none();
+    let mut transcript = Transcript::of(&home);
+    home.write("payload.json", br#"{ "title": "caf\u00e9", "count": 1.0 }"#);
+    transcript.run(&["canon", "payload.json"]);
+    transcript.run(&["canon", "payload.json", "--json"]);
+    transcript.run_with(&["canon", "-"], b"[1e2]");
+    transcript.run(&["canon", "missing.json"]);
+    transcript.run(&["canon", "missing.json", "--json"]);
+    transcript.run_with(&["canon", "-"], b"[0.10000000000000001]");
+    transcript.run(&["canon"]);
+    transcript.check("canon");
 }
 
 #[test]
 fn hash() {
-    let mut lab = Lab::new();
-    let empty = lab.run_with(&["hash", "-"], b" { } ");
+    let home = Home::none();
+    let mut transcript = Transcript::of(&home);
+    let empty = transcript.run_with(&["hash", "-"], b" { } ");
     assert_eq!(
         empty.stdout,
         "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\n"
     );
-    lab.file("action.json", actionpass_model::DEMO_ACTION.as_bytes());
-    let hashes = lab.run(&["hash", "--action", "action.json", "--json"]).json();
+    home.write("action.json", actionpass_model::DEMO_ACTION.as_bytes());
+    let hashes = transcript.run(&["hash", "--action", "action.json", "--json"]).json();
     let action = actionpass_canon::BoundAction::admit(
         actionpass_model::DEMO_ACTION.as_bytes(),
         &actionpass_canon::Limits::new(),
@@ -55,24 +58,24 @@ fn hash() {
     let action = action.unwrap();
     assert_eq!(hashes["payloadHash"], action.payload_hash().to_string());
     assert_eq!(hashes["actionHash"], action.action_hash().to_string());
-    lab.run(&["hash", "--action", "action.json"]);
-    lab.run_with(&["hash", "-", "--json"], b"{}");
-    lab.run_with(&["hash", "--action", "-"], b"{}");
-    lab.run_with(
+    transcript.run(&["hash", "--action", "action.json"]);
+    transcript.run_with(&["hash", "-", "--json"], b"{}");
+    transcript.run_with(&["hash", "--action", "-"], b"{}");
+    transcript.run_with(
         &["hash", "--action", "-", "--json"],
         br#"{"schema":"actionpass.action.v2"}"#,
     );
-    lab.run(&["hash", "a", "--action", "b"]);
-    lab.run(&["hash"]);
-    lab.check("hash");
+    transcript.run(&["hash", "a", "--action", "b"]);
+    transcript.run(&["hash"]);
+    transcript.check("hash");
 }
 
 #[test]
 fn what_readers_could_read_differently_is_refused() {
-    let lab = Lab::new();
+    let home = Home::none();
     for (what, input, code, offset) in refused() {
         for command in ["hash", "canon"] {
-            let ran = lab.try_run(&[command, "-", "--json"], &input);
+            let ran = home.tell([command, "-", "--json"], &input);
             assert_eq!(ran.exit, 31, "{what}: {ran:?}");
             let json = ran.json();
             assert_eq!(
@@ -81,7 +84,7 @@ fn what_readers_could_read_differently_is_refused() {
                 "{what}"
             );
             assert_eq!(json["schema"], format!("actionpass.cli.{command}.v1"));
-            let ran = lab.try_run(&[command, "-"], &input);
+            let ran = home.tell([command, "-"], &input);
             assert_eq!((ran.exit, ran.stdout.as_str()), (31, ""), "{what}");
             assert!(
                 ran.stderr.contains(&format!("byte {offset})")) && ran.stderr.contains(code),
@@ -94,37 +97,40 @@ fn what_readers_could_read_differently_is_refused() {
 
 #[test]
 fn refusals() {
-    let mut lab = Lab::new();
+    let home = Home::none();
+    let mut transcript = Transcript::of(&home);
     for (_, input, _, _) in refused() {
-        lab.run_with(&["hash", "-"], &input);
+        transcript.run_with(&["hash", "-"], &input);
     }
-    lab.run_with(&["hash", "-", "--json"], &refused()[0].1);
-    lab.check("refusals");
+    transcript.run_with(&["hash", "-", "--json"], &refused()[0].1);
+    transcript.check("refusals");
 }
 
 #[test]
 fn inspect() {
-    let mut lab = Lab::new();
+    let home = Home::none();
+    let mut transcript = Transcript::of(&home);
     // {"alg":"none"} . {"note":"a\u202eb"} . nothing
-    lab.file("none.jwt", b"eyJhbGciOiJub25lIn0.eyJub3RlIjoiYVx1MjAyZWIifQ.\n");
-    lab.run(&["inspect", "none.jwt"]);
-    lab.run(&["inspect", "none.jwt", "--json"]);
-    lab.run_with(&["inspect", "-"], b"not a token");
-    lab.run_with(&["inspect", "-", "--json"], b"a.b");
-    lab.run_with(&["inspect", "-"], b"eyJhIjoxLCJhIjoyfQ.e30.AAAA");
-    lab.run(&["inspect", "missing.jwt"]);
-    lab.check("inspect");
+    home.write("none.jwt", b"eyJhbGciOiJub25lIn0.eyJub3RlIjoiYVx1MjAyZWIifQ.\n");
+    transcript.run(&["inspect", "none.jwt"]);
+    transcript.run(&["inspect", "none.jwt", "--json"]);
+    transcript.run_with(&["inspect", "-"], b"not a token");
+    transcript.run_with(&["inspect", "-", "--json"], b"a.b");
+    transcript.run_with(&["inspect", "-"], b"eyJhIjoxLCJhIjoyfQ.e30.AAAA");
+    transcript.run(&["inspect", "missing.jwt"]);
+    transcript.check("inspect");
 }
 
 #[test]
 fn schema() {
-    let mut lab = Lab::new();
-    lab.run(&["schema"]);
-    lab.run(&["schema", "--json"]);
-    lab.run(&["schema", "nothing"]);
-    lab.run(&["schema", "nothing", "--json"]);
-    let facts = lab.quiet(&["schema", "facts"]).stdout;
+    let home = Home::none();
+    let mut transcript = Transcript::of(&home);
+    transcript.run(&["schema"]);
+    transcript.run(&["schema", "--json"]);
+    transcript.run(&["schema", "nothing"]);
+    transcript.run(&["schema", "nothing", "--json"]);
+    let facts = home.talk(["schema", "facts"]).exits(0).stdout;
     assert_eq!(facts, include_str!("../../../../docs/schemas/facts.v1.schema.json"));
-    assert_eq!(lab.quiet(&["schema", "actionpass.facts.v1"]).stdout, facts);
-    lab.check("schema");
+    assert_eq!(home.talk(["schema", "actionpass.facts.v1"]).exits(0).stdout, facts);
+    transcript.check("schema");
 }

@@ -2,32 +2,36 @@
 
 use std::time::{Duration, Instant};
 
-use crate::lab::Lab;
+use super::Transcript;
+use crate::action::ALLOW;
+use crate::home::Home;
 
 #[test]
 fn demo() {
-    let mut lab = Lab::new();
+    let home = Home::none();
+    let mut transcript = Transcript::of(&home);
     let started = Instant::now();
-    lab.run(&["demo"]);
-    lab.run(&["demo", "--json"]);
+    transcript.run(&["demo"]);
+    transcript.run(&["demo", "--json"]);
     assert!(started.elapsed() < Duration::from_secs(40));
     // It touches no home but its own.
-    assert!(!lab.path().join("home").exists());
-    lab.check("demo");
+    assert!(!home.path("home").exists());
+    transcript.check("demo");
 }
 
 #[test]
 fn demo_leaves_nothing_behind() {
-    let lab = Lab::new();
-    let output = lab.command(&["demo"]).env("TMPDIR", lab.path()).output().unwrap();
+    let home = Home::none();
+    let output = home.command(["demo"]).env("TMPDIR", home.path("")).output().unwrap();
     assert!(output.status.success());
-    assert_eq!(std::fs::read_dir(lab.path()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0);
 }
 
 #[test]
 fn help() {
-    let mut lab = Lab::new();
-    lab.run(&["--help"]);
+    let home = Home::none();
+    let mut transcript = Transcript::of(&home);
+    transcript.run(&["--help"]);
     for command in [
         "demo",
         "init",
@@ -47,7 +51,7 @@ fn help() {
         "completions",
         "man",
     ] {
-        lab.run(&[command, "--help"]);
+        transcript.run(&[command, "--help"]);
     }
     for (command, sub) in [
         ("keys", "new"),
@@ -56,54 +60,58 @@ fn help() {
         ("ledger", "verify"),
         ("policy", "explain"),
     ] {
-        lab.run(&[command, sub, "--help"]);
+        transcript.run(&[command, sub, "--help"]);
     }
-    lab.check("help");
+    transcript.check("help");
 }
 
 #[test]
 fn usage() {
-    let mut lab = Lab::new();
-    lab.run(&[]);
-    lab.run(&["--json"]);
-    lab.run(&["frobnicate"]);
-    lab.run(&["frobnicate", "--json"]);
-    lab.run(&["hash", "-", "--jsn"]);
-    lab.run(&["--version"]);
-    lab.check("usage");
+    let home = Home::none();
+    let mut transcript = Transcript::of(&home);
+    transcript.run(&[]);
+    transcript.run(&["--json"]);
+    transcript.run(&["frobnicate"]);
+    transcript.run(&["frobnicate", "--json"]);
+    transcript.run(&["hash", "-", "--jsn"]);
+    transcript.run(&["--version"]);
+    transcript.check("usage");
 }
 
 #[test]
 fn completions_and_manual_pages() {
-    let lab = Lab::new();
+    let home = Home::none();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = lab.quiet(&["completions", shell]).stdout;
+        let script = home.talk(["completions", shell]).exits(0).stdout;
         assert!(script.contains("actionpass") && script.contains("authorize"), "{shell}");
     }
-    assert_eq!(lab.quiet(&["completions", "zsh", "--json"]).json()["shell"], "zsh");
-    assert_eq!(lab.try_run(&["completions", "tcsh"], b"").exit, 2);
-    let page = lab.quiet(&["man"]).stdout;
+    assert_eq!(
+        home.talk(["completions", "zsh", "--json"]).exits(0).json()["shell"],
+        "zsh"
+    );
+    assert_eq!(home.talk(["completions", "tcsh"]).exit, 2);
+    let page = home.talk(["man"]).exits(0).stdout;
     assert!(
         page.contains(".TH actionpass 1") && page.contains("authorize"),
         "{page}"
     );
-    let files = lab.quiet(&["man", "--out", "pages", "--json"]).json();
+    let files = home.talk(["man", "--out", "pages", "--json"]).exits(0).json();
     let files = files["files"].as_array().unwrap();
     assert!(files.len() > 35, "{}", files.len());
-    assert!(lab.path().join("pages/actionpass-keys-rotate.1").exists());
-    lab.file("file", b"");
+    assert!(home.path("pages/actionpass-keys-rotate.1").exists());
+    home.write("file", b"");
     assert_eq!(
-        lab.try_run(&["man", "--out", "file/pages", "--json"], b"").code(),
+        home.talk(["man", "--out", "file/pages", "--json"]).code(),
         "file_unwritable"
     );
 }
 
 #[test]
 fn every_command_names_itself_in_its_json() {
-    let lab = Lab::with_home();
+    let home = Home::with_approvers();
     for (args, name) in [
-        (&["canon", "home/examples/allow.json"][..], "canon"),
-        (&["hash", "home/examples/allow.json"], "hash"),
+        (&["canon", ALLOW][..], "canon"),
+        (&["hash", ALLOW], "hash"),
         (&["doctor"], "doctor"),
         (&["keys", "list"], "keys-list"),
         (&["trust", "show"], "trust-show"),
@@ -111,7 +119,7 @@ fn every_command_names_itself_in_its_json() {
         (&["policy", "check"], "policy-check"),
         (&["schema"], "schema"),
     ] {
-        let ran = lab.quiet(&[args, &["--json"]].concat());
+        let ran = home.talk([args, &["--json"]].concat()).exits(0);
         assert_eq!(ran.json()["schema"], format!("actionpass.cli.{name}.v1"));
         assert_eq!((ran.stdout.lines().count(), ran.stderr.as_str()), (1, ""), "{name}");
     }
