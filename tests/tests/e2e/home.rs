@@ -5,12 +5,14 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::program::actionpass;
 use crate::secrets;
+use crate::template::Template;
 
 /// The issuer of every home here.
 pub(crate) const ISSUER: &str = "https://issuer.example";
@@ -34,10 +36,20 @@ pub(crate) struct Ran {
 }
 
 impl Home {
-    /// A new home.
+    /// A new home, with the same keys as every other that comes from here or from the next two. Whoever needs another
+    /// issuer's makes it with `init`, in [`none`](Self::none).
     pub(crate) fn new() -> Self {
+        static NEW: LazyLock<Template> = LazyLock::new(|| {
+            let home = Home::none();
+            home.run(["init", "--issuer", ISSUER]).exits(0);
+            Template::of(home.folder.path())
+        });
+        Self::from(&NEW)
+    }
+
+    fn from(template: &Template) -> Self {
         let home = Self::none();
-        home.run(["init", "--issuer", ISSUER]).exits(0);
+        template.write(home.folder.path());
         home
     }
 
@@ -51,16 +63,22 @@ impl Home {
 
     /// A home that believes a maintainer's key, and the action that waits for that maintainer.
     pub(crate) fn with_maintainer() -> Self {
-        let home = Self::new();
-        home.approver(MAINTAINER, &["maintainer"]).exits(0);
-        home
+        static WITH_MAINTAINER: LazyLock<Template> = LazyLock::new(|| {
+            let home = Home::new();
+            home.approver(MAINTAINER, &["maintainer"]).exits(0);
+            Template::of(home.folder.path())
+        });
+        Self::from(&WITH_MAINTAINER)
     }
 
     /// The same, which believes a security officer's key as well.
     pub(crate) fn with_approvers() -> Self {
-        let home = Self::with_maintainer();
-        home.approver("user:officer@example.com", &["security"]).exits(0);
-        home
+        static WITH_APPROVERS: LazyLock<Template> = LazyLock::new(|| {
+            let home = Home::with_maintainer();
+            home.approver("user:officer@example.com", &["security"]).exits(0);
+            Template::of(home.folder.path())
+        });
+        Self::from(&WITH_APPROVERS)
     }
 
     /// Commands find these variables from now on.

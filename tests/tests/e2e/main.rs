@@ -51,4 +51,6 @@ mod story;
 #[cfg(test)]
 mod tampered;
 #[cfg(test)]
+mod template;
+#[cfg(test)]
 mod unknown;

@@ -207,7 +207,8 @@ fn what_is_not_authentic_exits_20() {
     let mut transcript = Transcript::of(&home);
     let token = home.read("pass.jwt").trim().to_owned();
     let (input, signature) = token.rsplit_once('.').unwrap();
-    let other = Home::with_approvers();
+    let other = Home::none();
+    other.run(["init", "--issuer", ISSUER]).exits(0);
     let foreign = other.read(&other.pass(ALLOW));
     let cases = [
         ("token_malformed", "nonsense".to_owned()),
