@@ -1,11 +1,9 @@
 //! Other programs: starting them, reading what they say, and failing when they fail.
 
 use std::ffi::OsStr;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Sender};
-use std::thread;
 
 /// What a task yields: nothing, or why it failed, in one or more lines.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -74,50 +72,24 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Runs a command to its end, passes on what it says, and shows each line of both streams to `on_line`.
+/// Runs a command to its end, passes on what it says, and shows each line to `on_line`.
+///
+/// Both streams are one, so that the lines come in the order in which they were written.
 pub(crate) fn tee(command: &mut Command, mut on_line: impl FnMut(&str)) -> Result<ExitStatus> {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let (reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let child = command.spawn();
+    // What the command holds of the pipe would keep it open beyond the end of the child.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = child.map_err(|error| format!("`{}`: {error}", spelled(command)))?;
-    let (sender, lines) = mpsc::channel();
-    if let Some(stdout) = child.stdout.take() {
-        forward(stdout, sender.clone(), Line::Out);
-    }
-    if let Some(stderr) = child.stderr.take() {
-        forward(stderr, sender.clone(), Line::Err);
-    }
-    drop(sender);
-    for line in lines {
-        let bytes = match &line {
-            Line::Out(bytes) => {
-                io::stdout().write_all(bytes)?;
-                bytes
-            }
-            Line::Err(bytes) => {
-                io::stderr().write_all(bytes)?;
-                bytes
-            }
-        };
-        on_line(String::from_utf8_lossy(bytes).trim_end());
+    let mut lines = BufReader::new(reader);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        io::stdout().write_all(&line)?;
+        on_line(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
     }
     Ok(child.wait()?)
-}
-
-enum Line {
-    Out(Vec<u8>),
-    Err(Vec<u8>),
-}
-
-fn forward(stream: impl Read + Send + 'static, to: Sender<Line>, of: fn(Vec<u8>) -> Line) {
-    thread::spawn(move || {
-        let mut reader = BufReader::new(stream);
-        loop {
-            let mut line = Vec::new();
-            match reader.read_until(b'\n', &mut line) {
-                Ok(1..) if to.send(of(line)).is_ok() => {}
-                _ => return,
-            }
-        }
-    });
 }
 
 #[cfg(test)]
@@ -125,15 +97,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tee_sees_every_line_of_both_streams() {
+    fn tee_sees_every_line_of_both_streams_in_order() {
         let mut seen = Vec::new();
-        let script = "echo out; echo err >&2; echo last; exit 3";
+        let script = "for n in 1 2 3; do echo out $n; echo err $n >&2; done; printf last; exit 3";
         let status = tee(Command::new("sh").args(["-c", script]), |line| {
             seen.push(line.to_owned())
         })
         .unwrap();
-        seen.sort();
-        assert_eq!(seen, ["err", "last", "out"]);
+        assert_eq!(seen, ["out 1", "err 1", "out 2", "err 2", "out 3", "err 3", "last"]);
         assert_eq!(status.code(), Some(3));
     }
 

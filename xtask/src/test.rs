@@ -22,22 +22,27 @@
 //! }
 //! ```
 //!
-//! `ACTIONPASS_VECTORS` is the folder of the published vectors, absolute; it is unset where there is none. What else
+//! `ACTIONPASS_VECTORS` is the folder of the published vectors, absolute; it is unset where there is none.
+//! `ACTIONPASS_PROGRAM` is the `actionpass` command with every custodian, built from the source as it is. What else
 //! tests find in the environment is in `tools.rs`.
 
 mod tally;
+mod timing;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 
 use self::tally::Tally;
-use crate::process::{Result, cargo, root, spelled, state, tee};
+use self::timing::{Suites, Timing};
+use crate::process::{Result, capture, cargo, root, spelled, state, tee};
 use crate::tools;
 use crate::variants::VARIANTS;
 
 const VECTORS: &str = "ACTIONPASS_VECTORS";
 const NOT_RUN: &str = "ACTIONPASS_NOT_RUN";
+const PROGRAM: &str = "ACTIONPASS_PROGRAM";
 
 /// Installs what is missing, runs everything, and ends with the count. `filter` goes to each test binary.
 pub(crate) fn run(filter: &[&str]) -> Result {
@@ -63,14 +68,40 @@ pub(crate) fn run(filter: &[&str]) -> Result {
         )),
     }
 
-    for mut command in commands()? {
-        command.env_remove(VECTORS).envs(environment.iter().cloned());
+    let mut timing = Timing::default();
+    for run in runs() {
+        let mut suites = Suites::default();
+        if let Some(mut build) = run.build()? {
+            println!("\n== {}", spelled(&build));
+            let start = Instant::now();
+            let built = capture(&mut build);
+            timing.compiled(start.elapsed());
+            match built {
+                Ok(messages) => suites = Suites::of(&messages),
+                // What it is for goes on and fails by itself, so that everything else is still tested.
+                Err(error) => println!("{error}"),
+            }
+        }
+        if let Some(program) = suites.program() {
+            environment.push((PROGRAM, program));
+        }
+        timing.expect(suites);
+
+        let mut command = run.test()?;
+        command.env_remove(VECTORS).env_remove(PROGRAM);
+        command.envs(environment.iter().cloned());
         println!("\n== {}", spelled(&command));
         let name = spelled(&command);
         if !filter.is_empty() {
             command.arg("--").args(filter);
         }
-        if !tee(&mut command, |line| tally.line(line))?.success() {
+        let start = Instant::now();
+        let status = tee(&mut command, |line| {
+            tally.line(line);
+            timing.line(line, Instant::now());
+        });
+        timing.ran(start.elapsed());
+        if !status?.success() {
             tally.failed_run(name);
         }
     }
@@ -78,7 +109,7 @@ pub(crate) fn run(filter: &[&str]) -> Result {
         tally.skipped(line);
     }
 
-    println!("\n{tally}");
+    println!("\n{timing}\n{tally}");
     if filter.is_empty() {
         fs::write(&report, tally.to_string())?;
     }
@@ -100,18 +131,51 @@ fn report() -> Result<PathBuf> {
     Ok(state()?.join("last-test"))
 }
 
+/// One `cargo test`.
+struct Run {
+    /// Which packages, with which features.
+    packages: Vec<&'static str>,
+    /// Which targets; all that have tests if there are none.
+    targets: &'static [&'static str],
+}
+
+/// Everything that is built of a package, but for its benches.
+const TARGETS: &[&str] = &["--lib", "--bins", "--tests", "--examples"];
+
 /// The runs: the workspace, its documentation, and each variant.
-fn commands() -> Result<Vec<Command>> {
-    let workspace = ["test", "--workspace", "--no-fail-fast"];
-    let targets = ["--lib", "--bins", "--tests", "--examples"];
-    let mut commands = vec![
-        cargo(workspace.into_iter().chain(targets))?,
-        cargo(workspace.into_iter().chain(["--doc"]))?,
-    ];
-    for variant in VARIANTS {
-        commands.push(cargo(variant.arguments("test").chain(["--no-fail-fast"]))?);
+///
+/// The command line is built with every custodian: its tests want them, and would otherwise build it once more.
+fn runs() -> Vec<Run> {
+    let workspace = |targets| Run {
+        packages: vec!["--workspace", "--features=actionpass-cli/all-custodians"],
+        targets,
+    };
+    let variants = VARIANTS.iter().map(|variant| Run {
+        packages: variant.packages().collect(),
+        targets: &[],
+    });
+    [workspace(TARGETS), workspace(&["--doc"])]
+        .into_iter()
+        .chain(variants)
+        .collect()
+}
+
+impl Run {
+    /// Builds what is run, so that running takes no longer than the tests do. There is nothing to build for
+    /// documentation: its tests are compiled as they run.
+    fn build(&self) -> Result<Option<Command>> {
+        if self.targets == ["--doc"] {
+            return Ok(None);
+        }
+        let what = self.packages.iter().chain(TARGETS).copied();
+        let messages = "--message-format=json-render-diagnostics";
+        Ok(Some(cargo(["build"].into_iter().chain(what).chain([messages]))?))
     }
-    Ok(commands)
+
+    fn test(&self) -> Result<Command> {
+        let what = self.packages.iter().chain(self.targets).copied();
+        cargo(["test"].into_iter().chain(what).chain(["--no-fail-fast"]))
+    }
 }
 
 /// The folder of the published vectors.

@@ -42,7 +42,12 @@ pub(crate) const VARIANTS: &[Variant] = &[
 impl Variant {
     /// `cargo COMMAND` for this variant.
     pub(crate) fn arguments(&self, command: &'static str) -> impl Iterator<Item = &'static str> {
-        [command, "--package", self.package]
+        [command].into_iter().chain(self.packages())
+    }
+
+    /// The arguments that choose it, for any command of Cargo.
+    pub(crate) fn packages(&self) -> impl Iterator<Item = &'static str> {
+        ["--package", self.package]
             .into_iter()
             .chain(self.flags.iter().copied())
     }

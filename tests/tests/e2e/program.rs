@@ -8,6 +8,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+/// Where `cargo xtask test` says that it has built the program with everything else.
+const BUILT: &str = "ACTIONPASS_PROGRAM";
+
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -20,11 +23,11 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
-/// The path of `actionpass`, built from the source as it is, alone in its folder.
+/// The path of `actionpass`, with every custodian, built from the source as it is, alone in its folder.
 pub(crate) fn actionpass() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let built = build();
+        let built = std::env::var_os(BUILT).map_or_else(build, PathBuf::from);
         // By a name of its own: a build that someone starts meanwhile replaces Cargo's.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
         fs::create_dir_all(&folder).unwrap();
