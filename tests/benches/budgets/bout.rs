@@ -22,6 +22,8 @@ enum Contestant<'a> {
     Repeated(Box<dyn FnMut() + 'a>),
     /// Prepared outside of the time, then done once; so many operations.
     Burst(f64, Box<dyn FnMut() -> Box<dyn FnOnce() + 'a> + 'a>),
+    /// Done once, and says itself how many seconds that took.
+    Measured(Box<dyn FnMut() -> f64 + 'a>),
 }
 
 /// Which contestant.
@@ -65,6 +67,12 @@ impl<'a> Bout<'a> {
         let prepare = move || Box::new(prepare()) as Box<dyn FnOnce() + 'a>;
         self.contestants
             .push(Contestant::Burst(count as f64, Box::new(prepare)));
+        Id(self.contestants.len() - 1)
+    }
+
+    /// Something done once a round that measures itself, in seconds: the processor's time of a process, for instance.
+    pub(crate) fn add_measured(&mut self, measure: impl FnMut() -> f64 + 'a) -> Id {
+        self.contestants.push(Contestant::Measured(Box::new(measure)));
         Id(self.contestants.len() - 1)
     }
 
@@ -126,7 +134,7 @@ impl Contestant<'_> {
     /// How many operations fill a slice of time; finding out warms up as well.
     fn count(&mut self, slice: Duration) -> u32 {
         match self {
-            Self::Burst(..) => 1,
+            Self::Burst(..) | Self::Measured(_) => 1,
             Self::Repeated(operation) => {
                 let mut count: u32 = 1;
                 loop {
@@ -151,6 +159,7 @@ impl Contestant<'_> {
                 work();
                 start.elapsed().as_secs_f64() / *count
             }
+            Self::Measured(measure) => measure(),
         }
     }
 }
