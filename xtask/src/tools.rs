@@ -70,6 +70,11 @@ const TOOLS: &[Tool] = &[
         packages: &["swtpm", "libtss2-dev", "libtss2-tcti-swtpm0", "pkg-config"],
     },
     Tool {
+        name: "strace",
+        detect: &[&["strace", "--version"]],
+        packages: &["strace"],
+    },
+    Tool {
         name: "ssh-agent",
         detect: &[&[
             "sh",
