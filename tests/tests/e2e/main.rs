@@ -35,6 +35,8 @@ mod ledger;
 #[cfg(test)]
 mod once;
 #[cfg(test)]
+mod opens;
+#[cfg(test)]
 #[path = "../interop/program.rs"]
 #[expect(dead_code, reason = "the tests of interop use the rest")]
 mod other_languages;
