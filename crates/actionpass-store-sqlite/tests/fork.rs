@@ -57,7 +57,14 @@ fn child() {
 fn in_a_copy(run: impl FnOnce() -> Result<(), String>) -> bool {
     match fork().unwrap() {
         Fork::Parent(copy) => fork::waitpid(copy).is_ok_and(|status| status == 0),
-        Fork::Child => exit(i32::from(run().is_err())),
+        Fork::Child => {
+            // A copy that hangs must not outlive the test.
+            thread::spawn(|| {
+                thread::sleep(Duration::from_secs(20));
+                exit(2)
+            });
+            exit(i32::from(run().is_err()))
+        }
     }
 }
 
