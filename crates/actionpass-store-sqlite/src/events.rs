@@ -1,21 +1,29 @@
 //! [`capture`]: the events of this crate, for its tests.
 
+use std::cell::RefCell;
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Runs this, and gives every event as `LEVEL field=value …`.
-pub(crate) fn capture<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let events = Arc::new(Mutex::new(Vec::new()));
-    let value = tracing::subscriber::with_default(Capture(Arc::clone(&events)), run);
-    let events = std::mem::take(&mut *events.lock().unwrap());
-    (value, events)
+thread_local! {
+    static EVENTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Capture(Arc<Mutex<Vec<String>>>);
+/// Runs this, and gives every event of this thread as `LEVEL field=value …`.
+pub(crate) fn capture<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
+    // One for all threads: `tracing` remembers who is interested in an event, and forgets it whenever a subscriber of one
+    // thread comes or goes, which other tests of this binary would notice.
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| tracing::subscriber::set_global_default(Capture).unwrap());
+    EVENTS.take();
+    let value = run();
+    (value, EVENTS.take())
+}
+
+struct Capture;
 
 struct Line(String);
 
@@ -41,7 +49,7 @@ impl Subscriber for Capture {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        EVENTS.with_borrow_mut(|events| events.push(line.0));
     }
 
     fn enter(&self, _: &Id) {}
