@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::action::{ALLOW, STEP_UP};
 use crate::home::{Home, ISSUER, MAINTAINER, Ran};
+use crate::log::at_trace;
 use crate::other_languages::{Language, command, run};
 use crate::program::root;
 
@@ -61,7 +62,7 @@ fn holds(home: &Home, decided: &Ran) {
 /// Made, believed, named in the configuration, used, lost, found again, rotated.
 fn whole_life(running: &mut dyn Running) {
     let mut home = Home::new();
-    home.set_environment(running.environment());
+    home.set_environment(at_trace(running.environment()));
     let authorize = |home: &Home| home.run(["authorize", "--action", ALLOW]);
 
     let made = home.run(["keys", "new", "--key", &running.place()]).exits(0).json();
@@ -169,7 +170,7 @@ impl Running for Moto {
             ("AWS_ENDPOINT_URL", self.endpoint().as_str()),
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "testing"),
-            ("AWS_SECRET_ACCESS_KEY", "testing"),
+            ("AWS_SECRET_ACCESS_KEY", "any-secret-will-do"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
@@ -228,7 +229,10 @@ fn ssh_agent() {
     let uri = format!("ssh-agent:{fingerprint}");
 
     let mut home = Home::new();
-    home.set_environment(vec![("SSH_AUTH_SOCK".to_owned(), agent.socket().display().to_string())]);
+    home.set_environment(at_trace(vec![(
+        "SSH_AUTH_SOCK".to_owned(),
+        agent.socket().display().to_string(),
+    )]));
     let purpose = ["--use", "approval", "--principal", MAINTAINER, "--role", "maintainer"];
     home.run([&["keys", "import", &uri], &purpose[..]].concat()).exits(0);
     let approve = |home: &Home, reason: &str| {

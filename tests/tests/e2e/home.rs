@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::log;
 use crate::program::actionpass;
 use crate::secrets;
 use crate::template::Template;
@@ -183,6 +184,7 @@ impl Home {
         let said = [stdout.as_slice(), stderr.as_slice()].concat();
         secrets::refuse_in(self, &said);
         let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+        log::refuse_in(self, &self.environment, &stderr);
         Ran {
             exit: status.code().unwrap_or_else(|| panic!("{status}: {stderr}")),
             stdout,

@@ -32,6 +32,7 @@ mod keys;
 mod kills;
 #[cfg(test)]
 mod ledger;
+mod log;
 #[cfg(test)]
 mod once;
 #[cfg(test)]
