@@ -39,7 +39,11 @@ fn is_event(line: &str) -> bool {
 }
 
 fn secrets(environment: &[(String, String)]) -> Vec<String> {
-    let is_secret = |name: &str| ["PIN", "TOKEN", "SECRET_ACCESS_KEY", "PASSPHRASE"].iter().any(|end| name.ends_with(end));
+    let is_secret = |name: &str| {
+        ["PIN", "TOKEN", "SECRET_ACCESS_KEY", "PASSPHRASE"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
     let secrets = environment.iter().filter(|(name, _)| is_secret(name));
     secrets.map(|(_, value)| value.clone()).collect()
 }
@@ -52,7 +56,13 @@ fn payloads(home: &Home) -> Vec<String> {
         let action: Value = serde_json::from_str(&action).unwrap_or_default();
         if let Some(members) = action["capability"]["payload"].as_object() {
             let long = |text: &&str| text.len() > 12 && text.contains(' ');
-            texts.extend(members.values().filter_map(Value::as_str).filter(long).map(ToOwned::to_owned));
+            texts.extend(
+                members
+                    .values()
+                    .filter_map(Value::as_str)
+                    .filter(long)
+                    .map(ToOwned::to_owned),
+            );
         }
     }
     texts
@@ -75,13 +85,25 @@ fn what_must_not_be_logged_is_found() {
     let home = Home::new();
     let environment = at_trace(vec![("VAULT_TOKEN".to_owned(), "s.hidden".to_owned())]);
     let pass = home.run(["authorize", "--action", ALLOW]).exits(0).json()["pass"]["token"].clone();
-    let payload = payloads(&home).into_iter().next().expect("an example has text in its payload");
+    let payload = payloads(&home)
+        .into_iter()
+        .next()
+        .expect("an example has text in its payload");
     let event = "2026-11-28T18:24:29.312712Z DEBUG ureq: GET";
-    for bad in ["X-Vault-Token: s.hidden", pass.as_str().unwrap(), payload.as_str(), event] {
+    for bad in [
+        "X-Vault-Token: s.hidden",
+        pass.as_str().unwrap(),
+        payload.as_str(),
+        event,
+    ] {
         let found = std::panic::catch_unwind(|| refuse_in(&home, &environment, bad));
         assert!(found.is_err(), "{bad}");
     }
-    refuse_in(&home, &environment, "2026-11-28T18:24:29.312712Z  INFO actionpass_core::log: decided");
+    refuse_in(
+        &home,
+        &environment,
+        "2026-11-28T18:24:29.312712Z  INFO actionpass_core::log: decided",
+    );
 }
 
 /// A person's passphrase, an approval and a pass: decisions are logged, and none of the three.
@@ -92,7 +114,8 @@ fn a_whole_story_at_trace() {
         "ACTIONPASS_PASSPHRASE".to_owned(),
         "correct horse battery".to_owned(),
     )]));
-    home.run(["init", "--issuer", "https://issuer.example", "--encrypt"]).exits(0);
+    home.run(["init", "--issuer", "https://issuer.example", "--encrypt"])
+        .exits(0);
     home.approver(MAINTAINER, &["maintainer"]).exits(0);
     let key = key_file(MAINTAINER);
     let approved = home.run([
@@ -102,12 +125,19 @@ fn a_whole_story_at_trace() {
     let decided = home
         .run(["authorize", "--action", STEP_UP, "--approval", &approval])
         .exits(0);
-    assert!(decided.stderr.contains("actionpass_core::log: decided decision=allow"), "{}", decided.stderr);
+    assert!(
+        decided.stderr.contains("actionpass_core::log: decided decision=allow"),
+        "{}",
+        decided.stderr
+    );
     let pass = home.write_pass(&decided);
-    home.run(["verify", "--token", &pass, "--action", STEP_UP, "--consume"]).exits(0);
-    home.run(["verify", "--token", &pass, "--action", STEP_UP, "--consume"]).refuses(24, &["already_used"]);
+    home.run(["verify", "--token", &pass, "--action", STEP_UP, "--consume"])
+        .exits(0);
+    home.run(["verify", "--token", &pass, "--action", STEP_UP, "--consume"])
+        .refuses(24, &["already_used"]);
     home.run(["keys", "rotate"]).exits(0);
-    home.run(["revoke", "principal", "agent:rogue", "--reason", "left"]).exits(0);
+    home.run(["revoke", "principal", "agent:rogue", "--reason", "left"])
+        .exits(0);
     home.run(["ledger", "verify"]).exits(0);
     // A filter that isn't one is a fault of whoever set it.
     home.set_environment(vec![(VARIABLE.to_owned(), "actionpass=loud".to_owned())]);
