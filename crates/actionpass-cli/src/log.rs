@@ -34,13 +34,11 @@ pub(crate) struct LogArgs {
     log_format: LogFormat,
 }
 
-/// How a line of the log is written.
+/// How a line of the log is written. The values have no help of their own: it would make every command's help long.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 enum LogFormat {
-    /// For people
     #[default]
     Text,
-    /// One JSON object a line
     Json,
 }
 

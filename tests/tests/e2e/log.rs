@@ -24,9 +24,7 @@ pub(crate) fn refuse_in(home: &Home, environment: &[(String, String)], log: &str
     for secret in secrets(environment).into_iter().chain(payloads(home)) {
         assert!(!log.contains(&secret), "`{secret}` is in the log: {log}");
     }
-    if let Some(token) = token(log) {
-        panic!("a token is in the log: {token}");
-    }
+    assert_eq!(token(log), None, "a token is in the log");
     // Clients of custodians log requests with their headers.
     for line in log.lines().filter(|line| is_event(line)) {
         assert!(line.contains(" actionpass"), "somebody else is in the log: {line}");
@@ -35,7 +33,7 @@ pub(crate) fn refuse_in(home: &Home, environment: &[(String, String)], log: &str
 
 /// Whether a line is an event: it starts with a time.
 fn is_event(line: &str) -> bool {
-    line.len() > 24 && line.as_bytes()[..4].iter().all(u8::is_ascii_digit) && line.contains("Z ")
+    line.starts_with("20") && line.find("Z ").is_some_and(|end| end < 32)
 }
 
 fn secrets(environment: &[(String, String)]) -> Vec<String> {
@@ -54,7 +52,7 @@ fn payloads(home: &Home) -> Vec<String> {
     for action in [ALLOW, STEP_UP] {
         let action = std::fs::read_to_string(home.path(action)).unwrap_or_default();
         let action: Value = serde_json::from_str(&action).unwrap_or_default();
-        if let Some(members) = action["capability"]["payload"].as_object() {
+        if let Some(members) = action.pointer("/capability/payload").and_then(Value::as_object) {
             let long = |text: &&str| text.len() > 12 && text.contains(' ');
             texts.extend(
                 members
@@ -72,10 +70,11 @@ fn payloads(home: &Home) -> Vec<String> {
 fn token(text: &str) -> Option<&str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     text.split(|character| !is_part(character)).find(|word| {
-        let parts: Vec<&str> = word.split('.').collect();
-        parts.len() == 3
-            && parts.iter().all(|part| part.len() >= 8)
-            && Base64UrlUnpadded::decode_vec(parts[0]).is_ok_and(|head| head.starts_with(b"{"))
+        let mut parts = word.split('.');
+        let head = parts.next().unwrap_or_default();
+        parts.clone().count() == 2
+            && parts.all(|part| part.len() >= 8)
+            && Base64UrlUnpadded::decode_vec(head).is_ok_and(|head| head.starts_with(b"{"))
     })
 }
 
