@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::path::Path;
 
-use actionpass_custody::{CustodianError, KeyUri};
+use actionpass_custody::CustodianError;
 use actionpass_home::{Exposure, HomeError, home};
 use actionpass_model::CodedError;
 
@@ -69,13 +69,4 @@ fn of_custodian(error: &CustodianError) -> Option<String> {
     is_missing.then(|| {
         "a custodian that is missing here may be a feature of the build: `cargo install --path crates/actionpass-cli --features all-custodians`".to_owned()
     })
-}
-
-/// The key that a command line names: what looks like a scheme that no custodian has may be the start of a file's name,
-/// `user:maya@example.com.pem`.
-pub(crate) fn named(uri: &KeyUri, schemes: &[&str]) -> KeyUri {
-    if !schemes.contains(&uri.scheme()) && Path::new(uri.as_str()).is_file() {
-        return KeyUri::new("file", uri.as_str());
-    }
-    uri.clone()
 }

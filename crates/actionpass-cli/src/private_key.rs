@@ -8,7 +8,6 @@ use actionpass_custody::{KeyUri, OpenKey};
 use actionpass_home::{Home, KeyForm, home};
 
 use crate::failure::Outcome;
-use crate::hint;
 use crate::passphrase::PassphraseArgs;
 use crate::shell::quote;
 
@@ -18,9 +17,23 @@ pub(crate) fn open(uri: &KeyUri, passphrase: &PassphraseArgs) -> Outcome<OpenKey
     asked.settle(Custodians::standard().open(&named(uri), &asked))
 }
 
-/// The key that a command line names.
+/// The key that a command line names: what looks like a scheme that no custodian has may be the start of a file's name,
+/// `user:maya@example.com.pem`.
 pub(crate) fn named(uri: &KeyUri) -> KeyUri {
-    hint::named(uri, &Custodians::standard().schemes())
+    let is_known = Custodians::standard().schemes().contains(&uri.scheme());
+    if !is_known && Path::new(uri.as_str()).is_file() {
+        return KeyUri::new("file", uri.as_str());
+    }
+    uri.clone()
+}
+
+/// The form of a new key's file.
+pub(crate) const fn form(is_encrypted: bool) -> KeyForm {
+    if is_encrypted {
+        KeyForm::Encrypted
+    } else {
+        KeyForm::Plain
+    }
 }
 
 /// What a new key is like.
@@ -40,16 +53,13 @@ impl NewKey<'_> {
     /// Makes it; its file, if it has one, relative to a folder where there is one.
     pub(crate) fn generate(self, base: Option<&Path>, place: &KeyUri) -> Outcome<OpenKey> {
         let asked = self.passphrase.of_new(self.place);
-        asked.settle(home::generate_key(base, place, self.algorithm, self.form(), &asked))
-    }
-
-    /// The form of its file.
-    pub(crate) const fn form(self) -> KeyForm {
-        if self.is_encrypted {
-            KeyForm::Encrypted
-        } else {
-            KeyForm::Plain
-        }
+        asked.settle(home::generate_key(
+            base,
+            place,
+            self.algorithm,
+            form(self.is_encrypted),
+            &asked,
+        ))
     }
 }
 

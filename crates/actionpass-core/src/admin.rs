@@ -207,8 +207,7 @@ impl Administrator {
     /// # Errors
     /// [`AdminError::RolledBack`]; [`AdminError::Trust`] and [`AdminError::Ledger`] if they can't be read.
     pub async fn open(&self) -> Result<TrustSnapshot, AdminError> {
-        let snapshot = self.trust.read().await?;
-        self.open_with(snapshot).await
+        self.open_with(self.trust.read().await?).await
     }
 
     /// The same for a trust store that was read a moment ago.
@@ -224,10 +223,19 @@ impl Administrator {
         Ok(snapshot)
     }
 
-    /// Refuses a trust store that is older than one that the ledger knows, or another one of the same version.
+    /// The trust store as it is now, unless it is older than one that the ledger knows, or another one of the same version.
+    /// Changes nothing: for programs that only read.
     ///
     /// # Errors
-    /// [`AdminError::RolledBack`].
+    /// [`AdminError::RolledBack`]; [`AdminError::Trust`] and [`AdminError::Ledger`] if they can't be read.
+    pub async fn read_trust(&self) -> Result<TrustSnapshot, AdminError> {
+        self.refuse_rollback(self.trust.read().await?).await
+    }
+
+    /// The same of a trust store that was read a moment ago; one that was overtaken since is read again.
+    ///
+    /// # Errors
+    /// Those of [`read_trust`](Self::read_trust).
     pub async fn refuse_rollback(&self, snapshot: TrustSnapshot) -> Result<TrustSnapshot, AdminError> {
         let Some(known) = self.ledger.state().await?.trust else {
             return Ok(snapshot);

@@ -214,12 +214,13 @@ impl Authorizer {
                 let recorded = self.refuse(&mut call, &judged, now).await?;
                 match &self.approvals {
                     Some(source) if judged.verdict.decision == Decision::StepUp && !asked.was_asked => {
-                        log::decision(&recorded);
                         asked.was_asked = true;
                         asked.tokens = self.ask(&**source, &call, &judged.verdict).await;
                         if asked.tokens.is_empty() {
                             return Ok(recorded);
                         }
+                        // What is returned is told to the log by whoever returns it; this record isn't.
+                        log::decision(&recorded);
                         call.offer(&asked.tokens);
                         continue;
                     }

@@ -6,7 +6,7 @@ use actionpass_core::{Clock, System};
 use actionpass_crypto::{Algorithm, PublicKey};
 use actionpass_custody::Secrets;
 use actionpass_model::{Issuer, KeyId, KeyUse, Tenant, Tenants, Timestamp, TrustKey, TrustStore};
-use actionpass_policy::{EXAMPLE_ALLOW, EXAMPLE_DENY, EXAMPLE_STEP_UP, RulePolicy, STARTER_POLICY};
+use actionpass_policy::{EXAMPLE_ALLOW, EXAMPLE_DENY, EXAMPLE_STEP_UP, STARTER_POLICY};
 use actionpass_store::ReplayStart;
 use actionpass_store::trust_file::TrustFile;
 use actionpass_store_sqlite::SqliteStore;
@@ -121,8 +121,6 @@ impl NewHome {
             let text = text.replace(&json_quoted(EXAMPLE_TENANT), &json_quoted(tenant));
             files::write_new(&folder.join(name), &text)?;
         }
-        // An issuer whose policy doesn't even load would be found out at the first action only.
-        RulePolicy::load(STARTER_POLICY, home::POLICY)?;
         Ok(())
     }
 }

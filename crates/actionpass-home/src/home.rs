@@ -179,7 +179,9 @@ impl Home {
     /// # Errors
     /// [`HomeError::Policy`], [`HomeError::Unreadable`].
     pub fn policy(&self) -> Result<RulePolicy, HomeError> {
-        load_policy(&self.file(POLICY)?)
+        let path = self.file(POLICY)?;
+        let text = files::text(&path, PolicyCode::PolicyTooLarge)?;
+        Ok(RulePolicy::load(&text, &path.display().to_string())?)
     }
 
     /// `trust.json`, as it is now.
@@ -235,20 +237,6 @@ impl Home {
     /// [`HomeError::Custodian`].
     pub fn open_signing_key(&self, config: &Config, secrets: &dyn Secrets) -> Result<OpenKey, HomeError> {
         Ok(self.custodians().open(&config.signing.key, secrets)?)
-    }
-
-    /// Makes a key; its file, if it has one, relative to the home.
-    ///
-    /// # Errors
-    /// [`HomeError::Custodian`].
-    pub fn generate_key(
-        &self,
-        place: &KeyUri,
-        algorithm: Algorithm,
-        form: KeyForm,
-        secrets: &dyn Secrets,
-    ) -> Result<OpenKey, HomeError> {
-        Ok(generate_key(Some(&self.root), place, algorithm, form, secrets)?)
     }
 
     /// Removes the file of a key that came to nothing. Should that fail, or if another custodian has it, there is a key that
@@ -342,13 +330,4 @@ pub fn key_place(key_use: KeyUse) -> KeyUri {
 /// [`HomeError::Name`] for the issuer `https://`, which names no host.
 pub fn log(config: &Config) -> Result<Log, HomeError> {
     Ok(config.issuer_config().log()?)
-}
-
-/// Reads a policy.
-///
-/// # Errors
-/// [`HomeError::Policy`], [`HomeError::Unreadable`].
-pub fn load_policy(path: &Path) -> Result<RulePolicy, HomeError> {
-    let text = files::text(path, PolicyCode::PolicyTooLarge)?;
-    Ok(RulePolicy::load(&text, &path.display().to_string())?)
 }

@@ -10,34 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use actionpass_model::{
-    Jwk, KeyId, KeyStatus, Revocation, RevocationSchema, RevocationTarget, Timestamp, TrustKey, TrustStore,
-};
+use actionpass_model::{KeyStatus, Revocation, RevocationSchema, RevocationTarget, Timestamp, TrustStore};
+use actionpass_store::conformance::fixtures::{trust_key, trust_kid};
 use actionpass_store::trust_file::{
     AnyError, ChangeCode, ChangeError, TrustFile, TrustFileCode, TrustFileError, change,
 };
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix_millis((1_795_000_000 + seconds) * 1000).unwrap()
-}
-
-fn kid(number: u64) -> KeyId {
-    format!("{number:0>42}A").parse().unwrap()
-}
-
-fn key(number: u64) -> TrustKey {
-    let jwk = Jwk {
-        kty: "EC".to_owned(),
-        crv: Some("P-256".to_owned()),
-        x: Some("x".to_owned()),
-        y: Some("y".to_owned()),
-        public: None,
-        kid: None,
-        alg: None,
-        key_use: None,
-        key_ops: None,
-    };
-    TrustKey::pass(kid(number), jwk, "ES256", "https://issuer.example".parse().unwrap())
 }
 
 fn revocation(number: u64, target: RevocationTarget) -> Revocation {
@@ -70,7 +50,7 @@ fn any(_: &TrustStore) -> Result<(), AnyError> {
 }
 
 fn add(file: &TrustFile, number: u64) -> Result<u64, TrustFileError> {
-    let added = file.update(at(number), any, |trust| Ok(change::add_key(trust, key(number))?));
+    let added = file.update(at(number), any, |trust| Ok(change::add_key(trust, trust_key(number))?));
     added.map(|((), snapshot)| snapshot.document.version)
 }
 
@@ -156,7 +136,7 @@ fn what_refuses_leaves_the_file_as_it_was() {
     let invalid = file.update(
         at(1),
         |_| Err("off the curve".into()),
-        |trust| Ok(change::add_key(trust, key(2))?),
+        |trust| Ok(change::add_key(trust, trust_key(2))?),
     );
     assert_eq!(invalid.unwrap_err().code(), TrustFileCode::TrustChangeRefused);
     let contradicts = file.update(at(1), any, |trust| {
@@ -171,19 +151,19 @@ fn what_refuses_leaves_the_file_as_it_was() {
 fn a_revoked_key_never_comes_back() {
     let (_folder, _path, file) = made();
     add(&file, 1).unwrap();
-    let revoke = revocation(1, RevocationTarget::Key(kid(1)));
+    let revoke = revocation(1, RevocationTarget::Key(trust_kid(1)));
     file.update(at(1), any, |trust| Ok(change::revoke(trust, revoke)?))
         .unwrap();
-    let entry = file.read().unwrap().document.key(&kid(1)).unwrap().clone();
+    let entry = file.read().unwrap().document.key(&trust_kid(1)).unwrap().clone();
     assert_eq!(entry.status, KeyStatus::Revoked);
 
     // The entry may go, the revocation stays and keeps the kid out.
-    file.update(at(2), any, |trust| Ok(change::remove_key(trust, &kid(1))?))
+    file.update(at(2), any, |trust| Ok(change::remove_key(trust, &trust_kid(1))?))
         .unwrap();
     assert_eq!(cause(&add(&file, 1).unwrap_err()), Some(ChangeCode::KeyWasRevoked));
     // Also for changes made by hand.
     let by_hand = file.update(at(3), any, |trust| {
-        trust.keys.push(key(1));
+        trust.keys.push(trust_key(1));
         Ok(())
     });
     assert_eq!(cause(&by_hand.unwrap_err()), Some(ChangeCode::KeyWasRevoked));
@@ -193,7 +173,7 @@ fn a_revoked_key_never_comes_back() {
     });
     assert_eq!(cause(&dropped.unwrap_err()), Some(ChangeCode::RevocationDropped));
     let back = file.update(at(9000), any, |trust| {
-        let mut revoked = key(2);
+        let mut revoked = trust_key(2);
         revoked.status = KeyStatus::Revoked;
         trust.keys.push(revoked);
         Ok(())
@@ -225,20 +205,20 @@ fn revocations_go_only_when_they_permit_it() {
 #[test]
 fn keys_retire_once() {
     let mut trust = TrustStore::new(at(0));
-    change::add_key(&mut trust, key(1)).unwrap();
-    change::retire_key(&mut trust, &kid(1), at(5), Some(kid(2)), None).unwrap();
-    let entry = trust.key(&kid(1)).unwrap();
+    change::add_key(&mut trust, trust_key(1)).unwrap();
+    change::retire_key(&mut trust, &trust_kid(1), at(5), Some(trust_kid(2)), None).unwrap();
+    let entry = trust.key(&trust_kid(1)).unwrap();
     assert_eq!(
         (entry.status, entry.not_after, &entry.superseded_by),
-        (KeyStatus::Retired, Some(at(5)), &Some(kid(2)))
+        (KeyStatus::Retired, Some(at(5)), &Some(trust_kid(2)))
     );
-    let twice = change::retire_key(&mut trust, &kid(1), at(9), None, None);
+    let twice = change::retire_key(&mut trust, &trust_kid(1), at(9), None, None);
     assert_eq!(twice.unwrap_err().code(), ChangeCode::KeyNotActive);
-    let missing = change::retire_key(&mut trust, &kid(9), at(9), None, None);
+    let missing = change::retire_key(&mut trust, &trust_kid(9), at(9), None, None);
     assert_eq!(missing.unwrap_err().code(), ChangeCode::KeyMissing);
-    change::revoke(&mut trust, revocation(1, RevocationTarget::Key(kid(3)))).unwrap();
+    change::revoke(&mut trust, revocation(1, RevocationTarget::Key(trust_kid(3)))).unwrap();
     assert_eq!(
-        change::add_key(&mut trust, key(3)).unwrap_err().code(),
+        change::add_key(&mut trust, trust_key(3)).unwrap_err().code(),
         ChangeCode::KeyWasRevoked
     );
 }

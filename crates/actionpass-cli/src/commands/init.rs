@@ -1,6 +1,6 @@
 //! `init`: a home.
 
-use actionpass_home::{EXAMPLE_TENANT, KeyForm, Made, NewHome, home};
+use actionpass_home::{EXAMPLE_TENANT, Made, NewHome, home};
 use actionpass_model::{Issuer, Tenant};
 use clap::Args;
 use pollster::block_on;
@@ -12,6 +12,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{Ink, Reply};
 use crate::owner::Alg;
 use crate::passphrase::PassphraseArgs;
+use crate::private_key::form;
 use crate::shell::quote;
 
 #[derive(Args, Clone, Debug, Default)]
@@ -76,14 +77,9 @@ impl InitArgs {
         if tenants.is_empty() {
             tenants.push(Tenant::parse(EXAMPLE_TENANT).map_err(|error| Failure::internal(&error))?);
         }
-        let form = if self.encrypt {
-            KeyForm::Encrypted
-        } else {
-            KeyForm::Plain
-        };
         let new = NewHome::new(issuer, tenants)
             .with_algorithm(self.algorithm.into())
-            .with_key_form(form);
+            .with_key_form(form(self.encrypt));
         let asked = self.passphrase.of_new(None);
         asked.settle(block_on(new.create(&context.home_place()?, &asked)))
     }

@@ -166,8 +166,8 @@ impl VerifyArgs {
         let trust = match &self.trust {
             Some(path) => input::trust(path)?,
             None => {
-                let read = block_on(async { administrator.refuse_rollback(administrator.trust().read().await?).await });
-                Trust::from_snapshot(&read.map_err(HomeError::from)?)?
+                let read = block_on(administrator.read_trust()).map_err(HomeError::from)?;
+                Trust::from_snapshot(&read)?
             }
         };
         let verifier = self.verifier(Some(&opened.config), stated.tool())?;

@@ -2,9 +2,9 @@
 
 use actionpass_model::{
     Actor, ApprovalEvidence, ApprovalMode, Assurance, Decision, DecisionBody, DecisionSchema, Digest, ErasureBody,
-    ErasureSchema, KeyId, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId,
+    ErasureSchema, Jwk, KeyId, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId,
     Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema, RevocationTarget, Timestamp, TrustBody,
-    TrustChangeSchema, TrustEvidence, UnixSeconds, UseBody, UseSchema,
+    TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody, UseSchema,
 };
 
 use crate::ledger::{Log, RecordBody, RecordDraft};
@@ -255,4 +255,32 @@ fn policy_ref(policy: u64) -> PolicyRef {
         digest: digest(policy),
         rules: Vec::new(),
     }
+}
+
+/// The id of [`trust_key`].
+#[must_use]
+pub fn trust_kid(number: u64) -> KeyId {
+    format!("{number:0>42}A").parse().unwrap()
+}
+
+/// A key that a trust store may hold. It is no point of its curve, which no store looks at.
+#[must_use]
+pub fn trust_key(number: u64) -> TrustKey {
+    let jwk = Jwk {
+        kty: "EC".to_owned(),
+        crv: Some("P-256".to_owned()),
+        x: Some("x".to_owned()),
+        y: Some("y".to_owned()),
+        public: None,
+        kid: None,
+        alg: None,
+        key_use: None,
+        key_ops: None,
+    };
+    TrustKey::pass(
+        trust_kid(number),
+        jwk,
+        "ES256",
+        "https://issuer.example".parse().unwrap(),
+    )
 }

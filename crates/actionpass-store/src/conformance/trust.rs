@@ -5,11 +5,10 @@ use std::task::Poll;
 use std::thread;
 
 use actionpass_model::{
-    Document, Jwk, KeyId, KeyStatus, Revocation, RevocationId, RevocationSchema, RevocationTarget, Timestamp, TrustKey,
-    TrustStore,
+    Document, KeyStatus, Revocation, RevocationId, RevocationSchema, RevocationTarget, Timestamp, TrustStore,
 };
 
-use super::fixtures::at;
+use super::fixtures::{at, trust_key, trust_kid};
 use super::{OpenTrust, Suite};
 use crate::trust_file::{ChangeCode, ChangeError, TrustFileCode, TrustFileError, TrustSnapshot, change};
 use crate::{TrustChange, TrustChanged, TrustDocument};
@@ -43,25 +42,6 @@ fn time(seconds: u64) -> Timestamp {
     at(seconds).to_timestamp()
 }
 
-fn kid(number: u64) -> KeyId {
-    format!("{number:0>42}A").parse().unwrap()
-}
-
-fn key(number: u64) -> TrustKey {
-    let jwk = Jwk {
-        kty: "EC".to_owned(),
-        crv: Some("P-256".to_owned()),
-        x: Some("x".to_owned()),
-        y: Some("y".to_owned()),
-        public: None,
-        kid: None,
-        alg: None,
-        key_use: None,
-        key_ops: None,
-    };
-    TrustKey::pass(kid(number), jwk, "ES256", "https://issuer.example".parse().unwrap())
-}
-
 fn revocation(number: u64, target: RevocationTarget) -> Revocation {
     Revocation {
         schema: RevocationSchema,
@@ -81,7 +61,7 @@ fn revocation_id(number: u64) -> RevocationId {
 }
 
 fn add<'a>(number: u64) -> TrustChange<'a> {
-    Box::new(move |document| Ok(change::add_key(document, key(number))?))
+    Box::new(move |document| Ok(change::add_key(document, trust_key(number))?))
 }
 
 fn cause(error: &TrustFileError) -> Option<ChangeCode> {
@@ -108,7 +88,7 @@ pub fn a_change_is_the_next_version(suite: &Trusts<'_>) {
         (changed.after.document.version, changed.after.document.updated_at),
         (2, time(1))
     );
-    assert!(changed.after.document.key(&kid(1)).is_some());
+    assert!(changed.after.document.key(&trust_kid(1)).is_some());
     assert_eq!(suite.read(&document), changed.after);
 
     let again = suite.change(&document, Box::new(|_| Ok(()))).unwrap();
@@ -136,7 +116,7 @@ pub fn a_refused_change_changes_nothing(suite: &Trusts<'_>) {
     let contradicts = suite.refused(
         &document,
         Box::new(|document| {
-            document.keys.push(key(1));
+            document.keys.push(trust_key(1));
             Ok(())
         }),
     );
@@ -166,7 +146,7 @@ pub fn g07_what_was_revoked_stays_revoked(suite: &Trusts<'_>) {
         Box::new(move |document| Ok(change::revoke(document, revocation(number, target.clone()))?))
     };
     let _ = suite
-        .change(&document, revoke(1, RevocationTarget::Key(kid(1))))
+        .change(&document, revoke(1, RevocationTarget::Key(trust_kid(1))))
         .unwrap();
     let rogue = RevocationTarget::Principal("agent:rogue".parse().unwrap());
     let _ = suite.change(&document, revoke(2, rogue)).unwrap();
@@ -239,7 +219,7 @@ pub fn a_dropped_change_is_made_or_not_made(suite: &Trusts<'_>) {
         .await;
     });
     let changed = suite.change(&document, add(2)).unwrap();
-    let made = changed.after.document.key(&kid(1)).is_some();
+    let made = changed.after.document.key(&trust_kid(1)).is_some();
     let version = if made { 3 } else { 2 };
     assert_eq!(changed.after.document.version, version);
     assert_eq!(suite.read(&document), changed.after);
