@@ -1,7 +1,5 @@
 //! Strings: where the next byte is that needs attention, and how a character is escaped (RFC 8785 §3.2.2.2).
 
-use fearless_simd::{Level, Simd, dispatch};
-
 /// How many words of a run are looked at one by one before it counts as long.
 const SHORT_WORDS: usize = 8;
 
@@ -87,7 +85,7 @@ fn short_run(rest: &[u8], len: usize, ascii: bool) -> Run {
 /// The same for long strings.
 #[inline(never)]
 fn long_run(bytes: &[u8], mut len: usize, mut ascii: bool) -> Run {
-    let blocks = dispatch!(Level::new(), simd => plain_blocks(simd, bytes.get(len..).unwrap_or_default()));
+    let blocks = plain_blocks(bytes.get(len..).unwrap_or_default());
     len = len.wrapping_add(blocks.len);
     ascii &= blocks.ascii;
     let (words, rest) = bytes.get(len..).unwrap_or_default().as_chunks::<8>();
@@ -107,10 +105,9 @@ fn long_run(bytes: &[u8], mut len: usize, mut ascii: bool) -> Run {
     short_run(rest, len, ascii && high == 0)
 }
 
-/// The blocks without a special byte. No intrinsics: `dispatch!` has the compiler turn this into the widest vector
-/// instructions that the processor has, which is half of the time of those that every processor has.
-#[inline(always)]
-fn plain_blocks<S: Simd>(_: S, bytes: &[u8]) -> Run {
+/// The blocks without a special byte. Every byte of a block is looked at before the verdict: the compiler turns that into
+/// vector instructions.
+fn plain_blocks(bytes: &[u8]) -> Run {
     let mut run = Run { len: 0, ascii: true };
     let (blocks, _) = bytes.as_chunks::<64>();
     for block in blocks {
