@@ -18,6 +18,7 @@ use crate::{Algorithm, KeyError, Signature};
 /// A private key of a backend.
 #[expect(unnameable_types, reason = "sealed: custodians implement `Signer`")]
 pub trait PrivateKey: Send + Sized + Sync + 'static {
+    #[cfg(feature = "generate")]
     fn generate(algorithm: Algorithm) -> Result<Self, KeyError>;
     /// `None` if it is not a key of this algorithm.
     fn from_pkcs8_der(algorithm: Algorithm, der: &[u8]) -> Option<Self>;

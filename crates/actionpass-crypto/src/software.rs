@@ -26,6 +26,7 @@ impl<K: PrivateKey> SoftwareSigner<K> {
     ///
     /// # Errors
     /// [`KeyError::NotGenerated`].
+    #[cfg(feature = "generate")]
     pub fn generate() -> Result<Self, KeyError> {
         Self::generate_for(Algorithm::Es256)
     }
@@ -34,6 +35,7 @@ impl<K: PrivateKey> SoftwareSigner<K> {
     ///
     /// # Errors
     /// [`KeyError::NotGenerated`].
+    #[cfg(feature = "generate")]
     pub fn generate_for(algorithm: Algorithm) -> Result<Self, KeyError> {
         Self::new(K::generate(algorithm)?)
     }

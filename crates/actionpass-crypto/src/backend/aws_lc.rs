@@ -47,6 +47,7 @@ impl std::fmt::Debug for PrivateKey {
 }
 
 impl super::PrivateKey for PrivateKey {
+    #[cfg(feature = "generate")]
     fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         let pair = match ecdsa(algorithm) {
             Some(ecdsa) => EcdsaKeyPair::generate(ecdsa).map(Pair::Ecdsa),

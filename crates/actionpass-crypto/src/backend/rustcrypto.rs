@@ -1,6 +1,7 @@
 //! Software keys on p256, p384 and ed25519-dalek, in pure Rust.
 
 use ::signature::Signer as _;
+#[cfg(feature = "generate")]
 use p256::elliptic_curve::Generate;
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use zeroize::Zeroizing;
@@ -36,6 +37,7 @@ impl std::fmt::Debug for PrivateKey {
 }
 
 impl super::PrivateKey for PrivateKey {
+    #[cfg(feature = "generate")]
     fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         let key = match algorithm {
             Algorithm::Es256 => p256::ecdsa::SigningKey::try_generate().ok().map(Key::P256),
