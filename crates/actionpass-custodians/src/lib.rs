@@ -25,6 +25,7 @@
 //! A custodian of your own joins through [`Custodians::with`]. One more in this list is a feature and a line in
 //! [`Custodians::standard`].
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -103,7 +104,9 @@ impl Custodians {
     /// # Errors
     /// [`CustodianError`], [`SchemeUnknown`](CustodianError::SchemeUnknown) among them.
     pub fn open(&self, uri: &KeyUri, secrets: &dyn Secrets) -> Result<OpenKey, CustodianError> {
-        self.custodian(uri)?.open(uri, secrets)
+        self.custodian(uri)
+            .and_then(|custodian| custodian.open(uri, secrets))
+            .inspect_err(|error| log(uri, error))
     }
 
     /// Makes a new key where the URI says, as [`Custodian::generate`] does.
@@ -116,7 +119,9 @@ impl Custodians {
         algorithm: Algorithm,
         secrets: &dyn Secrets,
     ) -> Result<OpenKey, CustodianError> {
-        self.custodian(uri)?.generate(uri, algorithm, secrets)
+        self.custodian(uri)
+            .and_then(|custodian| custodian.generate(uri, algorithm, secrets))
+            .inspect_err(|error| log(uri, error))
     }
 
     /// Where the successor of this key is made, as [`Custodian::beside`] says.
@@ -138,6 +143,11 @@ impl Custodians {
                 known: self.schemes().join(", ").into(),
             })
     }
+}
+
+/// Tells the log that there is no key, and why. Without the URI, which may hold a secret where it is malformed.
+fn log(uri: &KeyUri, error: &CustodianError) {
+    tracing::info!(custodian = uri.scheme(), code = %error.code(), error = error as &dyn Error, "no key");
 }
 
 impl Default for Custodians {

@@ -2,6 +2,7 @@
 
 mod queue;
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -140,7 +141,16 @@ impl Signer for BlockingSigner {
     }
 
     fn sign<'a>(&'a self, input: &'a SigningInput) -> SignFuture<'a> {
-        Box::pin(self.ask(input))
+        Box::pin(async move {
+            self.ask(input).await.inspect_err(|error| {
+                tracing::warn!(
+                    custodian = self.custodian,
+                    code = %error.code(),
+                    error = error as &dyn Error,
+                    "not signed"
+                );
+            })
+        })
     }
 }
 

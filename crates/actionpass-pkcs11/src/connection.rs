@@ -6,6 +6,7 @@ use actionpass_crypto::{PublicKey, SignError, Signature, SigningInput};
 use actionpass_custody::{BlockingKey, KeyUri};
 use cryptoki::object::ObjectHandle;
 
+use crate::PKCS11;
 use crate::fault::{Fault, Kind};
 use crate::key;
 use crate::token::{Access, Login, OpenSession};
@@ -86,6 +87,7 @@ impl BlockingKey for Connection {
             // token is worth one other session.
             Some(Err(_)) | None => {
                 self.live = None;
+                tracing::info!(custodian = PKCS11, "the session is lost: opening another");
                 Live::new(&self.login, &self.key).and_then(|live| self.live.insert(live).sign(input))
             }
         };

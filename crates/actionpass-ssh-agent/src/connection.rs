@@ -33,7 +33,9 @@ impl Connection {
         if let Some(agent) = &mut self.agent {
             match agent.sign(&self.blob, input.as_bytes(), self.limit) {
                 // Lost, as when the agent was started anew. Had it only been slow, no time would be left.
-                Err(AgentError::Connection(_)) if start.elapsed() < self.limit => {}
+                Err(AgentError::Connection(_)) if start.elapsed() < self.limit => {
+                    tracing::info!(custodian = SSH_AGENT, "the connection is lost: making another");
+                }
                 answer => return answer,
             }
         }

@@ -46,6 +46,7 @@ impl Connection {
                 answer => return answer.map_err(SignError::from),
             }
         }
+        tracing::info!(custodian = TPM, "the connection is lost: making another");
         let mut key = self.connect()?;
         let signed = key.sign(digest, hash);
         if signed.as_ref().map_err(TpmFault::cause) != Err(Cause::Lost) {

@@ -224,6 +224,11 @@ impl Refusal {
         self.findings.iter().map(Finding::code)
     }
 
+    /// The codes as one text, with commas between them.
+    pub(crate) const fn all_codes(&self) -> impl fmt::Display {
+        Codes(self.findings.as_slice())
+    }
+
     /// Whether a code is among them.
     #[must_use]
     pub fn has(&self, code: impl Into<Code>) -> bool {

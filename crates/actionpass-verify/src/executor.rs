@@ -6,7 +6,8 @@ use actionpass_model::UnixSeconds;
 use actionpass_store::ReplayStore;
 
 use crate::{
-    Call, Clock, ConsumedPass, FixedTrust, Refusal, SystemClock, Trust, TrustSource, VerifiedPass, Verifier, VerifyCode,
+    Call, Clock, ConsumedPass, FixedTrust, Refusal, SystemClock, Trust, TrustSource, VerifiedPass, Verifier,
+    VerifyCode, log,
 };
 
 /// An executor that lives: what it accepts, whom it trusts, which passes were used, and the time.
@@ -99,11 +100,12 @@ impl Executor {
     }
 
     async fn surroundings(&self) -> Result<(Arc<Trust>, UnixSeconds), Refusal> {
-        let trust = self.trust.current().await.map_err(Refusal::failed)?;
-        let now = self
-            .clock
-            .now()
-            .ok_or_else(|| Refusal::because(VerifyCode::ClockUnknown))?;
-        Ok((trust, now.to_unix_seconds()))
+        let refusal = match (self.trust.current().await, self.clock.now()) {
+            (Ok(trust), Some(now)) => return Ok((trust, now.to_unix_seconds())),
+            (Err(error), _) => Refusal::failed(error),
+            (Ok(_), None) => Refusal::because(VerifyCode::ClockUnknown),
+        };
+        log::refused(self.verifier.audience(), &refusal);
+        Err(refusal)
     }
 }

@@ -29,6 +29,7 @@ mod clock;
 mod code;
 mod executor;
 mod live;
+mod log;
 mod standing;
 mod trust;
 mod verifier;

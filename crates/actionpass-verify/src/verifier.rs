@@ -16,7 +16,7 @@ use actionpass_store::{Consumption, LEEWAY_SECS, Mark, ReplayStore};
 
 use crate::approval::{self, ApprovalContext};
 use crate::trust::{Trust, signs_in};
-use crate::{Call, Finding, Refusal, VerifyCode};
+use crate::{Call, Finding, Refusal, VerifyCode, log};
 
 /// What an executor accepts: passes of one issuer, for one audience, of one tenant.
 ///
@@ -115,6 +115,11 @@ impl Verifier {
         trust: &Trust,
         now: UnixSeconds,
     ) -> Result<VerifiedPass, Refusal> {
+        self.judge(token, call, trust, now)
+            .inspect_err(|refusal| log::refused(&self.audience, refusal))
+    }
+
+    fn judge(&self, token: &str, call: &Call<'_>, trust: &Trust, now: UnixSeconds) -> Result<VerifiedPass, Refusal> {
         let authentic = Unverified::<PassClaims>::parse(token)
             .and_then(|unverified| unverified.verify(trust.keyring()))
             .map_err(|error| Refusal::because(error.code()))?;
@@ -157,11 +162,13 @@ impl Verifier {
             expires_at: claims.exp,
         };
         let refused = |code: Code| Refusal::new(vec![Finding::new(code)], pass.compared.clone());
-        match store.consume(&mark, now).await {
-            Ok(Consumption::Consumed) => Ok(ConsumedPass(pass)),
-            Ok(Consumption::Refused(code)) => Err(refused(code.into())),
-            Err(error) => Err(refused(error.code().into()).with_source(error)),
-        }
+        let refusal = match store.consume(&mark, now).await {
+            Ok(Consumption::Consumed) => return Ok(ConsumedPass(pass)),
+            Ok(Consumption::Refused(code)) => refused(code.into()),
+            Err(error) => refused(error.code().into()).with_source(error),
+        };
+        log::refused(&self.audience, &refusal);
+        Err(refusal)
     }
 
     fn check(

@@ -47,3 +47,5 @@ mod g16_never_a_panic;
 mod g17_version_one_is_read;
 #[cfg(test)]
 mod idempotency;
+#[cfg(test)]
+mod log;
