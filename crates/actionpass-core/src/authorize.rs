@@ -11,7 +11,7 @@ use actionpass_model::{
     ActionId, Decision, DecisionBody, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId, Reason,
     RecordId, Timestamp,
 };
-use actionpass_policy::{PolicyEngine, PolicyInput, ReliedOn, Verdict};
+use actionpass_policy::{PolicyEngine, PolicyInput, Verdict};
 use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
     ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind, StoreCode,
@@ -349,10 +349,7 @@ impl Authorizer {
             match approval::check(token, &context, trust) {
                 Ok(approval) if call.is_used(&approval) => reasons.push(Reason::new(AuthorizeCode::ApprovalUsed)),
                 // Offered twice it still counts once.
-                Ok(approval)
-                    if approvals
-                        .iter()
-                        .any(|known| documents::used(known) == documents::used(&approval)) => {}
+                Ok(approval) if approvals.iter().any(|known| known.to_ref() == approval.to_ref()) => {}
                 Ok(approval) => approvals.push(approval),
                 Err(refusal) => reasons.extend(refusal.codes.into_iter().map(Reason::new)),
             }
@@ -368,10 +365,7 @@ impl Authorizer {
                 .policy
                 .evaluate(&PolicyInput::new(call.action, &call.facts, &grants))
         };
-        approvals.retain(|approval| {
-            let relied_on = |known: &ReliedOn| known.id == *approval.id() && known.approver == *approval.approver();
-            verdict.relied_on.iter().any(relied_on)
-        });
+        approvals.retain(|approval| verdict.relied_on.contains(&approval.to_ref()));
         reasons.append(&mut verdict.reasons);
         if !call.offered.is_empty() {
             // Of approvals that grant nothing, each way of failing is said once: a record has room for so many reasons.
@@ -473,7 +467,7 @@ impl Authorizer {
         };
         let token = pass.token.into_string();
         let allow = Allow::new(id.clone(), token.clone(), expires_at, call.audience.clone())
-            .with_approvals(judged.approvals.iter().map(documents::used).collect());
+            .with_approvals(judged.approvals.iter().map(VerifiedApproval::to_ref).collect());
         let body = documents::allowed(pass.claims, judged, evidence);
         let outcome = self
             .bounded(self.parts.store.commit(self.entry(call, body, Some(allow), now)?))

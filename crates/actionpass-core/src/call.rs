@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_crypto::CompactJws;
-use actionpass_model::{Audience, Decision, PassClaims, PolicyRef, Reason, Trace, TrustEvidence};
+use actionpass_model::{ApprovalRef, Audience, Decision, PassClaims, PolicyRef, Reason, Trace, TrustEvidence};
 use actionpass_policy::Verdict;
+use actionpass_store::ActionKey;
 use actionpass_store::ledger::RecordRef;
-use actionpass_store::{ActionKey, ApprovalUse};
 use actionpass_verify::approval::VerifiedApproval;
 
 use crate::authorize::MAX_OFFERED;
@@ -21,7 +21,7 @@ pub(crate) struct AdmittedCall<'a> {
     pub(crate) audience: Audience,
     pub(crate) key: ActionKey,
     pub(crate) offered: Vec<String>,
-    pub(crate) used: Vec<ApprovalUse>,
+    pub(crate) used: Vec<ApprovalRef>,
     pub(crate) trace: Option<Trace>,
     pub(crate) ids: Ids,
 }
@@ -41,13 +41,11 @@ impl AdmittedCall<'_> {
     }
 
     pub(crate) fn is_used(&self, approval: &VerifiedApproval) -> bool {
-        self.used
-            .iter()
-            .any(|used| used.id == *approval.id() && used.approver == *approval.approver())
+        self.used.contains(&approval.to_ref())
     }
 
     /// Remembers that an approval is used; `false` if that was known, which the store then should have too.
-    pub(crate) fn discard(&mut self, used: &ApprovalUse) -> bool {
+    pub(crate) fn discard(&mut self, used: &ApprovalRef) -> bool {
         let is_new = !self.used.contains(used);
         if is_new {
             self.used.push(used.clone());
@@ -97,7 +95,7 @@ pub(crate) enum Settled {
     /// It is recorded, and this is the answer.
     Done(Box<Authorization>),
     /// This approval was used before.
-    Used(ApprovalUse),
+    Used(ApprovalRef),
     /// Something changed since it was judged.
     StartOver,
 }

@@ -7,7 +7,7 @@ use actionpass_model::{
     Actor, ApprovalEvidence, Canon, ClaimsVersion, Commitment, Decision, DecisionBody, DecisionSchema, Digest,
     EmbeddedApproval, PassClaims, PassEvidence, PassId, PassTerms, Reason, Timestamp,
 };
-use actionpass_store::{ApprovalUse, StoreCode, StoreError};
+use actionpass_store::{StoreCode, StoreError};
 use actionpass_verify::approval::VerifiedApproval;
 
 use crate::IssuerConfig;
@@ -68,14 +68,6 @@ fn embed(approval: &VerifiedApproval) -> EmbeddedApproval {
         approved_by: approval.approver().clone(),
         assurance: approval.assurance(),
         token: approval.token().to_owned(),
-    }
-}
-
-/// What a store marks used.
-pub(crate) fn used(approval: &VerifiedApproval) -> ApprovalUse {
-    ApprovalUse {
-        approver: approval.approver().clone(),
-        id: approval.id().clone(),
     }
 }
 

@@ -12,6 +12,7 @@ use actionpass_policy::Requirement;
 
 /// What an approver is asked for.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ApprovalRequest<'a> {
     /// The exact action.
     pub action: &'a BoundAction,

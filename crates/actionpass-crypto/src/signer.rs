@@ -119,6 +119,7 @@ pub type SignFuture<'a> = Pin<Box<dyn Future<Output = Result<Signature, SignErro
 
 /// Where a private key is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Residence {
     /// In this process: a wrong signature would be this process's own fault.
     Process,

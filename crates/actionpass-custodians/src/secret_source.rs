@@ -23,6 +23,7 @@ actionpass_model::codes! {
 
 /// A place that keeps a passphrase.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum SecretSource {
     /// The first line of a file that only its owner reads.
     File(PathBuf),

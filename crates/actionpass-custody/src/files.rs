@@ -54,6 +54,7 @@ enum KeyFileFault {
 
 /// Where a private key is: a file, or an environment variable.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum KeySource {
     /// A PEM file. Symbolic links are followed, as mounted secrets are made of them; what they lead to is checked.
     File(PathBuf),

@@ -238,6 +238,16 @@ schema_tag!(
     /// `actionpass.approval.v1`.
     ApprovalSchema, "actionpass.approval.v1");
 
+/// Names an approval: by its id together with who gave it, since approvers choose the ids and two of them can choose
+/// the same one.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ApprovalRef {
+    /// Who gave it, its `iss`.
+    pub approver: Approver,
+    /// Its `jti`.
+    pub id: ApprovalId,
+}
+
 /// An approval that nobody signed: a name and nothing to prove it. Accepted only where issuer **and** verifier opt
 /// in by a setting named *dangerous*; never overrides.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

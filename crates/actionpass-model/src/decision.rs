@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::ApprovalRef;
 use crate::codes::Code;
 use crate::digest::Digest;
 use crate::ids::{ApprovalId, Approver, ObligationId, PolicyId, Role, RuleId};
@@ -182,6 +183,17 @@ pub struct Grant {
     pub assurance: Assurance,
     /// The deny rules that an override names; empty for `human`.
     pub rules: Vec<RuleId>,
+}
+
+impl Grant {
+    /// What names the approval.
+    #[must_use]
+    pub fn to_ref(&self) -> ApprovalRef {
+        ApprovalRef {
+            approver: self.approver.clone(),
+            id: self.id.clone(),
+        }
+    }
 }
 
 crate::closed::objects!(Reason, Obligation, PolicyRef);

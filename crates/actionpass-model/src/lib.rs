@@ -52,8 +52,8 @@ pub use action::{
     DEMO_ACTION, Intent, MAX_VIA, ToolDefinition, demo_action,
 };
 pub use approval::{
-    ApprovalClaims, ApprovalSchema, ApprovalTerms, AssertedApproval, DEFAULT_APPROVAL_LIFETIME, MAX_APPROVAL_LIFETIME,
-    Shown,
+    ApprovalClaims, ApprovalRef, ApprovalSchema, ApprovalTerms, AssertedApproval, DEFAULT_APPROVAL_LIFETIME,
+    MAX_APPROVAL_LIFETIME, Shown,
 };
 pub use codes::{Code, CodeClass, CodedError, message_with_sources};
 pub use decision::{ApprovalMode, Assurance, Decision, Grant, Obligation, PolicyRef, Reason};

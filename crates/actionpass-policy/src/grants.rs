@@ -76,10 +76,10 @@
 //! ```
 
 use actionpass_canon::BoundAction;
-use actionpass_model::{AnyPrincipal, ApprovalMode, Approver, Assurance, Grant, Role, RuleId};
+use actionpass_model::{AnyPrincipal, ApprovalMode, ApprovalRef, Approver, Assurance, Grant, Role, RuleId};
 use serde::Serialize;
 
-use crate::{PolicyInput, ReliedOn, Requirement};
+use crate::{PolicyInput, Requirement};
 
 /// Whether an approval counts for what a rule needs, and if not, why.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
@@ -253,7 +253,7 @@ impl<'a> Need<'a> {
 ///
 /// Where something is missing, all grants that count are given.
 #[must_use]
-pub fn needed(needs: &[Need<'_>], input: &PolicyInput<'_>) -> Vec<ReliedOn> {
+pub fn needed(needs: &[Need<'_>], input: &PolicyInput<'_>) -> Vec<ApprovalRef> {
     let action = input.action();
     let counts = |grant: &&Grant| {
         needs
@@ -278,7 +278,5 @@ pub fn needed(needs: &[Need<'_>], input: &PolicyInput<'_>) -> Vec<ReliedOn> {
             kept.remove(candidate);
         }
     }
-    kept.iter()
-        .map(|grant| ReliedOn::new(grant.approver.clone(), grant.id.clone()))
-        .collect()
+    kept.iter().map(|grant| grant.to_ref()).collect()
 }

@@ -63,4 +63,4 @@ pub use rule::Effect;
 pub use rules::RulePolicy;
 pub use starter::{EXAMPLE_ALLOW, EXAMPLE_DENY, EXAMPLE_STEP_UP, STARTER_POLICY};
 pub use truth::Truth;
-pub use verdict::{Note, ReasonCode, ReliedOn, Requirement, Verdict};
+pub use verdict::{Note, ReasonCode, Requirement, Verdict};

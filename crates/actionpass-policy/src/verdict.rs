@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actionpass_model::{ApprovalId, Approver, Code, Decision, Obligation, PolicyRef, Reason, Role, RuleId, Statement};
+use actionpass_model::{ApprovalRef, Code, Decision, Obligation, PolicyRef, Reason, Role, RuleId, Statement};
 use serde::Serialize;
 
 use crate::{Cause, Effect, PolicyEngine};
@@ -54,31 +54,12 @@ pub struct Verdict {
     /// The longest that the pass may live, where policy says so; only with an allow.
     pub lifetime: Option<Duration>,
     /// The approvals without which this would be no allow; only with an allow.
-    pub relied_on: Vec<ReliedOn>,
+    pub relied_on: Vec<ApprovalRef>,
     /// What would turn a deny or a step_up. All approvals and overrides are needed together; a condition is another
     /// way out, where it can be met honestly.
     pub required: Vec<Requirement>,
     /// What the policy's authors have to say about the rules that decided.
     pub notes: Vec<Note>,
-}
-
-/// An approval that a verdict relied on. Approvals are used up by approver and id: ids are chosen by approvers, so
-/// two of them can choose the same one.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[non_exhaustive]
-pub struct ReliedOn {
-    /// Who approved.
-    pub approver: Approver,
-    /// The approval's id.
-    pub id: ApprovalId,
-}
-
-impl ReliedOn {
-    /// The approval of this approver with this id.
-    #[must_use]
-    pub const fn new(approver: Approver, id: ApprovalId) -> Self {
-        Self { approver, id }
-    }
 }
 
 /// Words of a policy's authors about a rule that decided.

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use actionpass_model::{Digest, RecordKind, TrustEvidence, UnixSeconds};
+use actionpass_model::{ApprovalRef, Digest, RecordKind, TrustEvidence, UnixSeconds};
 use actionpass_store::ledger::{Head, Log, PreparedRecord, RecordDraft, RecordRef, SealedRecord};
 use actionpass_store::{
-    ActionKey, Allow, AppendOutcome, ApprovalUse, Batch, CommitOutcome, DecisionCommit, Issued, LedgerState, SideKind,
-    StoreCode, StoreError, TrustRange, newest_trust,
+    ActionKey, Allow, AppendOutcome, Batch, CommitOutcome, DecisionCommit, Issued, LedgerState, SideKind, StoreCode,
+    StoreError, TrustRange, newest_trust,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
@@ -333,7 +333,7 @@ impl<'c> OpenLedger<'c> {
     }
 
     /// Marks approvals used: all of them, or none and the one that was used before.
-    fn use_approvals(&mut self, commit: &Commit, allow: &Allow, seq: u64) -> Result<Option<ApprovalUse>, Failure> {
+    fn use_approvals(&mut self, commit: &Commit, allow: &Allow, seq: u64) -> Result<Option<ApprovalRef>, Failure> {
         let seq = to_sql(seq)?;
         let approvals = || commit.approvals.iter().zip(&allow.approvals);
         for (index, (id, approval)) in approvals().enumerate() {

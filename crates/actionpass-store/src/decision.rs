@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use actionpass_model::{
-    ActionId, Agent, ApprovalId, Approver, Audience, Digest, PassId, Tenant, TrustEvidence, UnixSeconds,
-};
+use actionpass_model::{ActionId, Agent, ApprovalRef, Audience, Digest, PassId, Tenant, TrustEvidence, UnixSeconds};
 
 use crate::ledger::{RecordDraft, RecordRef, SealedRecord};
 use crate::{Ledger, SideKind, StoreFuture};
@@ -112,7 +110,7 @@ pub struct Allow {
     /// Whom it is for.
     pub audience: Audience,
     /// The approvals that the decision relied on, to be marked used.
-    pub approvals: Vec<ApprovalUse>,
+    pub approvals: Vec<ApprovalRef>,
 }
 
 impl Allow {
@@ -130,18 +128,9 @@ impl Allow {
 
     /// The same, and it uses these approvals up.
     #[must_use]
-    pub fn with_approvals(self, approvals: Vec<ApprovalUse>) -> Self {
+    pub fn with_approvals(self, approvals: Vec<ApprovalRef>) -> Self {
         Self { approvals, ..self }
     }
-}
-
-/// An approval to be marked used: an id alone names it only together with who gave it.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ApprovalUse {
-    /// Who gave it, its `iss`.
-    pub approver: Approver,
-    /// Its `jti`.
-    pub id: ApprovalId,
 }
 
 /// What became of a commit. Exhaustive on purpose: an issuer that doesn't know a new outcome must not compile.
@@ -155,7 +144,7 @@ pub enum CommitOutcome {
     /// The id belongs to another action that was allowed before.
     IdReused,
     /// An approval was used before, or stands twice in this commit.
-    ApprovalUsed(ApprovalUse),
+    ApprovalUsed(ApprovalRef),
     /// The decision relied on an older trust store than this, or on another one of the same version.
     TrustChanged(TrustEvidence),
     /// The decision relied on another policy than the one in force.

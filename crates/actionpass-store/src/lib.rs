@@ -47,7 +47,7 @@ mod replay;
 mod trust_document;
 pub mod trust_file;
 
-pub use decision::{ActionKey, Allow, ApprovalUse, CommitOutcome, DecisionCommit, DecisionStore, Issued, newest_trust};
+pub use decision::{ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, newest_trust};
 pub use error::{StoreCode, StoreError, StoreFuture};
 pub use log::{AppendOutcome, Batch, Ledger, LedgerExt, LedgerState, SideKind, StoredRecord, TrustRange};
 pub use memory::{MemoryDecisionStore, MemoryReplayStore};

@@ -3,8 +3,8 @@
 use actionpass_canon::sha256;
 use actionpass_crypto::{JwsCode, Unverified, Verified};
 use actionpass_model::{
-    ActionId, Agent, AnyPrincipal, ApprovalClaims, ApprovalId, ApprovalMode, Approver, AssertedApproval, Assurance,
-    Digest, Document, Grant, Issuer, Role, RuleId, Tenant, UnixSeconds,
+    ActionId, Agent, AnyPrincipal, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalRef, Approver, AssertedApproval,
+    Assurance, Digest, Document, Grant, Issuer, Role, RuleId, Tenant, UnixSeconds,
 };
 
 use actionpass_store::LEEWAY_SECS;
@@ -55,6 +55,7 @@ pub struct VerifiedApproval {
 
 /// An approval that grants nothing: every check that failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct ApprovalRefusal {
     /// The id that it claims, where it could be read.
     pub id: Option<ApprovalId>,
@@ -63,6 +64,15 @@ pub struct ApprovalRefusal {
 }
 
 impl VerifiedApproval {
+    /// What names it.
+    #[must_use]
+    pub fn to_ref(&self) -> ApprovalRef {
+        ApprovalRef {
+            approver: self.approver.clone(),
+            id: self.id.clone(),
+        }
+    }
+
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> &ApprovalId {

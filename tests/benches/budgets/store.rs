@@ -8,11 +8,12 @@ use std::time::Duration;
 use actionpass_canon::{BoundAction, Limits};
 use actionpass_core::Request;
 use actionpass_crypto::{PublicKey, Residence, SignFuture, Signature, Signer, SigningInput, SoftwareKey};
-use actionpass_model::{ActionId, ApprovalId, DecisionBody, Issuer, PassId, RecordId, Timestamp, UnixSeconds};
+use actionpass_model::{
+    ActionId, ApprovalId, ApprovalRef, DecisionBody, Issuer, PassId, RecordId, Timestamp, UnixSeconds,
+};
 use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
-    ActionKey, Allow, ApprovalUse, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Mark, ReplayStart,
-    ReplayStore,
+    ActionKey, Allow, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Mark, ReplayStart, ReplayStore,
 };
 use actionpass_store_sqlite::SqliteStore;
 use futures_util::future::join_all;
@@ -227,7 +228,7 @@ impl Template {
     fn commit(&self, is_whole: bool) -> DecisionCommit {
         let template = self.commit.clone();
         let allow = template.allow.unwrap();
-        let approval = ApprovalUse {
+        let approval = ApprovalRef {
             id: ApprovalId::from_uuid(Uuid::now_v7()),
             ..allow.approvals[0].clone()
         };

@@ -440,16 +440,12 @@ fn every_code_of_an_issuer() {
                 .collect()
         }),
         case("too_many_approvals", move || {
-            use actionpass_policy::{PolicyInput, ReliedOn, Verdict};
+            use actionpass_policy::{PolicyInput, Verdict};
             let bed = Testbed::new().with_policy(actionpass_testkit::policies::Scripted::new(
                 "all",
                 |input: &PolicyInput<'_>| {
                     let mut verdict = Verdict::allow(Vec::new(), Vec::new());
-                    verdict.relied_on = input
-                        .grants()
-                        .iter()
-                        .map(|grant| ReliedOn::new(grant.approver.clone(), grant.id.clone()))
-                        .collect();
+                    verdict.relied_on = input.grants().iter().map(|grant| grant.to_ref()).collect();
                     verdict
                 },
             ));

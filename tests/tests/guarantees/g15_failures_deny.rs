@@ -249,9 +249,7 @@ fn g15_more_than_a_pass_can_carry() {
     // Nine approvals.
     let relies_on_all = |input: &PolicyInput<'_>| {
         let mut verdict = Verdict::allow(vec![actionpass_testkit::policies::rule()], Vec::new());
-        let relied_on = |grant: &actionpass_model::Grant| {
-            actionpass_policy::ReliedOn::new(grant.approver.clone(), grant.id.clone())
-        };
+        let relied_on = |grant: &actionpass_model::Grant| grant.to_ref();
         verdict.relied_on = input.grants().iter().map(relied_on).collect();
         verdict
     };

@@ -6,6 +6,7 @@ use crate::PublicKey;
 
 /// A token's header and payload, decoded and not believed: for a person to look at.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Inspected {
     /// The bytes of the header. Anybody may have written them.
     pub header: Vec<u8>,

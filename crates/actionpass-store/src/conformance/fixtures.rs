@@ -1,14 +1,14 @@
 //! Decisions, records and marks to fill a store with.
 
 use actionpass_model::{
-    Actor, ApprovalEvidence, ApprovalMode, Assurance, Decision, DecisionBody, DecisionSchema, Digest, ErasureBody,
-    ErasureSchema, Jwk, KeyId, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId,
-    Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema, RevocationTarget, Timestamp, TrustBody,
-    TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody, UseSchema,
+    Actor, ApprovalEvidence, ApprovalMode, ApprovalRef, Assurance, Decision, DecisionBody, DecisionSchema, Digest,
+    ErasureBody, ErasureSchema, Jwk, KeyId, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef, Principal,
+    RecordId, Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema, RevocationTarget, Timestamp,
+    TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody, UseSchema,
 };
 
 use crate::ledger::{Log, RecordBody, RecordDraft};
-use crate::{ActionKey, Allow, ApprovalUse, DecisionCommit, Mark, SideKind};
+use crate::{ActionKey, Allow, DecisionCommit, Mark, SideKind};
 
 /// The time of every record, in seconds since 1970.
 pub const NOW: u64 = 1_795_000_000;
@@ -61,8 +61,8 @@ pub fn pass(number: u64) -> PassId {
 
 /// An approval by a person.
 #[must_use]
-pub fn approval(approver: &str, number: u64) -> ApprovalUse {
-    ApprovalUse {
+pub fn approval(approver: &str, number: u64) -> ApprovalRef {
+    ApprovalRef {
         approver: approver.parse().unwrap(),
         id: format!("apr_{number:032x}").parse().unwrap(),
     }
@@ -158,7 +158,7 @@ pub fn erased(number: u64, records: Vec<u64>) -> RecordDraft {
 
 /// The decision on action `number`, by trust store and policy 1: an allow with `approvals`, or a deny.
 #[must_use]
-pub fn decision(number: u64, decision: Decision, approvals: Vec<ApprovalUse>) -> DecisionCommit {
+pub fn decision(number: u64, decision: Decision, approvals: Vec<ApprovalRef>) -> DecisionCommit {
     decision_by(number, decision, approvals, trust(1), 1)
 }
 
@@ -173,7 +173,7 @@ pub fn allow(number: u64) -> DecisionCommit {
 pub fn decision_by(
     number: u64,
     decision: Decision,
-    approvals: Vec<ApprovalUse>,
+    approvals: Vec<ApprovalRef>,
     trust: TrustEvidence,
     policy: u64,
 ) -> DecisionCommit {

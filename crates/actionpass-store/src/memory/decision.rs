@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard};
 
-use actionpass_model::{RecordKind, RevocationId};
+use actionpass_model::{ApprovalRef, RecordKind, RevocationId};
 
 use crate::decision::newest_trust;
 use crate::ledger::{Log, RecordDraft, RecordRef, SealedRecord, seal};
 use crate::offload::{Sender, channel};
 use crate::process::Process;
 use crate::{
-    ActionKey, AppendOutcome, ApprovalUse, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger,
-    LedgerState, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger, LedgerState,
+    SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 
 /// An issuer's store in the memory of one process. Nothing survives it: for tests and examples.
@@ -46,7 +46,7 @@ struct State {
     followers: Vec<(u64, Sender<u64>)>,
     /// Without their tokens, which are side data.
     issued: HashMap<ActionKey, Issued>,
-    approvals: HashSet<ApprovalUse>,
+    approvals: HashSet<ApprovalRef>,
     revocations: HashMap<RevocationId, RecordRef>,
     side: BTreeMap<(u64, SideKind), Vec<u8>>,
 }
