@@ -48,7 +48,8 @@ impl Home {
         Self::from(&NEW)
     }
 
-    fn from(template: &Template) -> Self {
+    /// A home as it was when the template was taken.
+    pub(crate) fn from(template: &Template) -> Self {
         let home = Self::none();
         template.write(home.folder.path());
         home

@@ -1,15 +1,26 @@
 //! The ledger: whatever was done to it is found.
 
 use std::fs;
+use std::sync::LazyLock;
 
 use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::action::{ALLOW, DENY, STEP_UP};
 use crate::home::{Home, Ran};
+use crate::template::Template;
 
 /// A home with records of several kinds, and its ledger line by line.
 fn written() -> (Home, Vec<String>) {
+    static WRITTEN: LazyLock<(Template, Vec<String>)> = LazyLock::new(|| {
+        let (home, lines) = write();
+        (Template::of(&home.path("")), lines)
+    });
+    let (template, lines) = &*WRITTEN;
+    (Home::from(template), lines.clone())
+}
+
+fn write() -> (Home, Vec<String>) {
     let home = Home::with_maintainer();
     let pass = home.pass(ALLOW);
     home.run(["authorize", "--action", STEP_UP]).exits(11);
