@@ -363,7 +363,7 @@ impl Authorizer {
         } else {
             self.parts
                 .policy
-                .evaluate(&PolicyInput::new(call.action, &call.facts, &grants))
+                .evaluate(&PolicyInput::new(call.action, &call.facts, &grants).at(now))
         };
         approvals.retain(|approval| verdict.relied_on.contains(&approval.to_ref()));
         reasons.append(&mut verdict.reasons);

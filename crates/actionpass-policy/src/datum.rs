@@ -20,6 +20,8 @@ pub(crate) enum Datum<'a> {
     Text(&'a str),
     /// A digest of the action.
     Digest(Digest),
+    /// A number that the engine counted: the age of the facts.
+    Count(u64),
     /// A value of payload or context: its canonical bytes.
     Canonical(&'a [u8]),
     /// A fact, or a value of the policy.
@@ -40,12 +42,14 @@ impl<'a> Datum<'a> {
             Self::Digest(digest) => Some(digest.to_string().into()),
             Self::Canonical(bytes) => scan::text(bytes),
             Self::Value(value) => value.as_str().map(Cow::Borrowed),
+            Self::Count(_) => None,
         }
     }
 
     pub(crate) fn number(self) -> Option<Number> {
         match self {
             Self::Canonical(bytes) => Number::from_canonical(bytes),
+            Self::Count(count) => Some(Number::Integer(count.into())),
             Self::Value(Value::Number(number)) => Number::from_json(number),
             _ => None,
         }
@@ -89,6 +93,7 @@ impl<'a> Datum<'a> {
         let json = match self {
             Self::Text(text) => Cow::Owned(Value::from(text).to_string()),
             Self::Digest(digest) => Cow::Owned(digest.to_string()),
+            Self::Count(count) => Cow::Owned(count.to_string()),
             Self::Canonical(bytes) => String::from_utf8_lossy(bytes),
             Self::Value(value) => Cow::Owned(value.to_string()),
         };

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use actionpass_canon::{BoundAction, BoundFacts};
-use actionpass_model::{Digest, Grant, PolicyId};
+use actionpass_model::{Digest, Grant, PolicyId, Timestamp};
 
 use crate::Verdict;
 
@@ -37,13 +37,27 @@ pub struct PolicyInput<'a> {
     pub(crate) action: &'a BoundAction,
     pub(crate) facts: &'a BoundFacts,
     pub(crate) grants: &'a [Grant],
+    pub(crate) time: Option<Timestamp>,
 }
 
 impl<'a> PolicyInput<'a> {
     /// An action, what the host attests about it, and what approvals grant.
     #[must_use]
     pub const fn new(action: &'a BoundAction, facts: &'a BoundFacts, grants: &'a [Grant]) -> Self {
-        Self { action, facts, grants }
+        Self {
+            action,
+            facts,
+            grants,
+            time: None,
+        }
+    }
+
+    /// The same, judged at this time: the age of facts is counted up to it. An engine reads no clock, so without a time
+    /// nothing can be said about any age.
+    #[must_use]
+    pub const fn at(mut self, time: Timestamp) -> Self {
+        self.time = Some(time);
+        self
     }
 
     /// The action.
@@ -62,6 +76,21 @@ impl<'a> PolicyInput<'a> {
     #[must_use]
     pub const fn grants(&self) -> &'a [Grant] {
         self.grants
+    }
+
+    /// When the action is judged, where the caller says.
+    #[must_use]
+    pub const fn time(&self) -> Option<Timestamp> {
+        self.time
+    }
+
+    /// How old the facts are at the time of judging, in whole seconds, rounded up; 0 for facts from the future, which the
+    /// issuer refuses beyond its leeway. `None` without facts or without a time.
+    #[must_use]
+    pub fn age_of_facts(&self) -> Option<u64> {
+        let facts = self.facts.document()?;
+        let age = self.time?.saturating_since(facts.as_of);
+        Some(age.as_secs().saturating_add(u64::from(age.subsec_nanos() > 0)))
     }
 }
 

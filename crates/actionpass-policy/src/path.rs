@@ -36,10 +36,14 @@ pub(crate) enum ActionText {
     Server,
     /// Only where the action has a tool definition.
     DefinitionHash,
+    /// Who attests the facts; only where there are facts.
+    FactsSource,
+    /// The age of the facts, a whole number of seconds; only where there are facts.
+    FactsAge,
 }
 
 impl ActionText {
-    const ALL: [(&'static str, Self); 11] = [
+    const ALL: [(&'static str, Self); 13] = [
         ("tool", Self::Tool),
         ("resource", Self::Resource),
         ("resource.kind", Self::ResourceKind),
@@ -51,11 +55,16 @@ impl ActionText {
         ("task", Self::Task),
         ("server", Self::Server),
         ("definitionHash", Self::DefinitionHash),
+        ("facts.source", Self::FactsSource),
+        ("facts.age", Self::FactsAge),
     ];
 
     /// Whether every action has it.
     pub(crate) const fn is_always_there(self) -> bool {
-        !matches!(self, Self::Server | Self::DefinitionHash)
+        !matches!(
+            self,
+            Self::Server | Self::DefinitionHash | Self::FactsSource | Self::FactsAge
+        )
     }
 }
 
@@ -91,7 +100,7 @@ impl Path {
             _ => {
                 return Err(
                     "starts with none of `payload`, `fact`, `context`, and is none of `tool`, `resource`, `resource.kind`, \
-                     `resource.value`, `agent`, `owner`, `tenant`, `runtime`, `task`, `server`, `definitionHash`",
+                     `resource.value`, `agent`, `owner`, `tenant`, `runtime`, `task`, `server`, `definitionHash`, `facts.source`, `facts.age`",
                 );
             }
         };

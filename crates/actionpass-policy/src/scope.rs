@@ -79,6 +79,8 @@ impl<'a> Scope<'a> {
             ActionText::Runtime => action.actor.runtime.as_str(),
             ActionText::Task => action.intent.task.as_str(),
             ActionText::Server => definition?.server.as_str(),
+            ActionText::FactsSource => self.input.facts.document()?.source.as_str(),
+            ActionText::FactsAge => return Some(Datum::Count(self.input.age_of_facts()?)),
             ActionText::DefinitionHash => return Some(Datum::Digest(definition?.definition_hash)),
         }))
     }

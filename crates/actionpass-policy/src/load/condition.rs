@@ -9,7 +9,7 @@ use crate::PolicyCode;
 use crate::condition::{Condition, Literal, Quantifier, Test};
 use crate::datum::Datum;
 use crate::glob::Glob;
-use crate::path::{Path, Root};
+use crate::path::{ActionText, Path, Root};
 use crate::rule::Effect;
 
 const TESTS: [&str; 12] = [
@@ -184,6 +184,18 @@ fn fits(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Resul
         return Err(impossible(source, node, "compares a value with itself"));
     }
     let Root::Action(text) = path.root else { return Ok(()) };
+    if text == ActionText::FactsAge {
+        let about_number = match test {
+            Test::Equals(literal) => matches!(literal, Literal::Number(_)),
+            Test::OneOf(literals) => literals.iter().any(|literal| matches!(literal, Literal::Number(_))),
+            Test::Glob(_) | Test::PathGlob(_) | Test::MinLength(_) | Test::MaxLength(_) => false,
+            _ => true,
+        };
+        return match about_number {
+            true => Ok(()),
+            false => Err(impossible(source, node, &format!("`{path}` is a number"))),
+        };
+    }
     let about_text = match test {
         Test::Equals(literal) => matches!(literal, Literal::Text(_)),
         Test::OneOf(literals) => literals.iter().any(|literal| matches!(literal, Literal::Text(_))),

@@ -2,6 +2,7 @@
 
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_model::Decision::{Allow, Deny};
+use actionpass_model::Timestamp;
 use actionpass_policy::{PolicyInput, Truth};
 use serde_json::{Value, json};
 
@@ -496,4 +497,55 @@ fn context_tightens() {
     assert_eq!(with(json!({ "risk": "low" })), Allow);
     assert_eq!(with(json!({ "risk": "high" })), actionpass_model::Decision::StepUp);
     assert_eq!(with(json!({ "risk": 9 })), actionpass_model::Decision::StepUp);
+}
+
+#[test]
+fn source_and_age_of_facts() {
+    let action = bind(&document("t", "r:x", json!({})));
+    let judged = |condition: &str, facts: &BoundFacts, at: Option<&str>| {
+        let rule = policy(&format!(
+            "[[rule]]\nid = \"r\"\neffect = \"deny\"\ntool = \"**\"\nwhen = [{condition}]"
+        ));
+        let input = PolicyInput::new(&action, facts, &[]);
+        let input = at.map_or(input, |at| input.at(Timestamp::parse(at).unwrap()));
+        rule.explain(&input).rules[0].when[0].truth
+    };
+    // The facts are of 01:02:03.000.
+    let some = facts(&json!({}));
+    for (condition, at, expected) in [
+        (
+            "{ path = \"facts.age\", at_most = 60 }",
+            Some("2026-11-23T01:03:03.000Z"),
+            T,
+        ),
+        // Rounded up: what is a millisecond older than a minute is older than a minute.
+        (
+            "{ path = \"facts.age\", at_most = 60 }",
+            Some("2026-11-23T01:03:03.001Z"),
+            F,
+        ),
+        (
+            "{ path = \"facts.age\", equals = 0 }",
+            Some("2026-11-23T01:02:03.000Z"),
+            T,
+        ),
+        (
+            "{ path = \"facts.age\", equals = 0 }",
+            Some("2026-11-23T01:02:02.000Z"),
+            T,
+        ),
+        ("{ path = \"facts.age\", at_most = 60 }", None, U),
+        ("{ path = \"facts.age\", exists = true }", None, F),
+        ("{ path = \"facts.source\", equals = \"test\" }", None, T),
+        ("{ path = \"facts.source\", one_of = [\"ci\", \"tests\"] }", None, F),
+    ] {
+        assert_eq!(judged(condition, &some, at), expected, "{condition} {at:?}");
+    }
+    let at = Some("2026-11-23T01:02:03.000Z");
+    for condition in [
+        "{ path = \"facts.age\", at_most = 60 }",
+        "{ path = \"facts.source\", equals = \"test\" }",
+    ] {
+        assert_eq!(judged(condition, &BoundFacts::none(), at), U, "{condition}");
+    }
 }
