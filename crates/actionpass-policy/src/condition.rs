@@ -1,11 +1,14 @@
 //! Conditions: a path and what is asked of the value there, three-valued.
 
-use crate::datum::Datum;
+use std::borrow::Cow;
+
+use crate::datum::{Datum, Elements, End};
 use crate::glob::Glob;
 use crate::number::Number;
 use crate::path::{Path, Step};
 use crate::scope::Scope;
 use crate::truth::Truth;
+use crate::work::Work;
 
 /// One entry of `when` or `unless`.
 #[derive(Clone, Debug)]
@@ -27,12 +30,9 @@ pub(crate) enum Quantifier {
 /// One question about one value.
 #[derive(Clone, Debug)]
 pub(crate) enum Test {
-    Equals(Literal),
-    OneOf(Box<[Literal]>),
-    LessThan(Number),
-    AtMost(Number),
-    GreaterThan(Number),
-    AtLeast(Number),
+    /// `equals` and `one_of`.
+    OneOf(Literals),
+    Compare(Bound),
     Glob(Box<[Glob]>),
     PathGlob(Box<[Glob]>),
     SameAs(Path),
@@ -41,12 +41,36 @@ pub(crate) enum Test {
     MaxLength(usize),
 }
 
+/// A number that others are compared with.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound {
+    pub(crate) side: Side,
+    pub(crate) number: Number,
+}
+
+/// On which side of a bound a number must be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Side {
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
+}
+
 /// A value written in the policy.
 #[derive(Clone, Debug)]
 pub(crate) enum Literal {
     Text(Box<str>),
     Number(Number),
     Boolean(bool),
+}
+
+/// Values written in the policy, each kind sorted: whether one is among them is found by search.
+#[derive(Clone, Debug)]
+pub(crate) struct Literals {
+    pub(crate) texts: Box<[Box<str>]>,
+    pub(crate) numbers: Box<[Number]>,
+    pub(crate) booleans: Box<[bool]>,
 }
 
 /// What a condition came to, why, and on which value.
@@ -68,12 +92,17 @@ pub enum Cause {
     Differs,
     /// There is no value at this path, or none at the path it is compared with.
     Missing,
-    /// The value is of another type than the test is about, or of another type than what it is compared with.
+    /// The value is of another type than the test is about, or of another type than what it is compared with; or a value
+    /// before it on the path is of another type than the path says.
     OtherType,
     /// The value is not a plain relative path: an empty, `.` or `..` segment, `\`, `%` or a control character.
     UnsafePath,
     /// The array has no element, so nothing can be said of every one.
     EmptyArray,
+    /// There is no member of this name, and one whose name is equal after case folding: some readers take that one.
+    FoldedName,
+    /// The decision took more work than one may; it is a deny with `policy_work_exceeded`.
+    WorkExceeded,
 }
 
 impl<'a> Finding<'a> {
@@ -95,32 +124,148 @@ impl<'a> Finding<'a> {
     }
 }
 
+/// What `same_as` compares with: looked up once for a condition, however many elements it is asked of.
+#[derive(Debug)]
+enum Right<'a> {
+    Text(Cow<'a, str>),
+    Number(Number),
+    Boolean(bool),
+    /// There is nothing to compare with.
+    Unknown(Cause),
+}
+
+/// A condition that is being asked.
+#[derive(Debug)]
+struct Asking<'c, 'a> {
+    condition: &'c Condition,
+    scope: &'c Scope<'a>,
+    /// For a condition with `same_as`.
+    right: Option<Right<'a>>,
+}
+
 impl Condition {
     /// What the condition comes to for an action.
     pub(crate) fn evaluate<'a>(&self, scope: &Scope<'a>) -> Finding<'a> {
+        let same_as = self.tests.iter().find_map(|test| match test {
+            Test::SameAs(path) => Some(path),
+            _ => None,
+        });
+        let asking = Asking {
+            condition: self,
+            scope,
+            right: same_as.map(|path| Right::find(path, scope)),
+        };
         let (start, steps) = scope.start(&self.path);
-        self.walk(start, steps, scope)
+        asking.walk(start, steps)
+    }
+}
+
+impl<'a> Right<'a> {
+    fn find(path: &Path, scope: &Scope<'a>) -> Self {
+        let work = &scope.work;
+        let datum = match scope.end(path) {
+            End::Found(datum) => datum,
+            other => return Self::Unknown(other.cause()),
+        };
+        if let Some(text) = datum.text(work) {
+            Self::Text(text)
+        } else if let Some(number) = datum.number(work) {
+            Self::Number(number)
+        } else if let Some(boolean) = datum.boolean() {
+            Self::Boolean(boolean)
+        } else {
+            Self::Unknown(Cause::OtherType)
+        }
     }
 
-    fn walk<'a>(&self, value: Option<Datum<'a>>, steps: &[Step], scope: &Scope<'a>) -> Finding<'a> {
-        match steps.split_first() {
-            None => all(&self.tests, value, scope),
-            Some((Step::Member(name), rest)) => self.walk(value.and_then(|value| value.member(name)), rest, scope),
-            Some((Step::Each, rest)) => match value.map(Datum::elements) {
-                None => Finding::unknown(Cause::Missing, None),
-                Some(None) => Finding::unknown(Cause::OtherType, value),
-                Some(Some(elements)) => {
-                    let mut found = elements.map(|element| self.walk(Some(element), rest, scope)).peekable();
-                    match self.quantifier {
-                        Some(Quantifier::Any) => settle(&mut found, Truth::True, Finding::definite(false, value)),
-                        Some(Quantifier::Every) if found.peek().is_none() => Finding::unknown(Cause::EmptyArray, value),
-                        Some(Quantifier::Every) => settle(&mut found, Truth::False, Finding::definite(true, value)),
-                        // A policy without quantifier here is refused at load.
-                        None => Finding::unknown(Cause::OtherType, value),
-                    }
-                }
-            },
+    /// Whether a value is this one; `None` if it is of another type.
+    fn is(&self, datum: Datum<'_>, work: &Work) -> Option<bool> {
+        match self {
+            Self::Text(right) => datum.text(work).map(|left| left == *right),
+            Self::Number(right) => datum.number(work).map(|left| left.compare(*right).is_eq()),
+            Self::Boolean(right) => datum.boolean().map(|left| left == *right),
+            Self::Unknown(_) => None,
         }
+    }
+}
+
+impl End<'_> {
+    /// Why nothing can be said of the value there, of a path that finds none.
+    const fn cause(self) -> Cause {
+        match self {
+            Self::Found(_) | Self::Absent => Cause::Missing,
+            Self::Broken(_) => Cause::OtherType,
+            Self::Folded => Cause::FoldedName,
+        }
+    }
+}
+
+impl<'a> Asking<'_, 'a> {
+    fn walk(&self, end: End<'a>, steps: &[Step]) -> Finding<'a> {
+        let work = &self.scope.work;
+        if work.is_exceeded() {
+            return Finding::unknown(Cause::WorkExceeded, None);
+        }
+        work.spend(1);
+        match (steps.split_first(), end) {
+            (None, _) => self.all(end),
+            (Some((Step::Member(name), rest)), _) => self.walk(end.member(name, work), rest),
+            (Some((Step::Each, rest)), End::Found(datum)) => match datum.elements(work) {
+                None => Finding::unknown(Cause::OtherType, Some(datum)),
+                Some(elements) => self.each(datum, elements, rest),
+            },
+            (Some((Step::Each, _)), End::Broken(datum)) => Finding::unknown(Cause::OtherType, Some(datum)),
+            (Some((Step::Each, _)), _) => Finding::unknown(end.cause(), None),
+        }
+    }
+
+    fn each(&self, whole: Datum<'a>, elements: Elements<'a>, rest: &[Step]) -> Finding<'a> {
+        let mut found = elements.map(|element| self.walk(End::Found(element), rest)).peekable();
+        let whole = Some(whole);
+        match self.condition.quantifier {
+            Some(Quantifier::Any) => settle(&mut found, Truth::True, Finding::definite(false, whole)),
+            Some(Quantifier::Every) if found.peek().is_none() => Finding::unknown(Cause::EmptyArray, whole),
+            Some(Quantifier::Every) => settle(&mut found, Truth::False, Finding::definite(true, whole)),
+            // A policy without quantifier here is refused at load.
+            None => Finding::unknown(Cause::OtherType, whole),
+        }
+    }
+
+    /// Whether all tests hold of what a path ends in.
+    fn all(&self, end: End<'a>) -> Finding<'a> {
+        let mut found = self.condition.tests.iter().map(|test| self.ask(test, end));
+        let value = match end {
+            End::Found(datum) => Some(datum),
+            _ => None,
+        };
+        settle(&mut found, Truth::False, Finding::definite(true, value))
+    }
+
+    /// What one test comes to. Only a value can pass a test, and only of an object that lacks the member can it be said
+    /// that nothing is there: both other ends are unknown, whatever is asked.
+    fn ask(&self, test: &Test, end: End<'a>) -> Finding<'a> {
+        let work = &self.scope.work;
+        let datum = match (end, test) {
+            (End::Found(datum), Test::Exists(wanted)) => return Finding::definite(*wanted, Some(datum)),
+            (End::Absent, Test::Exists(wanted)) => return Finding::definite(!*wanted, None),
+            (End::Found(datum), _) => datum,
+            (End::Broken(datum), _) => return Finding::unknown(Cause::OtherType, Some(datum)),
+            (End::Absent | End::Folded, _) => return Finding::unknown(end.cause(), None),
+        };
+        let value = Some(datum);
+        let answer = match (test, &self.right) {
+            (Test::SameAs(_), Some(Right::Unknown(cause))) => return Finding::unknown(*cause, value),
+            (Test::SameAs(_), Some(right)) => right.is(datum, work),
+            (Test::PathGlob(_), _) => match datum.text(work) {
+                Some(text) if !is_safe_path(&text) => return Finding::unknown(Cause::UnsafePath, value),
+                _ => test.judge(datum, work),
+            },
+            _ => test.judge(datum, work),
+        };
+        answer.map_or_else(
+            || Finding::unknown(Cause::OtherType, value),
+            |holds| Finding::definite(holds, value),
+        )
     }
 }
 
@@ -128,7 +273,8 @@ impl Condition {
 fn settle<'a>(found: &mut dyn Iterator<Item = Finding<'a>>, settles: Truth, otherwise: Finding<'a>) -> Finding<'a> {
     let mut result = otherwise;
     for finding in found {
-        if finding.truth == settles {
+        // Nothing is worth looking at any more: the decision is a deny.
+        if finding.truth == settles || finding.cause == Cause::WorkExceeded {
             return finding;
         }
         if finding.truth == Truth::Unknown && result.truth != Truth::Unknown {
@@ -138,90 +284,87 @@ fn settle<'a>(found: &mut dyn Iterator<Item = Finding<'a>>, settles: Truth, othe
     result
 }
 
-/// Whether all tests hold of one value.
-fn all<'a>(tests: &[Test], value: Option<Datum<'a>>, scope: &Scope<'a>) -> Finding<'a> {
-    let mut found = tests.iter().map(|test| test.ask(value, scope));
-    settle(&mut found, Truth::False, Finding::definite(true, value))
-}
-
 impl Test {
-    fn ask<'a>(&self, value: Option<Datum<'a>>, scope: &Scope<'a>) -> Finding<'a> {
-        if let Self::Exists(wanted) = self {
-            return Finding::definite(value.is_some() == *wanted, value);
-        }
-        let Some(datum) = value else {
-            return Finding::unknown(Cause::Missing, None);
-        };
-        let answer = match self {
-            Self::SameAs(path) => match scope.value(path) {
-                None => return Finding::unknown(Cause::Missing, value),
-                Some(other) => same(datum, other),
-            },
-            Self::PathGlob(globs) => match datum.text() {
-                Some(text) if !is_safe_path(&text) => return Finding::unknown(Cause::UnsafePath, value),
-                Some(text) => Some(globs.iter().any(|glob| glob.matches(&text))),
-                None => None,
-            },
-            other => other.judge(datum),
-        };
-        answer.map_or_else(
-            || Finding::unknown(Cause::OtherType, value),
-            |holds| Finding::definite(holds, value),
-        )
-    }
-
     /// What the tests that look at nothing but the value say of it; `None` if it is of another type.
-    pub(crate) fn judge(&self, datum: Datum<'_>) -> Option<bool> {
+    pub(crate) fn judge(&self, datum: Datum<'_>, work: &Work) -> Option<bool> {
         match self {
-            Self::Equals(literal) => literal.is(datum),
-            Self::OneOf(literals) => {
-                let mut answer = None;
-                for literal in literals {
-                    match literal.is(datum) {
-                        Some(true) => return Some(true),
-                        Some(false) => answer = Some(false),
-                        None => {}
-                    }
-                }
-                answer
-            }
-            Self::LessThan(bound) => datum.number().map(|number| number.compare(*bound).is_lt()),
-            Self::AtMost(bound) => datum.number().map(|number| number.compare(*bound).is_le()),
-            Self::GreaterThan(bound) => datum.number().map(|number| number.compare(*bound).is_gt()),
-            Self::AtLeast(bound) => datum.number().map(|number| number.compare(*bound).is_ge()),
-            Self::Glob(globs) => datum.text().map(|text| globs.iter().any(|glob| glob.matches(&text))),
+            Self::OneOf(literals) => literals.contain(datum, work),
+            Self::Compare(bound) => datum.number(work).map(|number| bound.holds(number)),
+            Self::Glob(globs) => datum.text(work).map(|text| any_matches(globs, &text, work)),
             Self::PathGlob(globs) => datum
-                .text()
+                .text(work)
                 .filter(|text| is_safe_path(text))
-                .map(|text| globs.iter().any(|glob| glob.matches(&text))),
-            Self::MinLength(length) => datum.length().map(|found| found >= *length),
-            Self::MaxLength(length) => datum.length().map(|found| found <= *length),
+                .map(|text| any_matches(globs, &text, work)),
+            Self::MinLength(length) => datum.length(work).map(|found| found >= *length),
+            Self::MaxLength(length) => datum.length(work).map(|found| found <= *length),
             Self::Exists(wanted) => Some(*wanted),
             Self::SameAs(_) => None,
         }
     }
 }
 
-impl Literal {
-    /// Whether a value is this one; `None` if it is of another type.
-    fn is(&self, datum: Datum<'_>) -> Option<bool> {
-        match self {
-            Self::Text(text) => datum.text().map(|found| *found == **text),
-            Self::Number(number) => datum.number().map(|found| found.compare(*number).is_eq()),
-            Self::Boolean(boolean) => datum.boolean().map(|found| found == *boolean),
+fn any_matches(globs: &[Glob], text: &str, work: &Work) -> bool {
+    globs.iter().any(|glob| glob.matches(text, work))
+}
+
+impl Bound {
+    /// Whether a number is on the right side of the bound.
+    fn holds(&self, number: Number) -> bool {
+        let order = number.compare(self.number);
+        match self.side {
+            Side::Less => order.is_lt(),
+            Side::AtMost => order.is_le(),
+            Side::Greater => order.is_gt(),
+            Side::AtLeast => order.is_ge(),
         }
     }
 }
 
-/// Whether two texts, numbers or booleans are the same; `None` for different types and for arrays, objects, `null`.
-fn same(left: Datum<'_>, right: Datum<'_>) -> Option<bool> {
-    if let (Some(left), Some(right)) = (left.text(), right.text()) {
-        return Some(left == right);
+impl Literals {
+    pub(crate) fn new(literals: impl IntoIterator<Item = Literal>) -> Self {
+        let (mut texts, mut numbers, mut booleans) = (Vec::new(), Vec::new(), Vec::new());
+        for literal in literals {
+            match literal {
+                Literal::Text(text) => texts.push(text),
+                Literal::Number(number) => numbers.push(number),
+                Literal::Boolean(boolean) => booleans.push(boolean),
+            }
+        }
+        texts.sort_unstable();
+        numbers.sort_unstable_by(|left: &Number, right| left.compare(*right));
+        Self {
+            texts: texts.into(),
+            numbers: numbers.into(),
+            booleans: booleans.into(),
+        }
     }
-    if let (Some(left), Some(right)) = (left.number(), right.number()) {
-        return Some(left.compare(right).is_eq());
+
+    /// Whether a value is one of these; `None` if none of them is of its type.
+    fn contain(&self, datum: Datum<'_>, work: &Work) -> Option<bool> {
+        if !self.texts.is_empty()
+            && let Some(text) = datum.text(work)
+        {
+            return Some(self.texts.binary_search_by(|other| (**other).cmp(&*text)).is_ok());
+        }
+        if !self.numbers.is_empty()
+            && let Some(number) = datum.number(work)
+        {
+            return Some(self.numbers.binary_search_by(|other| other.compare(number)).is_ok());
+        }
+        if self.booleans.is_empty() {
+            return None;
+        }
+        datum.boolean().map(|boolean| self.booleans.contains(&boolean))
     }
-    Some(left.boolean()? == right.boolean()?)
+
+    /// Every value, one at a time.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Literal> {
+        let texts = self.texts.iter().cloned().map(Literal::Text);
+        let numbers = self.numbers.iter().copied().map(Literal::Number);
+        texts
+            .chain(numbers)
+            .chain(self.booleans.iter().copied().map(Literal::Boolean))
+    }
 }
 
 /// Whether every reader of a path ends up at the same place: relative, no empty, `.` or `..` segment, and nothing

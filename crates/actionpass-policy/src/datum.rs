@@ -9,9 +9,11 @@ use std::slice;
 
 use actionpass_canon::scan;
 use actionpass_model::{Digest, is_hidden};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::number::Number;
+use crate::path::Name;
+use crate::work::Work;
 
 /// A value that a condition looks at.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,19 @@ pub(crate) enum Datum<'a> {
     Value(&'a Value),
 }
 
+/// How a path ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End<'a> {
+    /// At a value.
+    Found(Datum<'a>),
+    /// At an object without such a member, and without one of a name that some readers take for it.
+    Absent,
+    /// Before its last step, at a value that has no members: it is of another type than the path says.
+    Broken(Datum<'a>),
+    /// At an object that lacks the member and has one whose name is equal after case folding: some readers take that one.
+    Folded,
+}
+
 /// The elements of an array.
 #[derive(Clone, Debug)]
 pub(crate) enum Elements<'a> {
@@ -35,20 +50,51 @@ pub(crate) enum Elements<'a> {
     Values(slice::Iter<'a, Value>),
 }
 
-impl<'a> Datum<'a> {
-    pub(crate) fn text(self) -> Option<Cow<'a, str>> {
+impl<'a> End<'a> {
+    /// One step further, to a member.
+    pub(crate) fn member(self, name: &Name, work: &Work) -> Self {
         match self {
+            Self::Found(datum) => datum.member(name, work),
+            other => other,
+        }
+    }
+
+    /// The member of a fact, or of the facts themselves.
+    pub(crate) fn of_map(members: &'a Map<String, Value>, name: &Name, work: &Work) -> Self {
+        work.spend(1);
+        if let Some(value) = members.get(name.as_str()) {
+            return Self::Found(Datum::Value(value));
+        }
+        work.spend(members.keys().map(String::len).sum());
+        if members.keys().any(|other| name.is_like(other)) {
+            Self::Folded
+        } else {
+            Self::Absent
+        }
+    }
+}
+
+impl<'a> Datum<'a> {
+    pub(crate) fn text(self, work: &Work) -> Option<Cow<'a, str>> {
+        let text = match self {
             Self::Text(text) => Some(text.into()),
             Self::Digest(digest) => Some(digest.to_string().into()),
             Self::Canonical(bytes) => scan::text(bytes),
             Self::Value(value) => value.as_str().map(Cow::Borrowed),
             Self::Count(_) => None,
-        }
+        };
+        work.spend(text.as_ref().map_or(1, |text| text.len()));
+        text
     }
 
-    pub(crate) fn number(self) -> Option<Number> {
+    pub(crate) fn number(self, work: &Work) -> Option<Number> {
+        work.spend(1);
         match self {
-            Self::Canonical(bytes) => Number::from_canonical(bytes),
+            Self::Canonical(bytes) => {
+                let number = Number::from_canonical(bytes)?;
+                work.spend(bytes.len());
+                Some(number)
+            }
             Self::Count(count) => Some(Number::Integer(count.into())),
             Self::Value(Value::Number(number)) => Number::from_json(number),
             _ => None,
@@ -64,27 +110,53 @@ impl<'a> Datum<'a> {
         }
     }
 
-    pub(crate) fn elements(self) -> Option<Elements<'a>> {
+    /// The elements of an array. All of them are paid for at once.
+    pub(crate) fn elements(self, work: &Work) -> Option<Elements<'a>> {
         match self {
-            Self::Canonical(bytes) => scan::elements(bytes).map(Elements::Canonical),
-            Self::Value(Value::Array(elements)) => Some(Elements::Values(elements.iter())),
+            Self::Canonical(bytes) => {
+                let elements = scan::elements(bytes)?;
+                work.spend(bytes.len());
+                Some(Elements::Canonical(elements))
+            }
+            Self::Value(Value::Array(elements)) => {
+                work.spend(elements.len());
+                Some(Elements::Values(elements.iter()))
+            }
             _ => None,
         }
     }
 
-    pub(crate) fn member(self, name: &str) -> Option<Datum<'a>> {
+    /// Where a step to a member leads from here.
+    pub(crate) fn member(self, name: &Name, work: &Work) -> End<'a> {
         match self {
-            Self::Canonical(bytes) => scan::member(bytes, name).map(Datum::Canonical),
-            Self::Value(value) => value.get(name).map(Datum::Value),
-            _ => None,
+            Self::Canonical(bytes) => {
+                let Some(members) = scan::members(bytes) else {
+                    return End::Broken(self);
+                };
+                work.spend(bytes.len());
+                let mut otherwise = End::Absent;
+                for member in members {
+                    match member {
+                        Err(_) => return End::Broken(self),
+                        Ok(member) if member.is_named(name.as_str()) => {
+                            return End::Found(Datum::Canonical(member.value));
+                        }
+                        Ok(member) if name.is_like_canonical(member.name) => otherwise = End::Folded,
+                        Ok(_) => {}
+                    }
+                }
+                otherwise
+            }
+            Self::Value(Value::Object(members)) => End::of_map(members, name, work),
+            _ => End::Broken(self),
         }
     }
 
     /// How many elements an array has or how many characters a text has.
-    pub(crate) fn length(self) -> Option<usize> {
-        self.elements()
+    pub(crate) fn length(self, work: &Work) -> Option<usize> {
+        self.elements(work)
             .map(Iterator::count)
-            .or_else(|| self.text().map(|text| text.chars().count()))
+            .or_else(|| self.text(work).map(|text| text.chars().count()))
     }
 
     /// The value for people: JSON on one line, shortened, with everything invisible escaped.
@@ -148,7 +220,7 @@ mod tests {
         scalar.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                proptest::collection::btree_map("[a-c\"\n]", inner, 0..4)
+                proptest::collection::btree_map("[a-cA\"\n]", inner, 0..4)
                     .prop_map(|members| Value::Object(members.into_iter().collect())),
             ]
         })
@@ -156,20 +228,22 @@ mod tests {
 
     /// Both views see the same.
     fn alike(canonical: Datum<'_>, value: Datum<'_>) {
-        assert_eq!(canonical.text(), value.text());
+        let work = &Work::default();
+        assert_eq!(canonical.text(work), value.text(work));
         assert_eq!(canonical.boolean(), value.boolean());
-        assert_eq!(canonical.length(), value.length());
-        match (canonical.number(), value.number()) {
+        assert_eq!(canonical.length(work), value.length(work));
+        match (canonical.number(work), value.number(work)) {
             (Some(left), Some(right)) => assert!(left.compare(right).is_eq(), "{left:?} {right:?}"),
             (left, right) => assert!(left.is_none() && right.is_none(), "{left:?} {right:?}"),
         }
-        for name in ["a", "b", "\"", "\n"] {
-            match (canonical.member(name), value.member(name)) {
-                (Some(left), Some(right)) => alike(left, right),
-                (left, right) => assert!(left.is_none() && right.is_none()),
+        for name in ["a", "A", "b", "\"", "\n"].map(Name::from) {
+            match (canonical.member(&name, work), value.member(&name, work)) {
+                (End::Found(left), End::Found(right)) => alike(left, right),
+                (End::Absent, End::Absent) | (End::Folded, End::Folded) | (End::Broken(_), End::Broken(_)) => {}
+                (left, right) => panic!("{left:?} {right:?}"),
             }
         }
-        match (canonical.elements(), value.elements()) {
+        match (canonical.elements(work), value.elements(work)) {
             (Some(left), Some(right)) => left.zip(right).for_each(|(left, right)| alike(left, right)),
             (left, right) => assert!(left.is_none() && right.is_none()),
         }
@@ -186,7 +260,9 @@ mod tests {
         #[test]
         fn other_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
             let datum = Datum::Canonical(&bytes);
-            let _ = (datum.text(), datum.number(), datum.boolean(), datum.length(), datum.member("a"), datum.show());
+            let work = &Work::default();
+            let _ = (datum.text(work), datum.number(work), datum.boolean(), datum.length(work), datum.show());
+            let _ = datum.member(&Name::from("a"), work);
         }
     }
 }

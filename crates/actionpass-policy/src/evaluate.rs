@@ -34,6 +34,9 @@ impl<'r> Applied<'r> {
             if !rule.applies(scope) {
                 continue;
             }
+            if scope.work.is_exceeded() {
+                break;
+            }
             let list = match rule.effect {
                 Effect::Allow => &mut applied.allows,
                 Effect::Deny if rule.is_met(scope) => &mut applied.lifted,
@@ -51,8 +54,16 @@ impl<'r> Applied<'r> {
     }
 }
 
-/// Decides.
+/// Decides, with no more work than a decision may take.
 pub(crate) fn evaluate(rules: &[Rule], scope: &Scope<'_>) -> Verdict {
+    let verdict = decide(rules, scope);
+    if scope.work.is_exceeded() {
+        return Verdict::deny_with(ReasonCode::PolicyWorkExceeded);
+    }
+    verdict
+}
+
+fn decide(rules: &[Rule], scope: &Scope<'_>) -> Verdict {
     let applied = Applied::new(rules, scope);
     if !applied.denies.is_empty() {
         deny(&applied, scope)

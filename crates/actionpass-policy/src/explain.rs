@@ -10,7 +10,7 @@ use crate::evaluate::{Applied, evaluate};
 use crate::grants::Standing;
 use crate::rule::{Effect, Matcher, MatcherKey, Rule};
 use crate::scope::Scope;
-use crate::{Requirement, Truth};
+use crate::{PolicyInput, Requirement, Truth};
 
 /// How a verdict came about: for people who write policies. It shows values out of payload and facts, so it is no
 /// material for records or for the agent.
@@ -116,10 +116,16 @@ pub struct ApprovalExplanation {
 }
 
 impl Explanation {
-    pub(crate) fn new(rules: &[Rule], scope: &Scope<'_>) -> Self {
-        let verdict = evaluate(rules, scope);
+    pub(crate) fn new(rules: &[Rule], input: &PolicyInput<'_>) -> Self {
+        let verdict = evaluate(rules, &Scope::new(input));
+        // What is shown is found out again, with work of its own: the verdict is that of an evaluation without a reader.
+        let scope = &Scope::new(input);
         let applied = Applied::new(rules, scope);
-        let is_in = |list: &[&Rule], rule: &Rule| list.iter().any(|other| other.position == rule.position);
+        // Rules are applied in the order of the file.
+        let is_in = |list: &[&Rule], rule: &Rule| {
+            list.binary_search_by_key(&rule.position, |other| other.position)
+                .is_ok()
+        };
         let explain = |rule: &Rule| {
             let concerned = rule.concerns(scope);
             let outcome = if !concerned {
@@ -267,6 +273,10 @@ impl fmt::Display for ConditionExplanation {
             (Cause::Missing, _) => f.write_str(", there is no value")?,
             (Cause::OtherType, Some(value)) => write!(f, ", {value} is of another type")?,
             (Cause::UnsafePath, Some(value)) => write!(f, ", {value} is no plain relative path")?,
+            (Cause::FoldedName, _) => {
+                f.write_str(", there is only a member whose name differs in upper and lower case")?
+            }
+            (Cause::WorkExceeded, _) => f.write_str(", the decision took too much work")?,
             (Cause::EmptyArray, _) => f.write_str(", the array is empty")?,
             (_, Some(value)) => write!(f, ", found {value}")?,
             (_, None) => {}

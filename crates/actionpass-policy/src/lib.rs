@@ -52,6 +52,7 @@ mod starter;
 pub mod testing;
 mod truth;
 mod verdict;
+mod work;
 
 pub use condition::Cause;
 pub use engine::{PolicyEngine, PolicyInput};

@@ -6,6 +6,8 @@ mod literal;
 mod rule;
 mod source;
 
+use std::collections::HashSet;
+
 use actionpass_canon::CanonError;
 use actionpass_model::PolicyId;
 
@@ -34,11 +36,12 @@ pub(crate) fn policy(text: &str, path: &str) -> Result<Loaded> {
         top.only(&["schema", "id", "rule"], "a policy")?;
         let id = parsed::<PolicyId>(source, top.need("id")?)?;
         let mut rules: Vec<Rule> = Vec::new();
+        let mut ids = HashSet::new();
         let nodes = top.get("rule").map_or(Ok(&[][..]), |node| list(source, node))?;
         for node in nodes {
             let fields = Fields::new(source, node)?;
             let rule = rule::rule(&fields, rules.len())?;
-            if rules.iter().any(|other| other.id == rule.id) {
+            if !ids.insert(rule.id.clone()) {
                 let problem = format!("`{}` is the id of an earlier rule", rule.id);
                 return Err(source.error(PolicyCode::PolicyRuleRepeated, fields.need("id")?.span(), problem));
             }

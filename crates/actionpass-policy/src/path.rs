@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use actionpass_canon::{names::fold, scan};
+
 /// A parsed path: `payload.files[].path`, `fact.testsPassed`, `resource.value`.
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
@@ -72,9 +74,51 @@ impl ActionText {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
     /// The member of this name.
-    Member(Box<str>),
+    Member(Name),
     /// `[]`: each element.
     Each,
+}
+
+/// The name of a member, and what other names are equal to after case folding.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Name {
+    text: Box<str>,
+    folded: Box<str>,
+}
+
+impl Name {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The name as a reader that ignores case takes it.
+    pub(crate) fn folded(&self) -> &str {
+        &self.folded
+    }
+
+    /// Whether a reader that ignores case takes another name for this one.
+    pub(crate) fn is_like(&self, other: &str) -> bool {
+        fold(other) == *self.folded
+    }
+
+    /// The same of a name as it stands in canonical bytes, which is only decoded if it must.
+    pub(crate) fn is_like_canonical(&self, other: &[u8]) -> bool {
+        match other {
+            [b'"', inner @ .., b'"'] if inner.is_ascii() && !inner.contains(&b'\\') => {
+                inner.eq_ignore_ascii_case(self.folded.as_bytes())
+            }
+            _ => scan::text(other).is_some_and(|other| self.is_like(&other)),
+        }
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self {
+            text: text.into(),
+            folded: fold(text).into(),
+        }
+    }
 }
 
 impl Path {
@@ -140,7 +184,7 @@ fn steps(mut rest: &str) -> Result<Box<[Step]>, &'static str> {
             rest = after;
         } else if let Some(after) = rest.strip_prefix(".\"") {
             let (name, after) = quoted(after)?;
-            steps.push(Step::Member(name));
+            steps.push(Step::Member(Name::from(&*name)));
             rest = after;
         } else if let Some(after) = rest.strip_prefix('.') {
             let end = after.find(['.', '[']).unwrap_or(after.len());

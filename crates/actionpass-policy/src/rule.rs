@@ -11,6 +11,7 @@ use crate::glob::Glob;
 use crate::grants::Need;
 use crate::scope::Scope;
 use crate::truth::Truth;
+use crate::work::Work;
 
 /// What a rule does where it applies.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
@@ -87,7 +88,7 @@ impl ToolStart {
         let mut prefixes = tools
             .into_iter()
             .flat_map(|matcher| &matcher.globs)
-            .map(|glob| glob.literal_prefix().0);
+            .map(|glob| glob.literal_prefix());
         let common = prefixes.next().map_or(&[][..], |first| {
             prefixes.fold(first, |common, prefix| {
                 let same = common.iter().zip(prefix).take_while(|(left, right)| left == right);
@@ -190,20 +191,20 @@ impl Effect {
 impl Matcher {
     pub(crate) fn matches(&self, effect: Effect, scope: &Scope<'_>) -> bool {
         if self.key != MatcherKey::Via {
-            return self.matches_text(self.key.text(scope));
+            return self.matches_text(self.key.text(scope), &scope.work);
         }
         let via = &scope.input.action.action().actor.via;
         match effect {
             // `via = []`: the agent acts for no other agent.
             _ if self.globs.is_empty() => via.is_empty(),
             // An allow vouches for the whole chain; one agent is enough to warn of.
-            Effect::Allow => !via.is_empty() && via.iter().all(|agent| self.matches_text(agent.as_str())),
-            Effect::Deny | Effect::StepUp => via.iter().any(|agent| self.matches_text(agent.as_str())),
+            Effect::Allow => !via.is_empty() && via.iter().all(|agent| self.matches_text(agent.as_str(), &scope.work)),
+            Effect::Deny | Effect::StepUp => via.iter().any(|agent| self.matches_text(agent.as_str(), &scope.work)),
         }
     }
 
-    fn matches_text(&self, text: &str) -> bool {
-        self.globs.iter().any(|glob| glob.matches(text))
+    fn matches_text(&self, text: &str, work: &Work) -> bool {
+        self.globs.iter().any(|glob| glob.matches(text, work))
     }
 }
 
@@ -290,7 +291,7 @@ mod tests {
             let start_of = ToolStart::new(std::slice::from_ref(&matcher));
             for tool in tools {
                 assert!(
-                    start_of.may_match(start(tool.as_bytes())) || !matcher.matches_text(tool),
+                    start_of.may_match(start(tool.as_bytes())) || !matcher.matches_text(tool, &Work::default()),
                     "{patterns:?} {tool}"
                 );
             }

@@ -8,6 +8,7 @@ use crate::evaluate::evaluate;
 use crate::explain::Explanation;
 use crate::rule::Rule;
 use crate::scope::Scope;
+use crate::work::MAX_WORK;
 use crate::{Effect, PolicyEngine, PolicyError, PolicyInput, Verdict, load};
 
 /// The built-in engine: rules out of a `policy.toml` (`docs/spec/policy.md`).
@@ -20,7 +21,11 @@ pub struct RulePolicy {
 
 impl RulePolicy {
     /// The name and version of the language, as the policy's digest covers it.
-    pub const ENGINE: &'static str = "actionpass.rules.v1";
+    pub const ENGINE: &'static str = "actionpass.rules.v2";
+
+    /// The most steps that one decision may take; one that takes more is a deny with `policy_work_exceeded`
+    /// (`docs/spec/policy.md`, "Work").
+    pub const MAX_WORK: u64 = MAX_WORK;
 
     /// Reads and compiles a policy. `path` is where the text comes from, for messages; its last component is in the
     /// policy's digest.
@@ -46,7 +51,15 @@ impl RulePolicy {
     /// The same verdict with everything that led to it, values included: for people, not for records.
     #[must_use]
     pub fn explain(&self, input: &PolicyInput<'_>) -> Explanation {
-        Explanation::new(&self.rules, &Scope::new(input))
+        Explanation::new(&self.rules, input)
+    }
+
+    /// How many steps the decision takes: bytes that are read or compared, and elements that are visited.
+    #[must_use]
+    pub fn work(&self, input: &PolicyInput<'_>) -> u64 {
+        let scope = Scope::new(input);
+        let _ = evaluate(&self.rules, &scope);
+        scope.work.spent()
     }
 }
 
@@ -104,7 +117,7 @@ mod tests {
     fn the_digest_is_over_the_file_and_its_name() {
         let digest = |text: &str, path: &str| RulePolicy::load(text, path).unwrap().digest();
         let expected = format!(
-            r#"{{"engine":"actionpass.rules.v1","files":[{{"path":"policy.toml","sha256":"{}"}}],"schema":"actionpass.policy-digest.v1","settings":{{}}}}"#,
+            r#"{{"engine":"actionpass.rules.v2","files":[{{"path":"policy.toml","sha256":"{}"}}],"schema":"actionpass.policy-digest.v1","settings":{{}}}}"#,
             sha256(EMPTY.as_bytes())
         );
         assert_eq!(digest(EMPTY, "/home/a/policy.toml"), sha256(expected.as_bytes()));

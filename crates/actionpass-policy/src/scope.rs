@@ -1,13 +1,15 @@
-//! One evaluation: the input, and what was found out about it already.
+//! One evaluation: the input, what was found out about it already, and what that took.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use actionpass_canon::scan;
+use actionpass_canon::{names::fold, scan};
 
 use crate::PolicyInput;
-use crate::datum::Datum;
-use crate::path::{ActionText, Path, Root, Step};
+use crate::datum::{Datum, End};
+use crate::path::{ActionText, Name, Path, Root, Step};
 use crate::rule::start;
+use crate::work::Work;
 
 /// The input of one evaluation, with an index of the payload's members: most conditions start at one of them.
 #[derive(Debug)]
@@ -15,7 +17,62 @@ pub(crate) struct Scope<'a> {
     pub(crate) input: PolicyInput<'a>,
     /// The start of the tool, which most rules are told apart by.
     pub(crate) tool_start: u64,
-    members: OnceCell<Vec<scan::Member<'a>>>,
+    /// The steps that were taken.
+    pub(crate) work: Work,
+    members: OnceCell<Option<Members<'a>>>,
+}
+
+/// The members of an object, by name.
+#[derive(Debug)]
+struct Members<'a> {
+    /// Names and values, sorted by name.
+    by_name: Vec<(Cow<'a, str>, &'a [u8])>,
+    /// The names after case folding, sorted; `None` while nobody asked.
+    folded: OnceCell<Vec<String>>,
+}
+
+impl<'a> Members<'a> {
+    /// `None` unless the bytes are an object.
+    fn new(object: &'a [u8], work: &Work) -> Option<Self> {
+        work.spend(object.len());
+        let read = |member: Result<scan::Member<'a>, _>| {
+            let member = member.ok()?;
+            Some((scan::text(member.name)?, member.value))
+        };
+        let mut by_name = scan::members(object)?.map(read).collect::<Option<Vec<_>>>()?;
+        // Canonical order is that of UTF-16, which is this one but for rare characters.
+        by_name.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        Some(Self {
+            by_name,
+            folded: OnceCell::new(),
+        })
+    }
+
+    fn find(&self, name: &Name, work: &Work) -> End<'a> {
+        work.spend(name.as_str().len());
+        let found = self
+            .by_name
+            .binary_search_by(|(other, _)| (**other).cmp(name.as_str()))
+            .ok()
+            .and_then(|at| self.by_name.get(at));
+        if let Some((_, value)) = found {
+            return End::Found(Datum::Canonical(value));
+        }
+        let folded = self.folded.get_or_init(|| {
+            work.spend(self.by_name.iter().map(|(name, _)| name.len()).sum());
+            let mut folded: Vec<String> = self.by_name.iter().map(|(name, _)| fold(name).into()).collect();
+            folded.sort_unstable();
+            folded
+        });
+        if folded
+            .binary_search_by(|other| other.as_str().cmp(name.folded()))
+            .is_ok()
+        {
+            End::Folded
+        } else {
+            End::Absent
+        }
+    }
 }
 
 impl<'a> Scope<'a> {
@@ -23,46 +80,53 @@ impl<'a> Scope<'a> {
         Self {
             input: *input,
             tool_start: start(input.action.action().capability.tool.as_str().as_bytes()),
+            work: Work::default(),
             members: OnceCell::new(),
         }
     }
 
-    /// Where a path starts, and the steps from there on; `None` where the action has no such part.
-    pub(crate) fn start<'p>(&self, path: &'p Path) -> (Option<Datum<'a>>, &'p [Step]) {
+    /// Where a path starts, and the steps from there on.
+    pub(crate) fn start<'p>(&self, path: &'p Path) -> (End<'a>, &'p [Step]) {
         match (path.root, path.steps.split_first()) {
             (Root::Payload, Some((Step::Member(name), rest))) => (self.payload_member(name), rest),
-            (Root::Payload, _) => (
-                Some(Datum::Canonical(self.input.action.payload().as_bytes())),
-                &path.steps,
-            ),
+            (Root::Payload, _) => (End::Found(self.payload()), &path.steps),
             (Root::Fact, Some((Step::Member(name), rest))) => {
-                (self.input.facts.value().get(&**name).map(Datum::Value), rest)
+                (End::of_map(self.input.facts.value(), name, &self.work), rest)
             }
-            (Root::Fact, _) => (None, &path.steps),
+            // No path is read that names no fact.
+            (Root::Fact, _) => (End::Absent, &path.steps),
             (Root::Context, _) => {
+                // A missing context is an object without members, and hashed as one.
                 let context = self.input.action.context();
-                (context.map(|context| Datum::Canonical(context.as_bytes())), &path.steps)
+                let context = context.map_or(&b"{}"[..], |context| context.as_bytes());
+                (End::Found(Datum::Canonical(context)), &path.steps)
             }
-            (Root::Action(text), _) => (self.text(text), &path.steps),
+            (Root::Action(text), _) => (self.text(text).map_or(End::Absent, End::Found), &path.steps),
         }
     }
 
-    /// The one value at a path without `[]`.
-    pub(crate) fn value(&self, path: &Path) -> Option<Datum<'a>> {
+    /// How a path without `[]` ends.
+    pub(crate) fn end(&self, path: &Path) -> End<'a> {
         let (start, steps) = self.start(path);
-        steps.iter().try_fold(start?, |value, step| match step {
-            Step::Member(name) => value.member(name),
-            Step::Each => None,
+        steps.iter().fold(start, |end, step| match (step, end) {
+            (Step::Member(name), end) => end.member(name, &self.work),
+            (Step::Each, End::Found(datum)) => End::Broken(datum),
+            (Step::Each, end) => end,
         })
     }
 
-    fn payload_member(&self, name: &str) -> Option<Datum<'a>> {
-        let members = self.members.get_or_init(|| {
-            let members = scan::members(self.input.action.payload().as_bytes());
-            members.map_or_else(Vec::new, |members| members.map_while(Result::ok).collect())
-        });
-        let member = members.iter().find(|member| member.is_named(name));
-        member.map(|member| Datum::Canonical(member.value))
+    fn payload(&self) -> Datum<'a> {
+        Datum::Canonical(self.input.action.payload().as_bytes())
+    }
+
+    fn payload_member(&self, name: &Name) -> End<'a> {
+        let members = self
+            .members
+            .get_or_init(|| Members::new(self.input.action.payload().as_bytes(), &self.work));
+        match members {
+            Some(members) => members.find(name, &self.work),
+            None => End::Broken(self.payload()),
+        }
     }
 
     fn text(&self, text: ActionText) -> Option<Datum<'a>> {

@@ -34,6 +34,8 @@ actionpass_model::codes! {
         ConditionUnknown = "condition_unknown",
         /// The exception of an allow rule holds, so the rule doesn't apply.
         ExceptionHolds = "exception_holds",
+        /// The decision took more work than one may: the action is too large for what the policy asks of it.
+        PolicyWorkExceeded = "policy_work_exceeded",
     }
 }
 

@@ -6,11 +6,12 @@ use super::fields::{boolean, count, some, text, type_mismatch};
 use super::literal::{literal, number};
 use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
-use crate::condition::{Condition, Literal, Quantifier, Test};
+use crate::condition::{Bound, Condition, Literal, Literals, Quantifier, Side, Test};
 use crate::datum::Datum;
 use crate::glob::Glob;
 use crate::path::{ActionText, Path, Root};
 use crate::rule::Effect;
+use crate::work::Work;
 
 const TESTS: [&str; 12] = [
     "equals",
@@ -118,18 +119,20 @@ fn path(source: &Source<'_>, node: &Node<'_>, place: Place) -> Result<Path> {
 }
 
 fn test(source: &Source<'_>, key: &str, node: &Node<'_>, place: Place) -> Result<Test> {
+    let bound = |side| -> Result<Test> {
+        let number = number(source, node)?;
+        Ok(Test::Compare(Bound { side, number }))
+    };
     Ok(match key {
-        "equals" => Test::Equals(literal(source, node)?),
-        "one_of" => Test::OneOf(
-            some(source, node)?
-                .iter()
-                .map(|element| literal(source, element))
-                .collect::<Result<_>>()?,
-        ),
-        "less_than" => Test::LessThan(number(source, node)?),
-        "at_most" => Test::AtMost(number(source, node)?),
-        "greater_than" => Test::GreaterThan(number(source, node)?),
-        "at_least" => Test::AtLeast(number(source, node)?),
+        "equals" => Test::OneOf(Literals::new([literal(source, node)?])),
+        "one_of" => {
+            let literals = some(source, node)?.iter().map(|element| literal(source, element));
+            Test::OneOf(Literals::new(literals.collect::<Result<Vec<_>>>()?))
+        }
+        "less_than" => bound(Side::Less)?,
+        "at_most" => bound(Side::AtMost)?,
+        "greater_than" => bound(Side::Greater)?,
+        "at_least" => bound(Side::AtLeast)?,
         "glob" => Test::Glob(globs(source, node)?.into_iter().map(|(glob, _)| glob).collect()),
         "path_glob" => {
             let globs = globs(source, node)?;
@@ -186,8 +189,7 @@ fn fits(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Resul
     let Root::Action(text) = path.root else { return Ok(()) };
     if text == ActionText::FactsAge {
         let about_number = match test {
-            Test::Equals(literal) => matches!(literal, Literal::Number(_)),
-            Test::OneOf(literals) => literals.iter().any(|literal| matches!(literal, Literal::Number(_))),
+            Test::OneOf(literals) => !literals.numbers.is_empty(),
             Test::Glob(_) | Test::PathGlob(_) | Test::MinLength(_) | Test::MaxLength(_) => false,
             _ => true,
         };
@@ -197,9 +199,8 @@ fn fits(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Resul
         };
     }
     let about_text = match test {
-        Test::Equals(literal) => matches!(literal, Literal::Text(_)),
-        Test::OneOf(literals) => literals.iter().any(|literal| matches!(literal, Literal::Text(_))),
-        Test::LessThan(_) | Test::AtMost(_) | Test::GreaterThan(_) | Test::AtLeast(_) => false,
+        Test::OneOf(literals) => !literals.texts.is_empty(),
+        Test::Compare(_) => false,
         _ => true,
     };
     match test {
@@ -224,14 +225,15 @@ fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
             }
             Test::MinLength(length) => shortest = *length,
             Test::MaxLength(length) => longest = *length,
-            Test::AtLeast(bound) => least = tighter(least, (*bound, true), true),
-            Test::GreaterThan(bound) => least = tighter(least, (*bound, false), true),
-            Test::AtMost(bound) => most = tighter(most, (*bound, true), false),
-            Test::LessThan(bound) => most = tighter(most, (*bound, false), false),
-            Test::Equals(literal) if !passes(literal, tests) => {
-                return Err(impossible(source, node, "the value doesn't pass the other tests"));
+            Test::Compare(bound) => {
+                let includes = matches!(bound.side, Side::AtLeast | Side::AtMost);
+                if matches!(bound.side, Side::AtLeast | Side::Greater) {
+                    least = tighter(least, (bound.number, includes), true);
+                } else {
+                    most = tighter(most, (bound.number, includes), false);
+                }
             }
-            Test::OneOf(literals) if !literals.iter().any(|literal| passes(literal, tests)) => {
+            Test::OneOf(literals) if !literals.each().any(|literal| passes(&literal, tests)) => {
                 return Err(impossible(source, node, "none of the values passes the other tests"));
             }
             _ => {}
@@ -250,10 +252,10 @@ fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
     Ok(())
 }
 
-type Bound = (crate::number::Number, bool);
+type Limit = (crate::number::Number, bool);
 
 /// The tighter of two bounds; `lower` says on which side they are.
-fn tighter(bound: Option<Bound>, new: Bound, lower: bool) -> Option<Bound> {
+fn tighter(bound: Option<Limit>, new: Limit, lower: bool) -> Option<Limit> {
     let Some(old) = bound else { return Some(new) };
     let order = new.0.compare(old.0);
     let tighter = if lower { order.is_gt() } else { order.is_lt() };
@@ -271,9 +273,10 @@ fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)]) -> bool {
         }
     };
     let Some(value) = value else { return true };
+    let work = Work::default();
     tests
         .iter()
-        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Value(&value)) == Some(true))
+        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Value(&value), &work) == Some(true))
 }
 
 fn impossible(source: &Source<'_>, node: &Node<'_>, problem: &str) -> crate::PolicyError {

@@ -140,7 +140,7 @@ fn matcher(source: &Source<'_>, key: MatcherKey, node: &Node<'_>) -> Result<Matc
 
 /// Why no value of this key can match: a deny rule with such a pattern would protect nothing.
 fn matches_nothing(key: MatcherKey, glob: &Glob) -> Option<&'static str> {
-    let (prefix, wild) = glob.literal_prefix();
+    let (prefix, wild) = (glob.literal_prefix(), glob.is_wild());
     let kind = |kind: &'static [u8], problem: &'static str| {
         let fits = prefix.starts_with(kind) || wild && kind.starts_with(prefix);
         let visible = glob.literals().all(|byte| (0x21..=0x7E).contains(&byte));

@@ -242,42 +242,97 @@ fn same_as() {
     }
 }
 
+/// The four ends of a path, and what every kind of test comes to at each.
 #[test]
-fn exists() {
-    for (payload, there) in [
-        (json!({ "v": 1 }), T),
-        (json!({ "v": null }), T),
-        (json!({ "v": {} }), T),
-        (json!({ "w": 1 }), F),
-        (json!([]), F),
-        (json!("v"), F),
+fn a_path_ends_in_one_of_four_ways() {
+    let none = BoundFacts::none();
+    for (payload, end) in [
+        (json!({ "a": { "force": true } }), "found"),
+        (json!({ "a": { "force": null } }), "found"),
+        // The exact name wins over a folded twin.
+        (json!({ "a": { "force": true, "Force": false } }), "found"),
+        (json!({ "a": {} }), "absent"),
+        (json!({}), "absent"),
+        (json!({ "a": { "forced": true } }), "absent"),
+        (json!({ "a": [{ "force": true }] }), "broken"),
+        (json!({ "a": "--force" }), "broken"),
+        (json!({ "a": null }), "broken"),
+        (json!({ "a": 1 }), "broken"),
+        (json!([{ "a": { "force": true } }]), "broken"),
+        (json!("--force"), "broken"),
+        (json!({ "a": { "Force": true } }), "folded"),
+        (json!({ "a": { "FORCE": null } }), "folded"),
+        (json!({ "A": { "force": true } }), "folded"),
+        (json!({ "A": {} }), "folded"),
+        (json!({ "a": { "forc\u{0445}": 1, "\u{ff26}orce": 1 } }), "absent"),
     ] {
         let action = bind(&document("t", "r:x", payload.clone()));
-        assert_eq!(
-            truth("{ path = \"payload.v\", exists = true }", &action, &BoundFacts::none()),
-            there,
-            "{payload}"
-        );
-        let absent = if there == T { F } else { T };
-        assert_eq!(
-            truth("{ path = \"payload.v\", exists = false }", &action, &BoundFacts::none()),
-            absent,
-            "{payload}"
-        );
-        // With another test: absent is a definite no instead of unknown.
-        let both = truth(
-            "{ path = \"payload.v\", exists = true, equals = 1 }",
-            &action,
-            &BoundFacts::none(),
-        );
-        let expected = if payload == json!({ "v": 1 }) {
-            T
-        } else if there == T {
-            U
-        } else {
-            F
+        let ask = |test: &str| truth(&format!("{{ path = \"payload.a.force\", {test} }}"), &action, &none);
+        let (there, absent) = match end {
+            "found" => (T, F),
+            "absent" => (F, T),
+            _ => (U, U),
         };
-        assert_eq!(both, expected, "{payload}");
+        assert_eq!(
+            (ask("exists = true"), ask("exists = false")),
+            (there, absent),
+            "{payload}"
+        );
+        if end != "found" {
+            for test in [
+                "equals = true",
+                "one_of = [true, \"x\"]",
+                "at_most = 1",
+                "glob = \"**\"",
+                "path_glob = \"**\"",
+                "same_as = \"tool\"",
+                "min_length = 0",
+                "max_length = 9",
+            ] {
+                assert_eq!(ask(test), U, "{test} {payload}");
+            }
+        }
+        // With another test, only an absent member is a definite no: the recipe "no-force".
+        let recipe = ask("exists = true, one_of = [true]");
+        let expected = match end {
+            "absent" => F,
+            "found" if payload["a"]["force"] == json!(true) => T,
+            _ => U,
+        };
+        assert_eq!(recipe, expected, "{payload}");
+    }
+    // Folding is that of admission: more than upper and lower case.
+    for (name, twin) in [
+        ("kind", "\u{212a}ind"),
+        ("files", "file\u{17f}"),
+        ("strasse", "Stra\u{df}e"),
+        ("Id", "\u{131}d"),
+    ] {
+        let condition = format!("{{ path = \"payload.{name}\", exists = false }}");
+        let action = bind(&document("t", "r:x", json!({ twin: 1 })));
+        assert_eq!(truth(&condition, &action, &none), U, "{twin}");
+        assert_eq!(
+            truth(
+                &condition.replace("payload", "fact"),
+                &action,
+                &facts(&json!({ twin: 1 }))
+            ),
+            U,
+            "{twin}"
+        );
+        let both = bind(&document("t", "r:x", json!({ twin: 1, name: 2 })));
+        assert_eq!(truth(&condition, &both, &none), F, "{twin}");
+    }
+    // What `same_as` compares with ends in the same four ways.
+    for (payload, expected) in [
+        (json!({ "v": "x", "twin": "x" }), T),
+        (json!({ "v": "x", "Twin": "x" }), U),
+        (json!({ "v": "x" }), U),
+        (json!({ "v": "x", "twin": ["x"] }), U),
+    ] {
+        let action = bind(&document("t", "r:x", payload.clone()));
+        let found = truth("{ path = \"payload.v\", same_as = \"payload.twin\" }", &action, &none);
+        assert_eq!(found, expected, "{payload}");
     }
 }
 
@@ -357,6 +412,8 @@ fn any_and_every() {
         &[
             (&json!([{}, { "q": 1 }]), T),
             (&json!([{}, { "p": 1 }]), F),
+            (&json!([{}, { "P": 1 }]), U),
+            (&json!([{}, [{ "p": 1 }]]), U),
             (&json!([]), U),
             (&json!(1), U),
         ],

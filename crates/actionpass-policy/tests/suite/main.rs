@@ -17,4 +17,6 @@ mod spec;
 #[cfg(test)]
 mod starter;
 #[cfg(test)]
+mod work;
+#[cfg(test)]
 mod world;

@@ -56,12 +56,32 @@ fn not(value: Kleene) -> Kleene {
     value.map(|value| !value)
 }
 
+/// How a path ends: at a value, at none, or where it can't be told.
+#[derive(Clone, Copy)]
+enum End<'v> {
+    Found(&'v Value),
+    Absent,
+    Unclear,
+}
+
+fn member<'v>(of: &'v Map<String, Value>, name: &str) -> End<'v> {
+    let like = |other: &String| actionpass_canon::names::fold(other) == actionpass_canon::names::fold(name);
+    match of.get(name) {
+        Some(value) => End::Found(value),
+        None if of.keys().any(like) => End::Unclear,
+        None => End::Absent,
+    }
+}
+
 impl Test {
-    fn ask(&self, value: Option<&Value>) -> Kleene {
-        if let Self::Exists(wanted) = self {
-            return Some(value.is_some() == *wanted);
-        }
-        let value = value?;
+    fn ask(&self, end: End<'_>) -> Kleene {
+        let value = match (self, end) {
+            (_, End::Unclear) => return None,
+            (Self::Exists(wanted), End::Found(_)) => return Some(*wanted),
+            (Self::Exists(wanted), End::Absent) => return Some(!*wanted),
+            (_, End::Absent) => return None,
+            (_, End::Found(value)) => value,
+        };
         match self {
             Self::Equals(literal) if literal.is_string() && value.is_string() => Some(literal == value),
             Self::Equals(literal) if literal.is_boolean() && value.is_boolean() => Some(literal == value),
@@ -100,17 +120,19 @@ impl Condition {
         } else {
             Some(&world.facts)
         };
-        let value = root.and_then(|members| members.get(self.member));
+        let end = root.map_or(End::Unclear, |members| member(members, self.member));
         let Some(every) = self.each else {
-            return self.test.ask(value);
+            return self.test.ask(end);
         };
-        let elements = value?.as_array()?;
+        let End::Found(value) = end else { return None };
+        let elements = value.as_array()?;
         if every && elements.is_empty() {
             return None;
         }
-        let asked = elements
-            .iter()
-            .map(|element| self.test.ask(element.as_object().and_then(|members| members.get("x"))));
+        let asked = elements.iter().map(|element| {
+            self.test
+                .ask(element.as_object().map_or(End::Unclear, |members| member(members, "x")))
+        });
         // Any is not every not.
         if every { and(asked) } else { not(and(asked.map(not))) }
     }
@@ -262,7 +284,11 @@ fn scalar() -> impl Strategy<Value = Value> {
 fn value() -> impl Strategy<Value = Value> {
     let element = prop_oneof![
         scalar(),
-        proptest::option::of(scalar()).prop_map(|x| x.map_or(json!({}), |x| json!({ "x": x })))
+        proptest::option::of((scalar(), any::<bool>())).prop_map(|x| match x {
+            None => json!({}),
+            Some((x, true)) => json!({ "x": x }),
+            Some((x, false)) => json!({ "X": x }),
+        })
     ];
     prop_oneof![
         3 => scalar(),
@@ -272,8 +298,12 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn members() -> impl Strategy<Value = Map<String, Value>> {
-    proptest::collection::btree_map(prop_oneof![Just("a".to_owned()), Just("b".to_owned())], value(), 0..3)
-        .prop_map(|members| members.into_iter().collect())
+    proptest::collection::btree_map(proptest::sample::select(vec!["a", "A", "b"]), value(), 0..3).prop_map(|members| {
+        members
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    })
 }
 
 fn test() -> impl Strategy<Value = Test> {

@@ -1,0 +1,165 @@
+//! The work of a decision is linear in what the agent sends, and has an end. Steps are counted, time is not taken.
+
+use actionpass_canon::{BoundAction, BoundFacts, Limits};
+use actionpass_model::Decision;
+use actionpass_policy::{PolicyInput, RulePolicy};
+use serde_json::{Map, Value, json};
+
+use crate::world::{bind, document, ids, judge, policy};
+
+fn steps(policy: &RulePolicy, action: &BoundAction) -> u64 {
+    policy.work(&PolicyInput::new(action, &BoundFacts::none(), &[]))
+}
+
+/// Every test, with a value for which it has to look at everything.
+const TESTS: &[&str] = &[
+    "equals = \"owner\"",
+    "one_of = [\"owner\", \"b\", 1, true]",
+    "less_than = 5",
+    "at_most = 5",
+    "greater_than = -5",
+    "at_least = -5",
+    "glob = [\"**a*b\", \"**owner\"]",
+    "path_glob = [\"**/a*b\", \"**/owner\"]",
+    "same_as = \"payload.target.owner\"",
+    "same_as = \"payload.owner\"",
+    "exists = true",
+    "min_length = 1",
+    "max_length = 5000000",
+];
+
+/// Every shape of path, with the quantifier that it takes.
+const PATHS: &[(&str, bool)] = &[
+    ("payload.owner", false),
+    ("payload.text", false),
+    ("payload.absent", false),
+    ("payload.target.owner", false),
+    ("payload.target.absent", false),
+    ("payload.items[].owner", true),
+    ("payload.items[].absent", true),
+    ("payload.texts[]", true),
+    ("payload.numbers[]", true),
+    ("payload.rows[][]", true),
+    ("payload.groups[].target.members[].owner", true),
+];
+
+/// A payload that grows in every direction.
+fn payload(size: usize) -> Value {
+    let padding: Map<String, Value> = (0..size).map(|index| (format!("A{index:06}"), json!(0))).collect();
+    let with = |members: Value| {
+        let mut all = padding.clone();
+        all.extend(members.as_object().unwrap().clone());
+        Value::Object(all)
+    };
+    let item = json!({ "owner": "owner" });
+    with(json!({
+        "owner": "owner",
+        "text": "ab/".repeat(size),
+        "target": with(json!({ "owner": "owner" })),
+        "items": vec![item.clone(); size],
+        "texts": vec!["owner"; size],
+        "numbers": vec![1; size],
+        "rows": vec![vec!["owner"; size / 16]; 16],
+        "groups": vec![json!({ "target": { "members": vec![item; size / 16] } }); 16],
+    }))
+}
+
+#[test]
+fn twice_the_payload_takes_at_most_about_twice_the_steps() {
+    let actions = [256, 512].map(|size| {
+        let document = document("t", "r:x", payload(size));
+        (document.to_string().len() as u64, bind(&document))
+    });
+    for (path, quantified) in PATHS {
+        for test in TESTS {
+            if *test == format!("same_as = \"{path}\"") {
+                continue;
+            }
+            let forms: &[&str] = if *quantified { &["any", "every"] } else { &[""] };
+            for form in forms {
+                let test = match *form {
+                    "" => (*test).to_owned(),
+                    quantifier => format!("{quantifier} = {{ {test} }}"),
+                };
+                for effect in ["allow", "deny"] {
+                    let policy = policy(&format!(
+                        "[[rule]]\nid = \"r\"\neffect = \"{effect}\"\ntool = \"t\"\nwhen = [{{ path = \"{path}\", {test} }}]\n"
+                    ));
+                    let [(_, half), (size, whole)] = &actions;
+                    let (half, whole) = (steps(&policy, half), steps(&policy, whole));
+                    assert!(whole <= half * 21 / 10 + 200, "{path} {test}: {half} {whole}");
+                    // One condition reads no more than some times everything there is, for each time that it is asked.
+                    assert!(whole <= 12 * size, "{path} {test}: {whole} of {size}");
+                }
+            }
+        }
+    }
+}
+
+/// The largest action that is admitted, before a policy with a hundred conditions about all of it, is decided.
+#[test]
+fn a_large_action_is_far_from_the_end() {
+    let rules: String = (0..100)
+        .map(|index| {
+            format!(
+                "[[rule]]\nid = \"r{index}\"\neffect = \"deny\"\ntool = \"t\"\n\
+                 when = [{{ path = \"payload.text\", glob = \"**{index}secret*key**\" }}]\n"
+            )
+        })
+        .collect();
+    let policy = policy(&format!(
+        "{rules}[[rule]]\nid = \"ok\"\neffect = \"allow\"\ntool = \"t\"\n"
+    ));
+    let action = bind(&document("t", "r:x", json!({ "text": "x".repeat(1_000_000) })));
+    let verdict = judge(&policy, &action, &BoundFacts::none(), &[]);
+    assert_eq!(verdict.decision, Decision::Allow);
+    assert!(steps(&policy, &action) < RulePolicy::MAX_WORK);
+}
+
+/// Beyond the end there is a deny with its own code and no rule, whatever the rules say.
+#[test]
+fn more_work_than_a_decision_may_take_is_a_deny() {
+    let globs: Vec<String> = (0..400).map(|index| format!("\"**{index}x**\"")).collect();
+    let rule = |id: &str, effect: &str, list: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\neffect = \"{effect}\"\ntool = \"t\"\n\
+             {list} = [{{ path = \"payload.text\", glob = [{}] }}]\n",
+            globs.join(", ")
+        )
+    };
+    let open = "[[rule]]\nid = \"open\"\neffect = \"allow\"\ntool = \"t\"\n";
+    let action = bind(&document("t", "r:x", json!({ "text": "-".repeat(1_000_000) })));
+    for rules in [
+        rule("r", "allow", "unless"),
+        format!("{open}{}", rule("r", "deny", "when")),
+        format!("{open}{}", rule("r", "step_up", "when")),
+        format!("{}{open}", rule("r", "deny", "when")),
+    ] {
+        let policy = policy(&rules);
+        let verdict = judge(&policy, &action, &BoundFacts::none(), &[]);
+        assert_eq!(verdict.decision, Decision::Deny);
+        assert_eq!(verdict.reasons.len(), 1);
+        assert_eq!(verdict.reasons[0].code, "policy_work_exceeded");
+        assert!(ids(&verdict.rules).is_empty() && verdict.required.is_empty());
+        // The work stops where the budget does, but for the text that was being read.
+        assert!(steps(&policy, &action) < RulePolicy::MAX_WORK + 2_000_000);
+        // The same rules and a smaller text: decided.
+        let small = bind(&document("t", "r:x", json!({ "text": "-".repeat(1000) })));
+        assert_eq!(
+            judge(&policy, &small, &BoundFacts::none(), &[]).decision,
+            Decision::Allow
+        );
+    }
+}
+
+#[test]
+fn twenty_thousand_rules_load() {
+    let rules: String = (0..20_000)
+        .map(|index| format!("[[rule]]\nid=\"{index}\"\neffect=\"deny\"\ntool=\"{index}\"\n"))
+        .collect();
+    let text = format!("schema = \"actionpass.policy.v1\"\nid = \"many\"\n{rules}");
+    let policy = RulePolicy::load(&text, "many.toml").unwrap();
+    assert_eq!(policy.rules().count(), 20_000);
+    let action = BoundAction::admit(actionpass_model::DEMO_ACTION.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(crate::world::decide(&policy, &action), Decision::Deny);
+}
