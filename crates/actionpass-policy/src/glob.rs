@@ -11,7 +11,9 @@
 //! So no text is read more often than there are `/` in a block, whatever the text.
 
 use memchr::{memchr, memmem, memrchr};
+use unicode_normalization::is_nfc;
 
+use crate::safe_path::{is_safe_character, is_safe_segment};
 use crate::work::Work;
 
 /// A compiled pattern.
@@ -133,28 +135,47 @@ impl Glob {
         })
     }
 
-    /// Whether some segment is written out and is empty, `.` or `..`, or some literal byte is one that no safe path
-    /// has: then no safe path ever matches.
+    /// Whether no safe path ever matches, because of what the pattern writes out: an unsafe character, or a segment, its
+    /// start or its end that no safe path has.
     pub(crate) fn matches_no_safe_path(&self) -> bool {
-        let mut segment = Vec::new();
-        let mut wild = false;
-        let unsafe_segment = |segment: &[u8], wild: bool| !wild && matches!(segment, b"" | b"." | b"..");
-        for token in &self.tokens {
-            match *token {
-                Token::Byte(b'/') => {
-                    if unsafe_segment(&segment, wild) {
-                        return true;
-                    }
-                    segment.clear();
-                    wild = false;
-                }
-                Token::Byte(b'%' | b'\\' | 0..0x20 | 0x7F) => return true,
-                Token::Byte(byte) => segment.push(byte),
-                Token::Run | Token::RunAcross => wild = true,
-                Token::Segments => {}
-            }
+        let mut first = true;
+        self.tokens.split(|token| *token == Token::Byte(b'/')).any(|segment| {
+            let is_first = std::mem::take(&mut first);
+            let segment = match segment {
+                [Token::Segments, rest @ ..] => rest,
+                all => all,
+            };
+            let literals = |tokens: &[Token]| {
+                let bytes = tokens.iter().map_while(Token::literal).collect::<Vec<u8>>();
+                String::from_utf8_lossy(&bytes).into_owned()
+            };
+            let runs = segment.split(|token| token.literal().is_none()).map(literals);
+            let is_whole = segment.iter().all(|token| token.literal().is_some());
+            let start = literals(segment);
+            let ends_badly = segment
+                .last()
+                .and_then(Token::literal)
+                .is_some_and(|last| matches!(last, b'.' | b' '));
+            runs.into_iter()
+                .any(|run| !run.chars().all(is_safe_character) || !is_nfc(&run))
+                || is_whole && !is_safe_segment(&start, is_first && !self.is_led())
+                || is_first && !self.is_led() && start.starts_with(['~', '$'])
+                || ends_badly
+        })
+    }
+
+    /// Whether the pattern starts with a wildcard.
+    fn is_led(&self) -> bool {
+        self.tokens.first().is_some_and(|token| token.literal().is_none())
+    }
+}
+
+impl Token {
+    const fn literal(&self) -> Option<u8> {
+        match self {
+            Self::Byte(byte) => Some(*byte),
+            Self::Run | Self::RunAcross | Self::Segments => None,
         }
-        unsafe_segment(&segment, wild)
     }
 }
 
@@ -495,11 +516,38 @@ mod tests {
     #[test]
     fn patterns_that_no_safe_path_matches() {
         for pattern in [
-            "/etc/**", "a//b", "a/./b", "../**", "a/..", "a/", "**/", "a%2f", r"a\\b", "**/../x",
+            "/etc/**",
+            "a//b",
+            "a/./b",
+            "../**",
+            "a/..",
+            "a/",
+            "**/",
+            "a%2f",
+            r"a\\b",
+            "**/../x",
+            "C:/**",
+            "**:**",
+            "~/**",
+            "$HOME/**",
+            "a./b",
+            "*./b",
+            "a /b",
+            "**/x.",
+            "PROGRA~1/**",
+            "**/CON",
+            "nul.*x/../a",
+            "con.txt",
+            "**/\u{200b}*",
+            "cafe\u{301}/**",
+            "**/cafe\u{301}*",
         ] {
             assert!(Glob::parse(pattern).unwrap().matches_no_safe_path(), "{pattern}");
         }
-        for pattern in ["**", "src/**", "**/.env*", "a/**/b", "..a/b", "*", "a/.*"] {
+        for pattern in [
+            "**", "src/**", "**/.env*", "a/**/b", "..a/b", "*", "a/.*", "**/~a", "**/$a", "*~1", "nul*", "a/con*",
+            "\u{e9}*", "a**/b",
+        ] {
             assert!(!Glob::parse(pattern).unwrap().matches_no_safe_path(), "{pattern}");
         }
     }

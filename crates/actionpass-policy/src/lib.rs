@@ -47,6 +47,7 @@ mod number;
 mod path;
 mod rule;
 mod rules;
+mod safe_path;
 mod scope;
 mod starter;
 pub mod testing;

@@ -1,19 +1,20 @@
 //! Conditions, read and checked: one that can never hold is refused.
 
+use actionpass_canon::names::fold;
 use toml::de::DeValue;
 
 use super::fields::{boolean, count, some, text, type_mismatch};
 use super::literal::{literal, number};
 use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
-use crate::condition::{Bound, Condition, Literal, Literals, Quantifier, Side, Test};
+use crate::condition::{Bound, Condition, Literal, Literals, PathGlobs, Quantifier, Side, Test};
 use crate::datum::Datum;
 use crate::glob::Glob;
 use crate::path::{ActionText, Path, Root};
 use crate::rule::Effect;
 use crate::work::Work;
 
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 13] = [
     "equals",
     "one_of",
     "less_than",
@@ -22,6 +23,7 @@ const TESTS: [&str; 12] = [
     "at_least",
     "glob",
     "path_glob",
+    "path_glob_nocase",
     "same_as",
     "exists",
     "min_length",
@@ -134,15 +136,8 @@ fn test(source: &Source<'_>, key: &str, node: &Node<'_>, place: Place) -> Result
         "greater_than" => bound(Side::Greater)?,
         "at_least" => bound(Side::AtLeast)?,
         "glob" => Test::Glob(globs(source, node)?.into_iter().map(|(glob, _)| glob).collect()),
-        "path_glob" => {
-            let globs = globs(source, node)?;
-            if let Some((_, at)) = globs.iter().find(|(glob, _)| glob.matches_no_safe_path()) {
-                let problem = "matches no path that is plain and relative: an empty, `.` or `..` segment, `\\`, `%` or a control \
-                               character makes a path unknown";
-                return Err(source.error(PolicyCode::PolicyGlobMatchesNothing, at.span(), problem));
-            }
-            Test::PathGlob(globs.into_iter().map(|(glob, _)| glob).collect())
-        }
+        "path_glob" => Test::PathGlob(path_globs(source, node, false)?),
+        "path_glob_nocase" => Test::PathGlob(path_globs(source, node, true)?),
         "same_as" => {
             let other = path(source, node, place)?;
             if other.has_each() {
@@ -157,15 +152,35 @@ fn test(source: &Source<'_>, key: &str, node: &Node<'_>, place: Place) -> Result
     })
 }
 
+/// Patterns of paths, each of which some safe path matches.
+fn path_globs(source: &Source<'_>, node: &Node<'_>, folded: bool) -> Result<PathGlobs> {
+    let globs = globs_of(source, node, folded)?;
+    if let Some((_, at)) = globs.iter().find(|(glob, _)| glob.matches_no_safe_path()) {
+        let problem = "matches no path that every reader resolves to the same place: it writes out an empty, `.` or `..` segment, \
+                       `\\`, `%`, `:`, a `~` or `$` at the start, a dot or blank at the end of a segment, a device's or short name, \
+                       a hidden character, or is not in NFC";
+        return Err(source.error(PolicyCode::PolicyGlobMatchesNothing, at.span(), problem));
+    }
+    Ok(PathGlobs {
+        globs: globs.into_iter().map(|(glob, _)| glob).collect(),
+        folded,
+    })
+}
+
 /// One pattern or a list of them, each with its place.
 pub(super) fn globs<'s, 't>(source: &Source<'_>, node: &'s Node<'t>) -> Result<Vec<(Glob, &'s Node<'t>)>> {
+    globs_of(source, node, false)
+}
+
+fn globs_of<'s, 't>(source: &Source<'_>, node: &'s Node<'t>, folded: bool) -> Result<Vec<(Glob, &'s Node<'t>)>> {
     let nodes = match node.get_ref() {
         DeValue::String(_) => std::slice::from_ref(node),
         DeValue::Array(_) => some(source, node)?,
         other => return Err(type_mismatch(source, node, "a pattern or a list of patterns", other)),
     };
     let glob = |node: &'s Node<'t>| {
-        let glob = Glob::parse(text(source, node)?);
+        let text = text(source, node)?;
+        let glob = Glob::parse(&if folded { fold(text) } else { text.into() });
         let glob = glob.map_err(|problem| {
             source.error(
                 PolicyCode::PolicyGlobInvalid,

@@ -198,8 +198,38 @@ fn path_globs() {
             (&json!("src/%2e%2e/a"), U),
             (&json!("src/a\u{0}"), U),
             (&json!("src/a\nb"), U),
+            (&json!("src/.env:x"), U),
+            (&json!("~/src/a"), U),
+            (&json!("src/a."), U),
+            (&json!("src/PROGRA~1"), U),
+            (&json!("src/nul.rs"), U),
+            (&json!("src/a\u{200b}"), U),
+            (&json!("src/cafe\u{301}"), U),
+            (&json!("src/\u{ff0e}\u{ff0e}/a"), U),
+            (&json!("SRC/a.rs"), F),
+            (&json!("x/.ENV"), F),
             (&json!(1), U),
             (&json!(["src/a"]), U),
+        ],
+    );
+}
+
+#[test]
+fn path_globs_without_case() {
+    check(
+        "{ path = \"PATH\", path_glob_nocase = [\"Src/**\", \"**/.env*\", \"stra\u{df}e/*\"] }",
+        &[
+            (&json!("src/a.rs"), T),
+            (&json!("SRC/A/B.RS"), T),
+            (&json!(".ENV"), T),
+            (&json!("x/.Env.local"), T),
+            (&json!("STRASSE/1"), T),
+            (&json!("\u{17f}rc/a"), T),
+            (&json!("lib/a.rs"), F),
+            (&json!("src"), F),
+            (&json!("Src/../a"), U),
+            (&json!("SRC/A."), U),
+            (&json!(1), U),
         ],
     );
 }

@@ -21,6 +21,7 @@ const TESTS: &[&str] = &[
     "at_least = -5",
     "glob = [\"**a*b\", \"**owner\"]",
     "path_glob = [\"**/a*b\", \"**/owner\"]",
+    "path_glob_nocase = [\"**/A*b\", \"**/Owner\"]",
     "same_as = \"payload.target.owner\"",
     "same_as = \"payload.owner\"",
     "exists = true",
