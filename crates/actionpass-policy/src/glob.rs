@@ -135,6 +135,22 @@ impl Glob {
         })
     }
 
+    /// Its bytes that stand for themselves, and `None` for each wildcard, with whether it crosses `/`.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (Option<u8>, bool)> {
+        self.tokens
+            .iter()
+            .map(|token| (token.literal(), !matches!(token, Token::Run)))
+    }
+
+    /// The texts between its wildcards.
+    pub(crate) fn runs(&self) -> Vec<String> {
+        let run = |tokens: &[Token]| {
+            let bytes: Vec<u8> = tokens.iter().filter_map(Token::literal).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        self.tokens.split(|token| token.literal().is_none()).map(run).collect()
+    }
+
     /// Whether no safe path ever matches, because of what the pattern writes out: an unsafe character, or a segment, its
     /// start or its end that no safe path has.
     pub(crate) fn matches_no_safe_path(&self) -> bool {

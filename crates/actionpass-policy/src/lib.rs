@@ -40,6 +40,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod explain;
+mod field;
 mod glob;
 pub mod grants;
 mod load;

@@ -42,6 +42,14 @@ impl Number {
         })
     }
 
+    /// Whether it has no fraction.
+    pub(crate) fn is_whole(self) -> bool {
+        match self {
+            Self::Integer(_) => true,
+            Self::Float(float) => float.fract() == 0.0,
+        }
+    }
+
     /// Which of the two is greater, exactly.
     pub(crate) fn compare(self, other: Self) -> Ordering {
         match (self, other) {

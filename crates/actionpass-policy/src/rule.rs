@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::condition::Condition;
 use crate::glob::Glob;
 use crate::grants::Need;
+use crate::path::ActionText;
 use crate::scope::Scope;
 use crate::truth::Truth;
 use crate::work::Work;
@@ -228,6 +229,18 @@ impl MatcherKey {
             Self::Tenant => "tenant",
             Self::Runtime => "runtime",
             Self::Via => "via",
+        }
+    }
+
+    /// The field that is matched; for `via`, what its entries are like.
+    pub(crate) const fn field(self) -> ActionText {
+        match self {
+            Self::Tool => ActionText::Tool,
+            Self::Resource => ActionText::Resource,
+            Self::Agent | Self::Via => ActionText::Agent,
+            Self::Owner => ActionText::Owner,
+            Self::Tenant => ActionText::Tenant,
+            Self::Runtime => ActionText::Runtime,
         }
     }
 

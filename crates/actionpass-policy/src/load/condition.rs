@@ -9,8 +9,10 @@ use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
 use crate::condition::{Bound, Condition, Literal, Literals, PathGlobs, Quantifier, Side, Test};
 use crate::datum::Datum;
+use crate::field::{Format, Holds};
 use crate::glob::Glob;
-use crate::path::{ActionText, Path, Root};
+use crate::number::Number;
+use crate::path::{Path, Root};
 use crate::rule::Effect;
 use crate::work::Work;
 
@@ -193,38 +195,109 @@ fn globs_of<'s, 't>(source: &Source<'_>, node: &'s Node<'t>, folded: bool) -> Re
     nodes.iter().map(glob).collect()
 }
 
-/// Refuses tests that come to the same for every action: those on a text of the action that ask for something that
-/// no text is.
+/// Refuses tests that come to the same for every action: those that no value of a field of the action meets.
 fn fits(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Result<()> {
     if let Test::SameAs(other) = test
         && other.as_str() == path.as_str()
     {
         return Err(impossible(source, node, "compares a value with itself"));
     }
-    let Root::Action(text) = path.root else { return Ok(()) };
-    if text == ActionText::FactsAge {
-        let about_number = match test {
-            Test::OneOf(literals) => !literals.numbers.is_empty(),
-            Test::Glob(_) | Test::PathGlob(_) | Test::MinLength(_) | Test::MaxLength(_) => false,
-            _ => true,
-        };
-        return match about_number {
-            true => Ok(()),
-            false => Err(impossible(source, node, &format!("`{path}` is a number"))),
+    let Root::Action(field) = path.root else { return Ok(()) };
+    if matches!(test, Test::Exists(_)) {
+        return match field.is_always_there() {
+            true => Err(impossible(source, node, &format!("`{path}` is always there"))),
+            false => Ok(()),
         };
     }
-    let about_text = match test {
-        Test::OneOf(literals) => !literals.texts.is_empty(),
-        Test::Compare(_) => false,
-        _ => true,
-    };
+    match field.holds() {
+        Holds::Text(format) => fits_text(source, node, path, test, &format),
+        Holds::Count => fits_count(source, node, path, test),
+    }
+}
+
+/// Of a field that is a text.
+fn fits_text(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test, format: &Format) -> Result<()> {
+    let is_text = || impossible(source, node, &format!("`{path}` is text"));
+    let what = format.what;
     match test {
-        Test::Exists(_) if text.is_always_there() => {
-            Err(impossible(source, node, &format!("`{path}` is always there")))
+        Test::OneOf(literals) if !literals.numbers.is_empty() || !literals.booleans.is_empty() => Err(is_text()),
+        Test::OneOf(literals) => match literals.texts.iter().find(|text| !format.has(text)) {
+            Some(text) => Err(impossible(source, node, &format!("`{path}` is never `{text}`, {what}"))),
+            None => Ok(()),
+        },
+        Test::Compare(_) => Err(is_text()),
+        Test::Glob(globs) => every_glob(source, node, globs, what, |glob| format.matches(glob)),
+        Test::PathGlob(globs) => every_glob(source, node, &globs.globs, what, |glob| format.matches_path(glob)),
+        Test::SameAs(other) => {
+            let alike = match other.root {
+                Root::Action(other) => match other.holds() {
+                    Holds::Text(other) => format.overlaps(&other),
+                    Holds::Count => false,
+                },
+                _ => true,
+            };
+            match alike {
+                true => Ok(()),
+                false => Err(impossible(source, node, &format!("`{path}` is never the same: {what}"))),
+            }
         }
-        _ if !about_text => Err(impossible(source, node, &format!("`{path}` is text"))),
-        _ => Ok(()),
+        Test::MinLength(length) if *length > format.longest => {
+            Err(impossible(source, node, &format!("`{path}` is never so long")))
+        }
+        Test::MaxLength(length) if *length < format.shortest() => {
+            Err(impossible(source, node, &format!("`{path}` is never so short")))
+        }
+        Test::MinLength(_) | Test::MaxLength(_) | Test::Exists(_) => Ok(()),
     }
+}
+
+/// Of a field that is a whole number from 0 up.
+fn fits_count(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Result<()> {
+    let zero = Number::Integer(0);
+    let fits = match test {
+        Test::OneOf(literals) => {
+            let whole = |number: &Number| number.is_whole() && number.compare(zero).is_ge();
+            literals.texts.is_empty() && literals.booleans.is_empty() && literals.numbers.iter().all(whole)
+        }
+        Test::Compare(bound) => match bound.side {
+            Side::Less => bound.number.compare(zero).is_gt(),
+            Side::AtMost => bound.number.compare(zero).is_ge(),
+            Side::Greater | Side::AtLeast => true,
+        },
+        Test::SameAs(other) => match other.root {
+            Root::Action(other) => matches!(other.holds(), Holds::Count),
+            _ => true,
+        },
+        Test::Exists(_) => true,
+        Test::Glob(_) | Test::PathGlob(_) | Test::MinLength(_) | Test::MaxLength(_) => false,
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(impossible(
+            source,
+            node,
+            &format!("`{path}` is a whole number from 0 up"),
+        )),
+    }
+}
+
+/// Refuses a pattern that nothing matches, at its place in the list.
+fn every_glob(
+    source: &Source<'_>,
+    node: &Node<'_>,
+    globs: &[Glob],
+    what: &str,
+    matches: impl Fn(&Glob) -> bool,
+) -> Result<()> {
+    let Some(at) = globs.iter().position(|glob| !matches(glob)) else {
+        return Ok(());
+    };
+    let place = match node.get_ref() {
+        DeValue::Array(nodes) => nodes.get(at).unwrap_or(node),
+        _ => node,
+    };
+    let problem = format!("matches nothing: {what}");
+    Err(source.error(PolicyCode::PolicyGlobMatchesNothing, place.span(), problem))
 }
 
 /// Refuses tests that no value passes together.
@@ -255,7 +328,7 @@ fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
         }
         let empty_range = match (least, most) {
             (Some((least, includes_least)), Some((most, includes_most))) => {
-                let order = crate::number::Number::compare(least, most);
+                let order = Number::compare(least, most);
                 order.is_gt() || order.is_eq() && !(includes_least && includes_most)
             }
             _ => false,
@@ -267,7 +340,7 @@ fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
     Ok(())
 }
 
-type Limit = (crate::number::Number, bool);
+type Limit = (Number, bool);
 
 /// The tighter of two bounds; `lower` says on which side they are.
 fn tighter(bound: Option<Limit>, new: Limit, lower: bool) -> Option<Limit> {
@@ -282,10 +355,8 @@ fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)]) -> bool {
     let value = match literal {
         Literal::Text(text) => Some(serde_json::Value::from(&**text)),
         Literal::Boolean(boolean) => Some(serde_json::Value::from(*boolean)),
-        Literal::Number(crate::number::Number::Float(float)) => Some(serde_json::Value::from(*float)),
-        Literal::Number(crate::number::Number::Integer(integer)) => {
-            i64::try_from(*integer).ok().map(serde_json::Value::from)
-        }
+        Literal::Number(Number::Float(float)) => Some(serde_json::Value::from(*float)),
+        Literal::Number(Number::Integer(integer)) => i64::try_from(*integer).ok().map(serde_json::Value::from),
     };
     let Some(value) = value else { return true };
     let work = Work::default();

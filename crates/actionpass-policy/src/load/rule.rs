@@ -11,8 +11,9 @@ use super::fields::{count, names, parsed, some, text, type_mismatch};
 use super::literal::json;
 use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
-use crate::condition::Condition;
-use crate::glob::Glob;
+use crate::condition::{Condition, Test};
+use crate::field::{Holds, Shape};
+use crate::path::Root;
 use crate::rule::{Approvals, Effect, Matcher, MatcherKey, Rule, ToolStart};
 
 const KEYS: [&str; 16] = [
@@ -56,20 +57,21 @@ pub(super) fn rule(fields: &Fields<'_, '_>, position: usize) -> Result<Rule> {
             matchers.push(matcher(source, key, node)?);
         }
     }
+    let place = Place {
+        effect,
+        exception: false,
+    };
+    let when = conditions(fields, "when", place)?;
+    if let Some(node) = fields.get("when") {
+        meets_matchers(source, node, &matchers, &when)?;
+    }
     Ok(Rule {
         id,
         position,
         effect,
         tools: ToolStart::new(&matchers),
         matchers: matchers.into(),
-        when: conditions(
-            fields,
-            "when",
-            Place {
-                effect,
-                exception: false,
-            },
-        )?,
+        when,
         unless: conditions(
             fields,
             "unless",
@@ -124,12 +126,11 @@ fn matcher(source: &Source<'_>, key: MatcherKey, node: &Node<'_>) -> Result<Matc
     }
     let globs = globs(source, node)?;
     for (glob, node) in &globs {
-        if let Some(problem) = matches_nothing(key, glob) {
-            return Err(source.error(
-                PolicyCode::PolicyGlobMatchesNothing,
-                node.span(),
-                format!("matches nothing: {problem}"),
-            ));
+        if let Holds::Text(format) = key.field().holds()
+            && !format.matches(glob)
+        {
+            let problem = format!("matches nothing: {}", format.what);
+            return Err(source.error(PolicyCode::PolicyGlobMatchesNothing, node.span(), problem));
         }
     }
     Ok(Matcher {
@@ -138,25 +139,39 @@ fn matcher(source: &Source<'_>, key: MatcherKey, node: &Node<'_>) -> Result<Matc
     })
 }
 
-/// Why no value of this key can match: a deny rule with such a pattern would protect nothing.
-fn matches_nothing(key: MatcherKey, glob: &Glob) -> Option<&'static str> {
-    let (prefix, wild) = (glob.literal_prefix(), glob.is_wild());
-    let kind = |kind: &'static [u8], problem: &'static str| {
-        let fits = prefix.starts_with(kind) || wild && kind.starts_with(prefix);
-        let visible = glob.literals().all(|byte| (0x21..=0x7E).contains(&byte));
-        (!fits || !visible).then_some(problem)
-    };
-    match key {
-        MatcherKey::Tool => {
-            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._/:-".contains(&byte);
-            (!glob.literals().all(allowed)).then_some("a tool is letters, digits and `. _ / : -`")
+/// Refuses a condition of `when` that no call meets which the matchers are about.
+fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], when: &[Condition]) -> Result<()> {
+    for condition in when {
+        let Root::Action(field) = condition.path.root else {
+            continue;
+        };
+        let Some(matcher) = matchers
+            .iter()
+            .find(|matcher| matcher.key != MatcherKey::Via && matcher.key.field() == field)
+        else {
+            continue;
+        };
+        let matched: Vec<Shape> = matcher.globs.iter().map(Shape::of_glob).collect();
+        let asked = condition.tests.iter().find(|test| {
+            let shapes: Vec<Shape> = match test {
+                Test::OneOf(literals) => literals.texts.iter().map(|text| Shape::default().text(text)).collect(),
+                Test::Glob(globs) => globs.iter().map(Shape::of_glob).collect(),
+                _ => return false,
+            };
+            !shapes
+                .iter()
+                .any(|shape| matched.iter().any(|matched| matched.meets(shape)))
+        });
+        if asked.is_some() {
+            let problem = format!(
+                "no `{}` that the rule is about is `{}`",
+                matcher.key.as_str(),
+                condition.text
+            );
+            return Err(source.error(PolicyCode::PolicyConditionImpossible, node.span(), problem));
         }
-        MatcherKey::Resource => (!wild && !prefix.contains(&b':')).then_some("a resource is `kind:value`"),
-        MatcherKey::Agent | MatcherKey::Via => kind(b"agent:", "an agent is `agent:` and visible ASCII"),
-        MatcherKey::Owner => kind(b"user:", "an owner is `user:` and visible ASCII"),
-        MatcherKey::Tenant => kind(b"org:", "a tenant is `org:` and visible ASCII"),
-        MatcherKey::Runtime => kind(b"runtime:", "a runtime is `runtime:` and visible ASCII"),
     }
+    Ok(())
 }
 
 fn conditions(fields: &Fields<'_, '_>, key: &str, place: Place) -> Result<Box<[Condition]>> {

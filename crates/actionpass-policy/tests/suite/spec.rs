@@ -279,6 +279,139 @@ fn more_that_is_refused() {
         ("allow", "runtime = \"codex\"", PolicyGlobMatchesNothing),
         ("allow", "via = \"user:ann\"", PolicyGlobMatchesNothing),
         ("allow", "agent = \"agent:a b\"", PolicyGlobMatchesNothing),
+        // What no call can have, whatever key it is asked with.
+        ("deny", "resource = \"company/*\"", PolicyGlobMatchesNothing),
+        ("deny", "resource = \"file:cafe\u{301}\"", PolicyGlobMatchesNothing),
+        (
+            "deny",
+            "resource = [\"file:a\", \"file:a\u{200b}*\"]",
+            PolicyGlobMatchesNothing,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"resource\", glob = \"company/*\" }]",
+            PolicyGlobMatchesNothing,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"resource.kind\", glob = \"repo:*\" }]",
+            PolicyGlobMatchesNothing,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"agent\", path_glob = \"**\" }]",
+            PolicyGlobMatchesNothing,
+        ),
+        (
+            "deny",
+            "unless = [{ path = \"agent\", glob = \"codex-*\" }]",
+            PolicyGlobMatchesNothing,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.a\", path_glob = \"C:/**\" }]",
+            PolicyGlobMatchesNothing,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.a\", path_glob_nocase = \"**/NUL\" }]",
+            PolicyGlobMatchesNothing,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"tenant\", one_of = [\"example\"] }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"tenant\", one_of = [\"org:a\", \"b\"] }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"resource.kind\", equals = \"repo:\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"resource\", equals = \"repo\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"task\", equals = \"two words\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"definitionHash\", equals = \"sha256:00\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"agent\", max_length = 6 }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"tool\", min_length = 257 }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"agent\", same_as = \"owner\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"agent\", same_as = \"facts.age\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"facts.age\", at_most = -1 }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"facts.age\", less_than = 0 }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"facts.age\", equals = 0.5 }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"facts.age\", equals = \"1\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"facts.source\", at_most = 1 }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"tool\", equals = \"u\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"tool\", glob = [\"u*\", \"*v\"] }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"facts.age[]\", any = { equals = 1 } }]",
+            PolicyPathInvalid,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"facts.asOf\", exists = true }]",
+            PolicyPathInvalid,
+        ),
         ("allow", "overridable_by = [\"security\"]", PolicyKeyMisplaced),
         ("step_up", "overridable_by = [\"security\"]", PolicyKeyMisplaced),
         ("deny", "approvals = { count = 1 }", PolicyKeyMisplaced),
@@ -328,6 +461,11 @@ fn more_that_is_refused() {
         let error = RulePolicy::load(&text, "test.toml").expect_err(&text);
         assert_eq!(error.code(), code, "{error}\n{text}");
         assert!(error.line() >= 3 && error.column() >= 1, "{error}");
+    }
+    for text in ["tool = \"_x\"", "tool = [\"t\", \"a b\"]", "tool = \"-*\""] {
+        let text = format!("{HEAD}[[rule]]\nid = \"r\"\neffect = \"deny\"\n{text}\n");
+        let error = RulePolicy::load(&text, "test.toml").expect_err(&text);
+        assert_eq!(error.code(), PolicyGlobMatchesNothing, "{error}");
     }
     for (text, code) in [
         ("", PolicyKeyMissing),
