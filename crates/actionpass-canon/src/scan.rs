@@ -89,6 +89,45 @@ pub fn elements(array: &[u8]) -> Option<Elements<'_>> {
     }
 }
 
+/// Every member name and every value that is neither object nor array, at any depth, in the order of the bytes: one pass
+/// over the bytes, however deep they nest.
+///
+/// ```
+/// use actionpass_canon::scan;
+/// let found: Result<Vec<_>, _> = scan::scalars(br#"{"a":[1,{"b":"c"}]}"#).collect();
+/// assert_eq!(found.unwrap(), [b"\"a\"".as_slice(), b"1", b"\"b\"", b"\"c\""]);
+/// ```
+#[must_use]
+pub const fn scalars(value: &[u8]) -> Scalars<'_> {
+    Scalars { rest: value }
+}
+
+/// What [`scalars`] gives: after an error, nothing more.
+#[derive(Clone, Debug)]
+pub struct Scalars<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Scalars<'a> {
+    type Item = Result<&'a [u8], NotCanonical>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some((b'{' | b'}' | b'[' | b']' | b',' | b':', after)) = self.rest.split_first() {
+            self.rest = after;
+        }
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (scalar, rest) = split_value(self.rest).unwrap_or_default();
+        self.rest = rest;
+        Some(if scalar.is_empty() {
+            Err(NotCanonical)
+        } else {
+            Ok(scalar)
+        })
+    }
+}
+
 /// The text that a canonical string stands for; `None` if the bytes are no string. Borrowed if nothing is escaped.
 #[must_use]
 pub fn text(string: &[u8]) -> Option<Cow<'_, str>> {

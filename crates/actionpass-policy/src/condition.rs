@@ -6,10 +6,11 @@ use actionpass_canon::names::fold;
 
 use crate::datum::{Datum, Elements, End};
 use crate::glob::Glob;
-use crate::number::Number;
+use crate::number::{Decimal, Number};
 use crate::path::{Path, Step};
 use crate::safe_path::is_safe_path;
 use crate::scope::Scope;
+use crate::template::Template;
 use crate::truth::Truth;
 use crate::work::Work;
 
@@ -38,7 +39,9 @@ pub(crate) enum Test {
     Compare(Bound),
     Glob(Box<[Glob]>),
     PathGlob(PathGlobs),
-    SameAs(Path),
+    SameAs(Other),
+    /// The names that members may have, sorted.
+    Members(Box<[Box<str>]>),
     Exists(bool),
     MinLength(usize),
     MaxLength(usize),
@@ -52,11 +55,22 @@ pub(crate) struct PathGlobs {
     pub(crate) folded: bool,
 }
 
+/// What `same_as` names.
+#[derive(Clone, Debug)]
+pub(crate) enum Other {
+    /// The value at another path.
+    Path(Path),
+    /// A text that is put together: `{payload.owner}/{payload.repo}`.
+    Template(Template),
+}
+
 /// A number that others are compared with.
 #[derive(Clone, Debug)]
 pub(crate) struct Bound {
     pub(crate) side: Side,
     pub(crate) number: Number,
+    /// The number in decimal, if texts are compared with it too: `decimal = true`.
+    pub(crate) decimal: Option<Box<str>>,
 }
 
 /// On which side of a bound a number must be.
@@ -66,6 +80,8 @@ pub(crate) enum Side {
     AtMost,
     Greater,
     AtLeast,
+    /// `equals` with `decimal = true`.
+    Equal,
 }
 
 /// A value written in the policy.
@@ -112,6 +128,9 @@ pub enum Cause {
     EmptyArray,
     /// There is no member of this name, and one whose name is equal after case folding: some readers take that one.
     FoldedName,
+    /// A part of the text that it is compared with holds a character that stands between parts, so that two different
+    /// pairs of parts would make one text.
+    AmbiguousParts,
     /// The decision took more work than one may; it is a deny with `policy_work_exceeded`.
     WorkExceeded,
 }
@@ -158,13 +177,13 @@ impl Condition {
     /// What the condition comes to for an action.
     pub(crate) fn evaluate<'a>(&self, scope: &Scope<'a>) -> Finding<'a> {
         let same_as = self.tests.iter().find_map(|test| match test {
-            Test::SameAs(path) => Some(path),
+            Test::SameAs(other) => Some(other),
             _ => None,
         });
         let asking = Asking {
             condition: self,
             scope,
-            right: same_as.map(|path| Right::find(path, scope)),
+            right: same_as.map(|other| Right::find(other, scope)),
         };
         let (start, steps) = scope.start(&self.path);
         asking.walk(start, steps)
@@ -172,8 +191,17 @@ impl Condition {
 }
 
 impl<'a> Right<'a> {
-    fn find(path: &Path, scope: &Scope<'a>) -> Self {
+    fn find(other: &Other, scope: &Scope<'a>) -> Self {
         let work = &scope.work;
+        let path = match other {
+            Other::Path(path) => path,
+            Other::Template(template) => {
+                return match template.fill(scope) {
+                    Ok(text) => Self::Text(text.into()),
+                    Err(cause) => Self::Unknown(cause),
+                };
+            }
+        };
         let datum = match scope.end(path) {
             End::Found(datum) => datum,
             other => return Self::Unknown(other.cause()),
@@ -202,7 +230,7 @@ impl<'a> Right<'a> {
 
 impl End<'_> {
     /// Why nothing can be said of the value there, of a path that finds none.
-    const fn cause(self) -> Cause {
+    pub(crate) const fn cause(self) -> Cause {
         match self {
             Self::Found(_) | Self::Absent => Cause::Missing,
             Self::Broken(_) => Cause::OtherType,
@@ -221,12 +249,19 @@ impl<'a> Asking<'_, 'a> {
         match (steps.split_first(), end) {
             (None, _) => self.all(end),
             (Some((Step::Member(name), rest)), _) => self.walk(end.member(name, work), rest),
-            (Some((Step::Each, rest)), End::Found(datum)) => match datum.elements(work) {
-                None => Finding::unknown(Cause::OtherType, Some(datum)),
-                Some(elements) => self.each(datum, elements, rest),
-            },
-            (Some((Step::Each, _)), End::Broken(datum)) => Finding::unknown(Cause::OtherType, Some(datum)),
-            (Some((Step::Each, _)), _) => Finding::unknown(end.cause(), None),
+            (Some((step, rest)), End::Found(datum)) => {
+                let elements = match step {
+                    Step::Members => datum.members(work),
+                    Step::Tree => Some(datum.tree(work)),
+                    _ => datum.elements(work),
+                };
+                match elements {
+                    None => Finding::unknown(Cause::OtherType, Some(datum)),
+                    Some(elements) => self.each(datum, elements, rest),
+                }
+            }
+            (Some(_), End::Broken(datum)) => Finding::unknown(Cause::OtherType, Some(datum)),
+            (Some(_), _) => Finding::unknown(end.cause(), None),
         }
     }
 
@@ -273,10 +308,14 @@ impl<'a> Asking<'_, 'a> {
             },
             _ => test.judge(datum, work),
         };
-        answer.map_or_else(
-            || Finding::unknown(Cause::OtherType, value),
-            |holds| Finding::definite(holds, value),
-        )
+        match answer {
+            Some(holds) => Finding::definite(holds, value),
+            // Somewhere in a tree there is always something of another type. It is not what `any` looks for.
+            None if self.condition.quantifier == Some(Quantifier::Any) && self.condition.path.is_tree() => {
+                Finding::definite(false, value)
+            }
+            None => Finding::unknown(Cause::OtherType, value),
+        }
     }
 }
 
@@ -300,7 +339,8 @@ impl Test {
     pub(crate) fn judge(&self, datum: Datum<'_>, work: &Work) -> Option<bool> {
         match self {
             Self::OneOf(literals) => literals.contain(datum, work),
-            Self::Compare(bound) => datum.number(work).map(|number| bound.holds(number)),
+            Self::Compare(bound) => bound.holds(datum, work),
+            Self::Members(names) => datum.has_only(names, work),
             Self::Glob(globs) => datum.text(work).map(|text| any_matches(globs, &text, work)),
             Self::PathGlob(globs) => globs.match_path(&datum.text(work)?, work),
             Self::MinLength(length) => datum.length(work).map(|found| found >= *length),
@@ -332,15 +372,23 @@ impl PathGlobs {
 }
 
 impl Bound {
-    /// Whether a number is on the right side of the bound.
-    fn holds(&self, number: Number) -> bool {
-        let order = number.compare(self.number);
-        match self.side {
+    /// Whether a number is on the right side of the bound; `None` for what is none.
+    fn holds(&self, datum: Datum<'_>, work: &Work) -> Option<bool> {
+        let order = match (&self.decimal, datum.number(work)) {
+            (_, Some(number)) => number.compare(self.number),
+            (Some(decimal), None) => {
+                let text = datum.text(work)?;
+                Decimal::parse(&text)?.compare(Decimal::parse(decimal)?)
+            }
+            (None, None) => return None,
+        };
+        Some(match self.side {
             Side::Less => order.is_lt(),
             Side::AtMost => order.is_le(),
             Side::Greater => order.is_gt(),
             Side::AtLeast => order.is_ge(),
-        }
+            Side::Equal => order.is_eq(),
+        })
     }
 }
 

@@ -43,11 +43,16 @@ pub(crate) enum End<'a> {
     Folded,
 }
 
-/// The elements of an array.
+/// The values that a step of many leads to.
 #[derive(Clone, Debug)]
 pub(crate) enum Elements<'a> {
     Canonical(scan::Elements<'a>),
+    CanonicalMembers(scan::Members<'a>),
+    CanonicalTree(scan::Scalars<'a>),
     Values(slice::Iter<'a, Value>),
+    Members(serde_json::map::Values<'a>),
+    /// What is still to be looked at, the next one last.
+    Tree(Vec<Datum<'a>>),
 }
 
 impl<'a> End<'a> {
@@ -126,6 +131,56 @@ impl<'a> Datum<'a> {
         }
     }
 
+    /// The members' values of an object.
+    pub(crate) fn members(self, work: &Work) -> Option<Elements<'a>> {
+        match self {
+            Self::Canonical(bytes) => {
+                let members = scan::members(bytes)?;
+                work.spend(bytes.len());
+                Some(Elements::CanonicalMembers(members))
+            }
+            Self::Value(Value::Object(members)) => {
+                work.spend(members.len());
+                Some(Elements::Members(members.values()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Every member name, and every value that is neither object nor array, at any depth; the value itself if it is one.
+    pub(crate) fn tree(self, work: &Work) -> Elements<'a> {
+        match self {
+            Self::Canonical(bytes) => {
+                work.spend(bytes.len());
+                Elements::CanonicalTree(scan::scalars(bytes))
+            }
+            other => Elements::Tree(vec![other]),
+        }
+    }
+
+    /// Whether every member of an object has one of these names, byte by byte; `None` if it is no object. The names are
+    /// sorted.
+    pub(crate) fn has_only(self, names: &[Box<str>], work: &Work) -> Option<bool> {
+        let is_known = |name: &str| names.binary_search_by(|known| (**known).cmp(name)).is_ok();
+        match self {
+            Self::Canonical(bytes) => {
+                let members = scan::members(bytes)?;
+                work.spend(bytes.len());
+                for member in members {
+                    if !is_known(&scan::text(member.ok()?.name)?) {
+                        return Some(false);
+                    }
+                }
+                Some(true)
+            }
+            Self::Value(Value::Object(members)) => {
+                work.spend(members.keys().map(String::len).sum());
+                Some(members.keys().all(|name| is_known(name)))
+            }
+            _ => None,
+        }
+    }
+
     /// Where a step to a member leads from here.
     pub(crate) fn member(self, name: &Name, work: &Work) -> End<'a> {
         match self {
@@ -189,11 +244,29 @@ impl<'a> Iterator for Elements<'a> {
     type Item = Datum<'a>;
 
     fn next(&mut self) -> Option<Datum<'a>> {
+        // Bytes that are not canonical are of no type.
+        let canonical = |bytes: Result<&'a [u8], _>| Datum::Canonical(bytes.unwrap_or_default());
         match self {
-            Self::Canonical(elements) => elements
-                .next()
-                .map(|element| Datum::Canonical(element.unwrap_or_default())),
+            Self::Canonical(elements) => elements.next().map(canonical),
+            Self::CanonicalMembers(members) => {
+                let member = members.next()?;
+                Some(canonical(member.map(|member| member.value)))
+            }
+            Self::CanonicalTree(scalars) => scalars.next().map(canonical),
             Self::Values(values) => values.next().map(Datum::Value),
+            Self::Members(values) => values.next().map(Datum::Value),
+            Self::Tree(open) => loop {
+                match open.pop()? {
+                    Datum::Value(Value::Array(elements)) => open.extend(elements.iter().rev().map(Datum::Value)),
+                    Datum::Value(Value::Object(members)) => {
+                        for (name, value) in members.iter().rev() {
+                            open.push(Datum::Value(value));
+                            open.push(Datum::Text(name));
+                        }
+                    }
+                    scalar => return Some(scalar),
+                }
+            },
         }
     }
 }
@@ -243,10 +316,25 @@ mod tests {
                 (left, right) => panic!("{left:?} {right:?}"),
             }
         }
-        match (canonical.elements(work), value.elements(work)) {
-            (Some(left), Some(right)) => left.zip(right).for_each(|(left, right)| alike(left, right)),
-            (left, right) => assert!(left.is_none() && right.is_none()),
+        let names: [Box<str>; 2] = ["A".into(), "a".into()];
+        assert_eq!(canonical.has_only(&names, work), value.has_only(&names, work));
+        for (left, right) in [
+            (canonical.elements(work), value.elements(work)),
+            (canonical.members(work), value.members(work)),
+        ] {
+            match (left, right) {
+                (Some(left), Some(right)) => left.zip(right).for_each(|(left, right)| alike(left, right)),
+                (left, right) => assert!(left.is_none() && right.is_none()),
+            }
         }
+        let shown = |tree: Elements<'_>| {
+            let mut shown: Vec<_> = tree
+                .map(|datum| (datum.text(work).map(Cow::into_owned), datum.boolean()))
+                .collect();
+            shown.sort_unstable();
+            shown
+        };
+        assert_eq!(shown(canonical.tree(work)), shown(value.tree(work)));
     }
 
     proptest! {

@@ -35,9 +35,9 @@ actionpass_model::codes! {
         PolicyConditionEmpty = "policy_condition_empty",
         /// A condition can never hold, or always does.
         PolicyConditionImpossible = "policy_condition_impossible",
-        /// A path with `[]` needs `any` or `every`.
+        /// A path with `[]`, `.*` or `.**` needs `any` or `every`.
         PolicyQuantifierMissing = "policy_quantifier_missing",
-        /// `any` or `every` needs a path with `[]`, and stands alone.
+        /// `any` or `every` needs a path with `[]`, `.*` or `.**`, and stands alone.
         PolicyQuantifierMisplaced = "policy_quantifier_misplaced",
         /// An allow rule looks at `context`: what the agent says about itself can only tighten.
         ContextInAllow = "context_in_allow",

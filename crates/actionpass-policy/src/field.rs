@@ -150,6 +150,20 @@ impl Format {
         (self.check)(text)
     }
 
+    /// Whether some text of the format is one of these.
+    pub(crate) fn meets(&self, shape: &Shape) -> bool {
+        self.shape.meets(shape)
+    }
+
+    /// Whether some text of the format is a decimal number.
+    pub(crate) fn has_decimals(&self) -> bool {
+        self.meets(
+            &Shape::default()
+                .any(|byte| byte == b'-')
+                .some(|byte| byte == b'.' || byte.is_ascii_digit()),
+        )
+    }
+
     /// Whether two formats have a text in common.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.shape.meets(&other.shape)

@@ -51,6 +51,7 @@ mod rules;
 mod safe_path;
 mod scope;
 mod starter;
+mod template;
 pub mod testing;
 mod truth;
 mod verdict;

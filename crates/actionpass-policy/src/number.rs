@@ -62,6 +62,69 @@ impl Number {
     }
 }
 
+/// A text that is a decimal number, exactly: `-`, digits without needless zeros, and a fraction, as in `-12.50`. No `+`, no
+/// exponent, no blanks and no separators, which readers take in different ways.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Decimal<'t> {
+    negative: bool,
+    whole: &'t str,
+    /// Without zeros at its end.
+    fraction: &'t str,
+}
+
+impl<'t> Decimal<'t> {
+    pub(crate) fn parse(text: &'t str) -> Option<Self> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let (whole, fraction) = match digits.split_once('.') {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (digits, None),
+        };
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_digits(whole) || fraction.is_some_and(|fraction| !is_digits(fraction)) {
+            return None;
+        }
+        // To some readers `010` is eight.
+        if whole.len() > 1 && whole.starts_with('0') {
+            return None;
+        }
+        let fraction = fraction.unwrap_or_default().trim_end_matches('0');
+        Some(Self {
+            negative: digits.len() < text.len() && !(whole == "0" && fraction.is_empty()),
+            whole,
+            fraction,
+        })
+    }
+
+    /// Which of the two is greater, exactly.
+    pub(crate) fn compare(self, other: Self) -> Ordering {
+        let size = || {
+            let whole = self
+                .whole
+                .len()
+                .cmp(&other.whole.len())
+                .then_with(|| self.whole.cmp(other.whole));
+            whole.then_with(|| self.fraction.cmp(other.fraction))
+        };
+        match (self.negative, other.negative) {
+            (false, true) => Ordering::Greater,
+            (true, false) => Ordering::Less,
+            (false, false) => size(),
+            (true, true) => size().reverse(),
+        }
+    }
+}
+
+impl Number {
+    /// The number in decimal, as policies and payloads write it: of a number with a fraction the shortest text that is read
+    /// as this one, without an exponent.
+    pub(crate) fn to_decimal(self) -> Box<str> {
+        match self {
+            Self::Integer(integer) => integer.to_string().into(),
+            Self::Float(float) => float.to_string().into(),
+        }
+    }
+}
+
 /// Compares whole parts as integers, then looks at the fraction. The cast saturates far outside of what `integer`
 /// can be (64 bits), and truncation is exact.
 fn integer_to_float(integer: i128, float: f64) -> Ordering {
@@ -79,6 +142,45 @@ mod tests {
 
     fn number(text: &str) -> Number {
         Number::from_json(&serde_json::from_str(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn decimals_are_compared_exactly() {
+        for (left, right, order) in [
+            ("1", "1.0", Equal),
+            ("0", "-0.00", Equal),
+            ("12.5", "12.50", Equal),
+            ("9", "10", Less),
+            ("0.09", "0.1", Less),
+            ("0.1", "0.10000000000000000000001", Less),
+            ("-2", "1", Less),
+            ("-2", "-1.5", Less),
+            ("-0.5", "0", Less),
+            ("9007199254740993", "9007199254740992", Greater),
+            (
+                "100000000000000000000000000000000000000000",
+                "99999999999999999999999999999999999999999.9",
+                Greater,
+            ),
+        ] {
+            let (left, right) = (Decimal::parse(left).unwrap(), Decimal::parse(right).unwrap());
+            assert_eq!(left.compare(right), order, "{left:?} {right:?}");
+            assert_eq!(right.compare(left), order.reverse(), "{left:?} {right:?}");
+        }
+        for text in [
+            "", "-", "+1", "1e3", "01", "-00", ".5", "1.", "1,5", " 1", "1 ", "0x1", "1_000", "\u{661}", "--1", "NaN",
+            "1.2.3",
+        ] {
+            assert!(Decimal::parse(text).is_none(), "{text}");
+        }
+        for (number, decimal) in [
+            ("5000.01", "5000.01"),
+            ("1e22", "10000000000000000000000"),
+            ("1e-7", "0.0000001"),
+            ("-3", "-3"),
+        ] {
+            assert_eq!(&*self::number(number).to_decimal(), decimal);
+        }
     }
 
     #[test]

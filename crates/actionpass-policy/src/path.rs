@@ -75,8 +75,12 @@ impl ActionText {
 pub(crate) enum Step {
     /// The member of this name.
     Member(Name),
-    /// `[]`: each element.
+    /// `[]`: each element of an array.
     Each,
+    /// `.*`: each member's value of an object.
+    Members,
+    /// `.**`: each member name, and each value that is neither object nor array, at any depth.
+    Tree,
 }
 
 /// The name of a member, and what other names are equal to after case folding.
@@ -164,9 +168,14 @@ impl Path {
         &self.text
     }
 
-    /// Whether there is a `[]`.
-    pub(crate) fn has_each(&self) -> bool {
-        self.steps.contains(&Step::Each)
+    /// Whether there is a `[]`, `.*` or `.**`, so that the path leads to any number of values.
+    pub(crate) fn is_many(&self) -> bool {
+        self.steps.iter().any(|step| !matches!(step, Step::Member(_)))
+    }
+
+    /// Whether it ends in `.**`.
+    pub(crate) fn is_tree(&self) -> bool {
+        self.steps.last() == Some(&Step::Tree)
     }
 }
 
@@ -189,6 +198,24 @@ fn steps(mut rest: &str) -> Result<Box<[Step]>, &'static str> {
         } else if let Some(after) = rest.strip_prefix('.') {
             let end = after.find(['.', '[']).unwrap_or(after.len());
             let (name, after) = after.split_at(end);
+            match name {
+                "*" => {
+                    steps.push(Step::Members);
+                    rest = after;
+                    continue;
+                }
+                "**" if after.is_empty() => {
+                    steps.push(Step::Tree);
+                    rest = after;
+                    continue;
+                }
+                name if name.contains('*') => {
+                    return Err(
+                        "has a `*` beside other characters, or steps after `**`: `*` is every member's value, `**` at the end is the whole tree",
+                    );
+                }
+                _ => {}
+            }
             let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | '@');
             if name.is_empty() || !name.chars().all(plain) {
                 return Err("has a member name that must be quoted: `payload.\"name\"`, the name spelled as in JSON");
@@ -243,7 +270,14 @@ mod tests {
             Root::Action(ActionText::ResourceValue)
         );
         assert!(Path::parse("payload").unwrap().steps.is_empty());
-        assert!(Path::parse("payload[].x").unwrap().has_each());
+        assert!(Path::parse("payload[].x").unwrap().is_many());
+        let tree = Path::parse("payload.*.a.**").unwrap();
+        assert_eq!(*tree.steps, [Step::Members, Step::Member("a".into()), Step::Tree]);
+        assert!(tree.is_many() && tree.is_tree());
+        assert_eq!(
+            *Path::parse(r#"payload."**""#).unwrap().steps,
+            [Step::Member("**".into())]
+        );
         for bad in [
             "",
             "payload.",
@@ -251,7 +285,12 @@ mod tests {
             "payload.a[0]",
             "payload.a[",
             "payload.a b",
-            "payload.*",
+            "payload.a*",
+            "payload.***",
+            "payload.**.a",
+            "payload.**[]",
+            "fact.*",
+            "context.**",
             "payload.\"a",
             "fact",
             "fact[]",

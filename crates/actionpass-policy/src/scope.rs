@@ -105,13 +105,14 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// How a path without `[]` ends.
+    /// How a path to one value ends.
     pub(crate) fn end(&self, path: &Path) -> End<'a> {
         let (start, steps) = self.start(path);
         steps.iter().fold(start, |end, step| match (step, end) {
             (Step::Member(name), end) => end.member(name, &self.work),
-            (Step::Each, End::Found(datum)) => End::Broken(datum),
-            (Step::Each, end) => end,
+            // A path to many values is refused at load where one is needed.
+            (_, End::Found(datum)) => End::Broken(datum),
+            (_, end) => end,
         })
     }
 

@@ -7,16 +7,17 @@ use super::fields::{boolean, count, some, text, type_mismatch};
 use super::literal::{literal, number};
 use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
-use crate::condition::{Bound, Condition, Literal, Literals, PathGlobs, Quantifier, Side, Test};
+use crate::condition::{Bound, Condition, Literal, Literals, Other, PathGlobs, Quantifier, Side, Test};
 use crate::datum::Datum;
-use crate::field::{Format, Holds};
+use crate::field::{Format, Holds, Shape};
 use crate::glob::Glob;
 use crate::number::Number;
 use crate::path::{Path, Root};
 use crate::rule::Effect;
+use crate::template::{Part, Template};
 use crate::work::Work;
 
-const TESTS: [&str; 13] = [
+const TESTS: [&str; 15] = [
     "equals",
     "one_of",
     "less_than",
@@ -30,6 +31,8 @@ const TESTS: [&str; 13] = [
     "exists",
     "min_length",
     "max_length",
+    "members",
+    "decimal",
 ];
 
 /// In which list of which rule a condition stands.
@@ -54,13 +57,13 @@ pub(super) fn condition(source: &Source<'_>, node: &Node<'_>, place: Place) -> R
         (Some(_), Some(both)) => return Err(misplaced(source, both, "`any` and `every` stand in two conditions")),
     };
     let (quantifier, tests) = match quantified {
-        None if path.has_each() => {
-            let problem = "the path has `[]`: say `any = { … }` or `every = { … }`";
+        None if path.is_many() => {
+            let problem = "the path leads to many values: say `any = { … }` or `every = { … }`";
             return Err(source.error(PolicyCode::PolicyQuantifierMissing, at.span(), problem));
         }
         None => (None, fields.clone()),
-        Some((_, tests)) if !path.has_each() => {
-            return Err(misplaced(source, tests, "the path has no `[]`"));
+        Some((_, tests)) if !path.is_many() => {
+            return Err(misplaced(source, tests, "the path has no `[]`, `*` or `**`"));
         }
         Some((quantifier, tests)) => {
             if let Some((_, beside)) = fields.entries().iter().find(|(key, _)| TESTS.contains(key)) {
@@ -76,12 +79,19 @@ pub(super) fn condition(source: &Source<'_>, node: &Node<'_>, place: Place) -> R
         }
     };
     let mut read = Vec::new();
+    let decimal = tests.flag("decimal")?;
     for (key, node) in tests.entries() {
-        if key != "path" {
-            let test = test(source, key, node, place)?;
+        if !matches!(key, "path" | "decimal") {
+            let test = test(source, key, node, place, decimal)?;
             fits(source, node, &path, &test)?;
             read.push((test, node));
         }
+    }
+    if let Some(node) = tests.get("decimal").filter(|_| decimal)
+        && !read.iter().any(|(test, _)| matches!(test, Test::Compare(_)))
+    {
+        let problem = "is about comparisons with a number, and there is none";
+        return Err(source.error(PolicyCode::PolicyValueInvalid, node.span(), problem));
     }
     if read.is_empty() {
         let problem = format!("asks nothing: add one of {}", TESTS.join(", "));
@@ -109,6 +119,38 @@ fn path(source: &Source<'_>, node: &Node<'_>, place: Place) -> Result<Path> {
             format!("the path {problem}"),
         )
     })?;
+    may_look(source, node, &path, place)?;
+    Ok(path)
+}
+
+/// What `same_as` names: a path, or a text with paths in braces.
+fn other(source: &Source<'_>, node: &Node<'_>, place: Place) -> Result<Other> {
+    let text = text(source, node)?;
+    let other = if Template::is_one(text) {
+        let template = Template::parse(text).map_err(|problem| {
+            let problem = format!("the text with paths {problem}");
+            source.error(PolicyCode::PolicyPathInvalid, node.span(), problem)
+        })?;
+        for path in template.paths() {
+            may_look(source, node, path, place)?;
+        }
+        Other::Template(template)
+    } else {
+        Other::Path(path(source, node, place)?)
+    };
+    let is_many = match &other {
+        Other::Path(path) => path.is_many(),
+        Other::Template(template) => template.paths().any(Path::is_many),
+    };
+    if is_many {
+        let problem = "`same_as` names one value: no `[]`, `*` or `**`";
+        return Err(source.error(PolicyCode::PolicyQuantifierMisplaced, node.span(), problem));
+    }
+    Ok(other)
+}
+
+/// Refuses `context` where it could do more than tighten.
+fn may_look(source: &Source<'_>, node: &Node<'_>, path: &Path, place: Place) -> Result<()> {
     if path.root == Root::Context {
         if place.effect == Effect::Allow {
             let problem = "what the agent says about itself can only tighten: no `context` in an allow rule";
@@ -119,15 +161,20 @@ fn path(source: &Source<'_>, node: &Node<'_>, place: Place) -> Result<Path> {
             return Err(source.error(PolicyCode::ContextInUnless, node.span(), problem));
         }
     }
-    Ok(path)
+    Ok(())
 }
 
-fn test(source: &Source<'_>, key: &str, node: &Node<'_>, place: Place) -> Result<Test> {
+fn test(source: &Source<'_>, key: &str, node: &Node<'_>, place: Place, decimal: bool) -> Result<Test> {
     let bound = |side| -> Result<Test> {
         let number = number(source, node)?;
-        Ok(Test::Compare(Bound { side, number }))
+        Ok(Test::Compare(Bound {
+            side,
+            number,
+            decimal: decimal.then(|| number.to_decimal()),
+        }))
     };
     Ok(match key {
+        "equals" if decimal => bound(Side::Equal)?,
         "equals" => Test::OneOf(Literals::new([literal(source, node)?])),
         "one_of" => {
             let literals = some(source, node)?.iter().map(|element| literal(source, element));
@@ -140,13 +187,14 @@ fn test(source: &Source<'_>, key: &str, node: &Node<'_>, place: Place) -> Result
         "glob" => Test::Glob(globs(source, node)?.into_iter().map(|(glob, _)| glob).collect()),
         "path_glob" => Test::PathGlob(path_globs(source, node, false)?),
         "path_glob_nocase" => Test::PathGlob(path_globs(source, node, true)?),
-        "same_as" => {
-            let other = path(source, node, place)?;
-            if other.has_each() {
-                let problem = "`same_as` names one value: no `[]`";
-                return Err(source.error(PolicyCode::PolicyQuantifierMisplaced, node.span(), problem));
-            }
-            Test::SameAs(other)
+        "same_as" => Test::SameAs(other(source, node, place)?),
+        "members" => {
+            let mut names = some(source, node)?
+                .iter()
+                .map(|name| text(source, name).map(Box::from))
+                .collect::<Result<Vec<Box<str>>>>()?;
+            names.sort_unstable();
+            Test::Members(names.into())
         }
         "exists" => Test::Exists(boolean(source, node)?),
         "min_length" => Test::MinLength(count(source, node)?),
@@ -197,10 +245,20 @@ fn globs_of<'s, 't>(source: &Source<'_>, node: &'s Node<'t>, folded: bool) -> Re
 
 /// Refuses tests that come to the same for every action: those that no value of a field of the action meets.
 fn fits(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Result<()> {
-    if let Test::SameAs(other) = test
+    if let Test::SameAs(Other::Path(other)) = test
         && other.as_str() == path.as_str()
     {
         return Err(impossible(source, node, "compares a value with itself"));
+    }
+    if let Test::Exists(_) = test
+        && path.is_tree()
+    {
+        return Err(impossible(source, node, "what is in a tree is there"));
+    }
+    if let Test::Members(_) = test
+        && path.is_tree()
+    {
+        return Err(impossible(source, node, "nothing that `**` finds is an object"));
     }
     let Root::Action(field) = path.root else { return Ok(()) };
     if matches!(test, Test::Exists(_)) {
@@ -225,16 +283,21 @@ fn fits_text(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test, for
             Some(text) => Err(impossible(source, node, &format!("`{path}` is never `{text}`, {what}"))),
             None => Ok(()),
         },
-        Test::Compare(_) => Err(is_text()),
+        Test::Compare(bound) if bound.decimal.is_some() && format.has_decimals() => Ok(()),
+        Test::Compare(_) | Test::Members(_) => Err(is_text()),
         Test::Glob(globs) => every_glob(source, node, globs, what, |glob| format.matches(glob)),
         Test::PathGlob(globs) => every_glob(source, node, &globs.globs, what, |glob| format.matches_path(glob)),
         Test::SameAs(other) => {
-            let alike = match other.root {
-                Root::Action(other) => match other.holds() {
+            let alike = match other {
+                Other::Path(Path {
+                    root: Root::Action(other),
+                    ..
+                }) => match other.holds() {
                     Holds::Text(other) => format.overlaps(&other),
                     Holds::Count => false,
                 },
-                _ => true,
+                Other::Path(_) => true,
+                Other::Template(template) => format.meets(&template_shape(template)),
             };
             match alike {
                 true => Ok(()),
@@ -251,6 +314,17 @@ fn fits_text(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test, for
     }
 }
 
+/// The texts that a template can make.
+fn template_shape(template: &Template) -> Shape {
+    template
+        .parts()
+        .iter()
+        .fold(Shape::default(), |shape, part| match part {
+            Part::Literal(text) => shape.text(text),
+            Part::Path(_) => shape.anything(),
+        })
+}
+
 /// Of a field that is a whole number from 0 up.
 fn fits_count(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Result<()> {
     let zero = Number::Integer(0);
@@ -263,13 +337,18 @@ fn fits_count(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) ->
             Side::Less => bound.number.compare(zero).is_gt(),
             Side::AtMost => bound.number.compare(zero).is_ge(),
             Side::Greater | Side::AtLeast => true,
+            Side::Equal => bound.number.is_whole() && bound.number.compare(zero).is_ge(),
         },
-        Test::SameAs(other) => match other.root {
-            Root::Action(other) => matches!(other.holds(), Holds::Count),
-            _ => true,
+        Test::SameAs(other) => match other {
+            Other::Path(Path {
+                root: Root::Action(other),
+                ..
+            }) => matches!(other.holds(), Holds::Count),
+            Other::Path(_) => true,
+            Other::Template(_) => false,
         },
         Test::Exists(_) => true,
-        Test::Glob(_) | Test::PathGlob(_) | Test::MinLength(_) | Test::MaxLength(_) => false,
+        Test::Glob(_) | Test::PathGlob(_) | Test::MinLength(_) | Test::MaxLength(_) | Test::Members(_) => false,
     };
     match fits {
         true => Ok(()),
@@ -314,10 +393,11 @@ fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
             Test::MinLength(length) => shortest = *length,
             Test::MaxLength(length) => longest = *length,
             Test::Compare(bound) => {
-                let includes = matches!(bound.side, Side::AtLeast | Side::AtMost);
-                if matches!(bound.side, Side::AtLeast | Side::Greater) {
+                let includes = matches!(bound.side, Side::AtLeast | Side::AtMost | Side::Equal);
+                if matches!(bound.side, Side::AtLeast | Side::Greater | Side::Equal) {
                     least = tighter(least, (bound.number, includes), true);
-                } else {
+                }
+                if matches!(bound.side, Side::AtMost | Side::Less | Side::Equal) {
                     most = tighter(most, (bound.number, includes), false);
                 }
             }

@@ -636,3 +636,220 @@ fn source_and_age_of_facts() {
         assert_eq!(judged(condition, &BoundFacts::none(), at), U, "{condition}");
     }
 }
+
+#[test]
+fn closed_objects() {
+    check(
+        "{ path = \"PATH\", members = [\"channel\", \"text\"] }",
+        &[
+            (&json!({ "channel": "a", "text": "b" }), T),
+            (&json!({ "text": null }), T),
+            (&json!({}), T),
+            (&json!({ "channel": "a", "text": "b", "blocks": [] }), F),
+            (&json!({ "channel": "a", "Text": "b" }), F),
+            (&json!({ "channel": "a", "text": "b", "TEXT": "c" }), F),
+            (&json!({ "te\u{445}t": 1 }), F),
+            (&json!([{ "text": "b" }]), U),
+            (&json!("text"), U),
+            (&json!(null), U),
+        ],
+    );
+    // At any depth.
+    check(
+        "{ path = \"PATH.files[]\", every = { members = [\"path\", \"content\"] } }",
+        &[
+            (
+                &json!({ "files": [{ "path": "a" }, { "path": "b", "content": "" }] }),
+                T,
+            ),
+            (
+                &json!({ "files": [{ "path": "a" }, { "path": "b", "mode": "0777" }] }),
+                F,
+            ),
+            (&json!({ "files": [{ "path": "a" }, "b"] }), U),
+            (&json!({ "files": [] }), U),
+        ],
+    );
+    let action = |payload| bind(&document("t", "r:x", payload));
+    let closed = "{ path = \"payload\", members = [\"v\"] }";
+    assert_eq!(truth(closed, &action(json!({ "v": 1 })), &BoundFacts::none()), T);
+    assert_eq!(
+        truth(closed, &action(json!({ "v": 1, "w": 1 })), &BoundFacts::none()),
+        F
+    );
+    assert_eq!(truth(closed, &action(json!(["v"])), &BoundFacts::none()), U);
+}
+
+#[test]
+fn members_and_trees() {
+    check(
+        "{ path = \"PATH.*\", every = { max_length = 2 } }",
+        &[
+            (&json!({ "a": "x", "b": [1, 2] }), T),
+            (&json!({ "a": "x", "b": "xyz" }), F),
+            (&json!({ "a": "x", "b": {} }), U),
+            (&json!({}), U),
+            (&json!(["x"]), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH.*.p\", any = { equals = 1 } }",
+        &[
+            (&json!({ "a": {}, "b": { "p": 1 } }), T),
+            (&json!({ "a": { "p": 2 } }), F),
+            (&json!({ "a": { "P": 1 } }), U),
+            (&json!({}), F),
+        ],
+    );
+    // Anything with .env: a value or a name, at any depth; what is no text has none.
+    check(
+        "{ path = \"PATH.**\", any = { glob = \"**.env**\" } }",
+        &[
+            (
+                &json!({ "files": [{ "path": "a/.env", "size": 3 }], "draft": false }),
+                T,
+            ),
+            (&json!([[[".env.local"]]]), T),
+            (&json!({ "a/.env": { "mode": null } }), T),
+            (&json!(".env"), T),
+            (&json!({ "files": [{ "path": "a/env", "size": 3 }], "draft": null }), F),
+            (&json!({}), F),
+            (&json!(3), F),
+        ],
+    );
+    check(
+        "{ path = \"PATH.**\", any = { path_glob_nocase = \"**/.env*\" } }",
+        &[
+            (&json!({ "path": "a/.ENV" }), T),
+            (&json!({ "path": "a" }), F),
+            // No plain path.
+            (&json!({ "path": "a/.env::$DATA" }), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH.**\", every = { max_length = 4 } }",
+        &[
+            (&json!({ "a": ["b", { "c": "abcd" }] }), T),
+            (&json!({ "a": ["b", { "c": "abcde" }] }), F),
+            (&json!({ "a": ["b", { "abcde": "c" }] }), F),
+            // Not everything is a text, so it can't be said of everything.
+            (&json!({ "a": ["b", 1] }), U),
+            (&json!({}), U),
+        ],
+    );
+    // There is nothing to compare with, so nothing can be said.
+    let action = bind(&document("t", "r:x", json!({ "v": { "a": "x" }, "w": ["x"] })));
+    let condition = "{ path = \"payload.v.**\", any = { same_as = \"payload.w\" } }";
+    assert_eq!(truth(condition, &action, &BoundFacts::none()), U);
+}
+
+#[test]
+fn decimal_texts() {
+    for (test, cases) in [
+        (
+            "at_most = 5000.01, decimal = true",
+            [
+                ("5000.01", T),
+                ("5000.010", T),
+                ("5000.0100000000000000000001", F),
+                ("-1", T),
+                ("1e3", U),
+                ("05", U),
+            ],
+        ),
+        (
+            "at_least = 1, decimal = true",
+            [
+                ("1", T),
+                ("1.0", T),
+                ("0.99999999999999999999999", F),
+                ("1,5", U),
+                ("", U),
+                (" 1", U),
+            ],
+        ),
+        (
+            "greater_than = 9007199254740991, decimal = true",
+            [
+                ("9007199254740992", T),
+                ("9007199254740991.5", T),
+                ("9007199254740991", F),
+                ("-9007199254740992", F),
+                ("+9007199254740992", U),
+                ("0x1", U),
+            ],
+        ),
+        (
+            "equals = 0.1, decimal = true",
+            [
+                ("0.1", T),
+                ("0.10", T),
+                ("0.1000000000000000055511151231257827", F),
+                ("0.2", F),
+                (".1", U),
+                ("0.1.0", U),
+            ],
+        ),
+    ] {
+        let condition = format!("{{ path = \"PATH\", {test} }}");
+        for (text, expected) in cases {
+            check(&condition, &[(&json!(text), expected)]);
+        }
+        check(&condition, &[(&json!(true), U), (&json!(["1"]), U), (&json!(null), U)]);
+    }
+    // Numbers are numbers still.
+    check(
+        "{ path = \"PATH\", at_most = 2, at_least = 1, decimal = true }",
+        &[(&json!(1.5), T), (&json!("1.5"), T), (&json!(3), F), (&json!("3"), F)],
+    );
+    // Without it, text is no number.
+    check(
+        "{ path = \"PATH\", at_most = 2, decimal = false }",
+        &[(&json!(1.5), T), (&json!("1.5"), U)],
+    );
+}
+
+#[test]
+fn texts_that_are_put_together() {
+    let none = BoundFacts::none();
+    for (owner, repo, expected) in [
+        (json!("company"), json!("web"), T),
+        (json!("company"), json!("web-app"), F),
+        (json!(""), json!("web"), F),
+        // Another pair whose text would be the same one.
+        (json!("company/web"), json!(""), U),
+        (json!("a/b"), json!("c"), U),
+        (json!(1), json!("web"), U),
+        (json!(["company"]), json!("web"), U),
+        (json!(null), json!("web"), U),
+    ] {
+        let action = bind(&document(
+            "t",
+            "repo:company/web",
+            json!({ "owner": owner, "repo": repo, "v": "company/web" }),
+        ));
+        for (path, template) in [
+            ("resource.value", "{payload.owner}/{payload.repo}"),
+            ("payload.v", "{payload.owner}/{payload.repo}"),
+            ("resource", "repo:{payload.owner}/{payload.repo}"),
+        ] {
+            let condition = format!("{{ path = \"{path}\", same_as = \"{template}\" }}");
+            assert_eq!(
+                truth(&condition, &action, &none),
+                expected,
+                "{condition} {owner} {repo}"
+            );
+        }
+    }
+    let action = bind(&document(
+        "t",
+        "repo:company/web",
+        json!({ "Owner": "company", "repo": "web" }),
+    ));
+    let condition = "{ path = \"resource.value\", same_as = \"{payload.owner}/{payload.repo}\" }";
+    assert_eq!(truth(condition, &action, &none), U);
+    // The resource's own parts may hold what stands between them nowhere else.
+    let action = bind(&document("t", "repo:company", json!({ "v": "repo company" })));
+    let condition = "{ path = \"payload.v\", same_as = \"{resource.kind} {resource.value}\" }";
+    assert_eq!(truth(condition, &action, &none), T);
+}

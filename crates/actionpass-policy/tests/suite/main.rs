@@ -17,6 +17,8 @@ mod spec;
 #[cfg(test)]
 mod starter;
 #[cfg(test)]
+mod strategies;
+#[cfg(test)]
 mod work;
 #[cfg(test)]
 mod world;

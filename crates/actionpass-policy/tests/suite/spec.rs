@@ -279,6 +279,102 @@ fn more_that_is_refused() {
         ("allow", "runtime = \"codex\"", PolicyGlobMatchesNothing),
         ("allow", "via = \"user:ann\"", PolicyGlobMatchesNothing),
         ("allow", "agent = \"agent:a b\"", PolicyGlobMatchesNothing),
+        (
+            "allow",
+            "when = [{ path = \"payload.**\", equals = 1 }]",
+            PolicyQuantifierMissing,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"payload.*\", equals = 1 }]",
+            PolicyQuantifierMissing,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"payload.a\", same_as = \"payload.*\" }]",
+            PolicyQuantifierMisplaced,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"payload.a\", same_as = \"{payload.b[]}\" }]",
+            PolicyQuantifierMisplaced,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"payload.a\", same_as = \"{payload.b}{payload.c}\" }]",
+            PolicyPathInvalid,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"payload.a\", same_as = \"{payload.b}/{context.c}\" }]",
+            ContextInAllow,
+        ),
+        (
+            "deny",
+            "unless = [{ path = \"payload.a\", same_as = \"{context.c}\" }]",
+            ContextInUnless,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"agent\", same_as = \"user:{payload.b}\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.**\", any = { exists = false } }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.**\", any = { members = [\"a\"] } }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"tool\", members = [\"a\"] }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"agent\", at_most = 1, decimal = true }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.a\", equals = 3, at_most = 2, decimal = true }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.a\", glob = \"x\", decimal = true }]",
+            PolicyValueInvalid,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.a\", equals = \"1\", decimal = true }]",
+            PolicyTypeMismatch,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.a\", at_most = 1, decimal = 1 }]",
+            PolicyTypeMismatch,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.a\", decimal = true }]",
+            PolicyValueInvalid,
+        ),
+        ("deny", "when = [{ path = \"payload\", members = [] }]", PolicyListEmpty),
+        (
+            "deny",
+            "when = [{ path = \"payload\", members = \"a\" }]",
+            PolicyTypeMismatch,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload\", members = [1] }]",
+            PolicyTypeMismatch,
+        ),
         // What no call can have, whatever key it is asked with.
         ("deny", "resource = \"company/*\"", PolicyGlobMatchesNothing),
         ("deny", "resource = \"file:cafe\u{301}\"", PolicyGlobMatchesNothing),
