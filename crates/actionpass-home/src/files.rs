@@ -8,13 +8,21 @@ use actionpass_model::Code;
 
 use crate::{Exposure, HomeError};
 
-/// A text file of a home: UTF-8, at most 1 MiB.
-pub(crate) fn text(path: &Path, code: impl Into<Code>) -> Result<String, HomeError> {
-    const MAX_BYTES: u64 = 1 << 20;
+/// The largest file of a home that is read as a text, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A file of a home, at most one byte more than may be read.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, HomeError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(|error| HomeError::unreadable(path, error))?;
+    Ok(bytes)
+}
+
+/// A text file of a home: UTF-8, at most 1 MiB.
+pub(crate) fn text(path: &Path, code: impl Into<Code>) -> Result<String, HomeError> {
+    let bytes = bytes(path)?;
     let refused = |code: Code, problem| HomeError::NotText {
         path: path.to_owned(),
         code,

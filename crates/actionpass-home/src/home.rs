@@ -8,7 +8,7 @@ use actionpass_crypto::Algorithm;
 use actionpass_custodians::Custodians;
 use actionpass_custody::{KeyFiles, KeyUri, NoSecrets, OpenKey, Secrets};
 use actionpass_model::{KeyId, KeyUse};
-use actionpass_policy::{PolicyCode, RulePolicy};
+use actionpass_policy::RulePolicy;
 use actionpass_store::ledger::Log;
 use actionpass_store::trust_file::{TrustFile, TrustSnapshot};
 use actionpass_store::{StoreCode, StoreError};
@@ -180,8 +180,8 @@ impl Home {
     /// [`HomeError::Policy`], [`HomeError::Unreadable`].
     pub fn policy(&self) -> Result<RulePolicy, HomeError> {
         let path = self.file(POLICY)?;
-        let text = files::text(&path, PolicyCode::PolicyTooLarge)?;
-        Ok(RulePolicy::load(&text, &path.display().to_string())?)
+        let bytes = files::bytes(&path)?;
+        Ok(RulePolicy::load_bytes(&bytes, &path.display().to_string())?)
     }
 
     /// `trust.json`, as it is now.

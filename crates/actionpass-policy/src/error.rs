@@ -7,6 +7,8 @@ actionpass_model::codes! {
         PolicySyntax = "policy_syntax",
         /// The text is larger than 1 MiB.
         PolicyTooLarge = "policy_too_large",
+        /// The file is not UTF-8: UTF-16, as some editors write it, or no text at all.
+        PolicyNotUtf8 = "policy_not_utf8",
         /// The `schema` is not one that this release reads.
         PolicySchemaUnsupported = "policy_schema_unsupported",
         /// A key that the language doesn't have; without it the rule would mean something else than its author thinks.

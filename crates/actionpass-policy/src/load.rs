@@ -12,14 +12,11 @@ use actionpass_canon::CanonError;
 use actionpass_model::PolicyId;
 
 use crate::rule::Rule;
-use crate::{PolicyCode, PolicyError};
+use crate::{PolicyCode, PolicyError, RulePolicy};
 
 pub(crate) use fields::{Fields, Node, list, parsed, text};
 pub(crate) use literal::json;
 pub(crate) use source::Source;
-
-/// The largest file that is read, in bytes.
-const MAX_BYTES: usize = 1 << 20;
 
 /// A policy, read.
 #[derive(Debug)]
@@ -59,12 +56,8 @@ pub(crate) fn document<T>(
     read: impl FnOnce(&Source<'_>, &Fields<'_, '_>) -> Result<T>,
 ) -> Result<T> {
     let source = Source { text, path };
-    if text.len() > MAX_BYTES {
-        return Err(source.error(
-            PolicyCode::PolicyTooLarge,
-            0..0,
-            format!("the file is larger than {MAX_BYTES} bytes"),
-        ));
+    if text.len() > RulePolicy::MAX_BYTES {
+        return Err(too_large(path));
     }
     let table = toml::de::DeTable::parse(text).map_err(|error| {
         source.error(
@@ -83,6 +76,26 @@ pub(crate) fn document<T>(
         ));
     }
     read(&source, &top)
+}
+
+/// A file is too large.
+pub(crate) fn too_large(path: &str) -> PolicyError {
+    let problem = format!("the file is larger than {} bytes", RulePolicy::MAX_BYTES);
+    Source { text: "", path }.error(PolicyCode::PolicyTooLarge, 0..0, problem)
+}
+
+/// A file is not UTF-8 from some byte on.
+pub(crate) fn not_utf8(bytes: &[u8], path: &str, valid: usize) -> PolicyError {
+    let text = bytes.get(..valid).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let source = Source {
+        text: text.unwrap_or_default(),
+        path,
+    };
+    let problem = match bytes {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => "the file is UTF-16: save it as UTF-8",
+        _ => "the file is not UTF-8 from here on",
+    };
+    source.error(PolicyCode::PolicyNotUtf8, valid..valid, problem)
 }
 
 /// The digest of a policy could not be computed; only a file name that is no canonical text leads here.

@@ -27,6 +27,9 @@ impl RulePolicy {
     /// (`docs/spec/policy.md`, "Work").
     pub const MAX_WORK: u64 = MAX_WORK;
 
+    /// The largest file that is read, in bytes: 1 MiB.
+    pub const MAX_BYTES: usize = 1 << 20;
+
     /// Reads and compiles a policy. `path` is where the text comes from, for messages; its last component is in the
     /// policy's digest.
     ///
@@ -41,6 +44,19 @@ impl RulePolicy {
             digest,
             rules: loaded.rules.into(),
         })
+    }
+
+    /// The same of a file's bytes.
+    ///
+    /// # Errors
+    /// Like [`load`](Self::load); `policy_not_utf8` for bytes that are no UTF-8, `policy_too_large` for more than
+    /// [`MAX_BYTES`](Self::MAX_BYTES).
+    pub fn load_bytes(bytes: &[u8], path: &str) -> Result<Self, PolicyError> {
+        if bytes.len() > Self::MAX_BYTES {
+            return Err(load::too_large(path));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| load::not_utf8(bytes, path, error.valid_up_to()))?;
+        Self::load(text, path)
     }
 
     /// The rules' ids and effects, in the order of the file.

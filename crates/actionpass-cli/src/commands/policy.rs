@@ -175,6 +175,6 @@ fn named_or_home(path: Option<&Path>, context: &Context) -> Outcome<Arc<RulePoli
 }
 
 fn load(path: &Path) -> Outcome<RulePolicy> {
-    let text = input::text(path, PolicyCode::PolicyTooLarge)?;
-    Ok(RulePolicy::load(&text, &path.display().to_string())?)
+    let bytes = input::read(path, RulePolicy::MAX_BYTES)?;
+    Ok(RulePolicy::load_bytes(&bytes, &path.display().to_string())?)
 }

@@ -66,9 +66,50 @@ fn refusals_have_their_code_and_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let too_large = RulePolicy::load(&"#".repeat((1 << 20) + 1), "policy.md").unwrap_err();
     seen.push(too_large.code());
+    seen.push(RulePolicy::load_bytes(&[b'#', 0xFF], "policy.md").unwrap_err().code());
     for code in PolicyCode::ALL {
         assert!(seen.contains(code), "{code} has no example");
         assert!(PAGE.contains(&format!("`{code}`: ")), "{code} is not explained");
+    }
+}
+
+/// A file as editors write it: UTF-8, UTF-16 in either order, something else, too much.
+#[test]
+fn files_in_another_encoding_have_their_code() {
+    let text = format!("{HEAD}# \u{e9}\n");
+    assert_eq!(RulePolicy::load_bytes(text.as_bytes(), "p").unwrap().rules().count(), 0);
+    let utf16 = |mark: &str| format!("{mark}{text}").encode_utf16().collect::<Vec<_>>();
+    let little: Vec<u8> = utf16("\u{feff}").iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let big: Vec<u8> = utf16("\u{feff}").iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    let mut broken = text.clone().into_bytes();
+    broken.push(0xC3);
+    for (bytes, code, line, words) in [
+        (little, PolicyCode::PolicyNotUtf8, 1, "UTF-16"),
+        (big, PolicyCode::PolicyNotUtf8, 1, "UTF-16"),
+        (broken, PolicyCode::PolicyNotUtf8, 4, "not UTF-8"),
+        (vec![b'#'; (1 << 20) + 1], PolicyCode::PolicyTooLarge, 1, "larger"),
+        // Cut in the middle of a character: it is the size that is wrong.
+        (
+            "\u{e9}".repeat(1 << 20).into_bytes(),
+            PolicyCode::PolicyTooLarge,
+            1,
+            "larger",
+        ),
+        // Without a mark, the zeros are no TOML.
+        (
+            utf16("")
+                .iter()
+                .flat_map(|unit| unit.to_le_bytes())
+                .filter(u8::is_ascii)
+                .collect(),
+            PolicyCode::PolicySyntax,
+            1,
+            "",
+        ),
+    ] {
+        let error = RulePolicy::load_bytes(&bytes, "p").unwrap_err();
+        assert_eq!((error.code(), error.line()), (code, line), "{error}");
+        assert!(error.message().contains(words), "{error}");
     }
 }
 
