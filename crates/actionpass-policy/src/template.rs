@@ -21,9 +21,10 @@ pub(crate) enum Part {
 }
 
 impl Template {
-    /// Whether a text is a template and not a path.
+    /// Whether a text is a template and not a path: it has a brace, and not only in a quoted name.
     pub(crate) fn is_one(text: &str) -> bool {
-        text.starts_with('{') || text.contains(['{', '}']) && !text.contains('"')
+        let first = text.find(['{', '}', '"']).and_then(|at| text.get(at..));
+        first.is_some_and(|rest| !rest.starts_with('"'))
     }
 
     /// Reads a template.
@@ -134,7 +135,7 @@ mod tests {
         ] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
-        for text in ["{payload.a}", "a{payload.b}", "a}"] {
+        for text in ["{payload.a}", "a{payload.b}", "a}", r#"a{payload."b"}"#] {
             assert!(Template::is_one(text), "{text}");
         }
         for text in ["payload.a", r#"payload."{a}""#] {

@@ -12,7 +12,7 @@ use crate::datum::Datum;
 use crate::field::{Format, Holds, Shape};
 use crate::glob::Glob;
 use crate::number::Number;
-use crate::path::{Path, Root};
+use crate::path::{Path, Root, Step};
 use crate::rule::Effect;
 use crate::template::{Part, Template};
 use crate::work::Work;
@@ -251,9 +251,10 @@ fn fits(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Resul
         return Err(impossible(source, node, "compares a value with itself"));
     }
     if let Test::Exists(_) = test
-        && path.is_tree()
+        && !matches!(path.root, Root::Action(_))
+        && !matches!(path.steps.last(), Some(Step::Member(_)))
     {
-        return Err(impossible(source, node, "what is in a tree is there"));
+        return Err(impossible(source, node, &format!("what `{path}` leads to is there")));
     }
     if let Test::Members(_) = test
         && path.is_tree()

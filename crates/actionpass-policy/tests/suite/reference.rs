@@ -483,7 +483,7 @@ impl Condition {
             9 => Test::DecimalAtMost(bound),
             10 => Test::DecimalAtLeast(bound),
             11 => Test::DecimalEquals(bound),
-            12..15 if !path.is_tree() => Test::Exists(choices.below(2) == 0),
+            12..15 if matches!(path.steps.last(), Some(Member(_))) => Test::Exists(choices.below(2) == 0),
             15 => Test::MinLength(choices.below(3)),
             16 => Test::MaxLength(choices.below(3)),
             17 => Test::Glob(choices.pick(&["x**", "*y", "**/y", "x", "*"])),

@@ -367,6 +367,21 @@ fn more_that_is_refused() {
         ),
         (
             "deny",
+            "when = [{ path = \"payload.a[]\", any = { exists = false } }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload.*\", every = { exists = true } }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"payload\", exists = false }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
             "when = [{ path = \"payload.**\", any = { members = [\"a\"] } }]",
             PolicyConditionImpossible,
         ),
