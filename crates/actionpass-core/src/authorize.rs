@@ -204,6 +204,11 @@ impl Authorizer {
             }
             let judged = self.judge(&call, &trust, now);
             if judged.verdict.decision != Decision::Allow {
+                // What an allow relies on the store looks at when it commits. A refusal says how much is missing, and must
+                // not count what was used before: judged again without it, it says the right number.
+                if self.discard_used(&mut call, &judged).await? {
+                    continue;
+                }
                 // Of an allow the store sees to it.
                 if self.is_superseded().await? {
                     return Err(self
@@ -365,6 +370,7 @@ impl Authorizer {
                 .policy
                 .evaluate(&PolicyInput::new(call.action, &call.facts, &grants).at(now))
         };
+        let told = approvals.iter().map(VerifiedApproval::to_ref).collect();
         approvals.retain(|approval| verdict.relied_on.contains(&approval.to_ref()));
         reasons.append(&mut verdict.reasons);
         if !call.offered.is_empty() {
@@ -376,10 +382,25 @@ impl Authorizer {
         Judged {
             verdict,
             reasons,
+            told,
             approvals,
             policy,
             trust: trust.evidence(),
         }
+    }
+
+    /// Takes away the approvals that policy was told of and that are used; whether there were any. Each is found at most
+    /// once.
+    async fn discard_used(&self, call: &mut AdmittedCall<'_>, judged: &Judged) -> Result<bool, AuthorizeError> {
+        if judged.told.is_empty() {
+            return Ok(false);
+        }
+        let used = self
+            .bounded(self.parts.store.used_approvals(judged.told.clone()))
+            .await?;
+        // Each of them: not only up to the first that is new.
+        let new = used.iter().filter(|approval| call.discard(approval)).count();
+        Ok(new > 0)
     }
 
     /// Whether another policy than this issuer's is in force.

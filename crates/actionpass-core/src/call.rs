@@ -79,6 +79,9 @@ impl AdmittedCall<'_> {
 pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     pub(crate) reasons: Vec<Reason>,
+    /// Every approval that policy was told of, whether it relied on it or not.
+    pub(crate) told: Vec<ApprovalRef>,
+    /// Those that it relied on.
     pub(crate) approvals: Vec<VerifiedApproval>,
     pub(crate) policy: PolicyRef,
     pub(crate) trust: TrustEvidence,

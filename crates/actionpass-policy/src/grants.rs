@@ -217,9 +217,14 @@ impl<'a> Need<'a> {
     pub fn requirement(&self, input: &PolicyInput<'_>) -> Requirement {
         let rule = self.rule.clone();
         match self.kind {
-            Kind::Approvals { roles, not_owner, .. } => Requirement::Approval {
+            Kind::Approvals {
+                count,
+                roles,
+                not_owner,
+            } => Requirement::Approval {
                 rule,
                 count: self.missing(input),
+                total: count,
                 roles: roles.to_vec(),
                 not_owner,
             },

@@ -84,8 +84,10 @@ pub enum Requirement {
     Approval {
         /// The rule that asks for them.
         rule: RuleId,
-        /// How many are still missing, each from another approver.
+        /// How many are still missing: each from another approver, who gave none of those that count.
         count: usize,
+        /// How many the rule wants in all, by different people.
+        total: usize,
         /// The roles of which each approver must hold one; empty if any approver counts.
         roles: Vec<Role>,
         /// Whether the agent's owner doesn't count.

@@ -128,6 +128,21 @@ pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option
     Ok(Some(issued.with_token(token.map_err(|_| Failure::corrupt("a token"))?)))
 }
 
+/// Those of these approvals that are used.
+pub(crate) fn used_approvals(
+    connection: &Connection,
+    approvals: Vec<ApprovalRef>,
+) -> Result<Vec<ApprovalRef>, Failure> {
+    let mut marked = connection.prepare_cached("SELECT 1 FROM approval WHERE id = ?1 AND approver = ?2")?;
+    let mut used = Vec::new();
+    for approval in approvals {
+        if marked.exists(params![to_bytes(&approval.id)?, approval.approver.as_str()])? {
+            used.push(approval);
+        }
+    }
+    Ok(used)
+}
+
 /// A decision of which everything is done that needs neither the lock nor the log's end.
 #[derive(Debug)]
 pub(crate) struct Commit {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, UnixSeconds};
 use actionpass_store::ledger::Log;
 use actionpass_store::{
     ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
@@ -253,6 +253,10 @@ impl DecisionStore for SqliteStore {
         self.ask(move |connection| decide::find(connection, &action))
     }
 
+    fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
+        self.ask(move |connection| decide::used_approvals(connection, approvals))
+    }
+
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
             // Here, and not in the thread that everybody waits for.
@@ -365,6 +369,7 @@ mod tests {
         let errors = [
             block_on(store.commit(decision)).unwrap_err(),
             block_on(store.find(&fixtures::action(1))).unwrap_err(),
+            block_on(store.used_approvals(Vec::new())).unwrap_err(),
             block_on(store.append(Batch::of(fixtures::used(1)))).unwrap_err(),
             block_on(store.state()).unwrap_err(),
             block_on(Ledger::read(&store, 0, 1)).unwrap_err(),

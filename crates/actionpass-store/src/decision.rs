@@ -25,6 +25,10 @@ pub trait DecisionStore: Ledger {
     /// The former allow of an action, if there is one. Only an allow is final: a deny or step_up is not found here.
     fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>>;
 
+    /// Those of these approvals that are used, in the order of the question: what a commit gave as
+    /// [`CommitOutcome::Committed`] is among them from then on. An answer permits nothing; only a commit does.
+    fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>>;
+
     /// Records a decision and, if it is an allow, marks its approvals used and keeps its token, in one step.
     ///
     /// Checked in this order, in the same step as the writes; the first that fails is the outcome:
@@ -201,6 +205,10 @@ macro_rules! forward {
         impl<T: DecisionStore + ?Sized> DecisionStore for $pointer<T> {
             fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
                 (**self).find(action)
+            }
+
+            fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
+                (**self).used_approvals(approvals)
             }
 
             fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {

@@ -10,8 +10,8 @@ use actionpass_canon::{BoundAction, Limits};
 use actionpass_core::{Approval, Authorizer, AuthorizerParts, Clock, IssuerConfig, Request, System};
 use actionpass_crypto::{Signer, SoftwareKey};
 use actionpass_model::{
-    Approver, Audience, Caller, Issuer, RevocationId, Role, Statement, Tenant, Tenants, Timestamp, TrustKey,
-    TrustStore, UnixSeconds,
+    ApprovalRef, Approver, Audience, Caller, Issuer, RevocationId, Role, Statement, Tenant, Tenants, Timestamp,
+    TrustKey, TrustStore, UnixSeconds,
 };
 use actionpass_policy::{RulePolicy, STARTER_POLICY};
 use actionpass_store::ledger::{Head, Log, SealedRecord, seal};
@@ -277,6 +277,10 @@ fn unavailable<'a, T: Send + 'a>() -> StoreFuture<'a, T> {
 impl DecisionStore for NoStore {
     fn find<'a>(&'a self, _action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
         nothing(None)
+    }
+
+    fn used_approvals(&self, _approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
+        nothing(Vec::new())
     }
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {

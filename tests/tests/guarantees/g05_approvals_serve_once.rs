@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use actionpass_canon::BoundAction;
 use actionpass_core::Approval;
-use actionpass_model::{ActionId, ApprovalClaims, Decision, RevocationId, RevocationTarget, Statement, Tenants};
+use actionpass_model::{
+    ActionId, ApprovalClaims, ApprovalRef, Decision, RevocationId, RevocationTarget, Statement, Tenants,
+};
 use actionpass_store::{
     ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger, LedgerState,
     MemoryDecisionStore, SideKind, StoreFuture, StoredRecord,
@@ -270,6 +272,9 @@ struct Forgetful(MemoryDecisionStore);
 impl DecisionStore for Forgetful {
     fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
         self.0.find(action)
+    }
+    fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
+        self.0.used_approvals(approvals)
     }
     fn commit(&self, mut commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
         if let Some(allow) = &mut commit.allow {

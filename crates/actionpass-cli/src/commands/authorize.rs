@@ -248,17 +248,19 @@ pub(crate) fn requirement_text(requirement: &Requirement) -> String {
         Requirement::Approval {
             rule,
             count,
+            total,
             roles,
             not_owner,
             ..
         } => {
             let owner = if *not_owner { ", not the agent's owner" } else { "" };
-            let people = if *count == 1 {
-                "approval"
-            } else {
-                "approvals by different people"
+            let wanted = match (*count, *total) {
+                (count, 1) => format!("{count} approval"),
+                (count, total) if count == total => format!("{count} approvals by different people"),
+                // Whoever gave one that counts is one of them: a second approval of theirs changes nothing.
+                (count, total) => format!("{count} more of {total} approvals by different people"),
             };
-            format!("{count} {people}{}{owner} ({rule})", one_of(roles))
+            format!("{wanted}{}{owner} ({rule})", one_of(roles))
         }
         Requirement::Override { rule, roles, .. } => format!("an override of `{rule}`{}", one_of(roles)),
         Requirement::Condition {

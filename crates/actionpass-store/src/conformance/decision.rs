@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use actionpass_model::Decision;
+use actionpass_model::{ApprovalRef, Decision};
 
 use super::fixtures::{
     action, allow, approval, at, decision, decision_by, digest, erased, log, policed, revoked, trust, trusted, used,
@@ -148,6 +148,34 @@ pub fn ids_that_differ_in_anything_differ(suite: &Decisions<'_>) {
     for (key, record) in found {
         assert_eq!(suite.run(store.find(&key)).unwrap().unwrap().record, record);
     }
+}
+
+/// G5: which approvals are used can be asked, by approver and id; a refused commit uses none.
+pub fn g05_used_approvals_are_told(suite: &Decisions<'_>) {
+    let store = suite.store();
+    let (first, second, third) = (
+        approval("user:ann", 1),
+        approval("user:ann", 2),
+        approval("user:ann", 3),
+    );
+    let others = approval("user:bob", 1);
+    let told = |approvals: &[&ApprovalRef]| {
+        let asked = approvals.iter().map(|approval| (*approval).clone()).collect();
+        suite.run(store.used_approvals(asked)).unwrap()
+    };
+    assert_eq!(told(&[&first, &second]), []);
+    let commit = decision(1, Decision::Allow, vec![first.clone(), third.clone()]);
+    let _ = suite.committed(&store, commit);
+    let refused = decision(2, Decision::Allow, vec![second.clone(), first.clone()]);
+    assert_eq!(
+        suite.refused(&store, refused),
+        CommitOutcome::ApprovalUsed(first.clone())
+    );
+    assert_eq!(
+        told(&[&others, &third, &second, &first]),
+        [third.clone(), first.clone()]
+    );
+    assert_eq!(told(&[]), []);
 }
 
 /// G5: an approval serves once, and is named by its approver as well.

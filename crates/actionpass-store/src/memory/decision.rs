@@ -252,6 +252,14 @@ impl DecisionStore for MemoryDecisionStore {
         Box::pin(ready(self.lock().map(|state| state.find(action))))
     }
 
+    fn used_approvals(&self, mut approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
+        let used = self.lock().map(|state| {
+            approvals.retain(|approval| state.approvals.contains(approval));
+            approvals
+        });
+        Box::pin(ready(used))
+    }
+
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(ready(self.commit_now(commit)))
     }
@@ -329,6 +337,7 @@ mod tests {
         let refused = [
             block_on(store.commit(fixtures::allow(1))).map(drop),
             block_on(store.find(&fixtures::action(1))).map(drop),
+            block_on(store.used_approvals(Vec::new())).map(drop),
             block_on(store.append_one(fixtures::used(1))).map(drop),
             block_on(store.state()).map(drop),
             block_on(store.follow(0)).map(drop),

@@ -3,7 +3,7 @@
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, UnixSeconds};
 use actionpass_store::{
     ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
     LedgerState, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
@@ -86,6 +86,10 @@ impl<S> Flaky<S> {
 impl<S: DecisionStore> DecisionStore for Flaky<S> {
     fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
         self.call(|store| store.find(action))
+    }
+
+    fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
+        self.call(|store| store.used_approvals(approvals))
     }
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {

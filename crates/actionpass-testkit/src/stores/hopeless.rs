@@ -2,7 +2,7 @@
 
 use std::future::{pending, ready};
 
-use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, UnixSeconds};
 use actionpass_store::{
     ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
     LedgerState, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
@@ -20,6 +20,11 @@ macro_rules! hopeless {
     ($name:ident, |$self:ident| $answer:expr) => {
         impl DecisionStore for $name {
             fn find<'a>(&'a self, _: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
+                let $self = self;
+                $answer
+            }
+
+            fn used_approvals(&self, _: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
                 let $self = self;
                 $answer
             }

@@ -2,7 +2,7 @@
 
 use std::future::{pending, ready};
 
-use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, UnixSeconds};
 use actionpass_store::ledger::{Head, Log, seal};
 use actionpass_store::{
     ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
@@ -25,6 +25,10 @@ impl LosingStore {
 impl DecisionStore for LosingStore {
     fn find<'a>(&'a self, _: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
         Box::pin(ready(Ok(None)))
+    }
+
+    fn used_approvals(&self, _: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
+        Box::pin(ready(Ok(Vec::new())))
     }
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
