@@ -8,10 +8,10 @@ use actionpass_model::Code;
 
 use crate::{Exposure, HomeError};
 
-/// The largest file of a home that is read as a text, in bytes.
+/// The largest text file of a home.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A file of a home, at most one byte more than may be read.
+/// A file of a home: at most 1 MiB, and one byte more of a larger one, so that its reader sees that it is.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, HomeError> {
     let mut bytes = Vec::new();
     File::open(path)

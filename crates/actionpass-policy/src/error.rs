@@ -7,7 +7,9 @@ actionpass_model::codes! {
         PolicySyntax = "policy_syntax",
         /// The text is larger than 1 MiB.
         PolicyTooLarge = "policy_too_large",
-        /// The file is not UTF-8: UTF-16, as some editors write it, or no text at all.
+        /// The file is UTF-16 and has to be UTF-8.
+        PolicyUtf16 = "policy_utf16",
+        /// The file is not UTF-8.
         PolicyNotUtf8 = "policy_not_utf8",
         /// The `schema` is not one that this release reads.
         PolicySchemaUnsupported = "policy_schema_unsupported",

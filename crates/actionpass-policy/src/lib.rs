@@ -63,6 +63,7 @@ pub use error::{PolicyCode, PolicyError};
 pub use explain::{
     ApprovalExplanation, ConditionExplanation, Explanation, MatcherExplanation, Outcome, RuleExplanation,
 };
+pub use load::decode;
 pub use rule::Effect;
 pub use rules::RulePolicy;
 pub use starter::{EXAMPLE_ALLOW, EXAMPLE_DENY, EXAMPLE_STEP_UP, STARTER_POLICY};

@@ -1,6 +1,7 @@
 //! From TOML to rules: everything that could be misunderstood is refused, with line and column.
 
 mod condition;
+mod encoding;
 mod fields;
 mod literal;
 mod rule;
@@ -14,6 +15,7 @@ use actionpass_model::PolicyId;
 use crate::rule::Rule;
 use crate::{PolicyCode, PolicyError, RulePolicy};
 
+pub use encoding::decode;
 pub(crate) use fields::{Fields, Node, list, parsed, text};
 pub(crate) use literal::json;
 pub(crate) use source::Source;
@@ -55,6 +57,8 @@ pub(crate) fn document<T>(
     schema: &str,
     read: impl FnOnce(&Source<'_>, &Fields<'_, '_>) -> Result<T>,
 ) -> Result<T> {
+    // What editors on Windows put in front of UTF-8. It means nothing.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let source = Source { text, path };
     if text.len() > RulePolicy::MAX_BYTES {
         return Err(too_large(path));
@@ -82,20 +86,6 @@ pub(crate) fn document<T>(
 pub(crate) fn too_large(path: &str) -> PolicyError {
     let problem = format!("the file is larger than {} bytes", RulePolicy::MAX_BYTES);
     Source { text: "", path }.error(PolicyCode::PolicyTooLarge, 0..0, problem)
-}
-
-/// A file is not UTF-8 from some byte on.
-pub(crate) fn not_utf8(bytes: &[u8], path: &str, valid: usize) -> PolicyError {
-    let text = bytes.get(..valid).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let source = Source {
-        text: text.unwrap_or_default(),
-        path,
-    };
-    let problem = match bytes {
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => "the file is UTF-16: save it as UTF-8",
-        _ => "the file is not UTF-8 from here on",
-    };
-    source.error(PolicyCode::PolicyNotUtf8, valid..valid, problem)
 }
 
 /// The digest of a policy could not be computed; only a file name that is no canonical text leads here.

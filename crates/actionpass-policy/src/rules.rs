@@ -49,14 +49,9 @@ impl RulePolicy {
     /// The same of a file's bytes.
     ///
     /// # Errors
-    /// Like [`load`](Self::load); `policy_not_utf8` for bytes that are no UTF-8, `policy_too_large` for more than
-    /// [`MAX_BYTES`](Self::MAX_BYTES).
+    /// Those of [`decode`](crate::decode), then those of [`load`](Self::load).
     pub fn load_bytes(bytes: &[u8], path: &str) -> Result<Self, PolicyError> {
-        if bytes.len() > Self::MAX_BYTES {
-            return Err(load::too_large(path));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|error| load::not_utf8(bytes, path, error.valid_up_to()))?;
-        Self::load(text, path)
+        Self::load(load::decode(bytes, path)?, path)
     }
 
     /// The rules' ids and effects, in the order of the file.

@@ -22,7 +22,7 @@ fn pull_request(files: Value) -> bool {
     allowed(
         "github.pull_requests.create",
         "repo:company/web-app",
-        json!({ "repo": "company/web-app", "files": files }),
+        json!({ "repo": "company/web-app", "head": "agent/axt-418", "base": "main", "files": files }),
     )
 }
 

@@ -1,7 +1,7 @@
 //! `docs/spec/policy.md`: every example on the page is read, and every refusal has one.
 
 use actionpass_policy::testing::PolicyTests;
-use actionpass_policy::{PolicyCode, RulePolicy};
+use actionpass_policy::{PolicyCode, RulePolicy, decode};
 
 const PAGE: &str = include_str!("../../../../docs/spec/policy.md");
 
@@ -66,7 +66,9 @@ fn refusals_have_their_code_and_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let too_large = RulePolicy::load(&"#".repeat((1 << 20) + 1), "policy.md").unwrap_err();
     seen.push(too_large.code());
-    seen.push(RulePolicy::load_bytes(&[b'#', 0xFF], "policy.md").unwrap_err().code());
+    for bytes in [&b"\xff\xfei\0d\0"[..], b"id = \"\xe9\""] {
+        seen.push(decode(bytes, "policy.md").unwrap_err().code());
+    }
     for code in PolicyCode::ALL {
         assert!(seen.contains(code), "{code} has no example");
         assert!(PAGE.contains(&format!("`{code}`: ")), "{code} is not explained");
@@ -84,8 +86,8 @@ fn files_in_another_encoding_have_their_code() {
     let mut broken = text.clone().into_bytes();
     broken.push(0xC3);
     for (bytes, code, line, words) in [
-        (little, PolicyCode::PolicyNotUtf8, 1, "UTF-16"),
-        (big, PolicyCode::PolicyNotUtf8, 1, "UTF-16"),
+        (little, PolicyCode::PolicyUtf16, 1, "UTF-16"),
+        (big, PolicyCode::PolicyUtf16, 1, "UTF-16"),
         (broken, PolicyCode::PolicyNotUtf8, 4, "not UTF-8"),
         (vec![b'#'; (1 << 20) + 1], PolicyCode::PolicyTooLarge, 1, "larger"),
         // Cut in the middle of a character: it is the size that is wrong.
@@ -95,16 +97,12 @@ fn files_in_another_encoding_have_their_code() {
             1,
             "larger",
         ),
-        // Without a mark, the zeros are no TOML.
+        // Without a mark, every other byte of the start says so.
         (
-            utf16("")
-                .iter()
-                .flat_map(|unit| unit.to_le_bytes())
-                .filter(u8::is_ascii)
-                .collect(),
-            PolicyCode::PolicySyntax,
+            utf16("").iter().flat_map(|unit| unit.to_le_bytes()).collect(),
+            PolicyCode::PolicyUtf16,
             1,
-            "",
+            "UTF-16LE",
         ),
     ] {
         let error = RulePolicy::load_bytes(&bytes, "p").unwrap_err();
