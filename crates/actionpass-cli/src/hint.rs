@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::path::Path;
 
+use actionpass_core::AuthorizeCode;
 use actionpass_custody::CustodianError;
 use actionpass_home::{Exposure, HomeError, home};
 use actionpass_model::CodedError;
@@ -11,6 +12,9 @@ use crate::shell::quote;
 
 /// What to do next.
 pub(crate) fn of(error: &(impl CodedError + 'static)) -> Option<String> {
+    if error.code() == AuthorizeCode::FactsStale.as_str() {
+        return Some("establish the facts again, and write when that was as `asOf`".to_owned());
+    }
     let error: &dyn Any = error;
     if let Some(error) = error.downcast_ref::<HomeError>() {
         return of_home(error);

@@ -202,6 +202,8 @@ impl Authorizer {
             if let Some(issued) = self.bounded(self.parts.store.find(&call.key)).await? {
                 return self.again(&call, issued, &trust, now).await;
             }
+            // A pass of before holds whatever became of its facts; what is judged now is judged by facts of now.
+            self.config.facts.check_age(&call.facts, now)?;
             let judged = self.judge(&call, &trust, now);
             if judged.verdict.decision != Decision::Allow {
                 // What an allow relies on the store looks at when it commits. A refusal says how much is missing, and must
@@ -298,11 +300,7 @@ impl Authorizer {
             .facts
             .as_deref()
             .map_or_else(|| Cow::Owned(BoundFacts::none()), Cow::Borrowed);
-        if let Some(about) = facts.document().and_then(|facts| facts.action_hash)
-            && about != action.action_hash()
-        {
-            return Err(AuthorizeError::at(AuthorizeCode::FactsMismatch, "actionHash"));
-        }
+        self.config.facts.check_action(&facts, action)?;
         if request.approvals.len() > MAX_OFFERED {
             return Err(AuthorizeError::at(AuthorizeCode::TooManyApprovals, "approvals"));
         }
@@ -489,7 +487,7 @@ impl Authorizer {
         let token = pass.token.into_string();
         let allow = Allow::new(id.clone(), token.clone(), expires_at, call.audience.clone())
             .with_approvals(judged.approvals.iter().map(VerifiedApproval::to_ref).collect());
-        let body = documents::allowed(pass.claims, judged, evidence);
+        let body = documents::allowed(pass.claims, call, judged, evidence);
         let outcome = self
             .bounded(self.parts.store.commit(self.entry(call, body, Some(allow), now)?))
             .await?;

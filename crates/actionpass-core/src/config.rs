@@ -7,6 +7,8 @@ use actionpass_model::{
 };
 use actionpass_store::ledger::Log;
 
+use crate::FactsTerms;
+
 /// How an issuer behaves. Everything that loosens it says `dangerously`.
 #[derive(Clone, Debug)]
 pub struct IssuerConfig {
@@ -14,6 +16,7 @@ pub struct IssuerConfig {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) audiences: Vec<(Audience, Vec<Tool>)>,
+    pub(crate) facts: FactsTerms,
     pub(crate) pass_lifetime: Duration,
     pub(crate) signing_timeout: Duration,
     pub(crate) store_timeout: Duration,
@@ -32,6 +35,7 @@ impl IssuerConfig {
             tenants,
             agents: Vec::new(),
             audiences: Vec::new(),
+            facts: FactsTerms::new(),
             pass_lifetime: DEFAULT_PASS_LIFETIME,
             signing_timeout: Duration::from_secs(10),
             store_timeout: Duration::from_secs(30),
@@ -53,6 +57,13 @@ impl IssuerConfig {
     #[must_use]
     pub fn with_audience(mut self, name: Audience, tools: Vec<Tool>) -> Self {
         self.audiences.push((name, tools));
+        self
+    }
+
+    /// Which facts are taken; those that are at most an hour old unless it is set.
+    #[must_use]
+    pub const fn with_facts(mut self, terms: FactsTerms) -> Self {
+        self.facts = terms;
         self
     }
 
@@ -106,6 +117,12 @@ impl IssuerConfig {
     pub fn dangerously_permit_colliding_member_names(mut self, tool: Tool) -> Self {
         self.tools_with_colliding_names.push(tool);
         self
+    }
+
+    /// Which facts are taken.
+    #[must_use]
+    pub const fn facts(&self) -> &FactsTerms {
+        &self.facts
     }
 
     /// Who signs the passes.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actionpass_canon::canonicalize;
 use actionpass_model::{
     Actor, ApprovalEvidence, Canon, ClaimsVersion, Commitment, Decision, DecisionBody, DecisionSchema, Digest,
-    EmbeddedApproval, PassClaims, PassEvidence, PassId, PassTerms, Reason, Timestamp,
+    EmbeddedApproval, FactsEvidence, PassClaims, PassEvidence, PassId, PassTerms, Reason, Timestamp,
 };
 use actionpass_store::{StoreCode, StoreError};
 use actionpass_verify::approval::VerifiedApproval;
@@ -72,7 +72,12 @@ fn embed(approval: &VerifiedApproval) -> EmbeddedApproval {
 }
 
 /// The body of an allow's record: it says what the pass says, and takes it from there.
-pub(crate) fn allowed(claims: PassClaims, judged: &Judged, pass: PassEvidence) -> DecisionBody {
+pub(crate) fn allowed(
+    claims: PassClaims,
+    call: &AdmittedCall<'_>,
+    judged: &Judged,
+    pass: PassEvidence,
+) -> DecisionBody {
     let terms = claims.actionpass;
     DecisionBody {
         schema: DecisionSchema,
@@ -91,6 +96,7 @@ pub(crate) fn allowed(claims: PassClaims, judged: &Judged, pass: PassEvidence) -
         action_hash: terms.action_hash,
         payload_hash: terms.payload_hash,
         context_hash: terms.context_hash,
+        facts: facts(call),
         facts_hash: terms.facts_hash,
         audience: claims.aud,
         decision: Decision::Allow,
@@ -126,6 +132,7 @@ pub(crate) fn refused(
         action_hash: call.action.action_hash(),
         payload_hash: call.action.payload_hash(),
         context_hash: call.action.context_hash(),
+        facts: facts(call),
         facts_hash: call.facts.hash(),
         audience: call.audience.clone(),
         decision,
@@ -138,6 +145,13 @@ pub(crate) fn refused(
         evidence: None,
         commitment: None,
     }
+}
+
+fn facts(call: &AdmittedCall<'_>) -> Option<FactsEvidence> {
+    call.facts.document().map(|facts| FactsEvidence {
+        as_of: facts.as_of,
+        source: facts.source.clone(),
+    })
 }
 
 fn evidence(approval: &VerifiedApproval) -> ApprovalEvidence {

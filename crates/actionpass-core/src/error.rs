@@ -16,8 +16,10 @@ actionpass_model::codes! {
         CallerNotServed = "caller_not_served" => InputRefused,
         /// Two member names of the payload are equal after case folding: some parsers read them as one.
         MemberNamesCollide = "member_names_collide" => InputRefused,
-        /// The facts are about another action.
+        /// The facts are about another action, or don't say about which where the issuer wants to know.
         FactsMismatch = "facts_mismatch" => InputRefused,
+        /// The facts are older than the issuer takes them, or from the future.
+        FactsStale = "facts_stale" => InputRefused,
         /// The audience isn't configured for this tool.
         AudienceUnknown = "audience_unknown" => InputRefused,
         /// The action id was used for another action that was allowed.

@@ -26,6 +26,7 @@
 //! | one decision: judge, record, sign | [`Authorizer`], [`Request`], [`Authorization`] |
 //! | changes of trust and policy, with their records | [`Administrator`] |
 //! | who the issuer is and whom it serves | [`IssuerConfig`] |
+//! | which facts it takes | [`FactsTerms`] |
 //! | a human's signed yes | [`Approval`] |
 //! | where approvals come from while an agent waits | [`ApprovalSource`] |
 //! | taking back | [`revoke`], [`reconcile`] |
@@ -44,6 +45,7 @@ mod config;
 mod documents;
 mod environment;
 mod error;
+mod facts;
 mod in_memory;
 mod issuer;
 mod log;
@@ -58,6 +60,7 @@ pub use authorize::{Authorizer, AuthorizerBuilder, AuthorizerParts};
 pub use config::IssuerConfig;
 pub use environment::{Random, System, Timer, TimerFuture};
 pub use error::{AuthorizeCode, AuthorizeError};
+pub use facts::FactsTerms;
 pub use in_memory::{InMemory, InMemoryBuilder, InMemoryError};
 pub use issuer::{Deployment, FixedDeployment, Issuer, IssuerBuilder, PartFuture};
 pub use request::{Authorization, IssuedPass, Request};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use actionpass_core::IssuerConfig;
+use actionpass_core::{FactsTerms, IssuerConfig};
 use actionpass_custodians::SecretSource;
 use actionpass_custody::KeyUri;
 use actionpass_model::{Agent, Audience, Issuer, MAX_PASS_LIFETIME, Tenant, Tool};
@@ -33,6 +33,8 @@ pub struct Config {
     /// What is special about single tools.
     #[serde(default, rename = "tool")]
     tools: Vec<ToolEntry>,
+    #[serde(default)]
+    facts: FactsSection,
     #[serde(default)]
     pass: PassSection,
     #[serde(default)]
@@ -69,6 +71,16 @@ struct ToolEntry {
     dangerously_permit_colliding_member_names: bool,
 }
 
+/// `[facts]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FactsSection {
+    #[serde(default, deserialize_with = "max_age")]
+    max_age: Option<Duration>,
+    #[serde(default)]
+    require_action_hash: bool,
+}
+
 /// `[pass]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +109,16 @@ where
     T: FromStr<Err: fmt::Display>,
 {
     parsed(deserializer).map(Some)
+}
+
+fn max_age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let age = duration::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)?;
+    if age.is_zero() {
+        return Err(serde::de::Error::custom(
+            "facts may be a second old at least, or none would ever be taken",
+        ));
+    }
+    Ok(Some(age))
 }
 
 fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -134,7 +156,9 @@ impl Config {
     /// The configuration as the issuer takes it.
     #[must_use]
     pub fn issuer_config(&self) -> IssuerConfig {
-        let mut config = IssuerConfig::new(self.issuer.clone(), self.tenants.clone()).with_agents(self.agents.clone());
+        let mut config = IssuerConfig::new(self.issuer.clone(), self.tenants.clone())
+            .with_agents(self.agents.clone())
+            .with_facts(self.facts_terms());
         for audience in &self.audiences {
             config = config.with_audience(audience.name.clone(), audience.tools.clone());
         }
@@ -152,6 +176,19 @@ impl Config {
             config = config.dangerously_permit_colliding_member_names(tool.name.clone());
         }
         config
+    }
+
+    /// Which facts are taken: those of the last hour unless `[facts]` says something else.
+    #[must_use]
+    pub fn facts_terms(&self) -> FactsTerms {
+        let mut terms = FactsTerms::new();
+        if let Some(age) = self.facts.max_age {
+            terms = terms.with_max_age(age);
+        }
+        if self.facts.require_action_hash {
+            terms = terms.requiring_action_hash();
+        }
+        terms
     }
 
     /// Whether approvals that nobody signed count, here as well as in `verify`.
@@ -218,6 +255,12 @@ key = {key}
 # How long a pass holds, at most `1h`. Policy may shorten it.
 lifetime = \"10m\"
 
+[facts]
+# How old facts of the host may be; older ones are refused, and so are those from the future.
+max_age = \"1h\"
+# Refuse facts that don't say by `actionHash` which action they are about.
+require_action_hash = false
+
 [approvals]
 # Accept approvals that nobody signed. Anybody can write a name, so leave this off.
 dangerously_accept_asserted = false
@@ -272,6 +315,38 @@ mod tests {
         assert!(refusal("urn:uuid:x", "x").contains("issuer is not a URI"));
         assert!(refusal("['org:a\"b']", "[]").contains("`tenants` is empty"));
         assert!(refusal("= false", "= \"no\"").contains("invalid type"));
+    }
+
+    #[test]
+    fn facts_have_an_age_also_where_nothing_is_said() {
+        let terms = |from: &str, to: &str| {
+            let text = text().replacen(from, to, 1);
+            let config = Config::parse(&text, Path::new("config.toml")).unwrap();
+            assert_eq!(config.issuer_config().facts(), &config.facts_terms());
+            config.facts_terms()
+        };
+        let starter = "[facts]\n# How old facts of the host may be; older ones are refused, and so are those from the future.\nmax_age = \"1h\"\n# Refuse facts that don't say by `actionHash` which action they are about.\nrequire_action_hash = false\n";
+        assert!(text().contains(starter));
+        assert_eq!(terms("", ""), FactsTerms::new());
+        // As a home of 0.1 has it.
+        assert_eq!(terms(starter, ""), FactsTerms::new());
+        let short = FactsTerms::new().with_max_age(Duration::from_secs(300));
+        assert_eq!(terms("max_age = \"1h\"", "max_age = \"5m\""), short);
+        let named = FactsTerms::new().requiring_action_hash();
+        assert_eq!(
+            terms("require_action_hash = false", "require_action_hash = true"),
+            named
+        );
+        for wrong in [
+            "max_age = \"0s\"",
+            "max_age = 3600",
+            "max_age = \"1 hour\"",
+            "maxage = \"1h\"",
+        ] {
+            let text = text().replacen("max_age = \"1h\"", wrong, 1);
+            let error = Config::parse(&text, Path::new("config.toml")).unwrap_err();
+            assert_eq!(error.code(), "config_invalid", "{wrong}");
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl NewHome {
         files::make_private(&trust_path)?;
         make_ledger(&root.join(home::LEDGER), &config, now)?;
         files::write_new(&root.join(home::POLICY), STARTER_POLICY)?;
-        self.write_examples(root)?;
+        self.write_examples(root, now)?;
         files::write_new(&path, &text)?;
 
         let made = OpenHome::open(Home::open(root)?)?;
@@ -109,7 +109,7 @@ impl NewHome {
         })
     }
 
-    fn write_examples(&self, root: &Path) -> Result<(), HomeError> {
+    fn write_examples(&self, root: &Path, now: Timestamp) -> Result<(), HomeError> {
         let folder = root.join(home::EXAMPLES);
         files::make_folder(&folder)?;
         let tenant = self.tenants.first().map_or(EXAMPLE_TENANT, Tenant::as_str);
@@ -121,7 +121,12 @@ impl NewHome {
             let text = text.replace(&json_quoted(EXAMPLE_TENANT), &json_quoted(tenant));
             files::write_new(&folder.join(name), &text)?;
         }
-        Ok(())
+        // Facts are taken for an hour, so these are of now: for `step_up.json`, which they turn into an allow.
+        let facts = format!(
+            "{{\n  \"schema\": \"actionpass.facts.v1\",\n  \"source\": \"actionpass init\",\n  \"asOf\": \"{now}\",\n  \
+             \"facts\": {{\n    \"testsPassed\": true\n  }}\n}}\n"
+        );
+        files::write_new(&folder.join("facts.json"), &facts)
     }
 }
 

@@ -73,10 +73,10 @@ pub use pass::{
     PassTerms,
 };
 pub use record::{
-    ApprovalEvidence, Commitment, DecisionBody, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef, KeyBody,
-    KeyEvent, KeyEventSchema, MAX_ENTRY_BYTES, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PolicyBody,
-    PolicyChangeSchema, Record, RecordKind, RecordSchema, RevocationBody, RevocationRecordSchema, TrustBody,
-    TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
+    ApprovalEvidence, Commitment, DecisionBody, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef, FactsEvidence,
+    KeyBody, KeyEvent, KeyEventSchema, MAX_ENTRY_BYTES, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence,
+    PolicyBody, PolicyChangeSchema, Record, RecordKind, RecordSchema, RevocationBody, RevocationRecordSchema,
+    TrustBody, TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
 };
 pub use revocation::{Revocation, RevocationSchema, RevocationTarget};
 #[cfg(feature = "schema")]

@@ -141,6 +141,9 @@ pub struct DecisionBody {
     /// Hashes of further evidence that is kept elsewhere.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Vec<EvidenceRef>>,
+    /// Where the facts came from, if there were any. Records of 0.1 don't say.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub facts: Option<FactsEvidence>,
     /// The hash of the facts, or its commitment.
     pub facts_hash: Digest,
     /// What the executor must enforce.
@@ -176,6 +179,17 @@ pub struct DecisionBody {
 pub enum Commitment {
     /// Each is the SHA-256 of the RFC 8785 bytes of `{salt, hash}`.
     Salted,
+}
+
+/// Who attested the facts of a decision, and of when they were. What they say is in no record, only its hash.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+pub struct FactsEvidence {
+    /// When they were established.
+    pub as_of: Timestamp,
+    /// Who attested them.
+    pub source: Statement,
 }
 
 /// An approval that a decision relied on.
@@ -404,6 +418,7 @@ crate::closed::objects!(
     PassEvidence,
     TrustEvidence,
     EvidenceRef,
+    FactsEvidence,
     RevocationBody,
     OutcomeBody,
     UseBody,

@@ -17,6 +17,9 @@ const LAST_MILLIS: u64 = 253_402_300_799_999;
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00.000Z, the first.
+    pub const EPOCH: Self = Self(0);
+
     /// A point in time from milliseconds since 1970-01-01T00:00:00Z; `None` after the year 9999.
     #[must_use]
     pub const fn from_unix_millis(millis: u64) -> Option<Self> {

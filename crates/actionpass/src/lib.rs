@@ -82,7 +82,7 @@ pub use actionpass_policy as policy;
 
 #[cfg(feature = "issuer")]
 pub use actionpass_core::{
-    Authorization, AuthorizeError, Deployment, InMemory, IssuedPass, Issuer, IssuerConfig, Request,
+    Authorization, AuthorizeError, Deployment, FactsTerms, InMemory, IssuedPass, Issuer, IssuerConfig, Request,
 };
 #[cfg(any(feature = "approver", feature = "issuer"))]
 pub use actionpass_crypto::{Signer, SoftwareKey};

@@ -117,18 +117,16 @@ fn the_actions_of_the_examples_come_out_as_their_table_says() {
     home.run(["ledger", "verify"]).exits(0);
 }
 
-/// Facts as the table has them: a file beside it, or the facts themselves.
+/// Facts as the table has them, a file beside it or the facts themselves, established now.
 fn facts_file(home: &Home, facts: &toml::Value) -> String {
-    match facts.as_str() {
-        Some(name) => root().join("examples/actions").join(name).display().to_string(),
-        None => {
-            let facts = serde_json::to_value(facts).unwrap();
-            let document = json!({
-                "schema": "actionpass.facts.v1", "source": "the test", "asOf": "2026-11-23T01:02:03.000Z", "facts": facts
-            });
-            home.write("facts.json", document.to_string())
+    let facts = match facts.as_str() {
+        Some(name) => {
+            let text = fs::read_to_string(root().join("examples/actions").join(name)).unwrap();
+            serde_json::from_str::<Value>(&text).unwrap()["facts"].take()
         }
-    }
+        None => serde_json::to_value(facts).unwrap(),
+    };
+    home.write("facts.json", crate::facts::document(0, &facts).to_string())
 }
 
 /// Has the approver of the table sign. Whoever the trust store doesn't take in (one person in two spellings) can't.

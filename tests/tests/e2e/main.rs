@@ -23,6 +23,8 @@ mod entropy;
 #[cfg(test)]
 mod exits;
 #[cfg(test)]
+mod facts;
+#[cfg(test)]
 mod gate;
 #[cfg(test)]
 mod home;

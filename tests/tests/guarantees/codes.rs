@@ -402,6 +402,13 @@ fn every_code_of_an_issuer() {
             let facts = BoundFacts::admit(facts.to_string().as_bytes(), &Limits::default()).unwrap();
             vec![outcome(Testbed::new().authorize_with(&demo(), Some(&facts), &[]))]
         }),
+        case("facts_stale", move || {
+            let facts = json!({
+                "schema": "actionpass.facts.v1", "source": "ci", "asOf": "2026-11-22T01:02:03.000Z", "facts": {}
+            });
+            let facts = BoundFacts::admit(facts.to_string().as_bytes(), &Limits::default()).unwrap();
+            vec![outcome(Testbed::new().authorize_with(&demo(), Some(&facts), &[]))]
+        }),
         case("audience_unknown", move || {
             let (action, audience) = (demo(), Audience::parse("other").unwrap());
             let caller = fixtures::caller(action.action());

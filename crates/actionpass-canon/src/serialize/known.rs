@@ -117,6 +117,7 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
         decision,
         definition_hash,
         evidence,
+        facts,
         facts_hash,
         obligations,
         pass,
@@ -146,6 +147,9 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
     }
     if let Some(evidence) = evidence {
         to.any(",\"evidence\":", evidence)?;
+    }
+    if let Some(facts) = facts {
+        to.any(",\"facts\":", facts)?;
     }
     to.digest(",\"factsHash\":", *facts_hash);
     to.any(",\"obligations\":", obligations)?;
@@ -254,7 +258,8 @@ mod tests {
                 { "approvedBy": "service:g", "assurance": "asserted", "id": "apr_01920000000070008000000000000002", "mode": "policy_override", "tokenHash": digest(3) }
             ],
             "audience": "x", "commitment": "salted", "contextHash": digest(4), "decision": "step_up", "definitionHash": digest(5),
-            "evidence": [{ "name": "log", "hash": digest(6) }], "factsHash": digest(7),
+            "evidence": [{ "name": "log", "hash": digest(6) }],
+            "facts": { "asOf": "2026-11-23T01:02:03.004Z", "source": "ci \"é\"" }, "factsHash": digest(7),
             "obligations": [{ "id": "o", "params": { "z": [1, -0.5, null], "a\n": "é\u{1f}" } }, { "id": "p", "params": {} }],
             "pass": { "expiresAt": "2026-11-23T01:02:03.004Z", "id": "ap_01920000000070008000000000000001", "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "tokenHash": digest(8) },
             "payloadHash": digest(9), "policy": { "digest": digest(10), "id": "starter", "rules": ["a", "b"] },
@@ -276,7 +281,7 @@ mod tests {
     #[test]
     fn decisions_with_and_without_each_member() {
         assert_same(&full());
-        for name in ["commitment", "definitionHash", "evidence", "pass", "server"] {
+        for name in ["commitment", "definitionHash", "evidence", "facts", "pass", "server"] {
             let mut body = full();
             body.as_object_mut().unwrap().remove(name);
             assert_same(&body);

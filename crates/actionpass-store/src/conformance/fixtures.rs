@@ -196,6 +196,7 @@ pub fn decision_by(
         action_hash: digest(number),
         payload_hash: digest(number),
         context_hash: digest(0),
+        facts: None,
         facts_hash: digest(0),
         audience: "github-executor".parse().unwrap(),
         decision,
