@@ -95,14 +95,9 @@ pub(crate) fn token(path: &Path) -> Outcome<String> {
     Ok(String::from_utf8_lossy(&bytes).trim_ascii_end().to_owned())
 }
 
-/// A text file of ours: UTF-8, at most 1 MiB.
-pub(crate) fn text(path: &Path, code: impl Into<actionpass_model::Code>) -> Outcome<String> {
-    const MAX_BYTES: usize = 1 << 20;
-    let bytes = read(path, MAX_BYTES)?;
-    if bytes.len() > MAX_BYTES {
-        return Err(Failure::new(code, format!("{} is larger than 1 MiB", name(path))));
-    }
-    String::from_utf8(bytes).map_err(|_| Failure::new(code, format!("{} is not UTF-8", name(path))))
+/// A policy, or tests of one: at most 1 MiB, and one byte more of a larger file, which its reader refuses.
+pub(crate) fn policy(path: &Path) -> Outcome<Vec<u8>> {
+    read(path, 1 << 20)
 }
 
 /// Reads a trust store that the command line names, whole or not at all.

@@ -17,17 +17,15 @@ use actionpass_store::{
     ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind, StoreCode,
     StoreError, StoreFuture,
 };
-use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
+use actionpass_verify::approval::VerifiedApproval;
 use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
 use uuid::Uuid;
 
 use crate::call::{AdmittedCall, Asked, Judged, Settled, SignedPass};
 use crate::environment::{Ids, Random, System, Timer, within};
+use crate::offered::{MAX_OFFERED, Occasion, Offered};
 use crate::source::{ApprovalAnswer, ApprovalRequest, ApprovalSource};
 use crate::{Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents, log};
-
-/// The most approvals that are looked at, of which a pass carries [`MAX_APPROVALS`].
-pub(crate) const MAX_OFFERED: usize = 32;
 
 /// How often an authorization starts over when trust or policy changed under it.
 const MAX_ROUNDS: usize = 3;
@@ -332,32 +330,14 @@ impl Authorizer {
 
     /// Verifies what is offered and asks policy. Pure but for the clock of its arguments.
     fn judge(&self, call: &AdmittedCall<'_>, trust: &Trust, now: Timestamp) -> Judged {
-        let head = call.action.action();
-        let context = ApprovalContext {
-            issuer: &self.config.issuer,
-            tenant: &head.tenant,
-            agent: &head.actor.agent,
-            via: &head.actor.via,
-            action_hash: call.action.action_hash(),
-            payload_hash: call.action.payload_hash(),
-            context_hash: call.action.context_hash(),
+        let occasion = Occasion {
+            action: call.action,
             action_id: &call.key.action,
             policy_digest: self.parts.policy.digest(),
-            at: now.to_unix_seconds(),
-            dangerously_accept_asserted: self.config.dangerously_accept_asserted,
+            at: now,
         };
-        let mut approvals: Vec<VerifiedApproval> = Vec::new();
-        let mut reasons = Vec::new();
-        for token in &call.offered {
-            match approval::check(token, &context, trust) {
-                Ok(approval) if call.is_used(&approval) => reasons.push(Reason::new(AuthorizeCode::ApprovalUsed)),
-                // Offered twice it still counts once.
-                Ok(approval) if approvals.iter().any(|known| known.to_ref() == approval.to_ref()) => {}
-                Ok(approval) => approvals.push(approval),
-                Err(refusal) => reasons.extend(refusal.codes.into_iter().map(Reason::new)),
-            }
-        }
-        let grants: Vec<_> = approvals.iter().map(VerifiedApproval::grant).collect();
+        let mut offered = Offered::checked(&call.offered, &self.config, &occasion, trust, &call.used);
+        let grants = offered.grants();
         // No verifier accepts these passes, so none is issued, whatever policy would say.
         let mut verdict = if trust.is_expired(now.to_unix_seconds()) {
             Verdict::deny_with(VerifyCode::TrustExpired)
@@ -368,8 +348,9 @@ impl Authorizer {
                 .policy
                 .evaluate(&PolicyInput::new(call.action, &call.facts, &grants).at(now))
         };
-        let told = approvals.iter().map(VerifiedApproval::to_ref).collect();
-        approvals.retain(|approval| verdict.relied_on.contains(&approval.to_ref()));
+        let told = offered.refs();
+        offered.keep_relied_on(&verdict);
+        let Offered { approvals, mut reasons } = offered;
         reasons.append(&mut verdict.reasons);
         if !call.offered.is_empty() {
             // Of approvals that grant nothing, each way of failing is said once: a record has room for so many reasons.

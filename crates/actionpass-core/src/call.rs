@@ -10,8 +10,8 @@ use actionpass_store::ActionKey;
 use actionpass_store::ledger::RecordRef;
 use actionpass_verify::approval::VerifiedApproval;
 
-use crate::authorize::MAX_OFFERED;
 use crate::environment::Ids;
+use crate::offered::MAX_OFFERED;
 use crate::{Authorization, IssuedPass};
 
 /// A request that contradicts nothing.
@@ -38,10 +38,6 @@ impl AdmittedCall<'_> {
     pub(crate) fn offer(&mut self, tokens: &[String]) {
         let room = MAX_OFFERED.saturating_sub(self.offered.len());
         self.offered.extend(tokens.iter().take(room).cloned());
-    }
-
-    pub(crate) fn is_used(&self, approval: &VerifiedApproval) -> bool {
-        self.used.contains(&approval.to_ref())
     }
 
     /// Remembers that an approval is used; `false` if that was known, which the store then should have too.

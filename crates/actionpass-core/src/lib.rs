@@ -28,6 +28,7 @@
 //! | who the issuer is and whom it serves | [`IssuerConfig`] |
 //! | which facts it takes | [`FactsTerms`] |
 //! | a human's signed yes | [`Approval`] |
+//! | what offered approvals are worth, without deciding | [`Offered`] |
 //! | where approvals come from while an agent waits | [`ApprovalSource`] |
 //! | taking back | [`revoke`], [`reconcile`] |
 //! | time, timers and randomness | [`Clock`], [`Timer`], [`Random`], [`System`] |
@@ -49,6 +50,7 @@ mod facts;
 mod in_memory;
 mod issuer;
 mod log;
+mod offered;
 mod request;
 mod revoke;
 mod source;
@@ -63,6 +65,7 @@ pub use error::{AuthorizeCode, AuthorizeError};
 pub use facts::FactsTerms;
 pub use in_memory::{InMemory, InMemoryBuilder, InMemoryError};
 pub use issuer::{Deployment, FixedDeployment, Issuer, IssuerBuilder, PartFuture};
+pub use offered::{Occasion, Offered};
 pub use request::{Authorization, IssuedPass, Request};
 pub use revoke::{NewRevocation, RevokeError, reconcile, reconcile_with, revoke};
 pub use source::{ApprovalAnswer, ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};

@@ -27,7 +27,9 @@
 use std::fmt;
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
-use actionpass_model::{ApprovalId, ApprovalMode, Approver, Assurance, Decision, Grant, Reason, Role, RuleId};
+use actionpass_model::{
+    ApprovalId, ApprovalMode, Approver, Assurance, Decision, Grant, Reason, Role, RuleId, Timestamp,
+};
 use serde_json::{Value, json};
 
 use crate::load::{self, Fields, Node, Source, list, parsed, text};
@@ -37,6 +39,8 @@ use crate::{PolicyCode, PolicyEngine, PolicyError, PolicyInput};
 #[derive(Clone, Debug)]
 pub struct PolicyTests {
     tests: Vec<PolicyTest>,
+    /// When every test is judged, if that was said.
+    at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,8 +96,16 @@ impl PolicyTests {
             let tests = list(source, top.need("test")?)?;
             Ok(Self {
                 tests: tests.iter().map(|node| test(source, node)).collect::<Result<_, _>>()?,
+                at: None,
             })
         })
+    }
+
+    /// Judges every test at this time. Otherwise each is judged at the time that its facts are of, so that it comes out the
+    /// same whenever it runs. Facts that stand in the table itself are always of the time of judging.
+    #[must_use]
+    pub fn at(self, time: Timestamp) -> Self {
+        Self { at: Some(time), ..self }
     }
 
     /// How many tests there are.
@@ -120,7 +132,7 @@ impl PolicyTests {
                 name: test.name.clone(),
                 expected: test.expect,
                 expected_rules: test.rules.clone(),
-                decided: test.decide(policy, &mut read),
+                decided: test.decide(policy, self.at, &mut read),
             });
         }
         outcomes
@@ -131,6 +143,7 @@ impl PolicyTest {
     fn decide<E: PolicyEngine + ?Sized>(
         &self,
         policy: &E,
+        at: Option<Timestamp>,
         read: &mut impl FnMut(&str) -> Option<Vec<u8>>,
     ) -> Result<Decided, String> {
         let mut file = |name: &str| read(name).ok_or_else(|| format!("`{name}` can't be read"));
@@ -149,7 +162,7 @@ impl PolicyTest {
                 json!({
                     "schema": "actionpass.facts.v1",
                     "source": "policy test",
-                    "asOf": "2026-01-01T00:00:00.000Z",
+                    "asOf": at.unwrap_or(Timestamp::EPOCH),
                     "facts": facts,
                 })
                 .to_string()
@@ -158,7 +171,9 @@ impl PolicyTest {
         };
         let facts = facts.map_or_else(|| Ok(BoundFacts::none()), |facts| BoundFacts::admit(&facts, &limits));
         let facts = facts.map_err(|error| format!("the facts are refused: {error}"))?;
-        let verdict = policy.evaluate(&PolicyInput::new(&action, &facts, &self.grants));
+        let input = PolicyInput::new(&action, &facts, &self.grants);
+        let at = at.or_else(|| facts.document().map(|facts| facts.as_of));
+        let verdict = policy.evaluate(&at.map_or(input, |at| input.at(at)));
         Ok(Decided {
             decision: verdict.decision,
             rules: verdict.rules,

@@ -48,6 +48,8 @@ mod places;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod required;
+#[cfg(test)]
 mod revoked;
 #[cfg(test)]
 mod secrets;

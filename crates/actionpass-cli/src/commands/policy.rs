@@ -1,13 +1,20 @@
 //! `policy`: checked, explained, tested.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use actionpass_canon::BoundAction;
+use actionpass_core::{FactsTerms, Occasion, Offered};
+use actionpass_model::{ActionId, Digest, Timestamp};
 use actionpass_policy::testing::{PolicyTests, TestOutcome};
-use actionpass_policy::{PolicyCode, PolicyEngine, PolicyInput, RulePolicy};
+use actionpass_policy::{PolicyEngine, PolicyInput, RulePolicy, decode};
+use actionpass_store::DecisionStore;
 use clap::{Args, Subcommand};
+use pollster::block_on;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::code::CliCode;
 use crate::context::Context;
 use crate::exit;
@@ -40,6 +47,12 @@ pub(crate) struct ExplainArgs {
     /// What the host attests, `actionpass.facts.v1`
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
+    /// An approval that is offered (the JWT that `approve` prints); may be repeated. It is checked, and not used up
+    #[arg(long = "approval", value_name = "FILE")]
+    approvals: Vec<PathBuf>,
+    /// When it is judged [default: the time that the facts are of; of approvals, now]
+    #[arg(long, value_name = "TIME", value_parser = clock::parse_timestamp)]
+    at: Option<Timestamp>,
     /// The policy [default: the home's]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -49,6 +62,9 @@ pub(crate) struct ExplainArgs {
 pub(crate) struct TestArgs {
     /// The table, `actionpass.policy-tests.v1`; files that it names are found beside it
     file: PathBuf,
+    /// When every test is judged [default: the time that its facts are of]
+    #[arg(long, value_name = "TIME", value_parser = clock::parse_timestamp)]
+    at: Option<Timestamp>,
     /// The policy [default: the home's]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -98,11 +114,27 @@ impl CheckArgs {
 impl ExplainArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
         let paths = [Some(&self.action), self.facts.as_ref(), self.policy.as_ref()];
-        input::one_stdin(paths.into_iter().flatten().map(PathBuf::as_path))?;
+        let paths = paths.into_iter().flatten().chain(&self.approvals);
+        input::one_stdin(paths.map(PathBuf::as_path))?;
         let action = input::action(&self.action)?;
         let facts = input::facts(self.facts.as_deref())?;
         let policy = named_or_home(self.policy.as_deref(), context)?;
-        let explanation = policy.explain(&PolicyInput::new(&action, &facts, &[]));
+        let at = self.at.or_else(|| facts.document().map(|facts| facts.as_of));
+        // What `authorize` would refuse before it asks policy, policy doesn't explain.
+        if let Some(at) = at {
+            let terms = match &self.policy {
+                Some(_) => FactsTerms::new(),
+                None => context.home()?.config()?.facts_terms(),
+            };
+            terms.check(&facts, &action, at)?;
+        }
+        let offered = self.offered(&action, policy.digest(), context)?;
+        let grants = offered.grants();
+        let input = PolicyInput::new(&action, &facts, &grants);
+        let mut explanation = policy.explain(&at.map_or(input, |at| input.at(at)));
+        let mut seen = HashSet::new();
+        let refused = offered.reasons().iter().filter(|reason| seen.insert(&reason.code));
+        explanation.reasons.splice(0..0, refused.cloned());
         let exit = exit::of_decision(explanation.decision);
         let json = serde_json::to_value(&explanation).map_err(|error| Failure::internal(&error))?;
         // Values out of the payload stand in it, so nothing hidden may pass for lines of ours.
@@ -115,10 +147,40 @@ impl ExplainArgs {
     }
 }
 
+impl ExplainArgs {
+    /// The approvals that are offered, as `authorize` would find them, which is in the home.
+    fn offered(&self, action: &BoundAction, policy_digest: Digest, context: &Context) -> Outcome<Offered> {
+        let tokens = self.approvals.iter().map(|path| input::token(path));
+        let tokens = tokens.collect::<Outcome<Vec<_>>>()?;
+        if tokens.is_empty() {
+            return Ok(Offered::default());
+        }
+        let now = clock::now()?;
+        let action_id = match &action.action().id {
+            Some(id) => id.clone(),
+            None => ActionId::from_uuid(clock::uuid(now)?),
+        };
+        let occasion = Occasion {
+            action,
+            action_id: &action_id,
+            policy_digest,
+            at: self.at.unwrap_or(now),
+        };
+        let opened = context.open_home()?;
+        let (config, trust) = (opened.config.issuer_config(), opened.home.trust()?);
+        let all = Offered::check(&tokens, &config, &occasion, &trust, &[])?;
+        let used = block_on(opened.store.used_approvals(all.refs()))?;
+        Ok(Offered::check(&tokens, &config, &occasion, &trust, &used)?)
+    }
+}
+
 impl TestArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let text = input::text(&self.file, PolicyCode::PolicySyntax)?;
-        let tests = PolicyTests::load(&text, &self.file.display().to_string())?;
+        let (bytes, name) = (input::policy(&self.file)?, self.file.display().to_string());
+        let mut tests = PolicyTests::load(decode(&bytes, &name)?, &name)?;
+        if let Some(at) = self.at {
+            tests = tests.at(at);
+        }
         let policy = named_or_home(self.policy.as_deref(), context)?;
         let folder = self.file.parent().unwrap_or(Path::new(""));
         let outcomes = tests.run(&*policy, |name| std::fs::read(folder.join(name)).ok());
@@ -175,6 +237,8 @@ fn named_or_home(path: Option<&Path>, context: &Context) -> Outcome<Arc<RulePoli
 }
 
 fn load(path: &Path) -> Outcome<RulePolicy> {
-    let bytes = input::read(path, RulePolicy::MAX_BYTES)?;
-    Ok(RulePolicy::load_bytes(&bytes, &path.display().to_string())?)
+    Ok(RulePolicy::load_bytes(
+        &input::policy(path)?,
+        &path.display().to_string(),
+    )?)
 }

@@ -20,6 +20,16 @@ fn policy() {
     transcript.run(&["policy", "check", "bad.toml"]);
     transcript.run(&["policy", "check", "bad.toml", "--json"]);
     transcript.run(&["policy", "check", "missing.toml"]);
+    // As Windows PowerShell's `>` writes it; as its editor does, it is read.
+    let one = home.read("one.toml");
+    let utf16 = one.encode_utf16().flat_map(u16::to_le_bytes);
+    home.write("utf16.toml", [0xFF, 0xFE].into_iter().chain(utf16).collect::<Vec<u8>>());
+    transcript.run(&["policy", "check", "utf16.toml"]);
+    transcript.run(&["policy", "check", "utf16.toml", "--json"]);
+    home.write("marked.toml", format!("\u{feff}{one}"));
+    transcript.run(&["policy", "check", "marked.toml"]);
+    home.write("latin.toml", [one.as_bytes(), b"# caf\xe9"].concat());
+    transcript.run(&["policy", "check", "latin.toml"]);
     assert_eq!(home.talk(["policy", "check"]).exit, 0);
     transcript.run(&["policy", "explain", "--action", STEP_UP]);
     transcript.run(&[
@@ -118,4 +128,29 @@ fn the_examples_of_the_repository_get_the_promised_decisions() {
     let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/actions/policy-tests.toml");
     let ran = home.talk(["policy", "test", tests, "--json"]).exits(0).json();
     assert!(ran["tests"].as_u64().unwrap() >= 8, "{ran}");
+}
+
+/// A home's own policy in another encoding is no policy, and its code says why.
+#[test]
+fn a_home_with_a_policy_in_utf_16_says_how_to_convert_it() {
+    let home = Home::new();
+    let policy = home.read("home/policy.toml");
+    let marked = |mark: u16, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        let units = (mark != 0).then_some(mark).into_iter().chain(policy.encode_utf16());
+        units.flat_map(bytes).collect()
+    };
+    for bytes in [
+        marked(0xFEFF, u16::to_le_bytes),
+        marked(0xFEFF, u16::to_be_bytes),
+        marked(0, u16::to_le_bytes),
+        marked(0, u16::to_be_bytes),
+    ] {
+        home.write("home/policy.toml", bytes);
+        for command in [&["policy", "check"][..], &["authorize", "--action", STEP_UP]] {
+            let ran = home.run(command).fails(31, "policy_utf16");
+            assert!(ran.stdout.contains("iconv -f UTF-16"), "{ran:?}");
+        }
+    }
+    home.write("home/policy.toml", format!("\u{feff}{policy}"));
+    home.run(["authorize", "--action", STEP_UP]).exits(11);
 }

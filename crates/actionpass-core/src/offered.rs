@@ -1,0 +1,123 @@
+//! [`Offered`]: the approvals that were offered for an action, and what each is worth.
+
+use actionpass_canon::BoundAction;
+use actionpass_model::{ActionId, ApprovalRef, Digest, Grant, Reason, Timestamp};
+use actionpass_policy::Verdict;
+use actionpass_verify::Trust;
+use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
+
+use crate::{AuthorizeCode, AuthorizeError, IssuerConfig};
+
+/// The most approvals that are looked at, of which a pass carries
+/// [`MAX_APPROVALS`](actionpass_model::MAX_APPROVALS).
+pub(crate) const MAX_OFFERED: usize = 32;
+
+/// The occurrence of an action that approvals are offered for, by which policy and at what time.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "all of them are needed, and callers name them")]
+pub struct Occasion<'a> {
+    /// The action.
+    pub action: &'a BoundAction,
+    /// Which occurrence of it.
+    pub action_id: &'a ActionId,
+    /// The policy that judges it.
+    pub policy_digest: Digest,
+    /// When it is judged.
+    pub at: Timestamp,
+}
+
+/// The approvals that were offered for an action, checked: those that hold, and why the others grant nothing.
+///
+/// It is what [`Authorizer::authorize`](crate::Authorizer::authorize) counts by, for programs that explain what it would
+/// say. Nothing is recorded or used up.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Offered {
+    pub(crate) approvals: Vec<VerifiedApproval>,
+    pub(crate) reasons: Vec<Reason>,
+}
+
+impl Offered {
+    /// Checks each token. `used` are approvals that are known to be used up.
+    ///
+    /// # Errors
+    /// [`AuthorizeCode::TooManyApprovals`] where an issuer would refuse the whole request.
+    pub fn check(
+        tokens: &[String],
+        config: &IssuerConfig,
+        occasion: &Occasion<'_>,
+        trust: &Trust,
+        used: &[ApprovalRef],
+    ) -> Result<Self, AuthorizeError> {
+        if tokens.len() > MAX_OFFERED {
+            return Err(AuthorizeError::at(AuthorizeCode::TooManyApprovals, "approvals"));
+        }
+        Ok(Self::checked(tokens, config, occasion, trust, used))
+    }
+
+    pub(crate) fn checked(
+        tokens: &[String],
+        config: &IssuerConfig,
+        occasion: &Occasion<'_>,
+        trust: &Trust,
+        used: &[ApprovalRef],
+    ) -> Self {
+        let action = occasion.action;
+        let head = action.action();
+        let context = ApprovalContext {
+            issuer: &config.issuer,
+            tenant: &head.tenant,
+            agent: &head.actor.agent,
+            via: &head.actor.via,
+            action_hash: action.action_hash(),
+            payload_hash: action.payload_hash(),
+            context_hash: action.context_hash(),
+            action_id: occasion.action_id,
+            policy_digest: occasion.policy_digest,
+            at: occasion.at.to_unix_seconds(),
+            dangerously_accept_asserted: config.dangerously_accept_asserted,
+        };
+        let mut offered = Self::default();
+        for token in tokens {
+            match approval::check(token, &context, trust) {
+                Ok(approval) => {
+                    let name = approval.to_ref();
+                    if used.contains(&name) {
+                        offered.reasons.push(Reason::new(AuthorizeCode::ApprovalUsed));
+                    } else if !offered.refs().contains(&name) {
+                        // Offered twice it still counts once.
+                        offered.approvals.push(approval);
+                    }
+                }
+                Err(refusal) => offered.reasons.extend(refusal.codes.into_iter().map(Reason::new)),
+            }
+        }
+        offered
+    }
+
+    /// What the approvals that hold grant, for policy.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        self.approvals.iter().map(VerifiedApproval::grant).collect()
+    }
+
+    /// What a store knows the approvals that hold by: [`DecisionStore::used_approvals`] says which are used.
+    ///
+    /// [`DecisionStore::used_approvals`]: actionpass_store::DecisionStore::used_approvals
+    #[must_use]
+    pub fn refs(&self) -> Vec<ApprovalRef> {
+        self.approvals.iter().map(VerifiedApproval::to_ref).collect()
+    }
+
+    /// Why the others grant nothing.
+    #[must_use]
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+
+    /// Keeps the approvals that a verdict relied on.
+    pub(crate) fn keep_relied_on(&mut self, verdict: &Verdict) {
+        self.approvals
+            .retain(|approval| verdict.relied_on.contains(&approval.to_ref()));
+    }
+}
