@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use actionpass_policy::testing::PolicyTests;
+use actionpass_policy::testing::{PolicyTests, TestOutcome};
 use actionpass_policy::{PolicyEngine, RulePolicy, STARTER_POLICY};
 
 #[test]
@@ -27,6 +27,25 @@ fn the_sample_actions_get_the_decisions_that_their_table_promises() {
             "{name} is in no test"
         );
     }
+}
+
+/// Every attack gets what its table says, and would get through a policy that allows everything.
+#[test]
+fn the_attacks_are_stopped() {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/starter-attacks.toml");
+    let table = std::fs::read_to_string(table).unwrap();
+    let tests = PolicyTests::load(&table, "starter-attacks.toml").unwrap();
+    let passed = |policy: &str| {
+        let outcomes = tests.run(&RulePolicy::load(policy, "policy.toml").unwrap(), |_| None);
+        assert!(outcomes.len() >= 100, "{}", outcomes.len());
+        let (passed, failed): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(TestOutcome::passed);
+        let lines = |outcomes: Vec<TestOutcome>| outcomes.iter().map(|one| format!("{one}\n")).collect::<String>();
+        (lines(passed), lines(failed))
+    };
+    assert_eq!(passed(STARTER_POLICY).1, "");
+    let open =
+        "schema = \"actionpass.policy.v1\"\nid = \"open\"\n[[rule]]\nid = \"all\"\neffect = \"allow\"\ntool = \"**\"\n";
+    assert_eq!(passed(open).0, "");
 }
 
 #[test]
