@@ -104,7 +104,9 @@ mod tests {
 
     /// What is said of facts that are this many milliseconds old; negative ones are from the future.
     fn at_age(terms: FactsTerms, age: i64) -> Option<&'static str> {
-        let now = i64::try_from(Timestamp::parse(AS_OF).unwrap().unix_millis()).unwrap() + age;
+        let now = i64::try_from(Timestamp::parse(AS_OF).unwrap().unix_millis())
+            .unwrap()
+            .saturating_add(age);
         let now = Timestamp::from_unix_millis(now.try_into().unwrap()).unwrap();
         let refused = terms.check(&facts(None), &action(), now).err()?;
         assert!(refused.is(AuthorizeCode::FactsStale), "{refused}");

@@ -28,6 +28,7 @@
 //! | the built-in engine, `policy.toml` | [`RulePolicy`], [`PolicyError`]; the language: `docs/spec/policy.md` |
 //! | why a verdict is what it is | [`Reason`](actionpass_model::Reason) and [`ReasonCode`] for records, [`Explanation`] for people, [`Requirement`] for what would turn it |
 //! | which approvals count, for any engine | [`grants`] |
+//! | what an author should look at again | [`RulePolicy::warnings`], [`Warning`] |
 //! | tests of a policy | [`testing`] |
 //! | a policy to start from | [`STARTER_POLICY`], [`EXAMPLE_ALLOW`], [`EXAMPLE_STEP_UP`], [`EXAMPLE_DENY`] |
 //!
@@ -43,6 +44,7 @@ mod explain;
 mod field;
 mod glob;
 pub mod grants;
+mod lint;
 mod load;
 mod number;
 mod path;
@@ -63,6 +65,7 @@ pub use error::{PolicyCode, PolicyError};
 pub use explain::{
     ApprovalExplanation, ConditionExplanation, Explanation, MatcherExplanation, Outcome, RuleExplanation,
 };
+pub use lint::{Warning, WarningCode};
 pub use load::decode;
 pub use rule::Effect;
 pub use rules::RulePolicy;

@@ -59,6 +59,11 @@ impl RulePolicy {
         self.rules.iter().map(|rule| (&rule.id, rule.effect))
     }
 
+    /// The rules as they are compiled.
+    pub(crate) const fn compiled(&self) -> &[Rule] {
+        &self.rules
+    }
+
     /// The same verdict with everything that led to it, values included: for people, not for records.
     #[must_use]
     pub fn explain(&self, input: &PolicyInput<'_>) -> Explanation {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actionpass_canon::BoundAction;
 use actionpass_core::{FactsTerms, Occasion, Offered};
-use actionpass_model::{ActionId, Digest, Timestamp};
+use actionpass_model::{ActionId, Digest, KeyStatus, KeyUse, Role, Timestamp, TrustStore};
 use actionpass_policy::testing::{PolicyTests, TestOutcome};
 use actionpass_policy::{PolicyEngine, PolicyInput, RulePolicy, decode};
 use actionpass_store::DecisionStore;
@@ -98,17 +98,36 @@ impl CheckArgs {
             rules.push(json!({ "id": id, "effect": effect }));
         }
         let digest = policy.digest().to_string();
-        let json = json!({ "valid": true, "id": policy.id(), "digest": digest, "rules": rules });
+        let held = match self.file {
+            Some(_) => None,
+            None => Some(held_roles(&context.home()?.trust_file()?.read()?.document)),
+        };
+        let warnings = policy.warnings(held.as_deref());
         let ink = Ink::stdout();
-        let data = format!(
+        let mut data = format!(
             "{} policy {}, {} rules\n  {digest}\n\n{}",
             ink.good("ok"),
             policy.id(),
             rules.len(),
             table.render(ink)
         );
+        for warning in &warnings {
+            let words = format!("{}: {} ({})", warning.rule, warning.message, warning.code);
+            data.push_str(&format!("{} {}\n", ink.warn("warning"), render::visible(&words)));
+        }
+        let json = json!({
+            "valid": true, "id": policy.id(), "digest": digest, "rules": rules, "warnings": warnings,
+        });
         Ok(Reply::new(json).with_data(data))
     }
+}
+
+/// The roles of those who may approve today.
+fn held_roles(trust: &TrustStore) -> Vec<Role> {
+    let keys = trust.keys.iter();
+    keys.filter(|key| key.key_use == KeyUse::Approval && key.status == KeyStatus::Active)
+        .flat_map(|key| key.roles.iter().cloned())
+        .collect()
 }
 
 impl ExplainArgs {

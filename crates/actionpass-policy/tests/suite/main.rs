@@ -19,6 +19,8 @@ mod starter;
 #[cfg(test)]
 mod strategies;
 #[cfg(test)]
+mod warnings;
+#[cfg(test)]
 mod work;
 #[cfg(test)]
 mod world;
