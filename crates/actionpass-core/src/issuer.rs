@@ -144,7 +144,7 @@ impl IssuerBuilder {
         let administrator = Administrator::new(Arc::clone(&self.document), ledger)
             .with_clock(Arc::clone(&self.clock))
             .with_random(Arc::clone(&self.random));
-        let trust = match self.trust {
+        let trust: Arc<dyn TrustSource> = match self.trust {
             Some((source, read)) => {
                 administrator.open_with(read).await?;
                 source
@@ -156,27 +156,45 @@ impl IssuerBuilder {
         };
         let policy = self.deployment.policy().await.map_err(AuthorizeError::boxed)?;
         administrator.enforce(&*policy).await?;
-        let signer = self.deployment.signer().await.map_err(AuthorizeError::boxed)?;
-        let parts = AuthorizerParts {
-            signer,
-            policy,
-            trust,
-            store: self.store,
+        let builder = |signer| {
+            let parts = AuthorizerParts {
+                signer,
+                policy: Arc::clone(&policy),
+                trust: Arc::clone(&trust),
+                store: Arc::clone(&self.store),
+            };
+            let mut builder = Authorizer::builder(self.config.clone(), parts)
+                .with_clock(Arc::clone(&self.clock))
+                .with_timer(Arc::clone(&self.timer))
+                .with_random(Arc::clone(&self.random));
+            if let Some(source) = &self.approvals {
+                builder = builder.with_approval_source(Arc::clone(source));
+            }
+            if let Some(store) = &self.replay {
+                builder = builder.with_replay_store(Arc::clone(store));
+            }
+            builder
         };
-        let mut builder = Authorizer::builder(self.config, parts)
-            .with_clock(self.clock)
-            .with_timer(self.timer)
-            .with_random(self.random);
-        if let Some(source) = self.approvals {
-            builder = builder.with_approval_source(source);
-        }
-        if let Some(store) = self.replay {
-            builder = builder.with_replay_store(store);
-        }
+        let mut signer = self.deployment.signer().await.map_err(AuthorizeError::boxed)?;
+        let mut rounds: usize = 0;
+        let authorizer = loop {
+            match builder(Arc::clone(&signer)).build().await {
+                // Another process rotated the key after the deployment said which it is and before trust was read.
+                Err(error) if error.is(AuthorizeCode::SignerSuperseded) && rounds < MAX_ROUNDS => {
+                    rounds = rounds.saturating_add(1);
+                    let next = self.deployment.signer().await.map_err(AuthorizeError::boxed)?;
+                    if next.public_key().kid() == signer.public_key().kid() {
+                        return Err(error);
+                    }
+                    signer = next;
+                }
+                built => break built?,
+            }
+        };
         Ok(Issuer {
             deployment: self.deployment,
             administrator,
-            current: RwLock::new(Arc::new(builder.build().await?)),
+            current: RwLock::new(Arc::new(authorizer)),
         })
     }
 }

@@ -51,6 +51,8 @@ fn renamed(id: &str) -> String {
 struct Files {
     policy: Mutex<String>,
     key: Mutex<Arc<SoftwareKey>>,
+    /// What is said once in the key's place: it was read before another was named.
+    said_before: Mutex<Option<Arc<SoftwareKey>>>,
 }
 
 impl Files {
@@ -77,7 +79,8 @@ impl Deployment for Files {
     }
 
     fn signer(&self) -> PartFuture<'_, dyn Signer> {
-        Box::pin(ready(Ok(self.key() as _)))
+        let said = self.said_before.lock().unwrap().take();
+        Box::pin(ready(Ok(said.unwrap_or_else(|| self.key()) as _)))
     }
 }
 
@@ -106,6 +109,7 @@ impl Place {
             files: Arc::new(Files {
                 policy: Mutex::new(STARTER_POLICY.to_owned()),
                 key: Mutex::new(key),
+                said_before: Mutex::new(None),
             }),
             trust: Arc::new(MemoryTrust::new(&trust).unwrap()),
             store: Arc::new(MemoryDecisionStore::new(config.log().unwrap())),
@@ -372,6 +376,27 @@ fn a_rotation_leaves_no_gap() {
     );
     assert_eq!(trust.key(&kid(&new)).unwrap().tenants, retired.tenants);
     place.verified_size();
+}
+
+/// The deployment said which key it is, another process rotated it, and only then the trust store was read.
+#[test]
+fn an_issuer_opens_while_another_process_rotates() {
+    let place = Place::new();
+    let (old, new) = (place.files.key(), new_key());
+    let rotated = place.open();
+    let rotated = rotated.administrator().rotate(rotation(&new, &old), || {
+        place.files.set_key(&new);
+        Ok::<(), StoreError>(())
+    });
+    assert!(block_on(rotated).unwrap().retired.is_some());
+
+    *place.files.said_before.lock().unwrap() = Some(Arc::clone(&old));
+    assert_eq!(place.signed_by(&allowed(&place.open())), kid(&new));
+
+    // A deployment that keeps to the old key is told so.
+    place.files.set_key(&old);
+    let refused = block_on(place.builder().open()).unwrap_err();
+    assert_eq!(refused.code().as_str(), "signing_key_superseded");
 }
 
 #[test]
