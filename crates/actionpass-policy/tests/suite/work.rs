@@ -2,10 +2,10 @@
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
 use actionpass_model::Decision;
-use actionpass_policy::{PolicyInput, RulePolicy};
+use actionpass_policy::{PolicyEngine, PolicyInput, RulePolicy};
 use serde_json::{Map, Value, json};
 
-use crate::world::{bind, document, ids, judge, policy};
+use crate::world::{bind, document, facts, ids, judge, policy};
 
 fn steps(policy: &RulePolicy, action: &BoundAction) -> u64 {
     policy.work(&PolicyInput::new(action, &BoundFacts::none(), &[]))
@@ -108,6 +108,73 @@ fn twice_the_payload_takes_at_most_about_twice_the_steps() {
                 }
             }
         }
+    }
+}
+
+/// Everything that is read is paid for: a test that costs nothing could be asked of any number of values.
+#[test]
+fn no_reading_is_free() {
+    const N: u64 = 1000;
+    const MEMBERS: u64 = 200;
+    // How many bytes the names of an object have together.
+    const NAMES: u64 = 50 * MEMBERS;
+    let answers = vec![false; N as usize];
+    let object: Map<String, Value> = (0..MEMBERS)
+        .map(|index| (format!("{index:050}"), json!(false)))
+        .collect();
+    let mut payload = object.clone();
+    payload.insert("tiny".into(), json!(0));
+    payload.insert("text".into(), json!("a".repeat(N as usize)));
+    payload.insert("path".into(), json!("\u{e9}".repeat(N as usize)));
+    payload.insert("answers".into(), json!(answers));
+    payload.insert("object".into(), json!(object));
+    let mut attested = object.clone();
+    attested.insert("answers".into(), json!(answers));
+    attested.insert("object".into(), json!(object));
+    let document = document("t", "r:x", Value::from(payload));
+    let (action, facts) = (bind(&document), facts(&Value::from(attested)));
+    // Conditions of a deny that don't hold are asked once; for reasons of a verdict they would be asked again.
+    let steps = |conditions: &[&str]| {
+        let denies: String = conditions
+            .iter()
+            .enumerate()
+            .map(|(index, condition)| {
+                format!("[[rule]]\nid = \"r{index}\"\neffect = \"deny\"\ntool = \"t\"\nwhen = [{condition}]\n")
+            })
+            .collect();
+        let policy = policy(&format!(
+            "{denies}[[rule]]\nid = \"open\"\neffect = \"allow\"\ntool = \"t\"\n"
+        ));
+        let input = PolicyInput::new(&action, &facts, &[]);
+        assert_eq!(policy.evaluate(&input).decision, Decision::Allow, "{conditions:?}");
+        policy.work(&input)
+    };
+    let payload = document["capability"]["payload"].to_string().len() as u64;
+    let first = "{ path = \"payload.tiny\", equals = 1 }";
+    let alone = steps(&[first]);
+    assert!(alone >= payload, "the index of the payload: {alone} of {payload}");
+    for (path, test, least) in [
+        ("payload.text", "equals = \"x\"", N),
+        ("payload.text", "glob = \"**x**\"", 2 * N),
+        // Two bytes for each character, and eight steps for each byte.
+        ("payload.path", "path_glob = \"x/**\"", 16 * N),
+        ("payload.path", "path_glob_nocase = \"x/**\"", 32 * N),
+        // `false`, a comma and a visit for each element.
+        ("payload.answers[]", "any = { equals = true }", 7 * N),
+        ("payload.absent", "exists = true", NAMES),
+        ("payload.object.absent", "exists = true", NAMES),
+        ("payload.object.*", "any = { equals = true }", NAMES),
+        ("payload.object.**", "any = { equals = true }", NAMES),
+        ("payload.object", "members = [\"a\"]", NAMES),
+        // Of facts, which are read already, an element and a visit.
+        ("fact.answers[]", "any = { equals = true }", 2 * N),
+        ("fact.answers.**", "any = { equals = true }", N),
+        ("fact.object.*", "any = { equals = true }", 2 * MEMBERS),
+        ("fact.absent", "exists = true", NAMES),
+        ("fact.object", "members = [\"a\"]", NAMES),
+    ] {
+        let steps = steps(&[first, &format!("{{ path = \"{path}\", {test} }}")]) - alone;
+        assert!(steps >= least, "{path} {test}: {steps} of {least}");
     }
 }
 
