@@ -271,6 +271,45 @@ fn a_rule_that_names_nobody_is_never_lifted() {
     assert_eq!((verdict.decision, verdict.required), (Deny, vec![]));
 }
 
+/// Nobody is asked for an override that would not turn the decision.
+#[test]
+fn an_override_is_asked_for_only_where_it_is_enough() {
+    let deny = |id: &str, more: &str| format!("[[rule]]\nid = \"{id}\"\neffect = \"deny\"\ntool = \"t\"\n{more}\n");
+    let lifted = deny("lifted", "overridable_by = [\"security\"]");
+    let open = "[[rule]]\nid = \"open\"\neffect = \"allow\"\ntool = \"t\"\n";
+    let required = |rules: &str| with(&policy(rules), &[]).required.len();
+    assert_eq!(required(&format!("{open}{lifted}")), 1);
+    assert_eq!(required(&format!("{open}{lifted}{}", deny("final", ""))), 0);
+    assert_eq!(required(&lifted), 0, "nothing would permit it");
+}
+
+/// However many rules decide, a record stays small.
+#[test]
+fn a_verdict_has_at_most_32_reasons() {
+    let many = |effect: &str, more: &str| -> String {
+        (0..40)
+            .map(|index| format!("[[rule]]\nid = \"r{index}\"\neffect = \"{effect}\"\ntool = \"t\"\n{more}\n"))
+            .collect()
+    };
+    let absent = "when = [{ path = \"payload.a\", equals = 1 }]";
+    for (effect, more, decision) in [
+        ("allow", "", Allow),
+        ("deny", "", Deny),
+        ("step_up", "", StepUp),
+        ("allow", absent, Deny),
+    ] {
+        let verdict = with(&policy(&many(effect, more)), &[]);
+        assert_eq!(
+            (verdict.decision, verdict.reasons.len()),
+            (decision, 32),
+            "{effect} {more}"
+        );
+        if !more.is_empty() {
+            assert_eq!(verdict.required.len(), 32);
+        }
+    }
+}
+
 #[test]
 fn an_override_neither_permits_nor_satisfies() {
     let alone = policy("[[rule]]\nid = \"shut\"\neffect = \"deny\"\ntool = \"t\"\noverridable_by = [\"security\"]\n");

@@ -528,6 +528,15 @@ fn quoted_names_reach_any_member() {
         ),
         F
     );
+    // Names that are written with an escape fold as others do, at any depth and in facts.
+    let odd = json!({ "A\"": 1, "o": { "A\"": 1, "\\B": 1 } });
+    let (action, facts) = (bind(&document("t", "r:x", odd.clone())), facts(&odd));
+    for name in [r#""a\"""#, r#"o."a\"""#, r#"o."\\b""#] {
+        for root in ["payload", "fact"] {
+            let condition = format!("{{ path = '{root}.{name}', exists = false }}");
+            assert_eq!(truth(&condition, &action, &facts), U, "{condition}");
+        }
+    }
 }
 
 #[test]
