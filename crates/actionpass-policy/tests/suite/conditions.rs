@@ -811,6 +811,18 @@ fn decimal_texts() {
         "{ path = \"PATH\", at_most = 2, at_least = 1, decimal = true }",
         &[(&json!(1.5), T), (&json!("1.5"), T), (&json!(3), F), (&json!("3"), F)],
     );
+    // Equal is neither more nor less, of texts and of numbers.
+    check(
+        "{ path = \"PATH\", equals = 2, decimal = true }",
+        &[
+            (&json!("2.0"), T),
+            (&json!("1.99"), F),
+            (&json!("2.01"), F),
+            (&json!(2), T),
+            (&json!(1.99), F),
+            (&json!(2.01), F),
+        ],
+    );
     // Without it, text is no number.
     check(
         "{ path = \"PATH\", at_most = 2, decimal = false }",
