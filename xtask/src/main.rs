@@ -8,6 +8,7 @@ mod generated;
 mod graph;
 mod latency;
 mod layers;
+mod mutants;
 mod process;
 mod schemas;
 mod test;
@@ -30,6 +31,9 @@ usage: cargo xtask TASK
   schemas [--check]   write docs/schemas from the types, or compare
   bench [PART] [--quick] [--json]
                       measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick
+  mutants policy [PART]
+                      break policy in one place after the other and see its tests notice: all of the list,
+                      or those with PART in their name; fails if one survives unexplained
   latency             measure a signature through each custodian beside its client's bare call";
 
 fn main() -> ExitCode {
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
         ["bench", options @ ..] => bench::run(options),
+        ["mutants", package] => mutants::run(package, ""),
+        ["mutants", package, part] => mutants::run(package, part),
         ["latency"] => latency::run(),
         _ => {
             eprintln!("{USAGE}");
