@@ -869,6 +869,19 @@ fn texts_that_are_put_together() {
     ));
     let condition = "{ path = \"resource.value\", same_as = \"{payload.owner}/{payload.repo}\" }";
     assert_eq!(truth(condition, &action, &none), U);
+    // Every text between two parts is kept apart, not only the first; a part that is missing is not empty.
+    for (payload, expected) in [
+        (json!({ "a": "x", "b": "y", "c": "z", "v": "x/y@z" }), T),
+        (json!({ "a": "x", "b": "y", "c": "q", "v": "x/y@z" }), F),
+        (json!({ "a": "x", "b": "y@z", "c": "w", "v": "x/y@z@w" }), U),
+        (json!({ "a": "x", "b": "y/z", "c": "w", "v": "x/y/z@w" }), U),
+        (json!({ "a": "x", "b": "y", "v": "x/y@" }), U),
+        (json!({ "b": "y", "c": "z", "v": "/y@z" }), U),
+    ] {
+        let action = bind(&document("t", "repo:company", payload.clone()));
+        let condition = "{ path = \"payload.v\", same_as = \"{payload.a}/{payload.b}@{payload.c}\" }";
+        assert_eq!(truth(condition, &action, &none), expected, "{payload}");
+    }
     // The resource's own parts may hold what stands between them nowhere else.
     let action = bind(&document("t", "repo:company", json!({ "v": "repo company" })));
     let condition = "{ path = \"payload.v\", same_as = \"{resource.kind} {resource.value}\" }";
