@@ -40,9 +40,11 @@ impl Connection {
         let token = &login.token;
         let serial = token.has_namesake.then_some(token.serial.as_str());
         let session = login.open_session(Access::Read)?;
+        let reading = token.module.reading();
         let found = key::read(session.get()?, &uri.key, |name| {
             uri.exact(&token.label, serial, name, Some("public"))
         })?;
+        drop(reading);
         let name = Arc::new(found.name);
         let connect = |live| Self {
             login: Arc::clone(login),
@@ -69,6 +71,7 @@ impl Connection {
 impl Live {
     fn new(login: &Login, name: &KeyFilter) -> Result<Self, Fault> {
         let session = login.open_session(Access::Read)?;
+        let _reading = login.token.module.reading();
         let private = key::find(session.get()?, name)?;
         Ok(Self { session, private })
     }

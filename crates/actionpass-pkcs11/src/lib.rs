@@ -224,6 +224,7 @@ impl Custodian for Pkcs11 {
             move || {
                 let session = login.open_session(Access::Write)?;
                 let session = session.get()?;
+                let _making = login.token.module.making();
                 if key::is_taken(session, &label, &id)? {
                     return Err(Fault::KeyExists);
                 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use actionpass_custody::bounded;
@@ -19,6 +19,8 @@ pub(crate) struct Module {
     context: Pkcs11,
     /// How often it was initialized here. A session of an earlier time has a number that may be another's by now.
     generation: AtomicU64,
+    /// Held alone by whoever makes objects, and shared by whoever looks for some.
+    objects: RwLock<()>,
 }
 
 /// Where a module is, once it is loaded. Each has a lock of its own, so that one that hangs stops no other.
@@ -49,6 +51,7 @@ impl Module {
         let module = Arc::new(Self {
             context,
             generation: AtomicU64::new(0),
+            objects: RwLock::new(()),
         });
         module.initialize()?;
         *place = Some(Arc::clone(&module));
@@ -79,6 +82,19 @@ impl Module {
             Ok(_) | Err(_) => {}
         }
         Ok(&self.context)
+    }
+
+    /// To be held while objects are made.
+    ///
+    /// A module may do this beside everything else, but SoftHSM 2.6 answers CKR_GENERAL_ERROR where one thread
+    /// writes an object and another reads it, and half of a pair is left on the token.
+    pub(crate) fn making(&self) -> RwLockWriteGuard<'_, ()> {
+        self.objects.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be held while objects are looked for and read.
+    pub(crate) fn reading(&self) -> RwLockReadGuard<'_, ()> {
+        self.objects.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) const fn context(&self) -> &Pkcs11 {

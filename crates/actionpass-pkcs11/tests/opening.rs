@@ -275,3 +275,29 @@ fn variables_name_module_and_pin() {
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("PinIncorrect") && !said.contains("31415926"), "{said}");
 }
+
+#[test]
+fn keys_are_made_while_others_are_opened() {
+    let _turn = turn();
+    std::thread::scope(|scope| {
+        let making: Vec<_> = (0..2)
+            .map(|thread| {
+                scope.spawn(move || {
+                    for number in 0..20 {
+                        let place = format!("pkcs11:token=prod;object=beside-{thread}-{number}");
+                        let place = KeyUri::parse(&place).unwrap();
+                        let made = custodian().generate(&place, Algorithm::Ed25519, &knows())?;
+                        assert_eq!(made.signer.public_key().algorithm(), Algorithm::Ed25519);
+                    }
+                    Ok::<_, CustodianError>(())
+                })
+            })
+            .collect();
+        while !making.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            open("token=prod;object=pass").unwrap();
+        }
+        for thread in making {
+            thread.join().unwrap().unwrap();
+        }
+    });
+}
