@@ -5,7 +5,6 @@ mod header;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::sync::Arc;
 
 use actionpass_model::{ClaimsError, Digest, MAX_TOKEN_BYTES, SignedDocument};
@@ -191,8 +190,8 @@ impl<'a, D: SignedDocument> Unverified<'a, D> {
         }
         let digest = entry
             .key()
-            .verify_bytes(self.parts.signing_input, self.parts.signature())?;
-        let claims = D::from_claims(self.parts.payload())?;
+            .verify_bytes(self.parts.signing_input, &self.parts.signature())?;
+        let claims = D::from_claims(&self.parts.payload())?;
         Ok(Verified {
             claims,
             key: Arc::clone(entry),
@@ -235,12 +234,15 @@ impl<D> Verified<D> {
     }
 }
 
-/// The three parts of a token, decoded into one buffer.
+/// The three parts of a token. Payload and signature are known to be base64url, and decoded only when they are asked for:
+/// most of what is refused is refused for its header.
 struct Parts<'a> {
     signing_input: &'a [u8],
+    /// The header's bytes, and behind them what [`Header`] puts there.
     decoded: Vec<u8>,
-    payload: Range<usize>,
-    signature: Range<usize>,
+    header_len: usize,
+    payload: &'a str,
+    signature: &'a str,
 }
 
 impl<'a> Parts<'a> {
@@ -251,21 +253,17 @@ impl<'a> Parts<'a> {
         const SHAPE: JwsError = JwsError::malformed("it is not three parts joined by dots");
         let (input, signature) = token.rsplit_once('.').ok_or(SHAPE)?;
         let (header, payload) = input.split_once('.').ok_or(SHAPE)?;
-        let mut decoded = Vec::with_capacity(token.len());
+        let decoded = base64url::decode(header).ok_or(JwsError::malformed("its header is not unpadded base64url"))?;
         // A fourth part needs no check of its own: a dot is not in the alphabet.
-        let mut decode = |part: &str, problem| {
-            let start = decoded.len();
-            if base64url::decode_into(part.as_bytes(), &mut decoded) {
-                Ok(start..decoded.len())
-            } else {
-                Err(JwsError::malformed(problem))
-            }
-        };
-        decode(header, "its header is not unpadded base64url")?;
-        let payload = decode(payload, "its payload is not unpadded base64url")?;
-        let signature = decode(signature, "its signature is not unpadded base64url")?;
+        if !base64url::is_valid(payload) {
+            return Err(JwsError::malformed("its payload is not unpadded base64url"));
+        }
+        if !base64url::is_valid(signature) {
+            return Err(JwsError::malformed("its signature is not unpadded base64url"));
+        }
         Ok(Self {
             signing_input: input.as_bytes(),
+            header_len: decoded.len(),
             decoded,
             payload,
             signature,
@@ -273,15 +271,16 @@ impl<'a> Parts<'a> {
     }
 
     fn header(&self) -> &[u8] {
-        self.decoded.get(..self.payload.start).unwrap_or_default()
+        self.decoded.get(..self.header_len).unwrap_or_default()
     }
 
-    fn payload(&self) -> &[u8] {
-        self.decoded.get(self.payload.clone()).unwrap_or_default()
+    /// INVARIANT: both parts were found valid, so there always are bytes; none would verify as nothing.
+    fn payload(&self) -> Vec<u8> {
+        base64url::decode(self.payload).unwrap_or_default()
     }
 
-    fn signature(&self) -> &[u8] {
-        self.decoded.get(self.signature.clone()).unwrap_or_default()
+    fn signature(&self) -> Vec<u8> {
+        base64url::decode(self.signature).unwrap_or_default()
     }
 }
 

@@ -22,7 +22,7 @@ pub fn inspect(token: &str) -> Result<Inspected, JwsError> {
     let parts = Parts::split(token)?;
     Ok(Inspected {
         header: parts.header().to_vec(),
-        payload: parts.payload().to_vec(),
+        payload: parts.payload(),
     })
 }
 
@@ -41,6 +41,6 @@ pub fn verify_published(token: &str, key: &PublicKey) -> Result<Vec<u8>, JwsErro
     if header.algorithm != Some(key.algorithm()) {
         return Err(JwsError::AlgorithmMismatch);
     }
-    key.verify_bytes(parts.signing_input, parts.signature())?;
-    Ok(parts.payload().to_vec())
+    key.verify_bytes(parts.signing_input, &parts.signature())?;
+    Ok(parts.payload())
 }
