@@ -6,16 +6,17 @@ use actionpass_crypto::Keyring;
 use actionpass_model::{
     Code, CodedError, DocumentError, KeyBody, KeyEvent, KeyEventSchema, KeyId, KeyStatus, KeyUse, PolicyBody,
     PolicyChangeSchema, PolicyRef, RecordId, Revocation, Statement, Timestamp, TrustEvidence, TrustKey, TrustStore,
+    UseBody,
 };
 use actionpass_policy::PolicyEngine;
 use actionpass_store::ledger::{RecordBody, RecordDraft, RecordRef};
 use actionpass_store::trust_file::{AnyError, ChangeError, TrustFileCode, TrustFileError, TrustSnapshot, change};
 use actionpass_store::{
-    Batch, Ledger, StoreCode, StoreError, TrustChange, TrustChanged, TrustDocument, TrustRange, newest_trust,
+    Batch, Ledger, SideKind, StoreCode, StoreError, TrustChange, TrustChanged, TrustDocument, TrustRange, newest_trust,
 };
 use actionpass_verify::{Clock, VerifyCode};
 
-use crate::environment::{Random, System, uuid};
+use crate::environment::{Random, System, random_salt, uuid};
 use crate::revoke::{reconcile_with, revoke};
 use crate::{AuthorizeCode, NewRevocation, RevokeError};
 
@@ -30,6 +31,7 @@ pub struct Administrator {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    salted_commitments: bool,
 }
 
 /// A change of a key that was made and recorded.
@@ -172,6 +174,7 @@ impl Administrator {
             ledger,
             clock: Arc::new(System),
             random: Arc::new(System),
+            salted_commitments: false,
         }
     }
 
@@ -186,6 +189,14 @@ impl Administrator {
     #[must_use]
     pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
         self.random = random;
+        self
+    }
+
+    /// Whether uses are recorded with salted commitments, as
+    /// [`IssuerConfig::with_salted_commitments`](crate::IssuerConfig::with_salted_commitments) has it.
+    #[must_use]
+    pub const fn with_salted_commitments(mut self, are_salted: bool) -> Self {
+        self.salted_commitments = are_salted;
         self
     }
 
@@ -488,6 +499,20 @@ impl Administrator {
     /// [`AdminError::Ledger`].
     pub async fn record<B: RecordBody>(&self, body: &B) -> Result<RecordRef, AdminError> {
         self.append(Batch::of(self.draft(body)?)).await
+    }
+
+    /// Appends a record of the use of a pass.
+    ///
+    /// # Errors
+    /// Those of [`record`](Self::record).
+    pub async fn record_use(&self, mut body: UseBody) -> Result<RecordRef, AdminError> {
+        if !self.salted_commitments {
+            return self.record(&body).await;
+        }
+        let salt = random_salt(&*self.random).ok_or(AdminError::NoRandomness)?;
+        salt.hide_use(&mut body);
+        let draft = self.draft(&body)?.with_side(SideKind::Salt, salt.as_bytes().to_vec());
+        self.append(Batch::of(draft)).await
     }
 
     async fn append(&self, batch: Batch) -> Result<RecordRef, AdminError> {

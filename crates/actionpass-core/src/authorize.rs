@@ -8,24 +8,27 @@ use std::sync::Arc;
 use actionpass_canon::{BoundFacts, names};
 use actionpass_crypto::{Residence, SignError, Signer, Unverified, sign_document};
 use actionpass_model::{
-    ActionId, Decision, DecisionBody, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId, Reason,
-    RecordId, Timestamp,
+    ActionId, Decision, DecisionBody, KeyId, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId,
+    Reason, RecordId, Tenant, Timestamp, Trace, TrustEvidence,
 };
 use actionpass_policy::{PolicyEngine, PolicyInput, Verdict};
 use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
-    ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind, StoreCode,
-    StoreError, StoreFuture,
+    ActionKey, Allow, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind, StoreCode,
+    StoreError, StoreFuture, newest_trust,
 };
 use actionpass_verify::approval::VerifiedApproval;
 use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
 use uuid::Uuid;
 
 use crate::call::{AdmittedCall, Asked, Judged, Settled, SignedPass};
-use crate::environment::{Ids, Random, System, Timer, within};
+use crate::environment::{Ids, Random, System, Timer, random_salt, within};
 use crate::offered::{MAX_OFFERED, Occasion, Offered};
+use crate::quota::{Quota, Who};
 use crate::source::{ApprovalAnswer, ApprovalRequest, ApprovalSource};
-use crate::{Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents, log};
+use crate::{
+    AdminError, Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents, log,
+};
 
 /// How often an authorization starts over when trust or policy changed under it.
 const MAX_ROUNDS: usize = 3;
@@ -37,12 +40,22 @@ const MAX_ROUNDS: usize = 3;
 #[derive(Clone, Debug)]
 pub struct Authorizer {
     config: IssuerConfig,
-    parts: AuthorizerParts,
+    /// What signs, or why nothing does: then nothing is allowed, and every other decision is made as ever.
+    key: Result<Arc<dyn Signer>, AuthorizeError>,
+    parts: Parts,
     clock: Arc<dyn Clock>,
     timer: Arc<dyn Timer>,
     random: Arc<dyn Random>,
     approvals: Option<Arc<dyn ApprovalSource>>,
     replay: Option<Arc<dyn ReplayStore>>,
+    quota: Arc<Quota>,
+}
+
+#[derive(Clone, Debug)]
+struct Parts {
+    policy: Arc<dyn PolicyEngine>,
+    trust: Arc<dyn TrustSource>,
+    store: Arc<dyn DecisionStore>,
 }
 
 /// What an issuer can't do without.
@@ -111,20 +124,44 @@ impl AuthorizerBuilder {
     pub async fn build(self) -> Result<Authorizer, AuthorizeError> {
         self.0.checked().await
     }
+
+    /// The issuer, whatever becomes of its key.
+    pub(crate) fn unchecked(self) -> Authorizer {
+        self.0
+    }
 }
 
 impl Authorizer {
     /// An issuer of these parts; what else it may have is set by the builder.
     #[must_use]
     pub fn builder(config: IssuerConfig, parts: AuthorizerParts) -> AuthorizerBuilder {
+        let AuthorizerParts {
+            signer,
+            policy,
+            trust,
+            store,
+        } = parts;
+        Self::with_key(config, Ok(signer), policy, trust, store)
+    }
+
+    /// The same, or an issuer whose key could not be opened: what would be allowed is denied, and recorded so.
+    pub(crate) fn with_key(
+        config: IssuerConfig,
+        key: Result<Arc<dyn Signer>, AuthorizeError>,
+        policy: Arc<dyn PolicyEngine>,
+        trust: Arc<dyn TrustSource>,
+        store: Arc<dyn DecisionStore>,
+    ) -> AuthorizerBuilder {
         AuthorizerBuilder(Self {
             config,
-            parts,
+            key,
+            parts: Parts { policy, trust, store },
             clock: Arc::new(System),
             timer: Arc::new(System),
             random: Arc::new(System),
             approvals: None,
             replay: None,
+            quota: Arc::default(),
         })
     }
 
@@ -139,14 +176,14 @@ impl Authorizer {
     /// The same issuer with another key, which the trust store must believe.
     pub(crate) async fn with_signer(&self, signer: Arc<dyn Signer>) -> Result<Self, AuthorizeError> {
         let mut issuer = self.clone();
-        issuer.parts.signer = signer;
+        issuer.key = Ok(signer);
         issuer.checked().await
     }
 
     /// The same issuer with the key of another, which was checked there.
     pub(crate) fn with_checked_signer(&self, other: &Self) -> Self {
         let mut issuer = self.clone();
-        issuer.parts.signer = Arc::clone(&other.parts.signer);
+        issuer.key = other.key.clone();
         issuer
     }
 
@@ -156,8 +193,13 @@ impl Authorizer {
         Ok(self)
     }
 
-    pub(crate) const fn parts(&self) -> &AuthorizerParts {
-        &self.parts
+    /// The key that it signs with, if it has one.
+    pub(crate) fn kid(&self) -> Option<&KeyId> {
+        self.key.as_ref().ok().map(|signer| signer.public_key().kid())
+    }
+
+    pub(crate) async fn trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
+        self.current_trust().await
     }
 
     /// What the issuer was configured with.
@@ -173,7 +215,10 @@ impl Authorizer {
     ///
     /// # Errors
     /// [`AuthorizeError`]: there is no pass. Whatever failed after the action was judged is recorded as a deny if the
-    /// store still works.
+    /// store still works, and so is what is refused before: a request that contradicts its host or itself, under the
+    /// caller that the host names, without its payload. Of each agent so many refusals a minute get a record of their
+    /// own; the next record of that agent counts the others. Requests for tenants and agents that the issuer doesn't
+    /// serve leave none.
     pub async fn authorize(&self, request: Request<'_>) -> Result<Authorization, AuthorizeError> {
         self.authorize_on(request, &mut Asked::default()).await
     }
@@ -190,7 +235,11 @@ impl Authorizer {
     }
 
     async fn decide(&self, request: Request<'_>, asked: &mut Asked) -> Result<Authorization, AuthorizeError> {
-        let mut call = self.admit(&request, self.now()?)?;
+        let now = self.now()?;
+        let mut call = match self.admit(&request, now) {
+            Ok(call) => call,
+            Err(error) => return Err(self.refuse_before(&request, error, now).await),
+        };
         call.offer(&asked.tokens);
         let mut rounds: usize = 0;
         loop {
@@ -198,10 +247,17 @@ impl Authorizer {
             let now = self.now()?;
             let trust = self.current_trust().await?;
             if let Some(issued) = self.bounded(self.parts.store.find(&call.key)).await? {
-                return self.again(&call, issued, &trust, now).await;
+                return match self.again(&call, issued, trust, now).await {
+                    Err(error) if error.is(AuthorizeCode::ActionIdReused) => {
+                        Err(self.refuse_before(&request, error, now).await)
+                    }
+                    answer => answer,
+                };
             }
             // A pass of before holds whatever became of its facts; what is judged now is judged by facts of now.
-            self.config.facts.check_age(&call.facts, now)?;
+            if let Err(error) = self.config.facts.check_age(&call.facts, now) {
+                return Err(self.refuse_before(&request, error, now).await);
+            }
             let judged = self.judge(&call, &trust, now);
             if judged.verdict.decision != Decision::Allow {
                 // What an allow relies on the store looks at when it commits. A refusal says how much is missing, and must
@@ -325,6 +381,7 @@ impl Authorizer {
             used: Vec::new(),
             trace: request.trace.as_deref().cloned(),
             ids,
+            unrecorded: None,
         })
     }
 
@@ -350,7 +407,11 @@ impl Authorizer {
         };
         let told = offered.refs();
         offered.keep_relied_on(&verdict);
-        let Offered { approvals, mut reasons } = offered;
+        let Offered {
+            approvals,
+            mut reasons,
+            in_vain,
+        } = offered;
         reasons.append(&mut verdict.reasons);
         if !call.offered.is_empty() {
             // Of approvals that grant nothing, each way of failing is said once: a record has room for so many reasons.
@@ -363,6 +424,7 @@ impl Authorizer {
             reasons,
             told,
             approvals,
+            in_vain,
             policy,
             trust: trust.evidence(),
         }
@@ -417,32 +479,33 @@ impl Authorizer {
         trust: &Trust,
         now: Timestamp,
     ) -> Result<SignedPass, AuthorizeError> {
-        self.check_signer(trust, now)?;
+        let signer = self.check_signer(trust, now)?;
         if judged.approvals.len() > MAX_APPROVALS {
             return Err(AuthorizeCode::TooManyApprovals.into());
         }
         let id = self.id(&mut call.ids, now, PassId::from_uuid)?;
         let claims = documents::claims(&self.config, call, judged, id, now);
-        let signing = sign_document(&*self.parts.signer, &claims);
+        let signing = sign_document(&**signer, &claims);
         let Some(signed) = within(&*self.timer, self.config.signing_timeout, signing).await else {
             return Err(SignError::TimedOut {
-                custodian: self.parts.signer.custodian().into(),
+                custodian: signer.custodian().into(),
             }
             .into());
         };
         let token = signed?;
-        if self.parts.signer.residence() == Residence::Outside {
+        if signer.residence() == Residence::Outside {
             // With the key that verifiers will use, not with the one that the custodian claims to have.
             let verified = Unverified::<PassClaims>::parse(token.as_str())
                 .and_then(|unverified| unverified.verify(trust.keyring()));
             if verified.is_err() {
                 return Err(SignError::SelfCheckFailed {
-                    custodian: self.parts.signer.custodian().into(),
+                    custodian: signer.custodian().into(),
                 }
                 .into());
             }
         }
-        Ok(SignedPass { claims, token })
+        let kid = signer.public_key().kid().clone();
+        Ok(SignedPass { claims, token, kid })
     }
 
     /// Makes an allow durable, and gives out its pass only if nothing changed since it was judged.
@@ -461,7 +524,7 @@ impl Authorizer {
         let (id, expires_at) = (pass.claims.jti.clone(), pass.claims.exp);
         let evidence = PassEvidence {
             id: id.clone(),
-            kid: self.parts.signer.public_key().kid().clone(),
+            kid: pass.kid,
             token_hash: pass.token.token_hash(),
             expires_at: expires_at.to_timestamp(),
         };
@@ -474,6 +537,7 @@ impl Authorizer {
             .await?;
         match outcome {
             CommitOutcome::Committed(record) => {
+                self.settle(call);
                 let pass = IssuedPass { id, token, expires_at };
                 Ok(Settled::Done(Box::new(call.answer(
                     judged,
@@ -490,7 +554,6 @@ impl Authorizer {
                 Ok(Settled::StartOver)
             }
             CommitOutcome::ApprovalUsed(approval) => Ok(Settled::Used(approval)),
-            CommitOutcome::IdReused => Err(AuthorizeCode::ActionIdReused.into()),
             CommitOutcome::PolicyChanged(_) => Err(AuthorizeCode::PolicyChanged.into()),
         }
     }
@@ -508,8 +571,10 @@ impl Authorizer {
             .bounded(self.parts.store.commit(self.entry(call, body, None, now)?))
             .await?
         {
-            CommitOutcome::Committed(record) => Ok(call.answer(judged, decision, None, record.to_ref())),
-            CommitOutcome::IdReused => Err(AuthorizeCode::ActionIdReused.into()),
+            CommitOutcome::Committed(record) => {
+                self.settle(call);
+                Ok(call.answer(judged, decision, None, record.to_ref()))
+            }
             CommitOutcome::AlreadyIssued(_) => Err(AuthorizeCode::ActionAlreadyIssued.into()),
             _ => Err(AuthorizeCode::Contention.into()),
         }
@@ -526,8 +591,12 @@ impl Authorizer {
         let body = documents::refused(call, &judged, Decision::Deny, vec![Reason::new(error.code())]);
         if let Ok(entry) = self.entry(call, body, None, now) {
             // The error at hand is the one that the caller must learn of, not that it could not be recorded.
-            if let Err(unrecorded) = self.bounded(self.parts.store.commit(entry)).await {
-                tracing::warn!(error = &unrecorded as &dyn Error, "the failure could not be recorded");
+            match self.bounded(self.parts.store.commit(entry)).await {
+                Ok(CommitOutcome::Committed(_)) => self.settle(call),
+                Ok(_) => {}
+                Err(unrecorded) => {
+                    tracing::warn!(error = &unrecorded as &dyn Error, "the failure could not be recorded");
+                }
             }
         }
         error
@@ -540,23 +609,99 @@ impl Authorizer {
         allow: Option<Allow>,
         now: Timestamp,
     ) -> Result<DecisionCommit, AuthorizeError> {
-        let mut side = vec![(SideKind::Payload, call.action.payload().as_bytes().to_vec())];
-        if self.config.salted_commitments {
-            let mut salt = [0_u8; 32];
-            if !self.random.fill(&mut salt) {
-                return Err(AuthorizeCode::RandomnessUnavailable.into());
-            }
-            documents::salt(&mut body, &salt)?;
-            side.push((SideKind::Salt, salt.to_vec()));
+        call.unrecorded = self.quota.unrecorded(&who(&call.key));
+        body.unrecorded = call.unrecorded;
+        let record = self.draft(&mut call.ids, &mut body, &call.key.tenant, call.trace.as_ref(), now)?;
+        let record = record.with_side(SideKind::Payload, call.action.payload().as_bytes().to_vec());
+        let mut commit = DecisionCommit::new(call.key.clone(), body.action_hash, record);
+        commit.allow = allow;
+        Ok(commit)
+    }
+
+    /// The record of a decision, with commitments in the place of its hashes if the issuer is configured so.
+    fn draft(
+        &self,
+        ids: &mut Ids,
+        body: &mut DecisionBody,
+        tenant: &Tenant,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<RecordDraft, AuthorizeError> {
+        let salt = if self.config.salted_commitments {
+            let salt = random_salt(&*self.random).ok_or(AuthorizeCode::RandomnessUnavailable)?;
+            salt.hide_decision(body);
+            Some(salt)
+        } else {
+            None
+        };
+        let mut record =
+            RecordDraft::new(self.id(ids, now, RecordId::from_uuid)?, now, body)?.with_tenant(tenant.clone());
+        if let Some(salt) = salt {
+            record = record.with_side(SideKind::Salt, salt.as_bytes().to_vec());
         }
-        let mut record = RecordDraft::new(self.id(&mut call.ids, now, RecordId::from_uuid)?, now, &body)?
-            .with_tenant(call.key.tenant.clone());
-        if let Some(trace) = &call.trace {
+        if let Some(trace) = trace {
             record = record.with_trace(trace.clone());
         }
-        let mut commit = DecisionCommit::new(call.key.clone(), call.action.action_hash(), record);
-        (commit.allow, commit.side) = (allow, side);
-        Ok(commit)
+        Ok(record)
+    }
+
+    /// The refusals that the record of this call counted are told.
+    fn settle(&self, call: &AdmittedCall<'_>) {
+        if let Some(told) = call.unrecorded {
+            self.quota.settle(&who(&call.key), told);
+        }
+    }
+
+    /// Records a request that is refused before anybody judges it, as far as that is possible, and gives the error on.
+    async fn refuse_before(&self, request: &Request<'_>, error: AuthorizeError, now: Timestamp) -> AuthorizeError {
+        let caller = &*request.caller;
+        let who = (caller.tenant.clone(), caller.actor.agent.clone());
+        let is_served = self.config.not_served(&who.0, &who.1).is_none() && !error.is(AuthorizeCode::CallerNotServed);
+        if is_served
+            && self.quota.admit(&who, now)
+            && let Err(unrecorded) = self.record_before(request, &error, &who, now).await
+        {
+            // The error at hand is the one that the caller must learn of, not that it could not be recorded.
+            tracing::warn!(error = &unrecorded as &dyn Error, "the refusal could not be recorded");
+        }
+        error
+    }
+
+    async fn record_before(
+        &self,
+        request: &Request<'_>,
+        error: &AuthorizeError,
+        who: &Who,
+        now: Timestamp,
+    ) -> Result<(), AuthorizeError> {
+        let head = request.action.action();
+        let mut ids = Ids::new();
+        let action_id = match &head.id {
+            Some(id) => id.clone(),
+            None => self.id(&mut ids, now, ActionId::from_uuid)?,
+        };
+        let asked = request.audience.as_deref();
+        let audience = self.config.audience(&head.capability.tool, asked);
+        let audience = audience.or_else(|| asked.cloned());
+        let trust = self.current_trust().await?.evidence();
+        let policy = Verdict::deny_with(error.code()).policy_ref(&*self.parts.policy);
+        let mut body = documents::refused_before(
+            request,
+            action_id,
+            audience.unwrap_or_else(|| head.capability.tool.default_audience()),
+            policy,
+            trust,
+            error.code(),
+        );
+        body.unrecorded = self.quota.unrecorded(who);
+        let told = body.unrecorded;
+        let draft = self.draft(&mut ids, &mut body, &who.0, request.trace.as_deref(), now)?;
+        // Not as a commit: what the action id stands for is not settled, or it is another action's.
+        let _ = self.bounded(self.parts.store.append(Batch::of(draft))).await?;
+        if let Some(told) = told {
+            self.quota.settle(who, told);
+        }
+        Ok(())
     }
 
     /// Answers for an action that was allowed before: the same pass or none, never a second one.
@@ -564,15 +709,27 @@ impl Authorizer {
         &self,
         call: &AdmittedCall<'_>,
         issued: Issued,
-        trust: &Trust,
+        trust: Arc<Trust>,
         now: Timestamp,
     ) -> Result<Authorization, AuthorizeError> {
-        if issued.action_hash != call.action.action_hash() {
-            return Err(AuthorizeCode::ActionIdReused.into());
-        }
         let gone = || AuthorizeError::from(AuthorizeCode::ActionAlreadyIssued);
+        match issued.is_of(call.action.action_hash()) {
+            Some(true) => {}
+            Some(false) => return Err(AuthorizeCode::ActionIdReused.into()),
+            // The salt is erased: which action it was nobody knows, only that there is no second pass.
+            None => return Err(gone()),
+        }
         let token = issued.token.ok_or_else(gone)?;
-        let claims = self.still_verifies(call, &token, trust, now).ok_or_else(gone)?;
+        let known = self.bounded(self.parts.store.state()).await?;
+        if known.policy.is_some_and(|digest| digest != self.parts.policy.digest()) {
+            return Err(AuthorizeCode::PolicyChanged.into());
+        }
+        let trust = self.not_rolled_back(trust, known.trust).await?;
+        let claims = self.still_verifies(call, &token, &trust, now).ok_or_else(gone)?;
+        // What another policy allowed this one may deny.
+        if claims.actionpass.policy.digest != self.parts.policy.digest() {
+            return Err(gone());
+        }
         if let Some(replay) = &self.replay
             && self.bounded(replay.is_used(&claims.iss, &claims.jti)).await?
         {
@@ -594,6 +751,26 @@ impl Authorizer {
             }),
             record: issued.record,
         })
+    }
+
+    /// Trust that is not older than what the ledger knows: what was revoked since would be accepted again.
+    async fn not_rolled_back(
+        &self,
+        trust: Arc<Trust>,
+        known: Option<TrustEvidence>,
+    ) -> Result<Arc<Trust>, AuthorizeError> {
+        if newest_trust(known, trust.evidence()).is_ok() {
+            return Ok(trust);
+        }
+        self.parts.trust.refresh().await.map_err(AuthorizeError::trust)?;
+        let trust = self.current_trust().await?;
+        match newest_trust(known, trust.evidence()) {
+            Ok(_) => Ok(trust),
+            Err(known) => Err(AuthorizeError::part(AdminError::RolledBack {
+                found: trust.evidence(),
+                known,
+            })),
+        }
     }
 
     /// The claims of a former pass, if an executor that enforces its obligations would still accept it.
@@ -627,8 +804,9 @@ impl Authorizer {
     }
 
     /// Whether verifiers will believe the signer's key: an active pass key of this issuer, within its time.
-    fn check_signer(&self, trust: &Trust, now: Timestamp) -> Result<(), AuthorizeError> {
-        let entry = trust.keyring().get(self.parts.signer.public_key().kid());
+    fn check_signer(&self, trust: &Trust, now: Timestamp) -> Result<&Arc<dyn Signer>, AuthorizeError> {
+        let signer = self.key.as_ref().map_err(Clone::clone)?;
+        let entry = trust.keyring().get(signer.public_key().kid());
         let Some(entry) = entry.filter(|entry| {
             let key = entry.trust();
             key.key_use == KeyUse::Pass && key.issuer.as_ref() == Some(&self.config.issuer)
@@ -640,11 +818,15 @@ impl Authorizer {
             _ if entry.is_revoked() => AuthorizeCode::SignerRevoked,
             KeyStatus::Retired if key.superseded_by.is_some() => AuthorizeCode::SignerSuperseded,
             KeyStatus::Retired => AuthorizeCode::SignerRetired,
-            KeyStatus::Active if key.signs_at(now) => return Ok(()),
+            KeyStatus::Active if key.signs_at(now) => return Ok(signer),
             _ => AuthorizeCode::SignerNotTrusted,
         };
         Err(code.into())
     }
+}
+
+fn who(key: &ActionKey) -> Who {
+    (key.tenant.clone(), key.agent.clone())
 }
 
 /// Whether the tenant, the agent, one that it acts for, its owner or its runtime was revoked.

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_crypto::CompactJws;
-use actionpass_model::{ApprovalRef, Audience, Decision, PassClaims, PolicyRef, Reason, Trace, TrustEvidence};
+use actionpass_model::{
+    ApprovalRef, Audience, Decision, KeyId, OfferedEvidence, PassClaims, PolicyRef, Reason, Trace, TrustEvidence,
+};
 use actionpass_policy::Verdict;
 use actionpass_store::ActionKey;
 use actionpass_store::ledger::RecordRef;
@@ -24,6 +26,8 @@ pub(crate) struct AdmittedCall<'a> {
     pub(crate) used: Vec<ApprovalRef>,
     pub(crate) trace: Option<Trace>,
     pub(crate) ids: Ids,
+    /// How many refusals before it the record that is made counts.
+    pub(crate) unrecorded: Option<u64>,
 }
 
 /// Whether anybody was asked for approvals, and what they gave: once for each authorization, however often it is judged.
@@ -79,6 +83,8 @@ pub(crate) struct Judged {
     pub(crate) told: Vec<ApprovalRef>,
     /// Those that it relied on.
     pub(crate) approvals: Vec<VerifiedApproval>,
+    /// What is recorded of those that it didn't rely on.
+    pub(crate) in_vain: Vec<OfferedEvidence>,
     pub(crate) policy: PolicyRef,
     pub(crate) trust: TrustEvidence,
 }
@@ -87,6 +93,7 @@ pub(crate) struct Judged {
 pub(crate) struct SignedPass {
     pub(crate) claims: PassClaims,
     pub(crate) token: CompactJws,
+    pub(crate) kid: KeyId,
 }
 
 /// What became of an allow.

@@ -96,8 +96,8 @@ impl IssuerConfig {
         self
     }
 
-    /// Writes salted commitments into the ledger in place of the four hashes of an action. The salt of each record lies
-    /// beside the log and can be erased.
+    /// Writes salted commitments into the ledger in place of the hashes of actions and tokens
+    /// ([`ledger::Salt`](actionpass_store::ledger::Salt)). The salt of each record lies beside the log and can be erased.
     #[must_use]
     pub const fn with_salted_commitments(mut self) -> Self {
         self.salted_commitments = true;
@@ -123,6 +123,12 @@ impl IssuerConfig {
     #[must_use]
     pub const fn facts(&self) -> &FactsTerms {
         &self.facts
+    }
+
+    /// Whether the ledger gets salted commitments.
+    #[must_use]
+    pub const fn has_salted_commitments(&self) -> bool {
+        self.salted_commitments
     }
 
     /// Who signs the passes.

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use actionpass_canon::canonicalize;
+use actionpass_canon::BoundFacts;
 use actionpass_model::{
-    Actor, ApprovalEvidence, Canon, ClaimsVersion, Commitment, Decision, DecisionBody, DecisionSchema, Digest,
-    EmbeddedApproval, FactsEvidence, PassClaims, PassEvidence, PassId, PassTerms, Reason, Timestamp,
+    ActionId, Actor, ApprovalEvidence, Audience, Canon, ClaimsVersion, Code, Decision, DecisionBody, DecisionSchema,
+    EmbeddedApproval, FactsEvidence, OfferedEvidence, PassClaims, PassEvidence, PassId, PassTerms, PolicyRef, Reason,
+    Timestamp, TrustEvidence,
 };
-use actionpass_store::{StoreCode, StoreError};
 use actionpass_verify::approval::VerifiedApproval;
 
-use crate::IssuerConfig;
 use crate::call::{AdmittedCall, Judged};
+use crate::{IssuerConfig, Request};
 
 /// The claims of a pass for what was judged an allow.
 pub(crate) fn claims(
@@ -96,7 +96,7 @@ pub(crate) fn allowed(
         action_hash: terms.action_hash,
         payload_hash: terms.payload_hash,
         context_hash: terms.context_hash,
-        facts: facts(call),
+        facts: facts_evidence(&call.facts),
         facts_hash: terms.facts_hash,
         audience: claims.aud,
         decision: Decision::Allow,
@@ -108,6 +108,8 @@ pub(crate) fn allowed(
         trust: judged.trust,
         evidence: None,
         commitment: None,
+        offered: offered(judged),
+        unrecorded: None,
     }
 }
 
@@ -132,7 +134,7 @@ pub(crate) fn refused(
         action_hash: call.action.action_hash(),
         payload_hash: call.action.payload_hash(),
         context_hash: call.action.context_hash(),
-        facts: facts(call),
+        facts: facts_evidence(&call.facts),
         facts_hash: call.facts.hash(),
         audience: call.audience.clone(),
         decision,
@@ -144,11 +146,13 @@ pub(crate) fn refused(
         trust: judged.trust,
         evidence: None,
         commitment: None,
+        offered: offered(judged),
+        unrecorded: None,
     }
 }
 
-fn facts(call: &AdmittedCall<'_>) -> Option<FactsEvidence> {
-    call.facts.document().map(|facts| FactsEvidence {
+fn facts_evidence(facts: &BoundFacts) -> Option<FactsEvidence> {
+    facts.document().map(|facts| FactsEvidence {
         as_of: facts.as_of,
         source: facts.source.clone(),
     })
@@ -160,37 +164,54 @@ fn evidence(approval: &VerifiedApproval) -> ApprovalEvidence {
         mode: approval.mode(),
         approved_by: approval.approver().clone(),
         assurance: approval.assurance(),
+        kid: approval.kid().cloned(),
         token_hash: approval.token_hash(),
     }
 }
 
-/// Replaces the four hashes of a decision by commitments to them: SHA-256 of the RFC 8785 bytes of `{hash, salt}`, the
-/// salt as 64 lower-case hexadecimal digits. Whoever holds the salt can show what was hashed; once it is erased, nobody
-/// can guess a short payload out of the record.
-///
-/// # Errors
-/// [`StoreCode::RecordInvalid`] if a commitment can't be written, which its two texts don't lead to.
-pub(crate) fn salt(body: &mut DecisionBody, salt: &[u8; 32]) -> Result<(), StoreError> {
-    #[derive(serde::Serialize)]
-    struct Salted<'a> {
-        hash: Digest,
-        salt: &'a str,
+fn offered(judged: &Judged) -> Option<Vec<OfferedEvidence>> {
+    (!judged.in_vain.is_empty()).then(|| judged.in_vain.clone())
+}
+
+/// The body of the record of a request that was refused before anybody judged it: what the host says of the caller, and
+/// what was asked for.
+pub(crate) fn refused_before(
+    request: &Request<'_>,
+    action_id: ActionId,
+    audience: Audience,
+    policy: PolicyRef,
+    trust: TrustEvidence,
+    code: Code,
+) -> DecisionBody {
+    let action = &*request.action;
+    let head = action.action();
+    let facts = request.facts.as_deref();
+    let definition = head.tool_definition.as_ref();
+    DecisionBody {
+        schema: DecisionSchema,
+        actor: request.caller.actor.clone(),
+        task: head.intent.task.clone(),
+        tool: head.capability.tool.clone(),
+        resource: head.capability.resource.clone(),
+        server: definition.map(|definition| definition.server.clone()),
+        definition_hash: definition.map(|definition| definition.definition_hash),
+        action_id,
+        action_hash: action.action_hash(),
+        payload_hash: action.payload_hash(),
+        context_hash: action.context_hash(),
+        facts: facts.and_then(facts_evidence),
+        facts_hash: facts.map_or_else(|| BoundFacts::none().hash(), BoundFacts::hash),
+        audience,
+        decision: Decision::Deny,
+        reasons: vec![Reason::new(code)],
+        policy,
+        obligations: Vec::new(),
+        approvals: Vec::new(),
+        pass: None,
+        trust,
+        evidence: None,
+        commitment: None,
+        offered: None,
+        unrecorded: None,
     }
-    let text: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
-    for hash in [
-        &mut body.action_hash,
-        &mut body.payload_hash,
-        &mut body.context_hash,
-        &mut body.facts_hash,
-    ] {
-        let salted = canonicalize(&Salted {
-            hash: *hash,
-            salt: &text,
-        });
-        *hash = salted
-            .map_err(|error| StoreError::with_source(StoreCode::RecordInvalid, error))?
-            .digest();
-    }
-    body.commitment = Some(Commitment::Salted);
-    Ok(())
 }

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use actionpass_model::Timestamp;
+use actionpass_store::ledger::Salt;
 use actionpass_verify::{Clock, SystemClock};
 use futures_timer::Delay;
 use uuid::Uuid;
@@ -21,7 +22,7 @@ pub trait Timer: Debug + Send + Sync {
     fn sleep(&self, time: Duration) -> TimerFuture;
 }
 
-/// Where randomness comes from. It makes ids unguessable, nothing else hangs on it.
+/// Where randomness comes from. It makes ids and salts unguessable, nothing else hangs on it.
 pub trait Random: Debug + Send + Sync {
     /// Fills the buffer with random bytes; `false` if there are none to be had.
     fn fill(&self, buffer: &mut [u8]) -> bool;
@@ -75,6 +76,12 @@ impl<T: Random + ?Sized> Random for Arc<T> {
     fn fill(&self, buffer: &mut [u8]) -> bool {
         (**self).fill(buffer)
     }
+}
+
+/// A salt for one record; `None` without randomness.
+pub(crate) fn random_salt(random: &dyn Random) -> Option<Salt> {
+    let mut bytes = [0_u8; 32];
+    random.fill(&mut bytes).then(|| Salt::from_bytes(bytes))
 }
 
 /// A UUIDv7 (RFC 9562 §5.7) of this time; `None` without randomness.

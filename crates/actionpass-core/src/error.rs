@@ -1,6 +1,7 @@
 //! Why there is no decision, or none that yields a pass.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 use actionpass_crypto::SignError;
 use actionpass_model::{Code, CodedError};
@@ -30,6 +31,8 @@ actionpass_model::codes! {
         IssuedBefore = "issued_before" => Reason,
         /// An offered approval was used before.
         ApprovalUsed = "approval_already_used" => Approval,
+        /// An offered approval holds, and the decision didn't rely on it.
+        ApprovalNotReliedOn = "approval_not_relied_on" => Reason,
         /// More approvals are offered than are looked at, or the decision relies on more than a pass carries.
         TooManyApprovals = "too_many_approvals" => Approval,
         /// The trust store doesn't have the signer's key as a pass key of this issuer that signs now.
@@ -50,12 +53,12 @@ actionpass_model::codes! {
 }
 
 /// There is no pass: a stable code, where it applies a place, and the cause.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct AuthorizeError {
     code: Code,
     problem: Box<str>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl AuthorizeError {
@@ -84,7 +87,7 @@ impl AuthorizeError {
         Self {
             code: error.code(),
             problem: "there is no trust to judge by".into(),
-            source: Some(Box::new(error)),
+            source: Some(Arc::new(error)),
         }
     }
 }
@@ -109,7 +112,7 @@ impl AuthorizeError {
         Self {
             code: error.code(),
             problem: error.to_string().into(),
-            source: Some(error),
+            source: Some(Arc::from(error as Box<dyn StdError + Send + Sync>)),
         }
     }
 }
@@ -129,7 +132,7 @@ impl From<SignError> for AuthorizeError {
         Self {
             code: error.code().into(),
             problem: "the pass was not signed".into(),
-            source: Some(Box::new(error)),
+            source: Some(Arc::new(error)),
         }
     }
 }
@@ -139,7 +142,7 @@ impl From<StoreError> for AuthorizeError {
         Self {
             code: error.code().into(),
             problem: "the decision was not recorded".into(),
-            source: Some(Box::new(error)),
+            source: Some(Arc::new(error)),
         }
     }
 }

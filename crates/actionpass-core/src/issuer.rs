@@ -15,8 +15,8 @@ use actionpass_verify::{Clock, DocumentTrust, Trust, TrustSource};
 use crate::call::Asked;
 use crate::environment::{Random, System, Timer};
 use crate::{
-    AdminError, Administrator, ApprovalSource, Authorization, AuthorizeCode, AuthorizeError, Authorizer,
-    AuthorizerParts, IssuerConfig, Request,
+    AdminError, Administrator, ApprovalSource, Authorization, AuthorizeCode, AuthorizeError, Authorizer, IssuerConfig,
+    Request,
 };
 
 /// How often an authorization starts over because another process changed policy or key.
@@ -88,6 +88,7 @@ pub struct IssuerBuilder {
     random: Arc<dyn Random>,
     approvals: Option<Arc<dyn ApprovalSource>>,
     replay: Option<Arc<dyn ReplayStore>>,
+    judges_without_key: bool,
 }
 
 impl IssuerBuilder {
@@ -134,6 +135,15 @@ impl IssuerBuilder {
         self
     }
 
+    /// Opens the issuer also where its key can't be had: it judges and records, and whatever would be allowed fails with
+    /// the error of the custodian, which the record of a deny says. For programs that answer one request: one that lives
+    /// should not start without its key.
+    #[must_use]
+    pub const fn judging_without_key(mut self) -> Self {
+        self.judges_without_key = true;
+        self
+    }
+
     /// Opens the issuer: refuses a trust store that went back, records revocations that a crash kept out of the ledger,
     /// puts the deployment's policy into force, and checks that its key is believed.
     ///
@@ -143,7 +153,8 @@ impl IssuerBuilder {
         let ledger: Arc<dyn Ledger> = Arc::clone(&self.store) as _;
         let administrator = Administrator::new(Arc::clone(&self.document), ledger)
             .with_clock(Arc::clone(&self.clock))
-            .with_random(Arc::clone(&self.random));
+            .with_random(Arc::clone(&self.random))
+            .with_salted_commitments(self.config.salted_commitments);
         let trust: Arc<dyn TrustSource> = match self.trust {
             Some((source, read)) => {
                 administrator.open_with(read).await?;
@@ -156,17 +167,17 @@ impl IssuerBuilder {
         };
         let policy = self.deployment.policy().await.map_err(AuthorizeError::boxed)?;
         administrator.enforce(&*policy).await?;
-        let builder = |signer| {
-            let parts = AuthorizerParts {
+        let builder = |signer: Result<Arc<dyn Signer>, AuthorizeError>| {
+            let mut builder = Authorizer::with_key(
+                self.config.clone(),
                 signer,
-                policy: Arc::clone(&policy),
-                trust: Arc::clone(&trust),
-                store: Arc::clone(&self.store),
-            };
-            let mut builder = Authorizer::builder(self.config.clone(), parts)
-                .with_clock(Arc::clone(&self.clock))
-                .with_timer(Arc::clone(&self.timer))
-                .with_random(Arc::clone(&self.random));
+                Arc::clone(&policy),
+                Arc::clone(&trust),
+                Arc::clone(&self.store),
+            )
+            .with_clock(Arc::clone(&self.clock))
+            .with_timer(Arc::clone(&self.timer))
+            .with_random(Arc::clone(&self.random));
             if let Some(source) = &self.approvals {
                 builder = builder.with_approval_source(Arc::clone(source));
             }
@@ -175,10 +186,19 @@ impl IssuerBuilder {
             }
             builder
         };
-        let mut signer = self.deployment.signer().await.map_err(AuthorizeError::boxed)?;
+        let opened = self.deployment.signer().await.map_err(AuthorizeError::boxed);
+        if let (Err(error), true) = (&opened, self.judges_without_key) {
+            let authorizer = builder(Err(error.clone())).unchecked();
+            return Ok(Issuer {
+                deployment: self.deployment,
+                administrator,
+                current: RwLock::new(Arc::new(authorizer)),
+            });
+        }
+        let mut signer = opened?;
         let mut rounds: usize = 0;
         let authorizer = loop {
-            match builder(Arc::clone(&signer)).build().await {
+            match builder(Ok(Arc::clone(&signer))).build().await {
                 // Another process rotated the key after the deployment said which it is and before trust was read.
                 Err(error) if error.is(AuthorizeCode::SignerSuperseded) && rounds < MAX_ROUNDS => {
                     rounds = rounds.saturating_add(1);
@@ -219,6 +239,7 @@ impl Issuer {
             random: Arc::new(System),
             approvals: None,
             replay: None,
+            judges_without_key: false,
         }
     }
 
@@ -282,7 +303,7 @@ impl Issuer {
     pub async fn reload_signer(&self) -> Result<bool, AuthorizeError> {
         let signer = self.deployment.signer().await.map_err(AuthorizeError::boxed)?;
         let current = self.authorizer();
-        if signer.public_key().kid() == current.parts().signer.public_key().kid() {
+        if Some(signer.public_key().kid()) == current.kid() {
             return Ok(false);
         }
         let checked = current.with_signer(Arc::clone(&signer)).await?;
@@ -303,8 +324,7 @@ impl Issuer {
     /// # Errors
     /// If there is none to be had that can be believed.
     pub async fn trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
-        let authorizer = self.authorizer();
-        authorizer.parts().trust.current().await.map_err(AuthorizeError::trust)
+        self.authorizer().trust().await
     }
 
     /// What changes trust and policy, and records it.

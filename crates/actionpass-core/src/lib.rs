@@ -51,6 +51,7 @@ mod in_memory;
 mod issuer;
 mod log;
 mod offered;
+mod quota;
 mod request;
 mod revoke;
 mod source;

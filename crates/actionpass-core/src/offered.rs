@@ -1,7 +1,7 @@
 //! [`Offered`]: the approvals that were offered for an action, and what each is worth.
 
 use actionpass_canon::BoundAction;
-use actionpass_model::{ActionId, ApprovalRef, Digest, Grant, Reason, Timestamp};
+use actionpass_model::{ActionId, ApprovalRef, Digest, Grant, OfferedEvidence, Reason, Timestamp};
 use actionpass_policy::Verdict;
 use actionpass_verify::Trust;
 use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
@@ -35,6 +35,8 @@ pub struct Occasion<'a> {
 pub struct Offered {
     pub(crate) approvals: Vec<VerifiedApproval>,
     pub(crate) reasons: Vec<Reason>,
+    /// What the record says of those that don't count.
+    pub(crate) in_vain: Vec<OfferedEvidence>,
 }
 
 impl Offered {
@@ -84,12 +86,22 @@ impl Offered {
                     let name = approval.to_ref();
                     if used.contains(&name) {
                         offered.reasons.push(Reason::new(AuthorizeCode::ApprovalUsed));
+                        offered.in_vain.push(evidence(&approval, AuthorizeCode::ApprovalUsed));
                     } else if !offered.refs().contains(&name) {
                         // Offered twice it still counts once.
                         offered.approvals.push(approval);
                     }
                 }
-                Err(refusal) => offered.reasons.extend(refusal.codes.into_iter().map(Reason::new)),
+                Err(refusal) => {
+                    let (approved_by, kid) = refusal.signed.unzip();
+                    offered.in_vain.push(OfferedEvidence {
+                        approved_by,
+                        codes: refusal.codes.iter().copied().map(Into::into).collect(),
+                        kid,
+                        token_hash: refusal.token_hash,
+                    });
+                    offered.reasons.extend(refusal.codes.into_iter().map(Reason::new));
+                }
             }
         }
         offered
@@ -117,7 +129,19 @@ impl Offered {
 
     /// Keeps the approvals that a verdict relied on.
     pub(crate) fn keep_relied_on(&mut self, verdict: &Verdict) {
-        self.approvals
-            .retain(|approval| verdict.relied_on.contains(&approval.to_ref()));
+        let is_needless = |approval: &mut VerifiedApproval| !verdict.relied_on.contains(&approval.to_ref());
+        let needless = self.approvals.extract_if(.., is_needless);
+        self.in_vain
+            .extend(needless.map(|approval| evidence(&approval, AuthorizeCode::ApprovalNotReliedOn)));
+    }
+}
+
+/// What a record says of an approval that holds and doesn't count.
+fn evidence(approval: &VerifiedApproval, code: AuthorizeCode) -> OfferedEvidence {
+    OfferedEvidence {
+        approved_by: approval.kid().map(|_| approval.approver().clone()),
+        codes: vec![code.into()],
+        kid: approval.kid().cloned(),
+        token_hash: approval.token_hash(),
     }
 }

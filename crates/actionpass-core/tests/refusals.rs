@@ -108,6 +108,6 @@ fn junk_that_is_offered_doesnt_crowd_out_the_record() {
     let (refused, records) = under(|_| {}, 33);
     assert_eq!(
         (refused.unwrap_err().code().as_str(), records),
-        ("too_many_approvals", 0)
+        ("too_many_approvals", 1)
     );
 }

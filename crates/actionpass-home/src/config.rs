@@ -8,7 +8,7 @@ use std::time::Duration;
 use actionpass_core::{FactsTerms, IssuerConfig};
 use actionpass_custodians::SecretSource;
 use actionpass_custody::KeyUri;
-use actionpass_model::{Agent, Audience, Issuer, MAX_PASS_LIFETIME, Tenant, Tool};
+use actionpass_model::{Agent, Audience, Commitment, Issuer, MAX_PASS_LIFETIME, Tenant, Tool};
 use serde::{Deserialize, Deserializer};
 
 use crate::{HomeError, duration};
@@ -39,6 +39,17 @@ pub struct Config {
     pass: PassSection,
     #[serde(default)]
     approvals: ApprovalsSection,
+    #[serde(default)]
+    ledger: LedgerSection,
+}
+
+/// `[ledger]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LedgerSection {
+    /// `salted`: commitments in the place of hashes.
+    #[serde(default)]
+    commitment: Option<Commitment>,
 }
 
 /// `[signing]`.
@@ -165,6 +176,9 @@ impl Config {
         if let Some(lifetime) = self.pass.lifetime {
             config = config.with_pass_lifetime(lifetime);
         }
+        if self.has_salted_commitments() {
+            config = config.with_salted_commitments();
+        }
         if self.approvals.dangerously_accept_asserted {
             config = config.dangerously_accept_asserted_approvals();
         }
@@ -189,6 +203,12 @@ impl Config {
             terms = terms.requiring_action_hash();
         }
         terms
+    }
+
+    /// Whether records hold salted commitments in the place of hashes.
+    #[must_use]
+    pub const fn has_salted_commitments(&self) -> bool {
+        self.ledger.commitment.is_some()
     }
 
     /// Whether approvals that nobody signed count, here as well as in `verify`.

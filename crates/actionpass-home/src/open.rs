@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actionpass_core::{Administrator, Deployment, Issuer, PartFuture};
+use actionpass_core::{Administrator, Deployment, Issuer, IssuerBuilder, PartFuture};
 use actionpass_custody::Secrets;
 use actionpass_model::{CodedError, Timestamp};
 use actionpass_policy::PolicyEngine;
@@ -52,6 +52,7 @@ impl OpenHome {
     #[must_use]
     pub fn administrator(&self) -> Administrator {
         Administrator::new(Arc::new(self.trust.clone()), Arc::clone(&self.store) as _)
+            .with_salted_commitments(self.config.has_salted_commitments())
     }
 
     /// Opens the issuer: trust, policy and key are read once each, checked, and the policy comes into force.
@@ -62,21 +63,33 @@ impl OpenHome {
     /// # Errors
     /// [`HomeError::Trust`], [`HomeError::Policy`], [`HomeError::Custodian`], [`HomeError::Authorize`].
     pub async fn issuer(&self, secrets: SharedSecrets) -> Result<Issuer, HomeError> {
+        Ok(self.issuer_builder(secrets)?.open().await?)
+    }
+
+    /// The same for a program that answers one request: where the key can't be opened it judges nevertheless, and an allow
+    /// that comes to nothing for that is recorded as a deny.
+    ///
+    /// # Errors
+    /// Those of [`issuer`](Self::issuer), but for the key's.
+    pub async fn issuer_of_one_request(&self, secrets: SharedSecrets) -> Result<Issuer, HomeError> {
+        Ok(self.issuer_builder(secrets)?.judging_without_key().open().await?)
+    }
+
+    fn issuer_builder(&self, secrets: SharedSecrets) -> Result<IssuerBuilder, HomeError> {
         let (live, read) = self.home.live_trust(&self.trust)?;
         let deployment = HomeDeployment {
             home: self.home.clone(),
             config: Arc::new(Mutex::new(Some(self.config.clone()))),
             secrets,
         };
-        let issuer = Issuer::builder(
+        Ok(Issuer::builder(
             self.config.issuer_config(),
             Arc::new(deployment),
             Arc::new(self.trust.clone()),
             Arc::clone(&self.store) as _,
         )
         .with_trust_source(Arc::new(live), read)
-        .with_replay_store(Arc::clone(&self.store) as _);
-        Ok(issuer.open().await?)
+        .with_replay_store(Arc::clone(&self.store) as _))
     }
 
     /// Says that `ledger.db` was restored from a backup: passes issued before the time that this gives count as used up.

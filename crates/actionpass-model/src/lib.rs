@@ -74,9 +74,9 @@ pub use pass::{
 };
 pub use record::{
     ApprovalEvidence, Commitment, DecisionBody, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef, FactsEvidence,
-    KeyBody, KeyEvent, KeyEventSchema, MAX_ENTRY_BYTES, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence,
-    PolicyBody, PolicyChangeSchema, Record, RecordKind, RecordSchema, RevocationBody, RevocationRecordSchema,
-    TrustBody, TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
+    KeyBody, KeyEvent, KeyEventSchema, MAX_ENTRY_BYTES, OfferedEvidence, OutcomeBody, OutcomeSchema, OutcomeStatus,
+    PassEvidence, PolicyBody, PolicyChangeSchema, Record, RecordKind, RecordSchema, RevocationBody,
+    RevocationRecordSchema, TrustBody, TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
 };
 pub use revocation::{Revocation, RevocationSchema, RevocationTarget};
 #[cfg(feature = "schema")]

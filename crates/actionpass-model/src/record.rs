@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::Actor;
+use crate::codes::Code;
 use crate::decision::{ApprovalMode, Assurance, Decision, Obligation, PolicyRef, Reason};
 use crate::digest::Digest;
 use crate::document::{Document, schema_tag};
@@ -128,7 +129,8 @@ pub struct DecisionBody {
     pub approvals: Vec<ApprovalEvidence>,
     /// For whom a pass was asked.
     pub audience: Audience,
-    /// `salted` where the four hashes are commitments to (salt, hash) and the salts can be erased.
+    /// `salted` where the four hashes of the action and every `tokenHash` are commitments to (salt, hash), and the salt,
+    /// which lies beside the record, can be erased.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub commitment: Option<Commitment>,
     /// The hash of the context, or its commitment.
@@ -148,6 +150,9 @@ pub struct DecisionBody {
     pub facts_hash: Digest,
     /// What the executor must enforce.
     pub obligations: Vec<Obligation>,
+    /// The approvals that were offered and that the decision didn't rely on. Records of 0.1 don't say.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub offered: Option<Vec<OfferedEvidence>>,
     /// The pass, if one was issued.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub pass: Option<PassEvidence>,
@@ -170,9 +175,31 @@ pub struct DecisionBody {
     pub tool: Tool,
     /// The trust store that approvals and keys were judged by.
     pub trust: TrustEvidence,
+    /// How many refusals of the same agent since its last record have none of their own: a process records so many a
+    /// minute. Absent: none.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub unrecorded: Option<u64>,
 }
 
-/// How the four hashes of a decision are hidden.
+impl DecisionBody {
+    /// The hashes that a commitment hides: the four of the action, and of every token.
+    pub fn committed_hashes(&mut self) -> impl Iterator<Item = &mut Digest> {
+        let approvals = self.approvals.iter_mut().map(|approval| &mut approval.token_hash);
+        let offered = self.offered.iter_mut().flatten().map(|offered| &mut offered.token_hash);
+        [
+            &mut self.action_hash,
+            &mut self.payload_hash,
+            &mut self.context_hash,
+            &mut self.facts_hash,
+        ]
+        .into_iter()
+        .chain(approvals)
+        .chain(offered)
+        .chain(self.pass.as_mut().map(|pass| &mut pass.token_hash))
+    }
+}
+
+/// How the hashes of a record are hidden.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", remote = "Self")]
@@ -203,9 +230,29 @@ pub struct ApprovalEvidence {
     pub assurance: Assurance,
     /// Its id.
     pub id: ApprovalId,
+    /// The key that signed it; none if it is only asserted. Records of 0.1 don't say.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub kid: Option<KeyId>,
     /// How it counted.
     pub mode: ApprovalMode,
     /// SHA-256 of its signing input; of the whole document if it is only asserted.
+    pub token_hash: Digest,
+}
+
+/// An approval that was offered in vain.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+pub struct OfferedEvidence {
+    /// Who gave it. Only there if the signature held: anybody can write a name.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<Approver>,
+    /// Why it granted nothing, or that the decision didn't rely on it.
+    pub codes: Vec<Code>,
+    /// The key that signed it, if the signature held.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub kid: Option<KeyId>,
+    /// SHA-256 of what stands before its last dot, its signing input; of all of it where there is no dot.
     pub token_hash: Digest,
 }
 
@@ -307,6 +354,9 @@ schema_tag!(
 pub struct UseBody {
     /// The version of this body.
     pub schema: UseSchema,
+    /// `salted` where `tokenHash` is a commitment.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub commitment: Option<Commitment>,
     /// The pass.
     pub pass: PassId,
     /// Who issued it.
@@ -415,6 +465,7 @@ crate::closed::objects!(
     Record,
     DecisionBody,
     ApprovalEvidence,
+    OfferedEvidence,
     PassEvidence,
     TrustEvidence,
     EvidenceRef,

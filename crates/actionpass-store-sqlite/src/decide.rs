@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use actionpass_model::{ApprovalRef, Digest, RecordKind, TrustEvidence, UnixSeconds};
-use actionpass_store::ledger::{Head, Log, PreparedRecord, RecordDraft, RecordRef, SealedRecord};
+use actionpass_store::ledger::{Head, Log, PreparedRecord, RecordDraft, RecordRef, Salt, SealedRecord};
 use actionpass_store::{
     ActionKey, Allow, AppendOutcome, Batch, CommitOutcome, DecisionCommit, Issued, LedgerState, SideKind, StoreCode,
-    StoreError, TrustRange, newest_trust,
+    StoreError, StoredRecord, TrustRange, newest_trust,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
@@ -125,7 +125,21 @@ pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option
         audience.parse().map_err(broken)?,
     );
     let token = token.map(String::from_utf8).transpose();
-    Ok(Some(issued.with_token(token.map_err(|_| Failure::corrupt("a token"))?)))
+    let issued = issued.with_token(token.map_err(|_| Failure::corrupt("a token"))?);
+    if !is_committed(connection, issued.record.seq)? {
+        return Ok(Some(issued));
+    }
+    let salt = side(connection, issued.record.seq, SideKind::Salt)?;
+    let salt = salt.map(|salt| Salt::parse(&salt).ok_or_else(|| Failure::corrupt("a salt")));
+    Ok(Some(issued.committed_by(salt.transpose()?)))
+}
+
+/// Whether the record of a decision has commitments in the place of hashes. It says so itself: the salt may be erased.
+fn is_committed(connection: &Connection, seq: u64) -> Result<bool, Failure> {
+    let mut statement = connection.prepare_cached("SELECT json FROM record WHERE seq = ?1")?;
+    let json: Option<String> = statement.query_row([to_sql(seq)?], |row| row.get(0)).optional()?;
+    json.and_then(|json| StoredRecord::new(seq, json.into_bytes()).is_committed())
+        .ok_or_else(|| Failure::corrupt("the record of an issued pass"))
 }
 
 /// Those of these approvals that are used.
@@ -267,12 +281,12 @@ impl<'c> OpenLedger<'c> {
         let (Some(allow), Some(pass)) = (&call.allow, commit.pass) else {
             return match (self.taken(call)?, sealed) {
                 (Some(outcome), _) => Ok(Ok(outcome)),
-                (None, Ok(record)) if are_known(&call.side) => self.write_decision(record, &call.side),
+                (None, Ok(record)) if is_side_known(&call.record) => self.write_decision(record, &call.record),
                 (None, Ok(_)) => Ok(Err(StoreError::new(StoreCode::StoreMisused))),
                 (None, Err(error)) => Ok(Err(error)),
             };
         };
-        if !are_known(&call.side) {
+        if !is_side_known(&call.record) {
             return self.refused(call, Err(StoreError::new(StoreCode::StoreMisused)));
         }
         let relied = call.record.effects();
@@ -304,18 +318,13 @@ impl<'c> OpenLedger<'c> {
         }
         self.put_side(record.seq(), SideKind::Token, allow.token.as_bytes())?;
         self.state.trust = trust;
-        self.write_decision(record, &call.side)
+        self.write_decision(record, &call.record)
     }
 
     /// What a commit for an action that has its allow gives.
     fn taken(&self, call: &DecisionCommit) -> Result<Option<CommitOutcome>, Failure> {
-        Ok(find(self.connection, &call.action)?.map(|issued| {
-            if issued.action_hash == call.action_hash {
-                CommitOutcome::AlreadyIssued(Box::new(issued))
-            } else {
-                CommitOutcome::IdReused
-            }
-        }))
+        let issued = find(self.connection, &call.action)?;
+        Ok(issued.map(|issued| CommitOutcome::AlreadyIssued(Box::new(issued))))
     }
 
     /// A refusal, unless the action has its allow: that is looked at first.
@@ -405,6 +414,9 @@ impl<'c> OpenLedger<'c> {
                     continue;
                 }
             }
+            if !is_side_known(&appended.draft) {
+                return Ok(Err(StoreError::new(StoreCode::StoreMisused)));
+            }
             let record = match appended.record.seal(&head) {
                 Ok(record) => record,
                 Err(error) => return Ok(Err(error)),
@@ -428,7 +440,7 @@ impl<'c> OpenLedger<'c> {
     }
 
     fn write_record(&mut self, appended: &Appended, record: SealedRecord) -> Result<SealedRecord, Failure> {
-        let record = self.write(record, &[])?;
+        let record = self.write(record, &appended.draft)?;
         let effects = appended.draft.effects();
         if appended.draft.kind() != RecordKind::Decision {
             if let Some(Ok(newest)) = effects.trust.map(|named| newest_trust(self.state.trust, named)) {
@@ -459,15 +471,15 @@ impl<'c> OpenLedger<'c> {
         Ok(record)
     }
 
-    fn write_decision(&mut self, record: SealedRecord, side: &[(SideKind, Vec<u8>)]) -> Judged<CommitOutcome> {
-        Ok(Ok(CommitOutcome::Committed(self.write(record, side)?)))
+    fn write_decision(&mut self, record: SealedRecord, draft: &RecordDraft) -> Judged<CommitOutcome> {
+        Ok(Ok(CommitOutcome::Committed(self.write(record, draft)?)))
     }
 
-    /// Puts a sealed record at the end of the log, and side data beside it.
-    fn write(&mut self, record: SealedRecord, side: &[(SideKind, Vec<u8>)]) -> Result<SealedRecord, Failure> {
+    /// Puts a sealed record at the end of the log, and its side data beside it.
+    fn write(&mut self, record: SealedRecord, draft: &RecordDraft) -> Result<SealedRecord, Failure> {
         let json = std::str::from_utf8(record.json()).map_err(|_| Failure::corrupt("a record"))?;
         self.insert_record.execute(params![to_sql(record.seq())?, json])?;
-        for (kind, bytes) in side {
+        for (kind, bytes) in draft.side() {
             self.put_side(record.seq(), *kind, bytes)?;
         }
         self.state.head = record.head();
@@ -481,9 +493,9 @@ impl<'c> OpenLedger<'c> {
     }
 }
 
-/// Whether this release has a place for all of this side data.
-fn are_known(side: &[(SideKind, Vec<u8>)]) -> bool {
-    side.iter().all(|(kind, _)| slot(0, *kind).is_some())
+/// Whether this release has a place for all of a record's side data.
+fn is_side_known(draft: &RecordDraft) -> bool {
+    draft.side().iter().all(|(kind, _)| slot(0, *kind).is_some())
 }
 
 pub(crate) fn side(connection: &Connection, seq: u64, kind: SideKind) -> Result<Option<Vec<u8>>, Failure> {

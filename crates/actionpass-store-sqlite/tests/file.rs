@@ -176,7 +176,9 @@ fn erased_data_is_nowhere_in_the_files() {
     let (folder, _path, store) = made();
     let secret = b"a secret that is erased by law";
     let mut commit = fixtures::allow(1);
-    commit.side = vec![(actionpass_store::SideKind::Payload, secret.to_vec())];
+    commit.record = commit
+        .record
+        .with_side(actionpass_store::SideKind::Payload, secret.to_vec());
     let _ = block_on(store.commit(commit)).unwrap();
     let holds = || {
         fs::read_dir(folder.path()).unwrap().any(|entry| {

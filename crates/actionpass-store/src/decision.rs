@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actionpass_model::{ActionId, Agent, ApprovalRef, Audience, Digest, PassId, Tenant, TrustEvidence, UnixSeconds};
 
-use crate::ledger::{RecordDraft, RecordRef, SealedRecord};
-use crate::{Ledger, SideKind, StoreFuture};
+use crate::ledger::{RecordDraft, RecordRef, Salt, SealedRecord};
+use crate::{Ledger, StoreFuture};
 
 /// What an issuer keeps: the ledger, which approvals are used, and which actions have their pass.
 ///
@@ -32,8 +32,7 @@ pub trait DecisionStore: Ledger {
     /// Records a decision and, if it is an allow, marks its approvals used and keeps its token, in one step.
     ///
     /// Checked in this order, in the same step as the writes; the first that fails is the outcome:
-    /// 1. The action has no allow yet: else [`CommitOutcome::AlreadyIssued`], or for another `action_hash`
-    ///    [`CommitOutcome::IdReused`].
+    /// 1. The action has no allow yet: else [`CommitOutcome::AlreadyIssued`], whatever it was an allow for.
     /// 2. For an allow: the trust store that the decision names is not older than the newest that this store was told
     ///    of, nor another one of the same version: else [`CommitOutcome::TrustChanged`]. A newer one becomes the newest.
     /// 3. For an allow: the policy that it names is the one last recorded, if any was: else
@@ -61,18 +60,16 @@ pub struct ActionKey {
 pub struct DecisionCommit {
     /// Which occurrence of an action it is about.
     pub action: ActionKey,
-    /// The hash of the action itself, also where the record only holds a commitment to it.
+    /// The hash of the action, or the commitment to it, as the record has it: nothing that a store keeps says more.
     pub action_hash: Digest,
     /// The record, of kind `decision`. The trust store and the policy that its body names are those it relies on.
     pub record: RecordDraft,
     /// What becomes of an allow; `None` for a deny or step_up.
     pub allow: Option<Allow>,
-    /// What is kept beside the record and can be erased.
-    pub side: Vec<(SideKind, Vec<u8>)>,
 }
 
 impl DecisionCommit {
-    /// A decision that is no allow, with nothing beside its record.
+    /// A decision that is no allow.
     #[must_use]
     pub const fn new(action: ActionKey, action_hash: Digest, record: RecordDraft) -> Self {
         Self {
@@ -80,7 +77,6 @@ impl DecisionCommit {
             action_hash,
             record,
             allow: None,
-            side: Vec::new(),
         }
     }
 
@@ -91,13 +87,6 @@ impl DecisionCommit {
             allow: Some(allow),
             ..self
         }
-    }
-
-    /// The same, with this beside its record.
-    #[must_use]
-    pub fn with_side(mut self, kind: SideKind, bytes: Vec<u8>) -> Self {
-        self.side.push((kind, bytes));
-        self
     }
 }
 
@@ -143,10 +132,8 @@ impl Allow {
 pub enum CommitOutcome {
     /// All of it is durable.
     Committed(SealedRecord),
-    /// This very action was allowed before.
+    /// This occurrence was allowed before, or another action with its id: [`Issued::is_of`] tells.
     AlreadyIssued(Box<Issued>),
-    /// The id belongs to another action that was allowed before.
-    IdReused,
     /// An approval was used before, or stands twice in this commit.
     ApprovalUsed(ApprovalRef),
     /// The decision relied on an older trust store than this, or on another one of the same version.
@@ -159,8 +146,12 @@ pub enum CommitOutcome {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Issued {
-    /// The hash of the action that was allowed.
+    /// The hash of the action that was allowed, or the commitment to it.
     pub action_hash: Digest,
+    /// Whether `action_hash` is a commitment.
+    pub is_committed: bool,
+    /// The salt of that commitment, until it is erased.
+    pub salt: Option<Salt>,
     /// The record of the decision.
     pub record: RecordRef,
     /// The pass.
@@ -185,12 +176,33 @@ impl Issued {
     ) -> Self {
         Self {
             action_hash,
+            is_committed: false,
+            salt: None,
             record,
             pass,
             expires_at,
             audience,
             token: None,
         }
+    }
+
+    /// The same, whose `action_hash` is a commitment by this salt; `None` if the salt was erased.
+    #[must_use]
+    pub fn committed_by(self, salt: Option<Salt>) -> Self {
+        Self {
+            is_committed: true,
+            salt,
+            ..self
+        }
+    }
+
+    /// Whether it was the allow of this very action; `None` if nobody can tell any more.
+    #[must_use]
+    pub fn is_of(&self, action_hash: Digest) -> Option<bool> {
+        if !self.is_committed {
+            return Some(self.action_hash == action_hash);
+        }
+        self.salt.map(|salt| salt.commit(action_hash) == self.action_hash)
     }
 
     /// The same, with its token if there is one.

@@ -5,11 +5,13 @@
 mod draft;
 mod head;
 mod lines;
+mod salt;
 mod seal;
 mod verify;
 
 pub use draft::{Effects, RecordBody, RecordDraft};
 pub use head::{Head, HeadError, KnownHead, RecordRef};
 pub use lines::MAX_LINE_BYTES;
+pub use salt::Salt;
 pub use seal::{Log, PreparedRecord, SealedRecord, seal};
 pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, verify_jsonl, verify_jsonl_with};

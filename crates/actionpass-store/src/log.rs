@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use actionpass_model::{Digest, Document, DocumentError, Record, RevocationId, TrustEvidence};
+use actionpass_model::{Commitment, Digest, Document, DocumentError, Record, RevocationId, TrustEvidence};
+
+use serde::Deserialize;
 
 use crate::ledger::{Head, RecordDraft, RecordRef, SealedRecord};
 use crate::{StoreCode, StoreError, StoreFuture};
@@ -226,6 +228,21 @@ impl StoredRecord {
     /// [`DocumentError`] if what is stored is not a record of this release's kinds.
     pub fn to_record(&self) -> Result<Record, DocumentError> {
         Record::from_json(&self.json)
+    }
+
+    /// Whether it has commitments in the place of hashes; `None` if it is no record at all.
+    #[must_use]
+    pub fn is_committed(&self) -> Option<bool> {
+        #[derive(Deserialize)]
+        struct Outer {
+            body: Inner,
+        }
+        #[derive(Deserialize)]
+        struct Inner {
+            commitment: Option<Commitment>,
+        }
+        let record: Outer = serde_json::from_slice(&self.json).ok()?;
+        Some(record.body.commitment.is_some())
     }
 }
 

@@ -4,7 +4,7 @@ use actionpass_canon::sha256;
 use actionpass_crypto::{JwsCode, Unverified, Verified};
 use actionpass_model::{
     ActionId, Agent, AnyPrincipal, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalRef, Approver, AssertedApproval,
-    Assurance, Digest, Document, Grant, Issuer, Role, RuleId, Tenant, UnixSeconds,
+    Assurance, Digest, Document, Grant, Issuer, KeyId, Role, RuleId, Tenant, UnixSeconds,
 };
 
 use actionpass_store::LEEWAY_SECS;
@@ -46,6 +46,7 @@ pub struct VerifiedApproval {
     approver: Approver,
     mode: ApprovalMode,
     assurance: Assurance,
+    kid: Option<KeyId>,
     roles: Vec<Role>,
     rules: Vec<RuleId>,
     token: String,
@@ -61,6 +62,10 @@ pub struct ApprovalRefusal {
     pub id: Option<ApprovalId>,
     /// What is wrong; never empty.
     pub codes: Vec<VerifyCode>,
+    /// Who gave it and the key that signed it, if the signature held: anybody can write a name.
+    pub signed: Option<(Approver, KeyId)>,
+    /// SHA-256 of what stands before its last dot, its signing input; of all of it where there is no dot.
+    pub token_hash: Digest,
 }
 
 impl VerifiedApproval {
@@ -95,6 +100,12 @@ impl VerifiedApproval {
     #[must_use]
     pub const fn assurance(&self) -> Assurance {
         self.assurance
+    }
+
+    /// The key that signed it; `None` if nobody did.
+    #[must_use]
+    pub const fn kid(&self) -> Option<&KeyId> {
+        self.kid.as_ref()
     }
 
     /// The rules that it names; empty if it names none.
@@ -140,12 +151,22 @@ impl VerifiedApproval {
 /// # Errors
 /// [`ApprovalRefusal`] with one code where it isn't authentic, and with all of them where it is.
 pub fn check(token: &str, context: &ApprovalContext<'_>, trust: &Trust) -> Result<VerifiedApproval, ApprovalRefusal> {
-    // A compact JWS never starts with a brace and a JSON object always does, so neither is ever read as the other.
-    if token.trim_start().starts_with('{') {
+    if is_document(token) {
         check_asserted(token, context, trust)
     } else {
         check_signed(token, context, trust)
     }
+}
+
+/// A compact JWS never starts with a brace and a JSON object always does, so neither is ever read as the other.
+fn is_document(token: &str) -> bool {
+    token.trim_start().starts_with('{')
+}
+
+/// What an approval is known by in the ledger, whatever is wrong with it.
+fn token_hash(token: &str) -> Digest {
+    let signed = token.rsplit_once('.').filter(|_| !is_document(token));
+    sha256(signed.map_or(token, |(input, _)| input).as_bytes())
 }
 
 /// The facts about an approval that both kinds are checked by.
@@ -207,6 +228,8 @@ fn check_signed(
     let verified = authentic(token, trust).map_err(|code| ApprovalRefusal {
         id: None,
         codes: vec![code],
+        signed: None,
+        token_hash: token_hash(token),
     })?;
     let claims = verified.claims();
     let key = verified.key().trust();
@@ -252,15 +275,18 @@ fn check_signed(
         return Err(ApprovalRefusal {
             id: Some(claims.jti.clone()),
             codes,
+            signed: Some((claims.iss.clone(), key.kid.clone())),
+            token_hash: verified.token_hash(),
         });
     }
-    let (roles, token_hash) = (key.roles.clone(), verified.token_hash());
+    let (roles, kid, token_hash) = (key.roles.clone(), key.kid.clone(), verified.token_hash());
     let claims = verified.into_claims();
     Ok(VerifiedApproval {
         id: claims.jti,
         approver: claims.iss,
         mode: claims.approval.mode,
         assurance: Assurance::Signed,
+        kid: Some(kid),
         roles,
         rules: claims.approval.rules.unwrap_or_default(),
         token: token.to_owned(),
@@ -290,11 +316,16 @@ fn check_asserted(
     context: &ApprovalContext<'_>,
     trust: &Trust,
 ) -> Result<VerifiedApproval, ApprovalRefusal> {
-    let refused = |id: Option<ApprovalId>, code| ApprovalRefusal { id, codes: vec![code] };
-    let approval =
-        AssertedApproval::from_json(document.as_bytes()).map_err(|_| refused(None, VerifyCode::ApprovalMalformed))?;
+    let refused = |id: Option<ApprovalId>, codes| ApprovalRefusal {
+        id,
+        codes,
+        signed: None,
+        token_hash: token_hash(document),
+    };
+    let approval = AssertedApproval::from_json(document.as_bytes())
+        .map_err(|_| refused(None, vec![VerifyCode::ApprovalMalformed]))?;
     if !context.dangerously_accept_asserted {
-        return Err(refused(Some(approval.id), VerifyCode::ApprovalUnsigned));
+        return Err(refused(Some(approval.id), vec![VerifyCode::ApprovalUnsigned]));
     }
     let mut codes = Vec::new();
     let subject = Subject {
@@ -310,10 +341,7 @@ fn check_asserted(
     };
     subject.problems(context, trust, &mut codes);
     if !codes.is_empty() {
-        return Err(ApprovalRefusal {
-            id: Some(approval.id),
-            codes,
-        });
+        return Err(refused(Some(approval.id), codes));
     }
     Ok(VerifiedApproval {
         expires: approval.expires_at.to_unix_seconds(),
@@ -321,10 +349,11 @@ fn check_asserted(
         approver: approval.approved_by,
         mode: ApprovalMode::Human,
         assurance: Assurance::Asserted,
+        kid: None,
         // Roles belong to keys, and there is none here.
         roles: Vec::new(),
         rules: Vec::new(),
         token: document.to_owned(),
-        token_hash: sha256(document.as_bytes()),
+        token_hash: token_hash(document),
     })
 }

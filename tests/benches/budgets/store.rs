@@ -239,12 +239,10 @@ impl Template {
         let record = RecordDraft::new(RecordId::from_uuid(Uuid::now_v7()), self.time, &self.body).unwrap();
         let token = if is_whole { allow.token } else { String::new() };
         let pass = PassId::from_uuid(Uuid::now_v7());
-        let mut commit = DecisionCommit::new(key, template.action_hash, record)
-            .with_allow(Allow::new(pass, token, allow.expires_at, allow.audience).with_approvals(vec![approval]));
-        if is_whole {
-            commit.side = template.side;
-        }
-        commit
+        let kept = template.record.side().iter().filter(|_| is_whole).cloned();
+        let record = kept.fold(record, |record, (kind, bytes)| record.with_side(kind, bytes));
+        DecisionCommit::new(key, template.action_hash, record)
+            .with_allow(Allow::new(pass, token, allow.expires_at, allow.audience).with_approvals(vec![approval]))
     }
 }
 

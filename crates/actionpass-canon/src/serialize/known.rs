@@ -120,6 +120,7 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
         facts,
         facts_hash,
         obligations,
+        offered,
         pass,
         payload_hash,
         policy,
@@ -130,6 +131,7 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
         task,
         tool,
         trust,
+        unrecorded,
     } = body;
     to.enter(b'{')?;
     to.digest("\"actionHash\":", *action_hash);
@@ -153,6 +155,9 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
     }
     to.digest(",\"factsHash\":", *facts_hash);
     to.any(",\"obligations\":", obligations)?;
+    if let Some(offered) = offered {
+        to.any(",\"offered\":", offered)?;
+    }
     if let Some(pass) = pass {
         pass_members(to, pass)?;
     }
@@ -170,6 +175,9 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
     to.digest(",\"trust\":{\"digest\":", *digest);
     to.any(",\"version\":", version)?;
     to.literal("}");
+    if let Some(unrecorded) = unrecorded {
+        to.any(",\"unrecorded\":", unrecorded)?;
+    }
     to.leave(b'}');
     Ok(())
 }
@@ -193,12 +201,16 @@ fn approval(to: &mut Writer, approval: &ApprovalEvidence) {
         approved_by,
         assurance,
         id,
+        kid,
         mode,
         token_hash,
     } = approval;
     to.text("{\"approvedBy\":", approved_by.as_str());
     to.text(",\"assurance\":", assurance.as_str());
     to.text(",\"id\":", id.as_str());
+    if let Some(kid) = kid {
+        to.text(",\"kid\":", kid.as_str());
+    }
     to.text(",\"mode\":", mode.as_str());
     to.digest(",\"tokenHash\":", *token_hash);
     to.literal("}");
@@ -254,18 +266,19 @@ mod tests {
             "actionHash": digest(1), "actionId": "act_1",
             "actor": { "agent": "agent:a\"\\", "humanOwner": "user:b", "runtime": "runtime:c", "via": ["agent:d", "agent:e"] },
             "approvals": [
-                { "approvedBy": "user:f", "assurance": "signed", "id": "apr_01920000000070008000000000000001", "mode": "human", "tokenHash": digest(2) },
+                { "approvedBy": "user:f", "assurance": "signed", "id": "apr_01920000000070008000000000000001", "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "mode": "human", "tokenHash": digest(2) },
                 { "approvedBy": "service:g", "assurance": "asserted", "id": "apr_01920000000070008000000000000002", "mode": "policy_override", "tokenHash": digest(3) }
             ],
             "audience": "x", "commitment": "salted", "contextHash": digest(4), "decision": "step_up", "definitionHash": digest(5),
             "evidence": [{ "name": "log", "hash": digest(6) }],
             "facts": { "asOf": "2026-11-23T01:02:03.004Z", "source": "ci \"é\"" }, "factsHash": digest(7),
+            "offered": [{ "approvedBy": "user:h", "codes": ["approval_expired"], "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "tokenHash": digest(12) }, { "codes": [], "tokenHash": digest(13) }],
             "obligations": [{ "id": "o", "params": { "z": [1, -0.5, null], "a\n": "é\u{1f}" } }, { "id": "p", "params": {} }],
             "pass": { "expiresAt": "2026-11-23T01:02:03.004Z", "id": "ap_01920000000070008000000000000001", "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "tokenHash": digest(8) },
             "payloadHash": digest(9), "policy": { "digest": digest(10), "id": "starter", "rules": ["a", "b"] },
             "reasons": [{ "code": "c", "path": "payload.\"é\n\".x", "rule": "r" }, { "code": "d" }, { "code": "e", "path": "" }, { "code": "f", "rule": "s" }],
             "resource": "file:ü \"x\"", "schema": "actionpass.decision.v1", "server": "mcp://x", "task": "T-1", "tool": "t.u",
-            "trust": { "digest": digest(11), "version": 7 }
+            "trust": { "digest": digest(11), "version": 7 }, "unrecorded": 3
         })
     }
 
@@ -281,12 +294,21 @@ mod tests {
     #[test]
     fn decisions_with_and_without_each_member() {
         assert_same(&full());
-        for name in ["commitment", "definitionHash", "evidence", "facts", "pass", "server"] {
+        for name in [
+            "commitment",
+            "definitionHash",
+            "evidence",
+            "facts",
+            "offered",
+            "pass",
+            "server",
+            "unrecorded",
+        ] {
             let mut body = full();
             body.as_object_mut().unwrap().remove(name);
             assert_same(&body);
         }
-        for name in ["approvals", "obligations", "reasons", "evidence"] {
+        for name in ["approvals", "obligations", "offered", "reasons", "evidence"] {
             let mut body = full();
             body[name] = json!([]);
             assert_same(&body);

@@ -75,7 +75,7 @@ impl AuthorizeArgs {
 
         let home = context.open_home()?;
         let secrets = Arc::new(self.passphrase.of_old(home.config.signing.passphrase.as_ref()));
-        let issuer = secrets.settle(block_on(home.issuer(Arc::clone(&secrets) as _)))?;
+        let issuer = secrets.settle(block_on(home.issuer_of_one_request(Arc::clone(&secrets) as _)))?;
         let answer = secrets.settle(block_on(issuer.authorize(request)))?;
         let trust = block_on(issuer.trust())?;
         let mut keys = trust.keyring().iter();

@@ -184,9 +184,10 @@ impl VerifyArgs {
             issuer: claims.iss.clone(),
             audience: claims.aud.clone(),
             token_hash: pass.token_hash(),
+            commitment: None,
         };
         // The pass is used up whatever becomes of the record: without it nothing must be executed.
-        let record = block_on(administrator.record(&body))
+        let record = block_on(administrator.record_use(body))
             .map_err(|error| Failure::from(error).about("the pass is used up, and its use was not recorded"))?;
         Ok(Verdict::Valid(Box::new(pass), Some(record)))
     }

@@ -96,13 +96,20 @@ pub fn an_allow_is_given_once(suite: &Decisions<'_>) {
     let denied = decision(1, Decision::Deny, Vec::new());
     assert_eq!(
         suite.refused(&store, denied),
-        CommitOutcome::AlreadyIssued(Box::new(issued))
+        CommitOutcome::AlreadyIssued(Box::new(issued.clone()))
     );
     let other = DecisionCommit {
         action_hash: digest(2),
         ..allow(1)
     };
-    assert_eq!(suite.refused(&store, other), CommitOutcome::IdReused);
+    assert_eq!(
+        suite.refused(&store, other),
+        CommitOutcome::AlreadyIssued(Box::new(issued.clone()))
+    );
+    assert_eq!(
+        (issued.is_of(digest(1)), issued.is_of(digest(2))),
+        (Some(true), Some(false))
+    );
 }
 
 /// Another agent's or tenant's id is another id.

@@ -87,6 +87,7 @@ pub fn used(number: u64) -> RecordDraft {
         issuer: log().issuer().clone(),
         audience: "executor".parse().unwrap(),
         token_hash: digest(number),
+        commitment: None,
     };
     draft(number, &body)
 }
@@ -210,6 +211,7 @@ pub fn decision_by(
                 mode: ApprovalMode::Human,
                 approved_by: used.approver.clone(),
                 assurance: Assurance::Signed,
+                kid: None,
                 token_hash: digest(number),
             })
             .collect(),
@@ -222,6 +224,8 @@ pub fn decision_by(
         trust,
         evidence: None,
         commitment: None,
+        offered: None,
+        unrecorded: None,
     };
     let allow = Allow {
         pass: pass(number),
@@ -233,9 +237,8 @@ pub fn decision_by(
     DecisionCommit {
         action,
         action_hash: digest(number),
-        record: draft(number, &body),
+        record: draft(number, &body).with_side(SideKind::Payload, b"{}".to_vec()),
         allow: (decision == Decision::Allow).then_some(allow),
-        side: vec![(SideKind::Payload, b"{}".to_vec())],
     }
 }
 

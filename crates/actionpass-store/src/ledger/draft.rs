@@ -7,7 +7,7 @@ use actionpass_model::{
 };
 use serde::Serialize;
 
-use crate::{StoreCode, StoreError};
+use crate::{SideKind, StoreCode, StoreError};
 
 /// A record's body: what is recorded, of which kind, and what a store takes from it. Sealed: one for each kind.
 pub trait RecordBody: Serialize + sealed::Sealed {
@@ -50,6 +50,7 @@ pub struct RecordDraft {
     pub(super) trace: Option<Trace>,
     pub(super) body: CanonicalBytes,
     effects: Effects,
+    side: Vec<(SideKind, Vec<u8>)>,
 }
 
 impl RecordDraft {
@@ -70,6 +71,7 @@ impl RecordDraft {
             trace: None,
             body: bytes,
             effects: body.effects(),
+            side: Vec::new(),
         })
     }
 
@@ -89,6 +91,19 @@ impl RecordDraft {
             trace: Some(trace),
             ..self
         }
+    }
+
+    /// The same, with this kept beside it, where it can be erased.
+    #[must_use]
+    pub fn with_side(mut self, kind: SideKind, bytes: Vec<u8>) -> Self {
+        self.side.push((kind, bytes));
+        self
+    }
+
+    /// What is kept beside it.
+    #[must_use]
+    pub fn side(&self) -> &[(SideKind, Vec<u8>)] {
+        &self.side
     }
 
     /// Its id.

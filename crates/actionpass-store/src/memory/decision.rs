@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use actionpass_model::{ApprovalRef, RecordKind, RevocationId};
 
 use crate::decision::newest_trust;
-use crate::ledger::{Log, RecordDraft, RecordRef, SealedRecord, seal};
+use crate::ledger::{Log, RecordDraft, RecordRef, Salt, SealedRecord, seal};
 use crate::offload::{Sender, channel};
 use crate::process::Process;
 use crate::{
@@ -80,11 +80,7 @@ impl MemoryDecisionStore {
     fn commit_now(&self, commit: DecisionCommit) -> Result<CommitOutcome, StoreError> {
         let mut state = self.lock()?;
         if let Some(issued) = state.find(&commit.action) {
-            return Ok(if issued.action_hash == commit.action_hash {
-                CommitOutcome::AlreadyIssued(Box::new(issued))
-            } else {
-                CommitOutcome::IdReused
-            });
+            return Ok(CommitOutcome::AlreadyIssued(Box::new(issued)));
         }
         let effects = commit.record.effects();
         let mut known = state.known;
@@ -108,21 +104,21 @@ impl MemoryDecisionStore {
         self.check_room(&state, 1)?;
         let record = seal(&self.log, &known.head, &commit.record)?;
         known.head = record.head();
-        for (kind, bytes) in commit.side {
-            state.side.insert((record.seq(), kind), bytes);
-        }
+        state.keep_side(&commit.record, &record);
         if let Some(allow) = commit.allow {
             state.approvals.extend(allow.approvals);
             state
                 .side
                 .insert((record.seq(), SideKind::Token), allow.token.into_bytes());
-            let issued = Issued::new(
+            let is_committed = commit.record.side().iter().any(|(kind, _)| *kind == SideKind::Salt);
+            let mut issued = Issued::new(
                 commit.action_hash,
                 record.to_ref(),
                 allow.pass,
                 allow.expires_at,
                 allow.audience,
             );
+            issued.is_committed = is_committed;
             state.issued.insert(commit.action, issued);
         }
         state.records.push(record.json().to_vec());
@@ -203,8 +199,15 @@ fn answer(ready: Vec<Sender<u64>>, known: LedgerState) {
 }
 
 impl State {
+    fn keep_side(&mut self, draft: &RecordDraft, record: &SealedRecord) {
+        for (kind, bytes) in draft.side() {
+            self.side.insert((record.seq(), *kind), bytes.clone());
+        }
+    }
+
     /// Keeps a sealed record, and lets it take effect.
     fn keep(&mut self, draft: &RecordDraft, record: &SealedRecord, known: &mut LedgerState) {
+        self.keep_side(draft, record);
         let effects = draft.effects();
         self.records.push(record.json().to_vec());
         if draft.kind() != RecordKind::Decision {
@@ -234,6 +237,12 @@ impl State {
         let issued = self.issued.get(action)?.clone();
         let token = self.side.get(&(issued.record.seq, SideKind::Token));
         let token = token.and_then(|token| String::from_utf8(token.clone()).ok());
+        let salt = self.side.get(&(issued.record.seq, SideKind::Salt));
+        let issued = if issued.is_committed {
+            issued.committed_by(salt.and_then(|salt| Salt::parse(salt)))
+        } else {
+            issued
+        };
         Some(issued.with_token(token))
     }
 

@@ -300,6 +300,7 @@ pub fn record_drafts() -> impl Strategy<Value = RecordDraft> + Clone {
                 time,
                 &UseBody {
                     schema: UseSchema,
+                    commitment: None,
                     pass,
                     issuer,
                     audience,

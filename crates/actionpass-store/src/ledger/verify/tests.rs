@@ -11,6 +11,7 @@ fn log(origin: &str) -> Log {
 
 fn draft(number: u64) -> RecordDraft {
     let body = UseBody {
+        commitment: None,
         schema: UseSchema,
         pass: format!("ap_{number:032x}").parse().unwrap(),
         issuer: "urn:issuer".parse().unwrap(),
