@@ -276,7 +276,7 @@ pub struct PassEvidence {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct TrustEvidence {
-    /// SHA-256 of its bytes.
+    /// SHA-256 of its RFC 8785 bytes: its value counts, not its spelling.
     pub digest: Digest,
     /// Its version.
     pub version: u64,

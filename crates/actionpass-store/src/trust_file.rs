@@ -32,18 +32,19 @@ pub mod change;
 mod disk;
 mod error;
 mod layout;
+mod text;
 
 use std::error::Error as StdError;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use actionpass_canon::sha256;
-use actionpass_model::{Digest, Document, Timestamp, TrustEvidence, TrustStore};
+use actionpass_model::{Document, Timestamp, TrustEvidence, TrustStore};
 
 pub use change::{ChangeCode, ChangeError};
 pub use disk::Stamp;
 pub use error::{TrustFileCode, TrustFileError};
+pub use text::TrustText;
 
 /// Any error of a caller's closure.
 pub type AnyError = Box<dyn StdError + Send + Sync>;
@@ -62,7 +63,8 @@ const MAX_OVERTAKEN: usize = 3;
 #[derive(Clone, Debug)]
 pub struct TrustFile {
     path: PathBuf,
-    seen: Arc<Mutex<Option<TrustEvidence>>>,
+    /// Version and text of the newest.
+    seen: Arc<Mutex<Option<(u64, TrustText)>>>,
 }
 
 /// A trust store file that nobody else can change for as long as this lives.
@@ -79,10 +81,7 @@ pub(crate) struct LockedTrustFile {
 pub struct TrustSnapshot {
     /// The document.
     pub document: TrustStore,
-    /// The bytes of the file.
-    pub bytes: Vec<u8>,
-    /// SHA-256 of the bytes.
-    pub digest: Digest,
+    text: TrustText,
 }
 
 impl TrustSnapshot {
@@ -93,12 +92,16 @@ impl TrustSnapshot {
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, TrustFileError> {
         let document = TrustStore::from_json(&bytes)
             .map_err(|error| TrustFileError::new(TrustFileCode::TrustInvalid).with_source(error))?;
-        let digest = sha256(&bytes);
         Ok(Self {
             document,
-            bytes,
-            digest,
+            text: TrustText::new(bytes),
         })
+    }
+
+    /// The text that it was read from, and its digest.
+    #[must_use]
+    pub const fn text(&self) -> &TrustText {
+        &self.text
     }
 
     /// A document as it is written, read back: what can't be read is not written.
@@ -150,10 +153,10 @@ impl TrustSnapshot {
 
     /// Version and digest, as records name them.
     #[must_use]
-    pub const fn evidence(&self) -> TrustEvidence {
+    pub fn evidence(&self) -> TrustEvidence {
         TrustEvidence {
             version: self.document.version,
-            digest: self.digest,
+            digest: self.text.digest(),
         }
     }
 }
@@ -179,7 +182,7 @@ impl TrustFile {
         if path.exists() {
             return Err(TrustFileError::new(TrustFileCode::TrustExists));
         }
-        disk::replace(path, &snapshot.bytes)?;
+        disk::replace(path, snapshot.text.bytes())?;
         let file = Self::open(path);
         file.accept(&snapshot)?;
         Ok(file)
@@ -203,7 +206,7 @@ impl TrustFile {
     ///
     /// # Errors
     /// [`TrustFileCode::TrustUnreadable`], [`TrustFileCode::TrustNotPrivate`], [`TrustFileCode::TrustInvalid`];
-    /// [`TrustFileCode::TrustRolledBack`] if a newer version, or another file of the same version, was seen before.
+    /// [`TrustFileCode::TrustRolledBack`] if a newer version, or another value of the same version, was seen before.
     pub fn read(&self) -> Result<TrustSnapshot, TrustFileError> {
         let read = || TrustSnapshot::from_bytes(disk::read(&self.path, MAX_TRUST_BYTES)?);
         for _ in 0..MAX_OVERTAKEN {
@@ -259,11 +262,18 @@ impl TrustFile {
         })
     }
 
-    /// Remembers what was seen, and refuses what is older.
+    /// Remembers what was seen, and refuses what is older, or another of the same version. That is the rule of
+    /// [`newest_trust`](crate::newest_trust), with digests only where two texts of one version differ.
     fn accept(&self, snapshot: &TrustSnapshot) -> Result<(), TrustFileError> {
         let rolled_back = || TrustFileError::new(TrustFileCode::TrustRolledBack);
+        let (version, text) = (snapshot.document.version, &snapshot.text);
         let mut seen = self.seen.lock().map_err(|_| rolled_back())?;
-        *seen = Some(crate::newest_trust(*seen, snapshot.evidence()).map_err(|_| rolled_back())?);
+        if let Some((newest, known)) = &*seen
+            && (*newest > version || *newest == version && !known.is_same_value(text))
+        {
+            return Err(rolled_back());
+        }
+        *seen = Some((version, text.clone()));
         Ok(())
     }
 }
@@ -276,7 +286,7 @@ impl LockedTrustFile {
 
     /// Puts another in its place, and lets others at the file again.
     pub(crate) fn replace(self, after: TrustSnapshot) -> Result<TrustSnapshot, TrustFileError> {
-        disk::replace(&self.file.path, &after.bytes)?;
+        disk::replace(&self.file.path, after.text.bytes())?;
         self.file.accept(&after)?;
         Ok(after)
     }

@@ -79,7 +79,7 @@ fn a_file_is_made_once_and_grows_with_every_write() {
     assert_ne!(stamp, file.stamp().unwrap());
     let snapshot = file.read().unwrap();
     assert_eq!((snapshot.document.version, snapshot.document.updated_at), (2, at(7)));
-    assert_eq!(snapshot.digest, actionpass_canon::sha256(&fs::read(&path).unwrap()));
+    assert_eq!(snapshot.text().bytes(), fs::read(&path).unwrap());
     assert_eq!(
         fs::read_dir(path.parent().unwrap()).unwrap().count(),
         2,
@@ -240,6 +240,24 @@ fn g07_an_older_file_is_refused() {
     assert_eq!(file.read().unwrap_err().code(), TrustFileCode::TrustRolledBack);
     fs::write(&path, new).unwrap();
     assert_eq!(file.read().unwrap().document.version, 2);
+}
+
+/// The value counts: the same one spelt otherwise is no other trust store, and another one of the same version is.
+#[test]
+fn g07_a_file_that_is_spelt_otherwise_is_the_same() {
+    let (_folder, path, file) = made();
+    add(&file, 1).unwrap();
+    let before = file.read().unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(before.text().bytes()).unwrap();
+    // Members in the order of their names, and not a space more than needed.
+    fs::write(&path, value.to_string()).unwrap();
+    let after = file.read().unwrap();
+    assert_ne!(after.text(), before.text());
+    assert_eq!(after.evidence(), before.evidence());
+
+    value["keys"][0]["reason"] = "another".into();
+    fs::write(&path, value.to_string()).unwrap();
+    assert_eq!(file.read().unwrap_err().code(), TrustFileCode::TrustRolledBack);
 }
 
 #[test]

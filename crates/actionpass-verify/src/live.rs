@@ -410,6 +410,22 @@ mod tests {
         assert!(Arc::ptr_eq(&read, &live.read_now().unwrap()));
     }
 
+    /// White space is no change: whoever spells the file otherwise has written the same trust store.
+    #[test]
+    fn a_file_that_is_spelt_otherwise_is_the_same_trust() {
+        let file = Rewritten::new("spelt");
+        let live = LiveTrust::open(&file.0).unwrap();
+        let before = block_on(live.current()).unwrap();
+        fs::write(&file.0, bytes(1, 8192)).unwrap();
+        let after = block_on(live.refresh()).unwrap();
+        assert_eq!(before.evidence(), after.evidence());
+        let changed = String::from_utf8(bytes(1, 8192))
+            .unwrap()
+            .replace("\"keys\"", "\"ext\":{},\"keys\"");
+        fs::write(&file.0, changed).unwrap();
+        assert_eq!(block_on(live.refresh()).unwrap_err().code(), "trust_rolled_back");
+    }
+
     #[test]
     fn a_broken_file_is_an_error_for_as_long_as_it_lies_there() {
         let file = Rewritten::new("broken");

@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use actionpass_canon::sha256;
 use actionpass_crypto::{Keyring, KeyringError};
 use actionpass_model::{
-    ApprovalId, Approver, Code, Digest, Document, DocumentError, Issuer, KeyId, PassId, RevocationTarget, Timestamp,
+    ApprovalId, Approver, Code, Document, DocumentError, Issuer, KeyId, PassId, RevocationTarget, Timestamp,
     TrustEvidence, TrustKey, TrustStore, UnixSeconds, fold_principal,
 };
-use actionpass_store::trust_file::{TrustFileError, TrustSnapshot};
+use actionpass_store::trust_file::{TrustFileError, TrustSnapshot, TrustText};
 
 use crate::standing::KeyRevoked;
 
@@ -18,7 +17,7 @@ use crate::standing::KeyRevoked;
 #[derive(Clone, Debug)]
 pub struct Trust {
     version: u64,
-    digest: Digest,
+    text: TrustText,
     revocations_as_of: Timestamp,
     expires_at: Option<Timestamp>,
     keyring: Keyring,
@@ -64,7 +63,7 @@ impl Trust {
     /// # Errors
     /// [`TrustError::Document`] or [`TrustError::Keys`]; one bad entry refuses the whole.
     pub fn parse(bytes: &[u8]) -> Result<Self, TrustError> {
-        Self::index(&TrustStore::from_json(bytes)?, sha256(bytes))
+        Self::index(&TrustStore::from_json(bytes)?, TrustText::new(bytes.to_vec()))
     }
 
     /// The trust of a file that was read.
@@ -72,10 +71,10 @@ impl Trust {
     /// # Errors
     /// [`TrustError::Keys`]: one bad key refuses the whole.
     pub fn from_snapshot(snapshot: &TrustSnapshot) -> Result<Self, TrustError> {
-        Self::index(&snapshot.document, snapshot.digest)
+        Self::index(&snapshot.document, snapshot.text().clone())
     }
 
-    fn index(document: &TrustStore, digest: Digest) -> Result<Self, TrustError> {
+    fn index(document: &TrustStore, text: TrustText) -> Result<Self, TrustError> {
         let keyring = Keyring::from_trust(document)?;
         let mut passes = Vec::new();
         let mut approvals = Vec::new();
@@ -101,7 +100,7 @@ impl Trust {
         approvals.sort();
         Ok(Self {
             version: document.version,
-            digest,
+            text,
             revocations_as_of: document.revocations_as_of,
             expires_at: document.expires_at,
             keyring,
@@ -118,12 +117,12 @@ impl Trust {
         self.version
     }
 
-    /// Version and SHA-256 of the bytes: what a record says of it.
+    /// Version, and SHA-256 of the RFC 8785 bytes, computed when it is first asked for: what a record says of it.
     #[must_use]
-    pub const fn evidence(&self) -> TrustEvidence {
+    pub fn evidence(&self) -> TrustEvidence {
         TrustEvidence {
             version: self.version,
-            digest: self.digest,
+            digest: self.text.digest(),
         }
     }
 

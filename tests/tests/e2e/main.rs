@@ -60,4 +60,6 @@ mod tampered;
 #[cfg(test)]
 mod template;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod unknown;

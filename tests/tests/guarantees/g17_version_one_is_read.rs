@@ -159,7 +159,7 @@ fn hashes() -> Value {
         "pass.jwt": { "tokenHash": token_hash("pass.jwt") },
         "pass-with-approval.jwt": { "tokenHash": token_hash("pass-with-approval.jwt") },
         "policy.toml": { "digest": policy.digest() },
-        "trust.json": { "digest": sha256(&golden("trust.json")) },
+        "trust.json": { "digest": trust().evidence().digest },
     })
 }
 

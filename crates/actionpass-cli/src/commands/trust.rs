@@ -113,7 +113,9 @@ fn show(context: &Context) -> Outcome<Reply> {
     }
     let mut text = format!(
         "version {} of {}, {}\n\n",
-        trust.version, trust.updated_at, snapshot.digest
+        trust.version,
+        trust.updated_at,
+        snapshot.text().digest()
     );
     text.push_str(&keys.render(ink));
     if !trust.revocations.is_empty() {
@@ -132,7 +134,7 @@ fn show(context: &Context) -> Outcome<Reply> {
         text.push_str(&revocations.render(ink));
     }
     let document = serde_json::to_value(trust).map_err(|error| Failure::internal(&error))?;
-    Ok(Reply::new(json!({ "trust": document, "digest": snapshot.digest.to_string() })).with_data(text))
+    Ok(Reply::new(json!({ "trust": document, "digest": snapshot.text().digest().to_string() })).with_data(text))
 }
 
 impl AddArgs {
@@ -232,11 +234,14 @@ impl CheckArgs {
     }
 }
 
-/// The bytes of the file itself, so that version and digest are those that the records name.
+/// The bytes of the file itself: version and digest are those that the records name.
 fn export(context: &Context) -> Outcome<Reply> {
     let home = context.home()?;
     let snapshot = home.trust_file()?.read()?;
     Keyring::from_trust(&snapshot.document)?;
     let document = serde_json::to_value(&snapshot.document).map_err(|error| Failure::internal(&error))?;
-    Ok(Reply::new(json!({ "trust": document, "digest": snapshot.digest.to_string() })).with_data(snapshot.bytes))
+    Ok(
+        Reply::new(json!({ "trust": document, "digest": snapshot.text().digest().to_string() }))
+            .with_data(snapshot.text().bytes()),
+    )
 }

@@ -15,7 +15,7 @@ codes! {
         TrustInvalid = "trust_invalid" => InputRefused,
         /// Everybody on the machine can write the file.
         TrustNotPrivate = "trust_not_private",
-        /// The file is older than one seen before, or another one of the same version.
+        /// The trust store is older than one seen before, or another one of the same version.
         TrustRolledBack = "trust_rolled_back" => Stale,
         /// There is a file already.
         TrustExists = "trust_exists" => Usage,
