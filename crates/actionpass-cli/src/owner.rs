@@ -3,8 +3,8 @@
 use std::fmt;
 
 use actionpass_crypto::{Algorithm, PublicKey};
-use actionpass_home::{Config, home};
-use actionpass_model::{Approver, Issuer, KeyUse, Origin, Role, Tenant, Tenants, TrustKey};
+use actionpass_home::Config;
+use actionpass_model::{Approver, DocumentCode, Issuer, KeyUse, Role, Tenant, Tenants, TrustKey};
 use clap::{Args, ValueEnum};
 
 use crate::code::CliCode;
@@ -15,13 +15,13 @@ use crate::failure::{Failure, Outcome};
 pub(crate) enum Use {
     /// Passes of an issuer
     Pass,
-    /// Revocation lists of an issuer
+    /// Revocation lists of an issuer: not enforced yet, and refused
     Revocation,
     /// Approvals of a principal
     Approval,
-    /// Checkpoints of a log
+    /// Checkpoints of a log: not enforced yet, and refused
     Ledger,
-    /// Trust stores
+    /// Trust stores: not enforced yet, and refused
     Root,
 }
 
@@ -55,12 +55,9 @@ pub(crate) struct Owner {
     /// A tenant that it speaks for, `*` for every one; may be repeated [default: the tenants of the configuration]
     #[arg(long = "tenant", value_name = "TENANT", value_parser = tenant)]
     pub(crate) tenants: Vec<TenantOrAny>,
-    /// The issuer whose passes or revocation lists it signs [default: the home's]
+    /// The issuer whose passes it signs [default: the home's]
     #[arg(long, value_name = "ISSUER")]
     pub(crate) issuer: Option<Issuer>,
-    /// The log whose checkpoints it signs [default: the home's]
-    #[arg(long, value_name = "ORIGIN")]
-    pub(crate) origin: Option<Origin>,
 }
 
 /// A tenant, or every one.
@@ -115,47 +112,36 @@ impl std::fmt::Display for Alg {
 /// The trust store's entry of a key.
 pub(crate) fn entry(key: &PublicKey, key_use: KeyUse, owner: &Owner, config: &Config) -> Outcome<TrustKey> {
     check_owner(key_use, owner)?;
-    let issuer = owner.issuer.as_ref().unwrap_or(&config.issuer);
-    let entry = match (key_use, &owner.principal, &owner.origin) {
-        (KeyUse::Approval, Some(principal), _) => key.approval_key_of(principal).with_roles(owner.roles.clone()),
-        (KeyUse::Approval, None, _) => return Err(lacks_principal()),
-        (KeyUse::Ledger, _, Some(origin)) => key.ledger_key_of(origin),
-        (KeyUse::Ledger, _, None) => key.ledger_key_of(home::log(config)?.origin()),
-        (KeyUse::Pass, ..) => key.pass_key_of(issuer),
-        (KeyUse::Revocation, ..) => key.revocation_key_of(issuer),
-        (KeyUse::Root, ..) => key.root_key(),
+    let entry = match &owner.principal {
+        Some(principal) => key.approval_key_of(principal).with_roles(owner.roles.clone()),
+        None => key.pass_key_of(owner.issuer.as_ref().unwrap_or(&config.issuer)),
     };
     Ok(entry.with_tenants(tenants(&owner.tenants, &config.tenants)))
 }
 
-/// Refuses an owner that keys of this use don't have.
+/// Refuses a use that nothing enforces yet, and an owner that keys of this use don't have. What passes is a key of use
+/// `approval` with a principal, or of use `pass` without one.
 pub(crate) fn check_owner(key_use: KeyUse, owner: &Owner) -> Outcome<()> {
     let refused = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
+    if !matches!(key_use, KeyUse::Pass | KeyUse::Approval) {
+        return Err(Failure::new(
+            DocumentCode::TrustUseUnenforced,
+            format!(
+                "keys of use `{}` are not enforced by this release, and a trust store with one is refused",
+                key_use.as_str()
+            ),
+        ));
+    }
     if key_use == KeyUse::Approval && owner.principal.is_none() {
-        return Err(lacks_principal());
+        return refused("a key of use `approval` needs --principal: whose approvals it signs");
     }
     if key_use != KeyUse::Approval && (owner.principal.is_some() || !owner.roles.is_empty()) {
         return refused("--principal and --role are for keys of use `approval`");
     }
-    if owner.issuer.is_some() && !is_issuers(key_use) {
-        return refused("--issuer is for keys of use `pass` and `revocation`");
-    }
-    if owner.origin.is_some() && key_use != KeyUse::Ledger {
-        return refused("--origin is for keys of use `ledger`");
+    if key_use != KeyUse::Pass && owner.issuer.is_some() {
+        return refused("--issuer is for keys of use `pass`");
     }
     Ok(())
-}
-
-fn lacks_principal() -> Failure {
-    Failure::new(
-        CliCode::UsageInvalid,
-        "a key of use `approval` needs --principal: whose approvals it signs",
-    )
-}
-
-/// Whether keys of this use belong to an issuer.
-const fn is_issuers(key_use: KeyUse) -> bool {
-    matches!(key_use, KeyUse::Pass | KeyUse::Revocation)
 }
 
 fn tenants(stated: &[TenantOrAny], configured: &[Tenant]) -> Tenants {

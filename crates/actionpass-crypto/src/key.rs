@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use actionpass_model::{Approver, Issuer, Jwk, KeyId, Origin, TrustKey};
+use actionpass_model::{Approver, Issuer, Jwk, KeyId, TrustKey};
 
 use crate::algorithm::KeyType;
 use crate::backend::{self, VerifyingKey};
@@ -261,13 +261,6 @@ impl PublicKey {
         TrustKey::pass(self.kid.clone(), self.to_jwk(), self.algorithm.as_str(), issuer.clone())
     }
 
-    /// The entry that lets this key sign revocation lists of an issuer, as [`pass_key_of`](Self::pass_key_of) does for
-    /// passes.
-    #[must_use]
-    pub fn revocation_key_of(&self, issuer: &Issuer) -> TrustKey {
-        TrustKey::revocation(self.kid.clone(), self.to_jwk(), self.algorithm.as_str(), issuer.clone())
-    }
-
     /// The entry that lets this key sign approvals of somebody, as [`pass_key_of`](Self::pass_key_of) does for passes.
     /// The roles come with [`TrustKey::with_roles`].
     #[must_use]
@@ -278,18 +271,6 @@ impl PublicKey {
             self.algorithm.as_str(),
             principal.clone(),
         )
-    }
-
-    /// The entry that lets this key sign checkpoints of a log, as [`pass_key_of`](Self::pass_key_of) does for passes.
-    #[must_use]
-    pub fn ledger_key_of(&self, origin: &Origin) -> TrustKey {
-        TrustKey::ledger(self.kid.clone(), self.to_jwk(), self.algorithm.as_str(), origin.clone())
-    }
-
-    /// The entry that lets this key sign trust stores.
-    #[must_use]
-    pub fn root_key(&self) -> TrustKey {
-        TrustKey::root(self.kid.clone(), self.to_jwk(), self.algorithm.as_str())
     }
 
     /// Verifies what a custodian signed. Tokens are verified through a [`Keyring`](crate::Keyring).

@@ -90,7 +90,7 @@ pub struct TrustKey {
     pub jwk: Jwk,
     /// The one algorithm that it verifies (RFC 7518 §3.1).
     pub alg: String,
-    /// The one use that it has.
+    /// The one use that it has. Only `pass` and `approval` are enforced, and a trust store with another is refused.
     #[serde(rename = "use")]
     pub key_use: KeyUse,
     /// Whose passes or revocation lists it signs.
@@ -141,15 +141,6 @@ impl TrustKey {
         }
     }
 
-    /// A key that signs revocation lists of this issuer.
-    #[must_use]
-    pub fn revocation(kid: KeyId, jwk: Jwk, alg: &str, issuer: Issuer) -> Self {
-        Self {
-            issuer: Some(issuer),
-            ..Self::of_use(KeyUse::Revocation, kid, jwk, alg)
-        }
-    }
-
     /// A key that signs approvals of this principal, who holds no role.
     #[must_use]
     pub fn approval(kid: KeyId, jwk: Jwk, alg: &str, principal: Approver) -> Self {
@@ -157,21 +148,6 @@ impl TrustKey {
             principal: Some(principal),
             ..Self::of_use(KeyUse::Approval, kid, jwk, alg)
         }
-    }
-
-    /// A key that signs checkpoints of this log.
-    #[must_use]
-    pub fn ledger(kid: KeyId, jwk: Jwk, alg: &str, origin: Origin) -> Self {
-        Self {
-            origin: Some(origin),
-            ..Self::of_use(KeyUse::Ledger, kid, jwk, alg)
-        }
-    }
-
-    /// A key that signs trust stores.
-    #[must_use]
-    pub fn root(kid: KeyId, jwk: Jwk, alg: &str) -> Self {
-        Self::of_use(KeyUse::Root, kid, jwk, alg)
     }
 
     fn of_use(key_use: KeyUse, kid: KeyId, jwk: Jwk, alg: &str) -> Self {
@@ -233,23 +209,25 @@ impl TrustKey {
             .or_else(|| self.origin.as_ref().map(Origin::as_str))
     }
 
+    /// Whether keys of this use are believed for something. Of the others nothing is checked yet.
+    const fn is_enforced(&self) -> bool {
+        match self.key_use {
+            KeyUse::Pass | KeyUse::Approval => true,
+            KeyUse::Revocation | KeyUse::Ledger | KeyUse::Root => false,
+        }
+    }
+
     fn problem(&self) -> Option<(&'static str, &'static str)> {
         if let Some(member) = self.jwk.contradiction(&self.kid, &self.alg) {
             return Some((member, "contradicts the entry"));
         }
-        let (issuer, principal, origin) = match self.key_use {
-            KeyUse::Pass | KeyUse::Revocation => (true, false, false),
-            KeyUse::Approval => (false, true, false),
-            KeyUse::Ledger => (false, false, true),
-            KeyUse::Root => (false, false, false),
-        };
-        if self.issuer.is_some() != issuer {
-            return Some(("issuer", "must stand on pass and revocation keys, and on no other"));
+        if self.issuer.is_some() != (self.key_use == KeyUse::Pass) {
+            return Some(("issuer", "must stand on pass keys, and on no other"));
         }
-        if self.principal.is_some() != principal {
+        if self.principal.is_some() != (self.key_use == KeyUse::Approval) {
             return Some(("principal", "must stand on approval keys, and on no other"));
         }
-        if self.origin.is_some() != origin {
+        if self.origin.is_some() {
             return Some(("origin", "must stand on ledger keys, and on no other"));
         }
         if !self.roles.is_empty() && self.key_use != KeyUse::Approval {
@@ -270,7 +248,8 @@ impl TrustKey {
     }
 }
 
-/// How many root keys must sign a trust store that is handed on.
+/// How many root keys must sign a trust store that is handed on. No release checks that yet, so a trust store with this
+/// member is refused.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
@@ -301,7 +280,7 @@ pub struct TrustStore {
     /// The revocations.
     #[serde(deserialize_with = "checked")]
     pub revocations: Vec<Revocation>,
-    /// How many root keys must sign it.
+    /// How many root keys must sign it: reserved, and refused until a release checks it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub roots: Option<Roots>,
     /// Additions without meaning for security.
@@ -343,10 +322,31 @@ impl TrustStore {
     }
 }
 
+impl TrustStore {
+    /// Refuses what no release enforces yet: whoever writes it relies on a check that nobody makes.
+    fn check_enforced(&self) -> Result<(), DocumentError> {
+        let refused = |path: &str| {
+            DocumentError::new(
+                DocumentCode::TrustUseUnenforced,
+                path,
+                "is not enforced by this release, and a file that relies on it is refused",
+            )
+        };
+        if self.roots.is_some() {
+            return Err(refused("roots"));
+        }
+        match self.keys.iter().position(|key| !key.is_enforced()) {
+            Some(index) => Err(refused(&format!("keys[{index}].use"))),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Document for TrustStore {
     const KIND: &'static str = "trust";
 
     fn check(&self) -> Result<(), DocumentError> {
+        self.check_enforced()?;
         let wrong = |path: &str, problem: &str| Err(DocumentError::new(DocumentCode::MembersContradict, path, problem));
         let mut kids = HashSet::new();
         let mut principals: HashMap<String, &str> = HashMap::new();
@@ -439,24 +439,14 @@ mod tests {
         let mut trust = TrustStore::new(Timestamp::parse("2026-11-23T01:02:03.000Z").unwrap());
         trust.keys = vec![
             TrustKey::pass(kid('A'), jwk.clone(), "ES256", issuer()),
-            TrustKey::revocation(kid('B'), jwk.clone(), "ES256", issuer()),
-            TrustKey::approval(kid('C'), jwk.clone(), "ES256", approver)
+            TrustKey::approval(kid('B'), jwk, "ES256", approver)
                 .with_roles(vec![Role::parse("maintainer").unwrap()])
                 .with_tenants(Tenants::Only(vec![Tenant::parse("org:a").unwrap()]))
                 .with_window(time("2026-11-23T01:02:03.000Z"), time("2026-11-24T01:02:03.000Z")),
-            TrustKey::ledger(kid('D'), jwk.clone(), "ES256", Origin::parse("log.example").unwrap()),
-            TrustKey::root(kid('E'), jwk, "ES256"),
         ];
         assert_eq!(trust.check(), Ok(()));
         let uses = trust.keys.iter().map(|key| key.key_use);
-        let expected = [
-            KeyUse::Pass,
-            KeyUse::Revocation,
-            KeyUse::Approval,
-            KeyUse::Ledger,
-            KeyUse::Root,
-        ];
-        assert!(uses.eq(expected));
+        assert!(uses.eq([KeyUse::Pass, KeyUse::Approval]));
         let bytes = serde_json::to_vec(&trust).unwrap();
         assert_eq!(TrustStore::from_json(&bytes).unwrap(), trust);
         // The first is the one that is written by hand elsewhere in these tests.
@@ -495,6 +485,39 @@ mod tests {
             refusal(|key| key["tenants"] = json!([])).code(),
             DocumentCode::MemberInvalid
         );
+    }
+
+    /// A threshold that nobody checks is no threshold, and neither is a key that signs what nobody asks for.
+    #[test]
+    fn what_is_not_enforced_refuses_the_whole_file() {
+        let without_issuer = |key: &mut Value| {
+            key.as_object_mut().unwrap().remove("issuer");
+        };
+        type Change = fn(&mut Value);
+        let owners: [(&str, Change); 3] = [
+            ("root", |_| ()),
+            ("revocation", |key| key["issuer"] = json!("https://issuer.example")),
+            ("ledger", |key| key["origin"] = json!("log.example")),
+        ];
+        for (key_use, own) in owners {
+            let error = refusal(|key| {
+                without_issuer(key);
+                key["use"] = json!(key_use);
+                own(key);
+            });
+            assert_eq!(error.code(), DocumentCode::TrustUseUnenforced, "{key_use}: {error}");
+            assert_eq!(error.path(), "keys[0].use");
+        }
+        let mut with_roots: Value = serde_json::from_slice(&store(&[key()])).unwrap();
+        with_roots["roots"] = json!({ "threshold": 1 });
+        let error = TrustStore::from_json(with_roots.to_string().as_bytes()).unwrap_err();
+        assert_eq!(
+            (error.code(), error.path()),
+            (DocumentCode::TrustUseUnenforced, "roots")
+        );
+        // Alone, an origin contradicts the key that it stands on.
+        let error = refusal(|key| key["origin"] = json!("log.example"));
+        assert_eq!(error.code(), DocumentCode::MembersContradict);
     }
 
     #[test]

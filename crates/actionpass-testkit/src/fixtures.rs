@@ -13,7 +13,7 @@ use actionpass_model::{
 
 pub use claims::{approval_claims, asserted_approval, pass_claims, pass_with_approval_claims};
 pub use documents::{record_drafts, revocation, revoke, sealed_ledger, trust_store};
-pub use keys::{FixtureKey, approval_key, ledger_key, pass_key};
+pub use keys::{FixtureKey, approval_key, pass_key};
 
 /// A pull request with everything that an action can have, as JSON.
 pub const ACTION: &str = include_str!("fixtures/action.json");

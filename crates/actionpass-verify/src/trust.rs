@@ -52,7 +52,7 @@ impl TrustError {
         match self {
             Self::Document(error) => error.code().into(),
             Self::Keys(error) => error.code(),
-            Self::File(error) => error.code().into(),
+            Self::File(error) => error.reported_code(),
         }
     }
 }

@@ -169,7 +169,7 @@ fn no_command_shows_a_private_key() {
         &["keys", "export", "--pem"],
         &["keys", "new", "--out", "plain.pem"],
         &encrypted,
-        &["keys", "import", "plain.pem", "--use", "revocation"],
+        &["keys", "import", "plain.pem"],
         &[
             "keys",
             "import",

@@ -3,12 +3,71 @@
 use serde_json::{Value, json};
 
 use crate::action::{ALLOW, read};
-use crate::home::Home;
+use crate::home::{Home, ISSUER, MAINTAINER, jwk_file};
 
 const TRUST: &str = "home/trust.json";
 
 fn trust(home: &Home) -> Value {
     read(home, TRUST)
+}
+
+/// Verifies the pass of `ALLOW` with a trust store that the command line names.
+fn verify_with(home: &Home, pass: &str, trust: &str) -> crate::home::Ran {
+    let stated = [
+        "--issuer",
+        ISSUER,
+        "--audience",
+        "linear.issues.create",
+        "--tenant",
+        "org:example",
+    ];
+    let what = ["verify", "--token", pass, "--action", ALLOW, "--trust", trust];
+    home.run([&what[..], &stated].concat())
+}
+
+/// A threshold that nobody counts up to: the file that relies on it is refused wherever it is read.
+#[test]
+fn roots_are_refused_until_they_are_enforced() {
+    let home = Home::new();
+    let pass = home.pass(ALLOW);
+    let mut with_roots = trust(&home);
+    with_roots["roots"] = json!({ "threshold": 2 });
+    let file = home.write("roots.json", with_roots.to_string());
+    verify_with(&home, &pass, &file).fails(31, "trust_use_unenforced");
+    home.run(["trust", "check", &file]).fails(31, "trust_use_unenforced");
+    home.write(TRUST, with_roots.to_string());
+    for command in [
+        &["authorize", "--action", ALLOW][..],
+        &["verify", "--token", &pass, "--action", ALLOW],
+        &["trust", "check"],
+        &["trust", "show"],
+        &["trust", "export"],
+        &["trust", "refresh"],
+        &["keys", "rotate"],
+    ] {
+        home.run(command).fails(31, "trust_use_unenforced");
+    }
+}
+
+#[test]
+fn uses_are_refused_until_they_are_enforced() {
+    let home = Home::with_maintainer();
+    let jwk = jwk_file(MAINTAINER);
+    let before = home.read(TRUST);
+    let keys = || std::fs::read_dir(home.path("home/keys")).unwrap().count();
+    let made = keys();
+    for key_use in ["root", "revocation", "ledger"] {
+        for command in [
+            &["trust", "add", &jwk, "--use", key_use][..],
+            &["keys", "new", "--use", key_use],
+            &["keys", "new", "--use", key_use, "--out", "new.pem"],
+            &["keys", "import", "maintainer.pem", "--use", key_use],
+        ] {
+            home.run(command).fails(31, "trust_use_unenforced");
+        }
+    }
+    assert_eq!((home.read(TRUST), keys()), (before, made));
+    assert!(!home.path("new.pem").exists());
 }
 
 /// Whoever sorts the file's members or pretty-prints it has changed nothing, for issuer and executor.

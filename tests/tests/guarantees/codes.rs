@@ -65,7 +65,7 @@ fn every_code_of_a_token() {
             forged(|pass| pass.with_header_member("alg", json!("none")))
         }),
         case("key_use_mismatch", || {
-            forged(|pass| pass.with_header_member("kid", json!(FixtureKey::LEDGER.kid())))
+            forged(|pass| pass.with_header_member("kid", json!(FixtureKey::APPROVER.kid())))
         }),
         case("key_revoked", || {
             let bed = Testbed::new();
@@ -97,7 +97,9 @@ fn checks_of_authenticity_stop_at_the_first() {
         .with_header_member("kid", json!("x"))
         .with_header_member("alg", json!("none"));
     assert_eq!(token(unknown.with_signature(&[1; 64])), ["key_unknown"]);
-    let other = worst.clone().with_header_member("kid", json!(FixtureKey::LEDGER.kid()));
+    let other = worst
+        .clone()
+        .with_header_member("kid", json!(FixtureKey::APPROVER.kid()));
     assert_eq!(
         token(
             other

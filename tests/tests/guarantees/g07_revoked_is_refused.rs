@@ -201,7 +201,7 @@ fn g07_a_changed_file_is_taken_over_whole_or_not_at_all() {
 #[test]
 fn g07_one_bad_key_refuses_the_whole_file() {
     let mut trust = fixtures::trust_store();
-    trust.keys[4].jwk.y = trust.keys[4].jwk.x.clone();
+    trust.keys[3].jwk.y = trust.keys[3].jwk.x.clone();
     let bytes = serde_json::to_vec(&trust).unwrap();
     assert!(Trust::parse(&bytes).is_err());
 }

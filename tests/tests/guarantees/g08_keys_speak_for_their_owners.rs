@@ -6,7 +6,8 @@ use actionpass_model::{KeyStatus, Tenants, Timestamp, TrustStore};
 use actionpass_testkit::fixtures::{self, FixtureKey};
 use actionpass_testkit::tokens::Forgery;
 use actionpass_testkit::{Testbed, tokens};
-use serde_json::json;
+use actionpass_verify::Trust;
+use serde_json::{Value, json};
 
 use crate::common::{Checked, codes, failure};
 
@@ -16,7 +17,6 @@ fn keys_are_kept_apart(verify: &dyn Fn(&str) -> Vec<String>) -> Checked {
         (FixtureKey::ISSUER, vec![]),
         (FixtureKey::OTHER_ISSUER, vec!["issuer_mismatch"]),
         (FixtureKey::APPROVER, vec!["key_use_mismatch"]),
-        (FixtureKey::LEDGER, vec!["key_use_mismatch"]),
         (FixtureKey::STRANGER, vec!["key_unknown"]),
     ];
     for (key, codes) in expected {
@@ -128,15 +128,43 @@ fn g08_an_approval_is_no_pass_and_a_pass_no_approval() {
     assert_eq!(verify(&resigned.sign(FixtureKey::ISSUER)), ["claims_malformed"]);
 }
 
+/// A threshold of signatures that nobody counts, and keys that sign what nobody asks for, say something that isn't so.
+#[test]
+fn g08_a_trust_store_that_relies_on_what_is_not_enforced_is_refused() {
+    let code = |change: fn(&mut Value)| {
+        let mut trust = serde_json::to_value(fixtures::trust_store()).unwrap();
+        change(&mut trust);
+        Trust::parse(trust.to_string().as_bytes())
+            .err()
+            .map(|error| error.code().to_string())
+    };
+    fn with_key(trust: &mut Value, key_use: &str, owner: Value) {
+        let mut key = serde_json::to_value(fixtures::pass_key(FixtureKey::LEDGER, fixtures::issuer())).unwrap();
+        let members = key.as_object_mut().unwrap();
+        members.remove("issuer");
+        members.insert("use".to_owned(), key_use.into());
+        members.extend(owner.as_object().unwrap().clone());
+        trust["keys"].as_array_mut().unwrap().push(key);
+    }
+    let unenforced: [fn(&mut Value); 4] = [
+        |trust| trust["roots"] = json!({ "threshold": 1 }),
+        |trust| with_key(trust, "root", json!({})),
+        |trust| with_key(trust, "revocation", json!({ "issuer": fixtures::issuer() })),
+        |trust| with_key(trust, "ledger", json!({ "origin": fixtures::origin() })),
+    ];
+    for change in unenforced {
+        assert_eq!(code(change).as_deref(), Some("trust_use_unenforced"));
+    }
+    assert_eq!(
+        code(|trust| with_key(trust, "pass", json!({ "issuer": fixtures::issuer() }))),
+        None
+    );
+}
+
 #[test]
 fn g08_an_issuer_does_not_start_with_a_key_that_verifiers_refuse() {
     let action = fixtures::demo_action();
-    for key in [
-        FixtureKey::OTHER_ISSUER,
-        FixtureKey::APPROVER,
-        FixtureKey::LEDGER,
-        FixtureKey::STRANGER,
-    ] {
+    for key in [FixtureKey::OTHER_ISSUER, FixtureKey::APPROVER, FixtureKey::STRANGER] {
         let bed = Testbed::new().with_signer(key.signer());
         assert_eq!(failure(bed.authorize(&action)), "signer_not_trusted", "{}", key.name());
     }

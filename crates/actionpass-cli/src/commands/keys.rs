@@ -152,6 +152,8 @@ impl KeysCommand {
 
 impl NewArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
+        // Before a key is made that could not be entered.
+        self.purpose.check()?;
         let new = NewKey {
             algorithm: self.algorithm.into(),
             is_encrypted: self.encrypt,
@@ -170,8 +172,6 @@ impl NewArgs {
         let home = context.administer()?;
         let key_use = KeyUse::from(self.purpose.key_use);
         let place = self.key.clone().unwrap_or_else(|| key_place(key_use));
-        // Before a key is made that could not be entered.
-        self.purpose.check()?;
         let key = new.generate(Some(home.opened.home.root()), &place)?;
         settle(&home, &key, &self.purpose, Origin::Made)
     }

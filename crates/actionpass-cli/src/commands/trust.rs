@@ -23,7 +23,7 @@ use crate::render::visible;
 pub(crate) enum TrustCommand {
     /// Show keys and revocations
     Show,
-    /// Believe a public key: an approver's, another issuer's, a log's
+    /// Believe a public key: an approver's, another issuer's
     Add(AddArgs),
     /// Take a key out; to make it invalid at once, revoke it
     Remove(RemoveArgs),

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use actionpass_model::codes;
+use actionpass_model::{Code, CodedError, DocumentCode, DocumentError, codes};
 
 codes! {
     /// Why a trust store file was not read or not written.
@@ -63,6 +63,20 @@ impl TrustFileError {
     pub const fn code(&self) -> TrustFileCode {
         self.code
     }
+
+    /// The code to report: [`DocumentCode::TrustUseUnenforced`] where that is what is wrong with the document, which tells
+    /// a file that another release may take from one that is broken; else [`code`](Self::code).
+    #[must_use]
+    pub fn reported_code(&self) -> Code {
+        let document = self
+            .source
+            .as_deref()
+            .and_then(|source| source.downcast_ref::<DocumentError>());
+        match document.map(DocumentError::code) {
+            Some(code @ DocumentCode::TrustUseUnenforced) => code.into(),
+            _ => self.code.into(),
+        }
+    }
 }
 
 impl fmt::Display for TrustFileError {
@@ -85,4 +99,8 @@ impl StdError for TrustFileError {
     }
 }
 
-actionpass_model::coded_error!(TrustFileError);
+impl CodedError for TrustFileError {
+    fn code(&self) -> Code {
+        self.reported_code()
+    }
+}

@@ -49,7 +49,8 @@ fn keys() {
         "*",
         "--json",
     ]);
-    transcript.run(&["keys", "import", "mine.pem", "--use", "ledger"]);
+    transcript.run(&["keys", "import", "mine.pem"]);
+    transcript.run(&["keys", "import", "mine.pem"]);
     transcript.run(&["keys", "import", "mine.pem", "--use", "ledger"]);
     transcript.run(&["keys", "import", "maintainer.jwk"]);
     transcript.run(&["keys", "check"]);
