@@ -81,6 +81,33 @@ pub enum AdminError {
     NoRandomness,
 }
 
+fn key_body(
+    event: KeyEvent,
+    key: &TrustKey,
+    superseded_by: Option<KeyId>,
+    reason: Option<Statement>,
+    trust: TrustEvidence,
+) -> KeyBody {
+    KeyBody {
+        schema: KeyEventSchema,
+        event,
+        kid: key.kid.clone(),
+        key_use: key.key_use,
+        // INVARIANT: the text of a principal or an issuer is a statement too.
+        owner: key.owner().and_then(|owner| Statement::parse(owner).ok()),
+        roles: Some(key.roles.clone()),
+        tenants: Some(key.tenants.clone()),
+        superseded_by,
+        reason,
+        trust,
+    }
+}
+
+fn entry_of(trust: &TrustStore, kid: &KeyId) -> Result<TrustKey, ChangeError> {
+    let entry = trust.key(kid).cloned();
+    entry.ok_or_else(|| ChangeError::KeyMissing(kid.clone()))
+}
+
 const fn another(known: &TrustEvidence, found: &TrustEvidence) -> &'static str {
     if known.version == found.version {
         "another"
@@ -292,10 +319,9 @@ impl Administrator {
     /// # Errors
     /// [`AdminError::Trust`]: nothing was changed. [`AdminError::Ledger`]: it is believed, and its record is missing.
     pub async fn add_key(&self, key: TrustKey) -> Result<KeyChanged, AdminError> {
-        let (kid, key_use) = (key.kid.clone(), key.key_use);
-        self.change_key(KeyEvent::Added, &kid, None, None, move |trust| {
+        self.change_key(KeyEvent::Added, None, None, move |trust| {
             change::add_key(trust, key.clone())?;
-            Ok(key_use)
+            Ok(key.clone())
         })
         .await
     }
@@ -304,22 +330,8 @@ impl Administrator {
     ///
     /// # Errors
     /// [`AdminError::Ledger`].
-    pub async fn record_first_key(
-        &self,
-        kid: &KeyId,
-        key_use: KeyUse,
-        trust: TrustEvidence,
-    ) -> Result<RecordRef, AdminError> {
-        let body = KeyBody {
-            schema: KeyEventSchema,
-            event: KeyEvent::Added,
-            kid: kid.clone(),
-            key_use,
-            superseded_by: None,
-            reason: None,
-            trust,
-        };
-        self.record(&body).await
+    pub async fn record_first_key(&self, key: &TrustKey, trust: TrustEvidence) -> Result<RecordRef, AdminError> {
+        self.record(&key_body(KeyEvent::Added, key, None, None, trust)).await
     }
 
     /// Says that a key signs nothing any more; what it signed before holds until it expires.
@@ -329,9 +341,9 @@ impl Administrator {
     pub async fn retire_key(&self, kid: &KeyId, reason: Option<Statement>) -> Result<KeyChanged, AdminError> {
         let now = self.now()?;
         let (key, why) = (kid.clone(), reason.clone());
-        self.change_key(KeyEvent::Retired, kid, None, reason, move |trust| {
+        self.change_key(KeyEvent::Retired, None, reason, move |trust| {
             change::retire_key(trust, &key, now, None, why.clone())?;
-            Ok(trust.key(&key).map_or(KeyUse::Pass, |entry| entry.key_use))
+            entry_of(trust, &key)
         })
         .await
     }
@@ -342,8 +354,8 @@ impl Administrator {
     /// Those of [`add_key`](Self::add_key).
     pub async fn remove_key(&self, kid: &KeyId) -> Result<KeyChanged, AdminError> {
         let key = kid.clone();
-        self.change_key(KeyEvent::Removed, kid, None, None, move |trust| {
-            Ok(change::remove_key(trust, &key)?.key_use)
+        self.change_key(KeyEvent::Removed, None, None, move |trust| {
+            change::remove_key(trust, &key)
         })
         .await
     }
@@ -407,15 +419,13 @@ impl Administrator {
 
     async fn add_successor(&self, rotation: &Rotation) -> Result<KeyChanged, AdminError> {
         let (new, old) = (rotation.new.clone(), rotation.old.clone());
-        let kid = new.kid.clone();
-        self.change_key(KeyEvent::Added, &kid, None, None, move |trust| {
+        self.change_key(KeyEvent::Added, None, None, move |trust| {
             let mut new = new.clone();
             if let Some(before) = old.as_ref().and_then(|old| trust.key(old)) {
                 new.tenants = before.tenants.clone();
             }
-            let key_use = new.key_use;
-            change::add_key(trust, new)?;
-            Ok(key_use)
+            change::add_key(trust, new.clone())?;
+            Ok(new)
         })
         .await
     }
@@ -435,43 +445,36 @@ impl Administrator {
         }
         let now = self.now()?;
         let (key, by, why) = (old.clone(), new.clone(), reason.clone());
-        let retired = self.change_key(KeyEvent::Rotated, old, Some(new.clone()), reason, move |trust| {
+        let retired = self.change_key(KeyEvent::Rotated, Some(new.clone()), reason, move |trust| {
             change::retire_key(trust, &key, now, Some(by.clone()), why.clone())?;
-            Ok(KeyUse::Pass)
+            entry_of(trust, &key)
         });
         retired.await.map(Some)
     }
 
-    /// Changes a key in the trust store, checks all keys before it is written, and records what happened.
+    /// Changes a key in the trust store, checks all keys before it is written, and records what happened to the entry that
+    /// `change` gives.
     async fn change_key(
         &self,
         event: KeyEvent,
-        kid: &KeyId,
         superseded_by: Option<KeyId>,
         reason: Option<Statement>,
-        mut change: impl FnMut(&mut TrustStore) -> Result<KeyUse, ChangeError> + Send,
+        mut change: impl FnMut(&mut TrustStore) -> Result<TrustKey, ChangeError> + Send,
     ) -> Result<KeyChanged, AdminError> {
         let at = self.now()?;
-        let mut key_use = KeyUse::Pass;
+        let mut key = None;
         let changed = self
             .change_trust(
                 at,
                 Box::new(|trust| {
-                    key_use = change(trust)?;
+                    key = Some(change(trust)?);
                     Ok(())
                 }),
             )
             .await?;
+        let key = key.ok_or_else(|| TrustFileError::new(TrustFileCode::TrustChangeRefused))?;
         let trust = changed.after.evidence();
-        let body = KeyBody {
-            schema: KeyEventSchema,
-            event,
-            kid: kid.clone(),
-            key_use,
-            superseded_by,
-            reason,
-            trust,
-        };
+        let body = key_body(event, &key, superseded_by, reason, trust);
         // No revocation came with this version, so the ledger lacks none because of it.
         let range = TrustRange {
             after: changed.before.version,
@@ -480,7 +483,7 @@ impl Administrator {
         let record = self
             .append(Batch::of(self.draft(&body)?).with_reconciled(range))
             .await?;
-        tracing::info!(event = ?event, key = %kid, trust = trust.version, record = record.seq, "key changed");
+        tracing::info!(event = ?event, key = %key.kid, trust = trust.version, record = record.seq, "key changed");
         Ok(KeyChanged { trust, at, record })
     }
 

@@ -572,6 +572,10 @@ fn every_change_of_a_key_has_its_record() {
         let body = record.body.get();
         assert_eq!((&body["event"], &body["kid"]), (&json!(event), &json!(kid)));
         assert_eq!(body["use"], json!(KeyUse::Pass));
+        assert_eq!(
+            (&body["owner"], &body["roles"], &body["tenants"]),
+            (&json!(ISSUER), &json!([]), &json!([TENANT]))
+        );
         let trust: TrustEvidence = serde_json::from_value(body["trust"].clone()).unwrap();
         assert_eq!((&trust, record.seq), (&changed.trust, changed.record.seq));
     }
@@ -593,6 +597,25 @@ fn every_change_of_a_key_has_its_record() {
     assert!(block_on(administrator.add_key(forged)).is_err());
     assert_eq!(place.verified_size(), size);
     assert_eq!(place.snapshot().evidence(), newest);
+}
+
+/// The record of an approver's key says whose it is, which roles it gives and for whom it speaks.
+#[test]
+fn the_record_of_a_key_says_who() {
+    let place = Place::new();
+    let administrator = place.administrator();
+    let key = new_key();
+    let _ = block_on(administrator.add_key(approval_key(key.public_key()))).unwrap();
+    let _ = block_on(administrator.remove_key(&kid(&key))).unwrap();
+    let records = place.records_of(RecordKind::Key);
+    assert_eq!(records.len(), 2);
+    for record in records {
+        let body = record.body.get();
+        assert_eq!(
+            (&body["owner"], &body["roles"], &body["tenants"]),
+            (&json!(APPROVER), &json!(["maintainer"]), &json!(["*"]))
+        );
+    }
 }
 
 /// Somebody who approves whatever they are asked for, and counts how often they are.

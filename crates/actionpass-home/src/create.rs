@@ -86,9 +86,8 @@ impl NewHome {
 
         let trust_path = root.join(home::TRUST);
         let pass_key = pass_key(key.signer.public_key(), &config);
-        let kid = pass_key.kid.clone();
         let mut trust = TrustStore::new(now);
-        trust.keys.push(pass_key);
+        trust.keys.push(pass_key.clone());
         TrustFile::create(&trust_path, &trust)?;
         files::make_private(&trust_path)?;
         make_ledger(&root.join(home::LEDGER), &config, now)?;
@@ -99,13 +98,11 @@ impl NewHome {
         let made = OpenHome::open(Home::open(root)?)?;
         let administrator = made.administrator();
         let read = administrator.open().await?;
-        administrator
-            .record_first_key(&kid, KeyUse::Pass, read.evidence())
-            .await?;
+        administrator.record_first_key(&pass_key, read.evidence()).await?;
         administrator.enforce(&made.home.policy()?).await?;
         Ok(Made {
             config: made.config,
-            kid,
+            kid: pass_key.kid,
         })
     }
 

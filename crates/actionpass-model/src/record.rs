@@ -8,13 +8,14 @@ use crate::decision::{ApprovalMode, Assurance, Decision, Obligation, PolicyRef, 
 use crate::digest::Digest;
 use crate::document::{Document, schema_tag};
 use crate::ids::{
-    ActionId, ApprovalId, Approver, Audience, Issuer, KeyId, Origin, PassId, Principal, RecordId, Resource, RuleId,
-    Server, Statement, Task, Tenant, Tool, Trace,
+    ActionId, ApprovalId, Approver, Audience, Issuer, KeyId, Origin, PassId, Principal, RecordId, Resource, Role,
+    RuleId, Server, Statement, Task, Tenant, Tool, Trace,
 };
 use crate::json::{JsonObject, present};
 use crate::key_use::KeyUse;
 use crate::revocation::Revocation;
 use crate::time::Timestamp;
+use crate::trust::Tenants;
 
 /// The longest entry that a log takes, in bytes: what C2SP tlog-tiles entry bundles can carry.
 pub const MAX_ENTRY_BYTES: usize = 65_535;
@@ -385,6 +386,16 @@ pub struct KeyBody {
     /// Its use.
     #[serde(rename = "use")]
     pub key_use: KeyUse,
+    /// Whose key it is: the principal of an approval key, the issuer of a pass key, the origin of a ledger key. Written
+    /// with every record of a key since 0.2, as roles and tenants are.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Statement>,
+    /// The roles of that principal.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<Role>>,
+    /// The tenants that the key speaks for.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<Tenants>,
     /// The key that took its place.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<KeyId>,

@@ -94,3 +94,38 @@ fn a_file_that_is_spelt_otherwise_is_the_same_trust_store() {
     home.run(["authorize", "--action", ALLOW])
         .fails(26, "trust_rolled_back");
 }
+
+/// The records of keys say whose they are.
+#[test]
+fn records_of_keys_say_who() {
+    let home = Home::with_maintainer();
+    home.run(["keys", "rotate"]).exits(0);
+    let keys: Vec<Value> = home
+        .records()
+        .into_iter()
+        .filter(|record| record["kind"] == "key")
+        .map(|mut record| record["body"].take())
+        .collect();
+    let said: Vec<_> = keys
+        .iter()
+        .map(|body| {
+            (
+                body["event"].clone(),
+                body["owner"].clone(),
+                body["roles"].clone(),
+                body["tenants"].clone(),
+            )
+        })
+        .collect();
+    let of =
+        |event: &str, owner: &str, roles: &[&str]| (json!(event), json!(owner), json!(roles), json!(["org:example"]));
+    assert_eq!(
+        said,
+        [
+            of("added", ISSUER, &[]),
+            of("added", MAINTAINER, &["maintainer"]),
+            of("added", ISSUER, &[]),
+            of("rotated", ISSUER, &[]),
+        ]
+    );
+}
