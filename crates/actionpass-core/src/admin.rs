@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use actionpass_crypto::Keyring;
 use actionpass_model::{
-    Code, CodedError, DocumentError, KeyBody, KeyEvent, KeyEventSchema, KeyId, KeyStatus, KeyUse, PolicyBody,
-    PolicyChangeSchema, PolicyRef, RecordId, Revocation, Statement, Timestamp, TrustEvidence, TrustKey, TrustStore,
-    UseBody,
+    Code, CodedError, DocumentError, KeyBody, KeyEvent, KeyEventSchema, KeyId, KeyStatus, KeyUse, LiftedRevocation,
+    PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId, Revocation, RevocationId, Statement, Timestamp,
+    TrustEvidence, TrustKey, TrustStore, UseBody,
 };
 use actionpass_policy::PolicyEngine;
 use actionpass_store::ledger::{RecordBody, RecordDraft, RecordRef};
@@ -17,7 +17,7 @@ use actionpass_store::{
 use actionpass_verify::{Clock, VerifyCode};
 
 use crate::environment::{Random, System, random_salt, uuid};
-use crate::revoke::{reconcile_with, revoke};
+use crate::revoke::{lift, reconcile_with, revoke};
 use crate::{AuthorizeCode, NewRevocation, RevokeError};
 
 /// Whoever changes an issuer's trust and policy: each change is made and then recorded, so that the ledger never says what
@@ -256,7 +256,10 @@ impl Administrator {
         let snapshot = self.refuse_rollback(snapshot).await?;
         let appended = reconcile_with(&snapshot, &*self.ledger, self.now()?, &*self.random).await?;
         if appended > 0 {
-            tracing::warn!(appended, "revocations without a record were recorded");
+            tracing::warn!(
+                appended,
+                "revocations, or liftings of some, without a record were recorded"
+            );
         }
         Ok(snapshot)
     }
@@ -368,6 +371,40 @@ impl Administrator {
         let revoked = revoke(revocation, &*self.trust, &*self.ledger, self.now()?, &*self.random).await?;
         tracing::info!(revocation = %revoked.0.id, record = revoked.1.seq, "revoked");
         Ok(revoked)
+    }
+
+    /// Lifts a revocation of a principal, who is accepted again: the trust store first, and then the record. The record of
+    /// what a crash left out in between is appended by [`open`](Self::open).
+    ///
+    /// # Errors
+    /// [`AdminError::Trust`], with the codes `revocation_missing` and `revocation_not_liftable` for one that isn't there or
+    /// isn't of a principal: nothing was lifted. [`AdminError::Ledger`]: it is lifted, and its record is missing.
+    pub async fn lift(
+        &self,
+        revocation: &RevocationId,
+        reason: Statement,
+        by: Principal,
+    ) -> Result<(LiftedRevocation, RecordRef), AdminError> {
+        let (now, random) = (self.now()?, &*self.random);
+        let lifted = lift(revocation, reason, by, &*self.trust, &*self.ledger, now, random).await?;
+        tracing::info!(revocation = %revocation, record = lifted.1.seq, "revocation lifted");
+        Ok(lifted)
+    }
+
+    /// Says that the revocations are complete as of now: a new version of the trust store, and no record, since nothing
+    /// else changed.
+    ///
+    /// # Errors
+    /// [`AdminError::Trust`].
+    pub async fn refresh(&self) -> Result<TrustSnapshot, AdminError> {
+        let now = self.now()?;
+        let confirm: TrustChange<'_> = Box::new(move |trust| {
+            change::confirm_revocations(trust, now);
+            Ok(())
+        });
+        let after = self.change_trust(now, confirm).await?.after;
+        tracing::info!(trust = after.document.version, "revocations confirmed");
+        Ok(after)
     }
 
     /// Puts a new signing key in the place of the old one, in three steps, so that there is a key to sign with at every

@@ -1,12 +1,13 @@
-//! Revoking: the trust store first, then the ledger.
+//! Revoking, and lifting what was revoked: the trust store first, then the ledger.
 
 use std::collections::HashSet;
 
 use actionpass_model::{
-    Code, Principal, RecordId, Revocation, RevocationBody, RevocationId, RevocationRecordSchema, RevocationSchema,
-    RevocationTarget, Statement, Timestamp, TrustEvidence,
+    Code, LiftedEvidence, LiftedRevocation, Principal, RecordId, Revocation, RevocationBody, RevocationId,
+    RevocationRecordSchema, RevocationSchema, RevocationTarget, Statement, Timestamp, TrustBody, TrustChangeSchema,
+    TrustEvidence,
 };
-use actionpass_store::ledger::{RecordDraft, RecordRef};
+use actionpass_store::ledger::{RecordBody, RecordDraft, RecordRef};
 use actionpass_store::trust_file::{TrustFileError, TrustSnapshot, change};
 use actionpass_store::{Batch, Ledger, StoreCode, StoreError, TrustDocument, TrustRange};
 
@@ -102,8 +103,50 @@ pub async fn revoke(
     Ok((revocation, outcome.to_ref()))
 }
 
-/// Appends the record of every revocation that the trust store holds and the ledger doesn't: what a crash between the
-/// two left out. A program calls it when it starts.
+/// Lifts a revocation of a principal, who is accepted again: writes the trust store, and then the record.
+pub(crate) async fn lift(
+    id: &RevocationId,
+    reason: Statement,
+    by: Principal,
+    trust: &dyn TrustDocument,
+    ledger: &dyn Ledger,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<(LiftedRevocation, RecordRef), RevokeError> {
+    // So that the watermark moves with the record of this one, which is then never appended again.
+    let _appended = reconcile(trust, ledger, now, random).await?;
+    let which = id.clone();
+    let changed = trust
+        .change(
+            now,
+            Box::new(move |document| {
+                change::lift(document, &which, reason.clone(), by.clone())?;
+                change::confirm_revocations(document, now);
+                Ok(())
+            }),
+        )
+        .await?;
+    let range = TrustRange {
+        after: changed.before.version,
+        to: changed.after.document.version,
+    };
+    let missing = || StoreError::new(StoreCode::StoreCorrupt);
+    let entry = changed
+        .after
+        .document
+        .lifted
+        .iter()
+        .find(|entry| entry.revocation == *id);
+    let entry = entry.ok_or_else(missing)?;
+    let draft = lift_record(entry, changed.after.evidence(), now, random)?;
+    let outcomes = ledger.append(Batch::of(draft).with_reconciled(range)).await?;
+    let outcome = outcomes.first().ok_or_else(missing)?;
+    Ok((entry.clone(), outcome.to_ref()))
+}
+
+/// Appends the record of every revocation that the trust store holds and the ledger doesn't, and of every one that was
+/// lifted since: what a crash between the two left out. A program calls it when it starts. One that was lifted is no longer
+/// in the trust store, so its own record is not appended any more.
 ///
 /// # Errors
 /// [`RevokeError`]; what was appended until then is there, and the rest is appended by the next call.
@@ -142,15 +185,18 @@ pub async fn reconcile_with(
     let revocations = &trust.document.revocations;
     let ids = revocations.iter().map(|revocation| revocation.id.clone()).collect();
     let missing: HashSet<_> = ledger.unrecorded(ids).await?.into_iter().collect();
-    let missing: Vec<_> = revocations
+    let revoked = revocations
         .iter()
         .filter(|revocation| missing.contains(&revocation.id))
-        .collect();
+        .map(|revocation| record(revocation, trust.evidence(), now, random));
+    // The ledger holds what was lifted up to its watermark, which moves with the records.
+    let lifted = trust.document.lifted.iter().filter(|entry| entry.version > range.after);
+    let lifted = lifted.map(|entry| lift_record(entry, trust.evidence(), now, random));
+    let drafts = revoked.chain(lifted).collect::<Result<Vec<_>, _>>()?;
 
-    let mut batches = missing.chunks(PER_BATCH).peekable();
+    let mut batches = drafts.chunks(PER_BATCH).peekable();
     while let Some(batch) = batches.next() {
-        let record = |revocation: &&Revocation| record(revocation, trust.evidence(), now, random);
-        let records = Batch::new(batch.iter().map(record).collect::<Result<_, _>>()?);
+        let records = Batch::new(batch.to_vec());
         // Only with the last are all of them in the log: whoever stops before it begins again at the old watermark.
         let records = if batches.peek().is_some() {
             records
@@ -159,10 +205,28 @@ pub async fn reconcile_with(
         };
         let _appended = ledger.append(records).await?;
     }
-    if missing.is_empty() {
+    if drafts.is_empty() {
         let _appended = ledger.append(Batch::new(Vec::new()).with_reconciled(range)).await?;
     }
-    Ok(missing.len())
+    Ok(drafts.len())
+}
+
+fn lift_record(
+    lifted: &LiftedRevocation,
+    trust: TrustEvidence,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<RecordDraft, RevokeError> {
+    let body = TrustBody {
+        schema: TrustChangeSchema,
+        lifted: Some(LiftedEvidence {
+            by: lifted.by.clone(),
+            reason: lifted.reason.clone(),
+            revocation: lifted.revocation.clone(),
+        }),
+        trust,
+    };
+    draft(&body, now, random)
 }
 
 fn record(
@@ -176,10 +240,14 @@ fn record(
         revocation: revocation.clone(),
         trust,
     };
+    draft(&body, now, random)
+}
+
+fn draft<B: RecordBody>(body: &B, now: Timestamp, random: &dyn Random) -> Result<RecordDraft, RevokeError> {
     let id = uuid(now, random)
         .map(RecordId::from_uuid)
         .ok_or(RevokeError::NoRandomness)?;
-    Ok(RecordDraft::new(id, now, &body)?)
+    Ok(RecordDraft::new(id, now, body)?)
 }
 
 actionpass_model::coded_error!(RevokeError);

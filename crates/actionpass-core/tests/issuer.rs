@@ -618,6 +618,112 @@ fn the_record_of_a_key_says_who() {
     }
 }
 
+/// A refreshed trust store is a new version with the same content, which the ledger needs no record of.
+#[test]
+fn refreshing_trust_is_a_write_without_a_record() {
+    let place = Place::new();
+    let issuer = place.open();
+    let (before, size) = (place.snapshot(), place.verified_size());
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    let after = block_on(issuer.administrator().refresh()).unwrap();
+    assert_eq!(after, place.snapshot());
+    let (before, mut after) = (before.document, after.document);
+    assert_eq!(after.version, before.version + 1);
+    assert!(after.revocations_as_of > before.revocations_as_of);
+    assert_eq!(after.revocations_as_of, after.updated_at);
+    (after.version, after.updated_at, after.revocations_as_of) =
+        (before.version, before.updated_at, before.revocations_as_of);
+    assert_eq!(after, before);
+    assert_eq!(place.verified_size(), size);
+    let _ = allowed(&issuer);
+    let _ = allowed(&place.open());
+}
+
+/// Every way in which a revoked principal is accepted again, and how it is recorded.
+#[test]
+fn a_principals_revocation_is_lifted_once() {
+    const ROGUE: &str = "agent:codex-prod";
+    let place = Place::new();
+    let issuer = place.open();
+    let administrator = issuer.administrator();
+    let new = |target| NewRevocation {
+        target,
+        reason: "left its lane".parse().unwrap(),
+        revoked_by: "user:owner@example.com".parse().unwrap(),
+        compromised_since: None,
+        expires_at: None,
+    };
+    let revoke = |target| block_on(administrator.revoke(new(target))).unwrap().0;
+    let of_agent = revoke(RevocationTarget::Principal(ROGUE.parse().unwrap()));
+    let of_key = revoke(RevocationTarget::Key(kid(&new_key())));
+    assert_eq!(authorize(&issuer).decision, Decision::Deny);
+
+    let lift = |id| block_on(administrator.lift(id, "it was a test".parse().unwrap(), "user:maya".parse().unwrap()));
+    assert_eq!(lift(&of_key.id).unwrap_err().code().as_str(), "revocation_not_liftable");
+    let unknown = "rev_01920000000070008000000000000009".parse().unwrap();
+    assert_eq!(lift(&unknown).unwrap_err().code().as_str(), "revocation_missing");
+    let size = place.verified_size();
+
+    let (lifted, record) = lift(&of_agent.id).unwrap();
+    let trust = place.snapshot();
+    assert_eq!(lifted.version, trust.document.version);
+    assert_eq!((record.seq, place.verified_size()), (size, size + 1));
+    let body = place.records().pop().unwrap();
+    assert_eq!(body.kind, RecordKind::Trust);
+    assert_eq!(
+        body.body.get()["lifted"],
+        json!({ "revocation": of_agent.id, "reason": "it was a test", "by": "user:maya" })
+    );
+    assert_eq!(body.body.get()["trust"], json!(trust.evidence()));
+    let _ = allowed(&issuer);
+    assert_eq!(lift(&of_agent.id).unwrap_err().code().as_str(), "revocation_missing");
+    // Whoever is started later neither records it again nor misses the revocation.
+    let size = place.verified_size();
+    block_on(administrator.open()).unwrap();
+    assert_eq!(place.verified_size(), size);
+    // The same principal can be revoked again.
+    let _ = revoke(RevocationTarget::Principal(ROGUE.parse().unwrap()));
+    assert_eq!(authorize(&issuer).decision, Decision::Deny);
+}
+
+/// A crash between trust store and ledger: what was lifted is recorded at the next start, once, and what was revoked and
+/// lifted before is not recorded as revoked any more.
+#[test]
+fn g07_a_lifting_without_a_record_is_recorded_at_open_once() {
+    let place = Place::new();
+    let _ = place.open();
+    let now = System.now().unwrap();
+    let (lost, short) = (revocation(1, "agent:first", now), revocation(2, "agent:second", now));
+    place.change_unrecorded(|trust| change::revoke(trust, lost.clone()).unwrap());
+    let _ = place.open();
+    place.change_unrecorded(|trust| change::revoke(trust, short.clone()).unwrap());
+    let lift = |trust: &mut TrustStore, id| {
+        change::lift(
+            trust,
+            id,
+            "it was a test".parse().unwrap(),
+            "user:maya".parse().unwrap(),
+        )
+        .unwrap();
+    };
+    place.change_unrecorded(|trust| {
+        lift(trust, &lost.id);
+        lift(trust, &short.id);
+    });
+    for _ in 0..2 {
+        let _ = place.open();
+        let revoked = place.records_of(RecordKind::Revocation);
+        assert_eq!(revoked.len(), 1);
+        assert_eq!(revoked[0].body.get()["revocation"]["id"], json!(lost.id));
+        let lifted: Vec<_> = place
+            .records_of(RecordKind::Trust)
+            .iter()
+            .map(|record| record.body.get()["lifted"]["revocation"].clone())
+            .collect();
+        assert_eq!(lifted, [json!(lost.id), json!(short.id)]);
+    }
+}
+
 /// Somebody who approves whatever they are asked for, and counts how often they are.
 #[derive(Debug)]
 struct Maya {

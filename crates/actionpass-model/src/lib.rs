@@ -74,8 +74,8 @@ pub use pass::{
 };
 pub use record::{
     ApprovalEvidence, Commitment, DecisionBody, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef, FactsEvidence,
-    KeyBody, KeyEvent, KeyEventSchema, MAX_ENTRY_BYTES, OfferedEvidence, OutcomeBody, OutcomeSchema, OutcomeStatus,
-    PassEvidence, PolicyBody, PolicyChangeSchema, Record, RecordKind, RecordSchema, RevocationBody,
+    KeyBody, KeyEvent, KeyEventSchema, LiftedEvidence, MAX_ENTRY_BYTES, OfferedEvidence, OutcomeBody, OutcomeSchema,
+    OutcomeStatus, PassEvidence, PolicyBody, PolicyChangeSchema, Record, RecordKind, RecordSchema, RevocationBody,
     RevocationRecordSchema, TrustBody, TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
 };
 pub use revocation::{Revocation, RevocationSchema, RevocationTarget};
@@ -83,4 +83,4 @@ pub use revocation::{Revocation, RevocationSchema, RevocationTarget};
 pub use schemas::schemas;
 pub use text::TextError;
 pub use time::{Timestamp, UnixSeconds};
-pub use trust::{Roots, Tenants, TrustKey, TrustSchema, TrustStore};
+pub use trust::{LiftedRevocation, Roots, Tenants, TrustKey, TrustSchema, TrustStore};

@@ -8,8 +8,8 @@ use crate::decision::{ApprovalMode, Assurance, Decision, Obligation, PolicyRef, 
 use crate::digest::Digest;
 use crate::document::{Document, schema_tag};
 use crate::ids::{
-    ActionId, ApprovalId, Approver, Audience, Issuer, KeyId, Origin, PassId, Principal, RecordId, Resource, Role,
-    RuleId, Server, Statement, Task, Tenant, Tool, Trace,
+    ActionId, ApprovalId, Approver, Audience, Issuer, KeyId, Origin, PassId, Principal, RecordId, Resource,
+    RevocationId, Role, RuleId, Server, Statement, Task, Tenant, Tool, Trace,
 };
 use crate::json::{JsonObject, present};
 use crate::key_use::KeyUse;
@@ -432,8 +432,24 @@ schema_tag!(
 pub struct TrustBody {
     /// The version of this body.
     pub schema: TrustChangeSchema,
+    /// The revocation that was lifted, if that is the change.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<LiftedEvidence>,
     /// The trust store from now on.
     pub trust: TrustEvidence,
+}
+
+/// A revocation of a principal that no longer holds.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+pub struct LiftedEvidence {
+    /// Who lifted it.
+    pub by: Principal,
+    /// Why.
+    pub reason: Statement,
+    /// Which.
+    pub revocation: RevocationId,
 }
 
 schema_tag!(
@@ -486,6 +502,7 @@ crate::closed::objects!(
     UseBody,
     KeyBody,
     TrustBody,
+    LiftedEvidence,
     PolicyBody,
     ErasureBody
 );

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::document::{Document, DocumentCode, DocumentError, schema_tag};
-use crate::ids::{Approver, Issuer, KeyId, Origin, Role, Statement, Tenant, fold_principal};
+use crate::ids::{Approver, Issuer, KeyId, Origin, Principal, RevocationId, Role, Statement, Tenant, fold_principal};
 use crate::json::{JsonObject, present};
 use crate::jwk::Jwk;
 use crate::key_use::{KeyStatus, KeyUse};
@@ -258,6 +258,22 @@ pub struct Roots {
     pub threshold: u32,
 }
 
+/// A revocation of a principal that no longer holds, and what the ledger's record of it says. It means nothing to
+/// verifiers.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+pub struct LiftedRevocation {
+    /// Which.
+    pub revocation: RevocationId,
+    /// Who lifted it.
+    pub by: Principal,
+    /// Why.
+    pub reason: Statement,
+    /// The version of the trust store since which it no longer holds.
+    pub version: u64,
+}
+
 /// Public keys and revocations: one JSON file.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -280,6 +296,9 @@ pub struct TrustStore {
     /// The revocations.
     #[serde(deserialize_with = "checked")]
     pub revocations: Vec<Revocation>,
+    /// The revocations that were lifted, none of which stands in `revocations`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifted: Vec<LiftedRevocation>,
     /// How many root keys must sign it: reserved, and refused until a release checks it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub roots: Option<Roots>,
@@ -300,6 +319,7 @@ impl TrustStore {
             expires_at: None,
             keys: Vec::new(),
             revocations: Vec::new(),
+            lifted: Vec::new(),
             roots: None,
             ext: None,
         }
@@ -384,11 +404,17 @@ impl Document for TrustStore {
                 return wrong("revocations", &format!("holds `{}` twice", twice.id));
             }
         }
+        if !self.lifted.is_empty() {
+            let lifted: HashSet<_> = self.lifted.iter().map(|entry| &entry.revocation).collect();
+            if let Some(both) = self.revocations.iter().find(|entry| lifted.contains(&entry.id)) {
+                return wrong("lifted", &format!("holds `{}`, which is in force", both.id));
+            }
+        }
         Ok(())
     }
 }
 
-crate::closed::objects!(TrustKey, Roots, TrustStore);
+crate::closed::objects!(TrustKey, Roots, LiftedRevocation, TrustStore);
 
 #[cfg(test)]
 mod tests {
@@ -543,6 +569,24 @@ mod tests {
                 "{bad:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_lifted_is_not_in_force() {
+        let lifted =
+            |id: u8| json!({ "revocation": format!("rev_{id:032x}"), "by": "user:a", "reason": "x", "version": 2 });
+        let mut store: Value = serde_json::from_slice(&store(&[key()])).unwrap();
+        store["revocations"] = json!([{
+            "schema": "actionpass.revocation.v1", "id": format!("rev_{:032x}", 1),
+            "target": { "kind": "principal", "id": "agent:a" },
+            "reason": "x", "revokedBy": "user:b", "revokedAt": "2026-11-23T01:02:03.000Z"
+        }]);
+        store["lifted"] = json!([lifted(2)]);
+        let read = TrustStore::from_json(store.to_string().as_bytes()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), store);
+        store["lifted"] = json!([lifted(2), lifted(1)]);
+        let error = TrustStore::from_json(store.to_string().as_bytes()).unwrap_err();
+        assert_eq!(error.code(), DocumentCode::MembersContradict);
     }
 
     #[test]

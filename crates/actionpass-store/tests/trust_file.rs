@@ -261,6 +261,50 @@ fn g07_a_file_that_is_spelt_otherwise_is_the_same() {
 }
 
 #[test]
+fn g07_only_a_principals_revocation_is_lifted() {
+    let (_folder, _, file) = made();
+    let principal = RevocationTarget::Principal("agent:a".parse().unwrap());
+    let targets = [principal, RevocationTarget::Key(trust_kid(9)), pass_target()];
+    for (number, target) in (1..).zip(targets) {
+        file.update(at(number), any, |trust| {
+            Ok(change::revoke(trust, revocation(number, target))?)
+        })
+        .unwrap();
+    }
+    let lift = |number| {
+        let id = revocation(number, pass_target()).id;
+        file.update(at(9), any, |trust| {
+            Ok(change::lift(
+                trust,
+                &id,
+                "a test".parse().unwrap(),
+                "user:b".parse().unwrap(),
+            )?)
+        })
+    };
+    for (number, code) in [
+        (2, ChangeCode::RevocationNotLiftable),
+        (3, ChangeCode::RevocationNotLiftable),
+        (4, ChangeCode::RevocationMissing),
+    ] {
+        assert_eq!(cause(&lift(number).unwrap_err()), Some(code));
+    }
+    let after = lift(1).unwrap().1.document;
+    assert_eq!((after.revocations.len(), after.lifted.len()), (2, 1));
+    assert_eq!(after.lifted[0].version, after.version);
+    // To name a revocation as lifted drops none of another kind, and a principal's goes only with its name.
+    for kept in 2..=3 {
+        let dropped = file.update(at(9), any, |trust| {
+            let id = revocation(kept, pass_target()).id;
+            trust.revocations.retain(|revocation| revocation.id != id);
+            trust.lifted[0].revocation = id;
+            Ok(())
+        });
+        assert_eq!(cause(&dropped.unwrap_err()), Some(ChangeCode::RevocationDropped));
+    }
+}
+
+#[test]
 fn broken_files_are_refused_whole() {
     let (_folder, path, file) = made();
     add(&file, 1).unwrap();

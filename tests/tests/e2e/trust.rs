@@ -95,6 +95,57 @@ fn a_file_that_is_spelt_otherwise_is_the_same_trust_store() {
         .fails(26, "trust_rolled_back");
 }
 
+#[test]
+fn refreshing_is_a_write_without_a_record() {
+    let home = Home::new();
+    let (before, records) = (trust(&home), home.records());
+    let refreshed = home.run(["trust", "refresh"]).exits(0).json();
+    let after = trust(&home);
+    assert_eq!(refreshed["trust"]["version"], after["version"]);
+    assert_eq!(
+        after["version"].as_u64(),
+        before["version"].as_u64().map(|version| version + 1)
+    );
+    assert_eq!(refreshed["revocationsAsOf"], after["revocationsAsOf"]);
+    assert!(after["revocationsAsOf"].as_str() > before["revocationsAsOf"].as_str());
+    assert_eq!(
+        (&after["keys"], &after["revocations"]),
+        (&before["keys"], &before["revocations"])
+    );
+    assert_eq!(home.records(), records);
+    home.pass(ALLOW);
+}
+
+#[test]
+fn a_principals_revocation_is_lifted_and_no_other() {
+    let home = Home::new();
+    let revoke = |kind: &str, id: &str| {
+        let revoked = home.run(["revoke", kind, id, "--reason", "left its lane"]).exits(0);
+        revoked.json()["revocation"]["id"].as_str().unwrap().to_owned()
+    };
+    let lift = |id: &str| home.run(["trust", "lift", id, "--reason", "it was a test", "--by", "user:maya"]);
+    let agent = revoke("principal", "agent:codex-prod");
+    let pass = revoke("pass", "ap_01920000000070008000000000000001");
+    home.run(["authorize", "--action", ALLOW]).exits(10);
+    lift(&pass).fails(31, "revocation_not_liftable");
+    lift("rev_01920000000070008000000000000001").fails(2, "revocation_missing");
+
+    let lifted = lift(&agent).exits(0).json();
+    let expected = json!({ "revocation": agent, "reason": "it was a test", "by": "user:maya" });
+    assert_eq!(lifted["lifted"], expected);
+    let records = home.records();
+    let last = records.last().unwrap();
+    assert_eq!((&last["kind"], &last["body"]["lifted"]), (&json!("trust"), &expected));
+    assert_eq!(last["body"]["trust"]["version"], lifted["trust"]["version"]);
+    let allowed = home.pass(ALLOW);
+    home.verify(&allowed, ALLOW).exits(0);
+    // Later starts record neither it nor the revocation again.
+    home.run(["trust", "refresh"]).exits(0);
+    home.run(["trust", "refresh"]).exits(0);
+    assert_eq!(home.records().len(), records.len() + 1);
+    lift(&agent).fails(2, "revocation_missing");
+}
+
 /// The records of keys say whose they are.
 #[test]
 fn records_of_keys_say_who() {

@@ -176,6 +176,7 @@ fn export() -> String {
             0 => {
                 let body = TrustBody {
                     schema: TrustChangeSchema,
+                    lifted: None,
                     trust: TrustEvidence {
                         version: seq + 1,
                         digest,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use actionpass_crypto::Keyring;
-use actionpass_model::{KeyId, KeyStatus, Timestamp};
+use actionpass_model::{KeyId, KeyStatus, Principal, RevocationId, Statement, Timestamp};
 use actionpass_verify::VerifyCode;
 use clap::{Args, Subcommand};
 use pollster::block_on;
@@ -27,6 +27,10 @@ pub(crate) enum TrustCommand {
     Add(AddArgs),
     /// Take a key out; to make it invalid at once, revoke it
     Remove(RemoveArgs),
+    /// Lift the revocation of a principal, who is accepted again
+    Lift(LiftArgs),
+    /// Say that the revocations are complete as of now: a new version, for executors that refuse old ones
+    Refresh,
     /// Check a trust store: the home's, or any file
     Check(CheckArgs),
     /// Print the trust store as an executor is handed it: public keys and revocations
@@ -62,6 +66,18 @@ pub(crate) struct RemoveArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct LiftArgs {
+    /// The revocation, `rev_…`, as `trust show --json` has it
+    revocation: RevocationId,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Statement,
+    /// Who lifts it [default: `user:` and your login]
+    #[arg(long, value_name = "PRINCIPAL")]
+    by: Option<Principal>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
     /// Another trust store than the home's; `-` is stdin
     file: Option<PathBuf>,
@@ -73,6 +89,8 @@ impl TrustCommand {
             Self::Show => "trust-show",
             Self::Add(_) => "trust-add",
             Self::Remove(_) => "trust-remove",
+            Self::Lift(_) => "trust-lift",
+            Self::Refresh => "trust-refresh",
             Self::Check(_) => "trust-check",
             Self::Export => "trust-export",
         }
@@ -83,6 +101,8 @@ impl TrustCommand {
             Self::Show => show(context),
             Self::Add(args) => args.run(context),
             Self::Remove(args) => args.run(context),
+            Self::Lift(args) => args.run(context),
+            Self::Refresh => refresh(context),
             Self::Check(args) => args.run(context),
             Self::Export => export(context),
         }
@@ -200,6 +220,40 @@ impl RemoveArgs {
             "Key {kid} is gone from the trust store: what it signed is unknown from now on.\n"
         )))
     }
+}
+
+impl LiftArgs {
+    fn run(self, context: &Context) -> Outcome<Reply> {
+        let home = context.administer()?;
+        let by = input::principal(self.by)?;
+        let (lifted, record) = block_on(home.administrator.lift(&self.revocation, self.reason, by))?;
+        let json = json!({
+            "lifted": { "revocation": lifted.revocation, "reason": lifted.reason, "by": lifted.by },
+            "trust": { "version": lifted.version }, "record": record,
+        });
+        let talk = format!(
+            "Revocation {} is lifted: the principal is accepted again.\nHand the trust store on to your executors: `{} trust export`.\n",
+            lifted.revocation,
+            context.program()
+        );
+        Ok(Reply::new(json)
+            .with_data(format!("{}\n", lifted.revocation))
+            .with_talk(talk))
+    }
+}
+
+/// No record: nothing changed but the time as of which the revocations are complete.
+fn refresh(context: &Context) -> Outcome<Reply> {
+    let home = context.administer()?;
+    let trust = block_on(home.administrator.refresh())?.document;
+    let json = json!({ "trust": { "version": trust.version }, "revocationsAsOf": trust.revocations_as_of });
+    let talk = format!(
+        "Version {}: the revocations are complete as of {}.\nHand the trust store on to your executors: `{} trust export`.\n",
+        trust.version,
+        trust.revocations_as_of,
+        context.program()
+    );
+    Ok(Reply::new(json).with_talk(talk))
 }
 
 impl CheckArgs {

@@ -99,6 +99,7 @@ pub fn trusted(number: u64, trust: TrustEvidence) -> RecordDraft {
         number,
         &TrustBody {
             schema: TrustChangeSchema,
+            lifted: None,
             trust,
         },
     )

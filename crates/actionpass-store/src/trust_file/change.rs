@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use actionpass_model::{
-    KeyId, KeyStatus, Revocation, RevocationId, RevocationTarget, Statement, Timestamp, TrustKey, TrustStore, codes,
+    KeyId, KeyStatus, LiftedRevocation, Principal, Revocation, RevocationId, RevocationTarget, Statement, Timestamp,
+    TrustKey, TrustStore, codes,
 };
 
 codes! {
@@ -21,6 +22,10 @@ codes! {
         RevocationExists = "revocation_exists",
         /// A revocation would be dropped that must stay.
         RevocationDropped = "revocation_dropped",
+        /// There is no revocation with this id.
+        RevocationMissing = "revocation_missing" => Usage,
+        /// The revocation is not one of a principal, and only those can be lifted.
+        RevocationNotLiftable = "revocation_not_liftable",
     }
 }
 
@@ -46,6 +51,12 @@ pub enum ChangeError {
     /// A revocation would be dropped that must stay.
     #[error("revocation `{0}` must stay")]
     RevocationDropped(RevocationId),
+    /// There is no revocation with this id.
+    #[error("there is no revocation `{0}`")]
+    RevocationMissing(RevocationId),
+    /// What is revoked is not a principal.
+    #[error("revocation `{0}` is not one of a principal, and only those can be lifted")]
+    RevocationNotLiftable(RevocationId),
 }
 
 impl ChangeError {
@@ -59,6 +70,8 @@ impl ChangeError {
             Self::KeyNotActive(_) => ChangeCode::KeyNotActive,
             Self::RevocationExists(_) => ChangeCode::RevocationExists,
             Self::RevocationDropped(_) => ChangeCode::RevocationDropped,
+            Self::RevocationMissing(_) => ChangeCode::RevocationMissing,
+            Self::RevocationNotLiftable(_) => ChangeCode::RevocationNotLiftable,
         }
     }
 }
@@ -142,6 +155,31 @@ pub fn revoke(trust: &mut TrustStore, revocation: Revocation) -> Result<(), Chan
     Ok(())
 }
 
+/// Lifts a revocation of a principal, who is accepted again from the next version on. Keys stay revoked, and of passes and
+/// approvals there are new ones to be had.
+///
+/// # Errors
+/// [`ChangeError::RevocationMissing`], [`ChangeError::RevocationNotLiftable`].
+pub fn lift(trust: &mut TrustStore, id: &RevocationId, reason: Statement, by: Principal) -> Result<(), ChangeError> {
+    let index = trust
+        .revocations
+        .iter()
+        .position(|revocation| revocation.id == *id)
+        .ok_or_else(|| ChangeError::RevocationMissing(id.clone()))?;
+    let is_principal = |revocation: &Revocation| matches!(revocation.target, RevocationTarget::Principal(_));
+    if !trust.revocations.get(index).is_some_and(is_principal) {
+        return Err(ChangeError::RevocationNotLiftable(id.clone()));
+    }
+    trust.revocations.remove(index);
+    trust.lifted.push(LiftedRevocation {
+        revocation: id.clone(),
+        by,
+        reason,
+        version: trust.version.saturating_add(1),
+    });
+    Ok(())
+}
+
 /// Drops the revocations whose `expiresAt` has gone by, and says how many. Those of keys and principals stay.
 pub fn prune(trust: &mut TrustStore, now: Timestamp) -> usize {
     let before = trust.revocations.len();
@@ -161,8 +199,10 @@ pub(super) fn check_transition(before: &TrustStore, after: &TrustStore, now: Tim
         .iter()
         .map(|entry| (&entry.id, &entry.target))
         .collect();
+    let lifted: HashSet<_> = after.lifted.iter().map(|entry| &entry.revocation).collect();
     for revocation in &before.revocations {
-        if !stay.contains(&(&revocation.id, &revocation.target)) && !may_go(revocation, now) {
+        let is_lifted = matches!(revocation.target, RevocationTarget::Principal(_)) && lifted.contains(&revocation.id);
+        if !stay.contains(&(&revocation.id, &revocation.target)) && !is_lifted && !may_go(revocation, now) {
             return Err(ChangeError::RevocationDropped(revocation.id.clone()));
         }
     }

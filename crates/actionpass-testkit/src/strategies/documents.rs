@@ -3,9 +3,9 @@
 use actionpass_canon::{BoundAction, Limits, sha256};
 use actionpass_model::{
     Action, ActionSchema, Actor, ApprovalClaims, ApprovalMode, ApprovalSchema, ApprovalTerms, AssertedApproval,
-    Capability, Facts, FactsSchema, Intent, KeyBody, KeyEvent, KeyEventSchema, KeyUse, OutcomeBody, OutcomeSchema,
-    OutcomeStatus, PassClaims, Revocation, RevocationSchema, RevocationTarget, Shown, Tenants, ToolDefinition,
-    TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, TrustStore, UseBody, UseSchema,
+    Capability, Facts, FactsSchema, Intent, KeyBody, KeyEvent, KeyEventSchema, KeyUse, LiftedEvidence, OutcomeBody,
+    OutcomeSchema, OutcomeStatus, PassClaims, Revocation, RevocationSchema, RevocationTarget, Shown, Tenants,
+    ToolDefinition, TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, TrustStore, UseBody, UseSchema,
 };
 use actionpass_store::ledger::{Head, Log, RecordDraft, SealedRecord, seal};
 use proptest::option::of;
@@ -308,29 +308,39 @@ pub fn record_drafts() -> impl Strategy<Value = RecordDraft> + Clone {
                 },
             )
         });
-    let keys = (key_ids(), of(statements()), trust.clone(), record_ids(), timestamps()).prop_map(
-        |(kid, reason, trust, id, time)| {
+    let who = of((statements(), prop::collection::vec(roles(), 0..3)));
+    let keys = (
+        key_ids(),
+        of(statements()),
+        who,
+        trust.clone(),
+        record_ids(),
+        timestamps(),
+    )
+        .prop_map(|(kid, reason, who, trust, id, time)| {
+            let (owner, roles) = who.unzip();
             let body = KeyBody {
                 schema: KeyEventSchema,
                 event: KeyEvent::Retired,
                 kid,
                 key_use: KeyUse::Pass,
-                owner: None,
-                roles: None,
-                tenants: None,
+                owner,
+                tenants: roles.as_ref().map(|_| Tenants::Any),
+                roles,
                 superseded_by: None,
                 reason,
                 trust,
             };
             RecordDraft::new(id, time, &body)
-        },
-    );
-    let trusts = (trust, record_ids(), timestamps()).prop_map(|(trust, id, time)| {
+        });
+    let lifted = of((principals(), statements(), revocation_ids()));
+    let trusts = (trust, lifted, record_ids(), timestamps()).prop_map(|(trust, lifted, id, time)| {
         RecordDraft::new(
             id,
             time,
             &TrustBody {
                 schema: TrustChangeSchema,
+                lifted: lifted.map(|(by, reason, revocation)| LiftedEvidence { by, reason, revocation }),
                 trust,
             },
         )

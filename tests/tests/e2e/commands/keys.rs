@@ -252,6 +252,20 @@ fn trust() {
     transcript.run(&["trust", "remove", "oKIywvGU"]);
     transcript.run(&["trust", "remove", "oKIywvGU"]);
     transcript.run(&["trust", "remove", "o", "--json"]);
+    let revoked = home.run(["revoke", "principal", "agent:a", "--reason", "left its lane"]);
+    let revocation = revoked.exits(0).json()["revocation"]["id"].take();
+    let lift = [
+        "trust",
+        "lift",
+        revocation.as_str().unwrap(),
+        "--reason",
+        "it was a test",
+    ];
+    transcript.run(&lift);
+    transcript.run(&lift);
+    transcript.run(&["trust", "lift", "rev_1", "--reason", "x"]);
+    transcript.run(&["trust", "refresh"]);
+    transcript.run(&["trust", "refresh", "--json"]);
     home.write("broken.json", b"{}");
     transcript.run(&["trust", "check", "broken.json"]);
     transcript.run(&["trust", "check", "missing.json", "--json"]);
