@@ -7,6 +7,8 @@ actionpass_model::codes! {
         UsageInvalid = "usage_invalid",
         /// Something that the command needs was neither given nor found in a home.
         OptionMissing = "option_missing",
+        /// Several approvers gave their approvals this id: `--approver` says whose is meant.
+        ApproverAmbiguous = "approver_ambiguous",
         /// A person has to confirm, and there is neither a terminal nor `--yes`.
         ConfirmationRequired = "confirmation_required",
         /// The person who was asked said no.

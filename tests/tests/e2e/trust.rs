@@ -1,8 +1,10 @@
 //! The trust store as a file that people write, hand on and come back to.
 
+use actionpass_testkit::fixtures::FixtureKey;
+use actionpass_testkit::tokens::Forgery;
 use serde_json::{Value, json};
 
-use crate::action::{ALLOW, read};
+use crate::action::{ALLOW, STEP_UP, read, with_id};
 use crate::home::{Home, ISSUER, MAINTAINER, jwk_file};
 
 const TRUST: &str = "home/trust.json";
@@ -144,6 +146,53 @@ fn a_principals_revocation_is_lifted_and_no_other() {
     home.run(["trust", "refresh"]).exits(0);
     assert_eq!(home.records().len(), records.len() + 1);
     lift(&agent).fails(2, "revocation_missing");
+}
+
+/// Approvers choose the ids of their approvals. Whoever chooses somebody else's keeps nobody from revoking that one.
+#[test]
+fn an_approval_id_that_two_approvers_chose_asks_whose() {
+    const MALLORY: &str = "user:mallory@example.com";
+    let home = Home::with_maintainer();
+    let jwk = serde_json::to_string(&FixtureKey::APPROVER.public_key().to_jwk()).unwrap();
+    let jwk = home.write("mallory.jwk", jwk);
+    let add = [
+        "trust",
+        "add",
+        &jwk,
+        "--use",
+        "approval",
+        "--principal",
+        MALLORY,
+        "--role",
+        "maintainer",
+    ];
+    home.run(add).exits(0);
+
+    let (hers, theirs) = (crate::action::id(1), crate::action::id(2));
+    let (hers, theirs) = (with_id(&home, STEP_UP, &hers), with_id(&home, STEP_UP, &theirs));
+    let approval = home.approve(&theirs);
+    let id = approval.trim_end_matches(".jwt");
+    let own = home.approve(&hers);
+    let forged = Forgery::of(home.read(&own).trim_end())
+        .with_header_member("kid", json!(FixtureKey::APPROVER.kid()))
+        .with_claim(&["iss"], json!(MALLORY))
+        .with_claim(&["jti"], json!(id))
+        .sign(FixtureKey::APPROVER);
+    let forged = home.write("forged.jwt", forged);
+    home.run(["authorize", "--action", &hers, "--approval", &forged])
+        .exits(0);
+    let decided = home
+        .run(["authorize", "--action", &theirs, "--approval", &approval])
+        .exits(0);
+    let pass = home.write_pass(&decided);
+
+    let revoke = ["revoke", "approval", id, "--reason", "was tricked"];
+    let refused = home.run(revoke).fails(2, "approver_ambiguous");
+    let message = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(MALLORY) && message.contains(MAINTAINER), "{message}");
+    home.verify(&pass, &theirs).exits(0);
+    home.run([&revoke[..], &["--approver", MAINTAINER]].concat()).exits(0);
+    home.verify(&pass, &theirs).refuses(23, &["approval_revoked"]);
 }
 
 /// The records of keys say whose they are.

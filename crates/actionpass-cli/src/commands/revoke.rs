@@ -1,5 +1,6 @@
 //! `revoke`: what must no longer be accepted, from now on.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actionpass_core::NewRevocation;
@@ -93,9 +94,14 @@ impl RevokeArgs {
         };
         let (revocation, record) = block_on(home.administrator.revoke(revocation))?;
         let (kind, id) = target_text(&revocation.target);
+        // Another approver may have chosen the same id: whose it is has to be seen.
+        let whose = match &revocation.target {
+            RevocationTarget::Approval { approver, .. } => format!(" of {approver}"),
+            _ => String::new(),
+        };
         let json = json!({ "revocation": revocation, "record": &record });
         let mut talk = format!(
-            "{} {kind} {id} as of {}\n",
+            "{} {kind} {id}{whose} as of {}\n",
             Ink::stderr().good("revoked"),
             revocation.revoked_at
         );
@@ -140,17 +146,16 @@ impl RevokeArgs {
     }
 }
 
-/// Who gave an approval that a decision relied on, out of the ledger.
+/// Who gave an approval that decisions relied on, out of the ledger. Approvers choose the ids of their approvals, so the
+/// whole log is read: where two chose this one, nobody's is taken.
 fn approver_of(id: &ApprovalId, home: &Administered) -> Outcome<Approver> {
     const PAGE: usize = 256;
+    let mut approvers = BTreeSet::new();
     let mut seq = 0;
     loop {
         let records = block_on(home.opened.store.read(seq, PAGE))?;
         let Some(last) = records.last().map(|record| record.seq) else {
-            return Err(Failure::new(
-                CliCode::OptionMissing,
-                "--approver is needed: no decision in the ledger relied on this approval",
-            ));
+            break;
         };
         for record in &records {
             let record = record.to_record()?;
@@ -159,10 +164,22 @@ fn approver_of(id: &ApprovalId, home: &Administered) -> Outcome<Approver> {
             }
             let body = serde_json::to_vec(&record.body).map_err(|error| Failure::internal(&error))?;
             let body: DecisionBody = serde_json::from_slice(&body).map_err(|error| Failure::internal(&error))?;
-            if let Some(approval) = body.approvals.into_iter().find(|approval| approval.id == *id) {
-                return Ok(approval.approved_by);
-            }
+            let given = body.approvals.into_iter().filter(|approval| approval.id == *id);
+            approvers.extend(given.map(|approval| approval.approved_by));
         }
         seq = last.saturating_add(1);
+    }
+    let mut found = approvers.iter();
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (None, _) => Err(Failure::new(
+            CliCode::OptionMissing,
+            "--approver is needed: no decision in the ledger relied on this approval",
+        )),
+        (Some(_), Some(_)) => {
+            let names: Vec<&str> = approvers.iter().map(Approver::as_str).collect();
+            let problem = format!("the approvals of several approvers have this id: {}", names.join(", "));
+            Err(Failure::new(CliCode::ApproverAmbiguous, problem).with_hint("say whose is meant with --approver"))
+        }
     }
 }
