@@ -174,9 +174,10 @@ pub(crate) fn trust_code(error: &TrustFileError) -> Code {
 /// A new signing key in the place of the old one.
 #[derive(Debug)]
 pub struct Rotation {
-    /// The new key's entry.
+    /// The new key's entry. It speaks for the tenants that the issuer is configured for now, which may be others than those
+    /// of the old one.
     pub new: TrustKey,
-    /// The key that signs until then, where it is known: it is retired, and the new one gets its tenants.
+    /// The key that signs until then, where it is known: it is retired.
     pub old: Option<KeyId>,
     /// Why.
     pub reason: Option<Statement>,
@@ -427,7 +428,7 @@ impl Administrator {
         let added = if is_ready {
             None
         } else {
-            Some(self.add_successor(&rotation).await?)
+            Some(self.add_key(rotation.new.clone()).await?)
         };
         name().map_err(|error| AdminError::Step {
             code: error.code(),
@@ -452,19 +453,6 @@ impl Administrator {
                 let is_ours = key.key_use == KeyUse::Pass && key.issuer == new.issuer;
                 is_ours && key.status == KeyStatus::Active && !trust.is_key_revoked(&key.kid) && key.signs_at(now)
             }))
-    }
-
-    async fn add_successor(&self, rotation: &Rotation) -> Result<KeyChanged, AdminError> {
-        let (new, old) = (rotation.new.clone(), rotation.old.clone());
-        self.change_key(KeyEvent::Added, None, None, move |trust| {
-            let mut new = new.clone();
-            if let Some(before) = old.as_ref().and_then(|old| trust.key(old)) {
-                new.tenants = before.tenants.clone();
-            }
-            change::add_key(trust, new.clone())?;
-            Ok(new)
-        })
-        .await
     }
 
     async fn retire_for(

@@ -9,7 +9,7 @@ use actionpass_canon::{BoundFacts, names};
 use actionpass_crypto::{Residence, SignError, Signer, Unverified, sign_document};
 use actionpass_model::{
     ActionId, Decision, DecisionBody, KeyId, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId,
-    Reason, RecordId, Tenant, Timestamp, Trace, TrustEvidence,
+    Reason, RecordId, Tenant, Timestamp, Trace, TrustEvidence, TrustKey,
 };
 use actionpass_policy::{PolicyEngine, PolicyInput, Verdict};
 use actionpass_store::ledger::RecordDraft;
@@ -479,7 +479,11 @@ impl Authorizer {
         trust: &Trust,
         now: Timestamp,
     ) -> Result<SignedPass, AuthorizeError> {
-        let signer = self.check_signer(trust, now)?;
+        let (signer, key) = self.check_signer(trust, now)?;
+        // Of this call only: an issuer that serves other tenants as well goes on serving them.
+        if !key.tenants.contains(&call.key.tenant) {
+            return Err(AuthorizeCode::SignerNotForTenant.into());
+        }
         if judged.approvals.len() > MAX_APPROVALS {
             return Err(AuthorizeCode::TooManyApprovals.into());
         }
@@ -803,8 +807,13 @@ impl Authorizer {
         Some(claims)
     }
 
-    /// Whether verifiers will believe the signer's key: an active pass key of this issuer, within its time.
-    fn check_signer(&self, trust: &Trust, now: Timestamp) -> Result<&Arc<dyn Signer>, AuthorizeError> {
+    /// The signer and the entry of its key, if verifiers will believe it: an active pass key of this issuer, within its
+    /// time.
+    fn check_signer<'a>(
+        &'a self,
+        trust: &'a Trust,
+        now: Timestamp,
+    ) -> Result<(&'a Arc<dyn Signer>, &'a TrustKey), AuthorizeError> {
         let signer = self.key.as_ref().map_err(Clone::clone)?;
         let entry = trust.keyring().get(signer.public_key().kid());
         let Some(entry) = entry.filter(|entry| {
@@ -818,7 +827,7 @@ impl Authorizer {
             _ if entry.is_revoked() => AuthorizeCode::SignerRevoked,
             KeyStatus::Retired if key.superseded_by.is_some() => AuthorizeCode::SignerSuperseded,
             KeyStatus::Retired => AuthorizeCode::SignerRetired,
-            KeyStatus::Active if key.signs_at(now) => return Ok(signer),
+            KeyStatus::Active if key.signs_at(now) => return Ok((signer, key)),
             _ => AuthorizeCode::SignerNotTrusted,
         };
         Err(code.into())

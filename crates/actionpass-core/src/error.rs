@@ -43,6 +43,8 @@ actionpass_model::codes! {
         SignerRetired = "signing_key_retired",
         /// The signer's key is revoked.
         SignerRevoked = "signing_key_revoked",
+        /// The trust store doesn't let the signer's key speak for the tenant of the action: no verifier would take the pass.
+        SignerNotForTenant = "signing_key_not_for_tenant",
         /// There is no randomness to make an id from.
         RandomnessUnavailable = "randomness_unavailable",
         /// Another policy has come into force than the one that judged.

@@ -374,7 +374,6 @@ fn a_rotation_leaves_no_gap() {
         (retired.status, &retired.superseded_by),
         (KeyStatus::Retired, &Some(kid(&new)))
     );
-    assert_eq!(trust.key(&kid(&new)).unwrap().tenants, retired.tenants);
     place.verified_size();
 }
 
@@ -615,6 +614,80 @@ fn the_record_of_a_key_says_who() {
             (&body["owner"], &body["roles"], &body["tenants"]),
             (&json!(APPROVER), &json!(["maintainer"]), &json!(["*"]))
         );
+    }
+}
+
+/// What a denied call's record says, the last one.
+fn last_denial(place: &Place) -> String {
+    let body = json!(place.records_of(RecordKind::Decision).pop().unwrap().body);
+    assert_eq!((body.get("decision"), body.get("pass")), (Some(&json!("deny")), None));
+    let code = body.pointer("/reasons/0/code").unwrap();
+    code.as_str().unwrap().to_owned()
+}
+
+/// The key was good when the issuer was opened: every call looks at it again.
+#[test]
+fn g08_a_key_that_stops_signing_while_the_issuer_lives_signs_nothing_more() {
+    type Change = fn(&mut TrustStore, &KeyId);
+    let changes: [(Change, &str); 4] = [
+        (
+            |trust, kid| change::retire_key(trust, kid, System.now().unwrap(), None, None).unwrap(),
+            "signing_key_retired",
+        ),
+        (
+            |trust, kid| {
+                let mut revocation = revocation(1, "agent:a", System.now().unwrap());
+                revocation.target = RevocationTarget::Key(kid.clone());
+                change::revoke(trust, revocation).unwrap();
+            },
+            "signing_key_revoked",
+        ),
+        (
+            |trust, kid| drop(change::remove_key(trust, kid).unwrap()),
+            "signer_not_trusted",
+        ),
+        (
+            |trust, _| trust.keys[0].not_after = Some(Timestamp::parse("2026-01-01T00:00:00.000Z").unwrap()),
+            "signer_not_trusted",
+        ),
+    ];
+    for (change, code) in changes {
+        let place = Place::new();
+        let issuer = place.open();
+        let _ = allowed(&issuer);
+        let signs = kid(&place.files.key());
+        place.change_unrecorded(|trust| change(trust, &signs));
+        let error = ask(&issuer, EXAMPLE_ALLOW).unwrap_err();
+        assert_eq!(error.code().as_str(), code);
+        assert_eq!(last_denial(&place), code);
+    }
+}
+
+/// A tenant that the configuration names and no key speaks for is refused, as no verifier would take the pass; the others
+/// are served, and so is that one after a rotation.
+#[test]
+fn g08_a_tenant_that_no_key_speaks_for_is_refused_until_the_key_is_rotated() {
+    const SECOND: &str = "org:two";
+    let mut place = Place::new();
+    let tenants = vec![TENANT.parse().unwrap(), SECOND.parse().unwrap()];
+    place.config = IssuerConfig::new(ISSUER.parse().unwrap(), tenants.clone());
+    let issuer = place.open();
+    let of_second = EXAMPLE_ALLOW.replace(TENANT, SECOND);
+    let error = ask(&issuer, &of_second).unwrap_err();
+    assert_eq!(error.code().as_str(), "signing_key_not_for_tenant");
+    assert_eq!(last_denial(&place), "signing_key_not_for_tenant");
+    let _ = allowed(&issuer);
+
+    let (old, new) = (place.files.key(), new_key());
+    let mut rotation = rotation(&new, &old);
+    rotation.new = rotation.new.with_tenants(Tenants::Only(tenants));
+    let rotated = issuer.administrator().rotate(rotation, || {
+        place.files.set_key(&new);
+        Ok::<(), StoreError>(())
+    });
+    assert!(block_on(rotated).unwrap().retired.is_some());
+    for action in [EXAMPLE_ALLOW, &of_second] {
+        assert_eq!(ask(&issuer, action).unwrap().decision, Decision::Allow);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::action::{ALLOW, STEP_UP, read, with_id};
 use crate::home::{Home, ISSUER, MAINTAINER, jwk_file};
 
 const TRUST: &str = "home/trust.json";
+const SECOND: &str = "org:two";
 
 fn trust(home: &Home) -> Value {
     read(home, TRUST)
@@ -193,6 +194,45 @@ fn an_approval_id_that_two_approvers_chose_asks_whose() {
     home.verify(&pass, &theirs).exits(0);
     home.run([&revoke[..], &["--approver", MAINTAINER]].concat()).exits(0);
     home.verify(&pass, &theirs).refuses(23, &["approval_revoked"]);
+}
+
+/// A tenant that came into the configuration: nothing is signed for it before a key speaks for it.
+#[test]
+fn a_second_tenant_waits_for_a_rotation() {
+    let home = Home::new();
+    let config = home.read("home/config.toml");
+    let changed = config.replace(
+        "tenants = [\"org:example\"]",
+        "tenants = [\"org:example\", \"org:two\"]",
+    );
+    assert_ne!(changed, config);
+    home.write("home/config.toml", changed);
+    let of_second = home.read(ALLOW).replace("org:example", SECOND);
+    let of_second = home.write("two.json", of_second);
+
+    home.run(["authorize", "--action", &of_second])
+        .fails(40, "signing_key_not_for_tenant");
+    let denied = home.decisions().pop().unwrap();
+    assert_eq!(denied["decision"], "deny");
+    assert_eq!(denied["reasons"][0]["code"], "signing_key_not_for_tenant");
+    home.pass(ALLOW);
+    let doctor = home.run(["doctor"]).exits(40).json();
+    let key = doctor["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|check| check["name"] == "key");
+    let key = key.unwrap();
+    assert_eq!(key["code"], "signing_key_not_for_tenant");
+    assert!(key["message"].as_str().unwrap().contains(SECOND), "{key}");
+
+    home.run(["keys", "rotate"]).exits(0);
+    home.run(["doctor"]).exits(0);
+    for (action, tenant) in [(ALLOW, "org:example"), (&of_second, SECOND)] {
+        let pass = home.pass(action);
+        home.run(["verify", "--token", &pass, "--action", action, "--tenant", tenant])
+            .exits(0);
+    }
 }
 
 /// The records of keys say whose they are.

@@ -9,7 +9,7 @@ use actionpass_core::{AuthorizeCode, Request};
 use actionpass_crypto::JwsCode;
 use actionpass_model::{
     Agent, ApprovalClaims, ApprovalMode, Approver, Assurance, Audience, EmbeddedApproval, KeyStatus, Obligation,
-    ObligationId, PassClaims, Principal, RevocationTarget, TrustKey,
+    ObligationId, PassClaims, Principal, RevocationTarget, Tenant, Tenants, TrustKey,
 };
 use actionpass_store::{LedgerExt, MemoryReplayStore, ReplayCode, ReplayStart};
 use actionpass_testkit::fixtures::{self, FixtureKey, approval_key};
@@ -480,6 +480,13 @@ fn every_code_of_an_issuer() {
         case("signing_key_revoked", move || {
             let bed = Testbed::new();
             bed.trust().update(|trust| trust.keys[0].status = KeyStatus::Revoked);
+            authorized(&bed, &demo())
+        }),
+        case("signing_key_not_for_tenant", move || {
+            let bed = Testbed::new();
+            let other = Tenant::parse("org:other").unwrap();
+            bed.trust()
+                .update(|trust| trust.keys[0].tenants = Tenants::Only(vec![other]));
             authorized(&bed, &demo())
         }),
         case("randomness_unavailable", move || {

@@ -4,7 +4,7 @@ use std::fs;
 
 use actionpass_core::AuthorizeCode;
 use actionpass_home::{Config, Home, HomeError, home};
-use actionpass_model::{CodeClass, KeyStatus, KeyUse, Timestamp};
+use actionpass_model::{CodeClass, KeyStatus, KeyUse, Tenant, Timestamp};
 use actionpass_policy::PolicyEngine;
 use actionpass_store::Ledger;
 use actionpass_store::ledger::ChainVerifier;
@@ -146,6 +146,16 @@ impl DoctorArgs {
         }
         if believed.key_use != KeyUse::Pass || believed.issuer.as_ref() != Some(&config.issuer) {
             return Err(untrusted("is not a pass key of this issuer"));
+        }
+        let silent: Vec<&str> = config
+            .tenants
+            .iter()
+            .filter(|tenant| !believed.tenants.contains(tenant))
+            .map(Tenant::as_str)
+            .collect();
+        if !silent.is_empty() {
+            let problem = format!("doesn't speak for {}, which config.toml names", silent.join(", "));
+            return Err(refused(AuthorizeCode::SignerNotForTenant, &problem));
         }
         probe(key, entry.key())?;
         Ok(format!("{} signs, custodian `{}`", entry.kid(), key.custodian()))
