@@ -5,6 +5,7 @@
 mod draft;
 mod head;
 mod lines;
+mod meaning;
 mod salt;
 mod seal;
 mod verify;
@@ -12,6 +13,7 @@ mod verify;
 pub use draft::{Effects, RecordBody, RecordDraft};
 pub use head::{Head, HeadError, KnownHead, RecordRef};
 pub use lines::MAX_LINE_BYTES;
+pub use meaning::{LedgerVerifier, RecordVerifier};
 pub use salt::Salt;
 pub use seal::{Log, PreparedRecord, SealedRecord, seal};
 pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, verify_jsonl, verify_jsonl_with};

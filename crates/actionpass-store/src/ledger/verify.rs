@@ -12,7 +12,7 @@ use actionpass_model::{
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::lines::{Line, MAX_LINE_BYTES, read_line};
-use super::{Head, KnownHead, Log, RecordRef};
+use super::{Head, KnownHead, Log, RecordRef, RecordVerifier};
 
 codes! {
     /// What is wrong with a ledger.
@@ -35,6 +35,18 @@ codes! {
         LedgerForked = "ledger_forked",
         /// The ledger ends before a known head: records were cut off or it was rolled back.
         LedgerTruncated = "ledger_truncated",
+        /// A pass was used that was used before.
+        LedgerPassUsedTwice = "ledger_pass_used_twice",
+        /// A pass of this issuer was used that no allow before it issued.
+        LedgerUseUnissued = "ledger_use_unissued",
+        /// An action was allowed that was allowed before.
+        LedgerActionAllowedTwice = "ledger_action_allowed_twice",
+        /// An allow relies on an approval that an allow before it used up.
+        LedgerApprovalUsedTwice = "ledger_approval_used_twice",
+        /// An allow rests on another policy than the one that was in force.
+        LedgerPolicyNotInForce = "ledger_policy_not_in_force",
+        /// An allow rests on an older trust store than the newest that the ledger knew, or on another one of its version.
+        LedgerTrustWentBack = "ledger_trust_went_back",
     }
 }
 
@@ -50,6 +62,12 @@ impl LedgerCode {
             Self::LedgerChainBroken => "the record names another predecessor",
             Self::LedgerForked => "the record is another than the one known",
             Self::LedgerTruncated => "the ledger ends before the head that is known",
+            Self::LedgerPassUsedTwice => "the pass was used before",
+            Self::LedgerUseUnissued => "the pass that was used was never issued",
+            Self::LedgerActionAllowedTwice => "the action was allowed before",
+            Self::LedgerApprovalUsedTwice => "the approval was used before",
+            Self::LedgerPolicyNotInForce => "another policy was in force",
+            Self::LedgerTrustWentBack => "a newer trust store was known",
         }
     }
 }
@@ -64,7 +82,7 @@ pub struct LedgerError {
 }
 
 impl LedgerError {
-    const fn new(code: LedgerCode, seq: u64) -> Self {
+    pub(super) const fn new(code: LedgerCode, seq: u64) -> Self {
         Self {
             code,
             seq,
@@ -73,7 +91,7 @@ impl LedgerError {
         }
     }
 
-    fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(super) fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self {
             source: Some(source.into()),
             ..self
@@ -175,6 +193,12 @@ impl ChainVerifier {
     /// [`LedgerError`], the first that holds of: malformed, hash mismatch, log mismatch, sequence broken, chain broken,
     /// forked. The record is not taken in then.
     pub fn push(&mut self, json: &[u8]) -> Result<RecordRef, LedgerError> {
+        let record = self.check(json)?;
+        Ok(self.take(record))
+    }
+
+    /// Holds the next record against the chain, and changes nothing.
+    pub(super) fn check(&self, json: &[u8]) -> Result<LinkRecord, LedgerError> {
         let seq = self.head.size();
         let fault = |code| LedgerError::new(code, seq);
         let link = Link::read(json).map_err(|malformed| {
@@ -186,8 +210,8 @@ impl ChainVerifier {
             return Err(fault(LedgerCode::LedgerHashMismatch));
         }
         let record = link.record;
-        let log = Log::new(record.log, record.issuer);
-        if self.log.as_ref().is_some_and(|expected| *expected != log) {
+        let is_other = |log: &Log| *log.origin() != record.log || *log.issuer() != record.issuer;
+        if self.log.as_ref().is_some_and(is_other) {
             return Err(fault(LedgerCode::LedgerLogMismatch));
         }
         if record.seq != seq {
@@ -203,13 +227,20 @@ impl ChainVerifier {
         {
             return Err(fault(LedgerCode::LedgerForked));
         }
-        self.log = Some(log);
-        self.head = Head::new(seq.saturating_add(1), record.ledger_hash);
-        Ok(RecordRef {
-            seq,
+        Ok(record)
+    }
+
+    /// Takes in a record that was found to be in its place.
+    pub(super) fn take(&mut self, record: LinkRecord) -> RecordRef {
+        if self.log.is_none() {
+            self.log = Some(Log::new(record.log, record.issuer));
+        }
+        self.head = Head::new(record.seq.saturating_add(1), record.ledger_hash);
+        RecordRef {
+            seq: record.seq,
             id: record.id,
             ledger_hash: record.ledger_hash,
-        })
+        }
     }
 
     /// Where the log ends so far.
@@ -236,9 +267,11 @@ impl ChainVerifier {
 
 /// Verifies an export: JSON lines, one record each, from the first on. Only the last may lack its line feed.
 ///
+/// With a [`LedgerVerifier`](super::LedgerVerifier) chain and meaning, with a [`ChainVerifier`] the chain alone.
+///
 /// # Errors
 /// [`LedgerError`], with the byte offset in what `reader` gives.
-pub fn verify_jsonl(reader: impl BufRead, verifier: ChainVerifier) -> Result<VerifiedLedger, LedgerError> {
+pub fn verify_jsonl(reader: impl BufRead, verifier: impl RecordVerifier) -> Result<VerifiedLedger, LedgerError> {
     verify_jsonl_with(reader, verifier, |_| {})
 }
 
@@ -249,7 +282,7 @@ pub fn verify_jsonl(reader: impl BufRead, verifier: ChainVerifier) -> Result<Ver
 /// As [`verify_jsonl`].
 pub fn verify_jsonl_with(
     mut reader: impl BufRead,
-    mut verifier: ChainVerifier,
+    mut verifier: impl RecordVerifier,
     mut show: impl FnMut(&[u8]),
 ) -> Result<VerifiedLedger, LedgerError> {
     let mut line = Vec::new();
@@ -283,17 +316,17 @@ pub fn verify_jsonl_with(
 /// What a chain needs of a record. The kind is any, so that the chain of a later kind verifies as well.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct LinkRecord {
+pub(super) struct LinkRecord {
     schema: RecordSchema,
     log: Origin,
-    seq: u64,
+    pub(super) seq: u64,
     id: RecordId,
     time: Timestamp,
-    kind: Code,
-    issuer: Issuer,
+    pub(super) kind: Code,
+    pub(super) issuer: Issuer,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    tenant: Option<Tenant>,
-    body: JsonObject,
+    pub(super) tenant: Option<Tenant>,
+    pub(super) body: JsonObject,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     trace: Option<Trace>,
     previous_ledger_hash: Digest,

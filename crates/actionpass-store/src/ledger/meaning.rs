@@ -1,0 +1,284 @@
+//! [`LedgerVerifier`]: the chain of a log, and what its records say of each other.
+
+use std::collections::{HashMap, HashSet};
+
+use actionpass_model::{
+    ActionId, Agent, ApprovalId, ApprovalRef, Approver, Audience, Decision, Digest, Issuer, PassId, Tenant,
+    TrustEvidence,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::verify::{LedgerCode, LedgerError, LinkRecord};
+use super::{ChainVerifier, Head, RecordRef, VerifiedLedger};
+use crate::newest_trust;
+
+/// What verifies the records of a log one by one: [`ChainVerifier`] or [`LedgerVerifier`].
+pub trait RecordVerifier: sealed::Sealed {
+    /// Verifies the next record, as canonical JSON (RFC 8785).
+    ///
+    /// # Errors
+    /// [`LedgerError`]: the record is not taken in, and nothing may be verified behind it.
+    fn push(&mut self, json: &[u8]) -> Result<RecordRef, LedgerError>;
+
+    /// Where the log ends so far.
+    fn head(&self) -> Head;
+
+    /// The log has no more records.
+    ///
+    /// # Errors
+    /// [`LedgerCode::LedgerTruncated`] if a known head was not reached.
+    fn finish(self) -> Result<VerifiedLedger, LedgerError>;
+}
+
+impl RecordVerifier for ChainVerifier {
+    fn push(&mut self, json: &[u8]) -> Result<RecordRef, LedgerError> {
+        Self::push(self, json)
+    }
+
+    fn head(&self) -> Head {
+        Self::head(self)
+    }
+
+    fn finish(self) -> Result<VerifiedLedger, LedgerError> {
+        Self::finish(self)
+    }
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "so that no other crate has a verifier of its own")]
+    pub trait Sealed {}
+    impl Sealed for super::ChainVerifier {}
+    impl Sealed for super::LedgerVerifier {}
+}
+
+/// Verifies the chain of a log and, beside it, that no record contradicts one before it (`docs/spec/ledger.md`).
+///
+/// It demands what every [`DecisionStore`](crate::DecisionStore) guarantees of its log, and nothing else, so a log that a
+/// store wrote is never refused. It goes by ids, never by hashes: in a salted log these are commitments. A record of a
+/// kind, or with a body of a version, that this release doesn't know is only held against the chain.
+///
+/// Memory grows with the number of passes, approvals and actions of the log, by some 200 bytes for each.
+/// [`ChainVerifier`] alone takes constant memory.
+#[derive(Clone, Debug, Default)]
+pub struct LedgerVerifier {
+    chain: ChainVerifier,
+    meaning: Meaning,
+}
+
+impl LedgerVerifier {
+    /// Verifies the meaning of records beside this chain.
+    #[must_use]
+    pub fn new(chain: ChainVerifier) -> Self {
+        Self {
+            chain,
+            meaning: Meaning::default(),
+        }
+    }
+
+    /// Verifies the next record, as canonical JSON (RFC 8785).
+    ///
+    /// # Errors
+    /// [`LedgerError`]: those of [`ChainVerifier::push`] first. The record is not taken in then, and nothing may be
+    /// verified behind it.
+    pub fn push(&mut self, json: &[u8]) -> Result<RecordRef, LedgerError> {
+        let link = self.chain.check(json)?;
+        self.meaning.take(&link)?;
+        Ok(self.chain.take(link))
+    }
+
+    /// Where the log ends so far.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.chain.head()
+    }
+
+    /// The log has no more records.
+    ///
+    /// # Errors
+    /// [`LedgerCode::LedgerTruncated`] if a known head was not reached.
+    pub fn finish(self) -> Result<VerifiedLedger, LedgerError> {
+        self.chain.finish()
+    }
+}
+
+impl RecordVerifier for LedgerVerifier {
+    fn push(&mut self, json: &[u8]) -> Result<RecordRef, LedgerError> {
+        Self::push(self, json)
+    }
+
+    fn head(&self) -> Head {
+        Self::head(self)
+    }
+
+    fn finish(self) -> Result<VerifiedLedger, LedgerError> {
+        Self::finish(self)
+    }
+}
+
+/// What the records so far say, as far as later ones may contradict it.
+#[derive(Clone, Debug, Default)]
+struct Meaning {
+    /// Whether there was a decision of any kind: a log of uses alone issued nothing.
+    has_decisions: bool,
+    /// The first use of a pass of this issuer in front of every decision.
+    early_use: Option<u64>,
+    /// The passes of this issuer that were allowed or used, and whether they were used.
+    passes: HashMap<PassId, bool>,
+    /// The uses of other issuers' passes.
+    foreign_uses: HashSet<(Issuer, PassId, Audience)>,
+    /// The actions that were allowed.
+    actions: HashSet<(Option<Tenant>, Agent, ActionId)>,
+    /// The approvals that an allow relied on.
+    approvals: HashSet<ApprovalRef>,
+    /// The newest trust store that the log was told of, as a store keeps it.
+    trust: Option<TrustEvidence>,
+    /// The policy in force.
+    policy: Option<Digest>,
+}
+
+/// What counts of a decision. Members beside it may come with later releases.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DecisionMeaning {
+    action_id: ActionId,
+    actor: ActorMeaning,
+    approvals: Vec<ApprovalMeaning>,
+    decision: Decision,
+    pass: Option<PassMeaning>,
+    policy: PolicyMeaning,
+    trust: TrustEvidence,
+}
+
+#[derive(Deserialize)]
+struct ActorMeaning {
+    agent: Agent,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ApprovalMeaning {
+    approved_by: Approver,
+    id: ApprovalId,
+}
+
+#[derive(Deserialize)]
+struct PassMeaning {
+    id: PassId,
+}
+
+#[derive(Deserialize)]
+struct PolicyMeaning {
+    digest: Digest,
+}
+
+#[derive(Deserialize)]
+struct UseMeaning {
+    audience: Audience,
+    issuer: Issuer,
+    pass: PassId,
+}
+
+#[derive(Deserialize)]
+struct PolicyChangeMeaning {
+    policy: PolicyMeaning,
+}
+
+#[derive(Deserialize)]
+struct TrustMeaning {
+    trust: TrustEvidence,
+}
+
+impl Meaning {
+    fn take(&mut self, record: &LinkRecord) -> Result<(), LedgerError> {
+        let schema = record.body.get().get("schema").and_then(Value::as_str);
+        match (record.kind.as_str(), schema.unwrap_or_default()) {
+            ("decision", "actionpass.decision.v1") => self.decided(record, read(record)?),
+            ("use", "actionpass.use.v1") => self.used(record, read(record)?),
+            ("policy", "actionpass.policy-change.v1") => {
+                let body: PolicyChangeMeaning = read(record)?;
+                self.policy = Some(body.policy.digest);
+                Ok(())
+            }
+            ("revocation", "actionpass.revocation-record.v1")
+            | ("key", "actionpass.key.v1")
+            | ("trust", "actionpass.trust-change.v1") => {
+                let body: TrustMeaning = read(record)?;
+                // Two who change the trust store at once may record it the other way round, so that a change is recorded
+                // behind a newer one says nothing. No allow may rely on it any more.
+                if let Ok(newest) = newest_trust(self.trust, body.trust) {
+                    self.trust = Some(newest);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn decided(&mut self, record: &LinkRecord, body: DecisionMeaning) -> Result<(), LedgerError> {
+        let fault = |code| Err(LedgerError::new(code, record.seq));
+        self.has_decisions = true;
+        if let Some(seq) = self.early_use {
+            return Err(LedgerError::new(LedgerCode::LedgerUseUnissued, seq));
+        }
+        // What a deny or step_up was judged by, the store doesn't hold against anything: it lets nothing happen.
+        if body.decision != Decision::Allow {
+            return Ok(());
+        }
+        if !self
+            .actions
+            .insert((record.tenant.clone(), body.actor.agent, body.action_id))
+        {
+            return fault(LedgerCode::LedgerActionAllowedTwice);
+        }
+        match newest_trust(self.trust, body.trust) {
+            Ok(newest) => self.trust = Some(newest),
+            Err(_) => return fault(LedgerCode::LedgerTrustWentBack),
+        }
+        if self.policy.is_some_and(|policy| policy != body.policy.digest) {
+            return fault(LedgerCode::LedgerPolicyNotInForce);
+        }
+        for approval in body.approvals {
+            let used = ApprovalRef {
+                approver: approval.approved_by,
+                id: approval.id,
+            };
+            if !self.approvals.insert(used) {
+                return fault(LedgerCode::LedgerApprovalUsedTwice);
+            }
+        }
+        if let Some(pass) = body.pass {
+            self.passes.entry(pass.id).or_insert(false);
+        }
+        Ok(())
+    }
+
+    fn used(&mut self, record: &LinkRecord, body: UseMeaning) -> Result<(), LedgerError> {
+        let fault = |code| Err(LedgerError::new(code, record.seq));
+        if body.issuer != record.issuer {
+            return if self.foreign_uses.insert((body.issuer, body.pass, body.audience)) {
+                Ok(())
+            } else {
+                fault(LedgerCode::LedgerPassUsedTwice)
+            };
+        }
+        match self.passes.insert(body.pass, true) {
+            Some(true) => fault(LedgerCode::LedgerPassUsedTwice),
+            Some(false) => Ok(()),
+            None if self.has_decisions => fault(LedgerCode::LedgerUseUnissued),
+            None => {
+                self.early_use = self.early_use.or(Some(record.seq));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The body of a record whose schema says that this release knows it.
+fn read<'de, T: Deserialize<'de>>(record: &'de LinkRecord) -> Result<T, LedgerError> {
+    T::deserialize(record.body.get())
+        .map_err(|error| LedgerError::new(LedgerCode::LedgerMalformed, record.seq).with_source(error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+use actionpass_model::{Decision, TrustEvidence};
+
+use super::*;
+use crate::conformance::{block_on, fixtures};
+use crate::ledger::{RecordDraft, seal, verify_jsonl};
+use crate::{DecisionStore, Ledger, LedgerExt, MemoryDecisionStore};
+
+/// The drafts as a log, sealed as a store seals them but judged by nobody.
+fn export(drafts: &[RecordDraft]) -> Vec<u8> {
+    let mut head = Head::EMPTY;
+    let mut lines = Vec::new();
+    for draft in drafts {
+        let record = seal(&fixtures::log(), &head, draft).unwrap();
+        head = record.head();
+        lines.extend_from_slice(record.json());
+        lines.push(b'\n');
+    }
+    lines
+}
+
+fn verify(drafts: &[RecordDraft]) -> Result<u64, (LedgerCode, u64)> {
+    let export = export(drafts);
+    let chain = verify_jsonl(export.as_slice(), ChainVerifier::new()).unwrap();
+    assert_eq!(chain.head.size(), drafts.len() as u64);
+    verify_jsonl(export.as_slice(), LedgerVerifier::default())
+        .map(|verified| verified.head.size())
+        .map_err(|error| (error.code(), error.seq()))
+}
+
+/// An allow of action `number`, so of pass `number`, with approval `approval` if there is one.
+fn allow(number: u64, approval: Option<u64>, trust: TrustEvidence, policy: u64) -> RecordDraft {
+    let approvals = approval.map(|id| fixtures::approval("user:ann", id));
+    fixtures::decision_by(number, Decision::Allow, approvals.into_iter().collect(), trust, policy).record
+}
+
+fn deny(number: u64, trust: TrustEvidence, policy: u64) -> RecordDraft {
+    fixtures::decision_by(number, Decision::Deny, Vec::new(), trust, policy).record
+}
+
+fn other_trust(version: u64) -> TrustEvidence {
+    TrustEvidence {
+        version,
+        digest: fixtures::digest(1000),
+    }
+}
+
+/// Each contradiction in a log with a whole chain has its code, and the record that it stands in.
+#[test]
+fn every_contradiction_has_its_code_and_record() {
+    use LedgerCode as Code;
+    let trust = fixtures::trust;
+    let allow_1 = || allow(1, Some(1), trust(1), 1);
+    let table = [
+        (
+            vec![allow_1(), fixtures::used(1), fixtures::used(1)],
+            Code::LedgerPassUsedTwice,
+            2,
+        ),
+        (
+            vec![fixtures::used(1), fixtures::used(2), fixtures::used(1)],
+            Code::LedgerPassUsedTwice,
+            2,
+        ),
+        (vec![allow_1(), fixtures::used(2)], Code::LedgerUseUnissued, 1),
+        // Used before it was issued, found once the log has a decision.
+        (vec![fixtures::used(1), allow_1()], Code::LedgerUseUnissued, 0),
+        (
+            vec![fixtures::used(2), deny(1, trust(1), 1)],
+            Code::LedgerUseUnissued,
+            0,
+        ),
+        (
+            vec![deny(1, trust(1), 1), fixtures::used(1)],
+            Code::LedgerUseUnissued,
+            1,
+        ),
+        (
+            vec![allow_1(), allow(1, None, trust(1), 1)],
+            Code::LedgerActionAllowedTwice,
+            1,
+        ),
+        (
+            vec![allow_1(), allow(2, Some(1), trust(1), 1)],
+            Code::LedgerApprovalUsedTwice,
+            1,
+        ),
+        (
+            vec![fixtures::policed(1, 2), allow_1()],
+            Code::LedgerPolicyNotInForce,
+            1,
+        ),
+        (
+            vec![fixtures::policed(1, 1), fixtures::policed(2, 2), allow_1()],
+            Code::LedgerPolicyNotInForce,
+            2,
+        ),
+        (
+            vec![allow(2, None, trust(2), 1), allow_1()],
+            Code::LedgerTrustWentBack,
+            1,
+        ),
+        (
+            vec![fixtures::trusted(1, trust(2)), allow_1()],
+            Code::LedgerTrustWentBack,
+            1,
+        ),
+        (
+            vec![fixtures::revoked(1, 1, 2), allow_1()],
+            Code::LedgerTrustWentBack,
+            1,
+        ),
+        (
+            vec![fixtures::trusted(1, other_trust(1)), allow_1()],
+            Code::LedgerTrustWentBack,
+            1,
+        ),
+    ];
+    for (number, (drafts, code, seq)) in table.iter().enumerate() {
+        assert_eq!(verify(drafts), Err((*code, *seq)), "case {number}");
+    }
+}
+
+/// What a store takes is never refused.
+#[test]
+fn what_is_no_contradiction_is_none() {
+    let trust = fixtures::trust;
+    let table = [
+        // A log of uses alone, as an executor's might be.
+        vec![fixtures::used(1), fixtures::used(2)],
+        vec![
+            allow(1, Some(1), trust(1), 1),
+            fixtures::used(1),
+            allow(2, Some(2), trust(1), 1),
+        ],
+        // Another policy before any was recorded; a later one from its record on.
+        vec![
+            allow(1, None, trust(1), 7),
+            fixtures::policed(2, 2),
+            allow(3, None, trust(1), 2),
+        ],
+        // Two administrators recorded their changes the other way round.
+        vec![
+            fixtures::trusted(1, trust(3)),
+            fixtures::trusted(2, trust(2)),
+            allow(3, None, trust(3), 1),
+        ],
+        // A deny names what its process knew, older or newer, and moves nothing.
+        vec![
+            fixtures::trusted(1, trust(3)),
+            deny(2, trust(9), 5),
+            deny(2, trust(1), 6),
+            deny(2, other_trust(3), 1),
+            allow(3, None, trust(3), 1),
+        ],
+        // Denied twice, then allowed.
+        vec![deny(1, trust(1), 1), deny(1, trust(1), 1), allow(1, None, trust(1), 1)],
+    ];
+    for (number, drafts) in table.iter().enumerate() {
+        assert_eq!(verify(drafts), Ok(drafts.len() as u64), "case {number}");
+    }
+}
+
+/// A pass of another issuer is used once at each audience, whatever this log decided.
+#[test]
+fn foreign_passes_are_used_once_at_an_audience() {
+    let used = |audience: &str| {
+        let body = actionpass_model::UseBody {
+            schema: actionpass_model::UseSchema,
+            pass: fixtures::pass(1),
+            issuer: "https://other.example".parse().unwrap(),
+            audience: audience.parse().unwrap(),
+            token_hash: fixtures::digest(1),
+        };
+        fixtures::draft(1, &body)
+    };
+    let allow = allow(1, None, fixtures::trust(1), 1);
+    assert_eq!(verify(&[allow.clone(), used("a"), used("b"), fixtures::used(1)]), Ok(4));
+    assert_eq!(
+        verify(&[allow, used("a"), used("b"), used("a")]),
+        Err((LedgerCode::LedgerPassUsedTwice, 3))
+    );
+}
+
+/// Whatever a store commits and appends, in any order, has no contradiction; what it refuses leaves no record.
+#[test]
+fn a_store_writes_no_contradiction() {
+    for seed in 0_u64..64 {
+        let store = MemoryDecisionStore::new(fixtures::log());
+        // A linear congruential generator (Knuth's MMIX constants): seeded, so that a failure can be repeated.
+        let mut state = seed;
+        let mut next = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let mut used = HashSet::new();
+        for _ in 0..60 {
+            let (number, trust, policy) = (next(12), fixtures::trust(1 + next(4)), 1 + next(2));
+            match next(6) {
+                0 => drop(block_on(store.append_one(fixtures::trusted(number, trust))).unwrap()),
+                1 => drop(block_on(store.append_one(fixtures::policed(number, policy))).unwrap()),
+                2 => {
+                    let decision = fixtures::decision_by(number, Decision::Deny, Vec::new(), trust, policy);
+                    drop(block_on(store.commit(decision)).unwrap());
+                }
+                _ => {
+                    let approvals = vec![fixtures::approval("user:ann", next(6))];
+                    let decision = fixtures::decision_by(number, Decision::Allow, approvals, trust, policy);
+                    drop(block_on(store.commit(decision)).unwrap());
+                    let is_issued = block_on(store.find(&fixtures::action(number))).unwrap().is_some();
+                    if is_issued && used.insert(number) {
+                        drop(block_on(store.append_one(fixtures::used(number))).unwrap());
+                    }
+                }
+            }
+        }
+        let mut verifier = LedgerVerifier::default();
+        for record in block_on(store.read(0, 1000)).unwrap() {
+            let pushed = verifier.push(&record.json).map(drop).map_err(|error| error.to_string());
+            assert_eq!(pushed, Ok(()), "seed {seed}");
+        }
+    }
+}
+
+/// A body of a later version is none of this release's business; one that says to be of this version must be.
+#[test]
+fn bodies_of_later_versions_are_skipped_and_broken_ones_refused() {
+    let line = |from: &str, to: &str| {
+        let text = String::from_utf8(export(&[allow(1, None, fixtures::trust(1), 1)])).unwrap();
+        let text = text.trim_end().to_owned();
+        assert!(text.contains(from), "{text}");
+        let text = text.replacen(from, to, 1);
+        // Sealed anew: the hash is that of the entry.
+        let (before, rest) = text.split_once(",\"ledgerHash\":\"").unwrap();
+        let after = rest.split_once('"').unwrap().1;
+        let hash = actionpass_canon::sha256(format!("{before}{after}").as_bytes());
+        format!("{before},\"ledgerHash\":\"{hash}\"{after}")
+    };
+    let push = |line: &str| {
+        let pushed = LedgerVerifier::default().push(line.as_bytes());
+        pushed.map(drop).map_err(|error| error.code())
+    };
+    assert_eq!(push(&line("act_1", "act_2")), Ok(()));
+    assert_eq!(push(&line("actionpass.decision.v1", "actionpass.decision.v2")), Ok(()));
+    assert_eq!(
+        push(&line("\"decision\":\"allow\"", "\"decision\":\"maybe\"")),
+        Err(LedgerCode::LedgerMalformed)
+    );
+}
