@@ -19,6 +19,8 @@ actionpass_model::codes! {
         DemoBroken = "demo_broken" => Internal,
         /// An export has no records: it proves nothing, and a log that was cut off whole looks the same.
         LedgerEmpty = "ledger_empty" => LedgerBroken,
+        /// The ledger has no record at that place.
+        RecordUnknown = "record_unknown",
         /// A test of a policy came out otherwise than it expects.
         PolicyTestFailed = "policy_test_failed" => InputRefused,
         /// The command failed in a way that only a fault of ours explains.

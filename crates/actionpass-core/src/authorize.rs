@@ -27,7 +27,8 @@ use crate::offered::{MAX_OFFERED, Occasion, Offered};
 use crate::quota::{Quota, Who};
 use crate::source::{ApprovalAnswer, ApprovalRequest, ApprovalSource};
 use crate::{
-    AdminError, Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, Request, documents, log,
+    AdminError, Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, MAX_DENIED_PAYLOAD_BYTES,
+    Request, documents, log,
 };
 
 /// How often an authorization starts over when trust or policy changed under it.
@@ -616,7 +617,13 @@ impl Authorizer {
         call.unrecorded = self.quota.unrecorded(&who(&call.key));
         body.unrecorded = call.unrecorded;
         let record = self.draft(&mut call.ids, &mut body, &call.key.tenant, call.trace.as_ref(), now)?;
-        let record = record.with_side(SideKind::Payload, call.action.payload().as_bytes().to_vec());
+        let payload = call.action.payload().as_bytes();
+        let is_kept = allow.is_some() || (self.config.denied_payloads && payload.len() <= MAX_DENIED_PAYLOAD_BYTES);
+        let record = if is_kept {
+            record.with_side(SideKind::Payload, payload.to_vec())
+        } else {
+            record
+        };
         let mut commit = DecisionCommit::new(call.key.clone(), body.action_hash, record);
         commit.allow = allow;
         Ok(commit)

@@ -9,6 +9,9 @@ use actionpass_store::ledger::Log;
 
 use crate::FactsTerms;
 
+/// The largest payload of a call that was not allowed that is kept, in bytes, where such payloads are kept at all.
+pub const MAX_DENIED_PAYLOAD_BYTES: usize = 65_536;
+
 /// How an issuer behaves. Everything that loosens it says `dangerously`.
 #[derive(Clone, Debug)]
 pub struct IssuerConfig {
@@ -22,6 +25,7 @@ pub struct IssuerConfig {
     pub(crate) store_timeout: Duration,
     pub(crate) approval_wait: Duration,
     pub(crate) salted_commitments: bool,
+    pub(crate) denied_payloads: bool,
     pub(crate) dangerously_accept_asserted: bool,
     pub(crate) tools_with_colliding_names: Vec<Tool>,
 }
@@ -41,6 +45,7 @@ impl IssuerConfig {
             store_timeout: Duration::from_secs(30),
             approval_wait: Duration::from_secs(60),
             salted_commitments: false,
+            denied_payloads: false,
             dangerously_accept_asserted: false,
             tools_with_colliding_names: Vec::new(),
         }
@@ -101,6 +106,14 @@ impl IssuerConfig {
     #[must_use]
     pub const fn with_salted_commitments(mut self) -> Self {
         self.salted_commitments = true;
+        self
+    }
+
+    /// Keeps the payload of a call that was not allowed as well, beside its record, if it is of at most
+    /// [`MAX_DENIED_PAYLOAD_BYTES`]. Otherwise only its hash is kept: whoever is denied would fill the disk at no cost.
+    #[must_use]
+    pub const fn with_denied_payloads(mut self) -> Self {
+        self.denied_payloads = true;
         self
     }
 

@@ -60,7 +60,7 @@ pub use actionpass_verify::Clock;
 pub use admin::{AdminError, Administrator, KeyChanged, Rotated, Rotation};
 pub use approve::{Approval, ApproveError};
 pub use authorize::{Authorizer, AuthorizerBuilder, AuthorizerParts};
-pub use config::IssuerConfig;
+pub use config::{IssuerConfig, MAX_DENIED_PAYLOAD_BYTES};
 pub use environment::{Random, System, Timer, TimerFuture};
 pub use error::{AuthorizeCode, AuthorizeError};
 pub use facts::FactsTerms;

@@ -43,15 +43,6 @@ pub struct Config {
     ledger: LedgerSection,
 }
 
-/// `[ledger]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LedgerSection {
-    /// `salted`: commitments in the place of hashes.
-    #[serde(default)]
-    commitment: Option<Commitment>,
-}
-
 /// `[signing]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,6 +97,17 @@ struct PassSection {
 struct ApprovalsSection {
     #[serde(default)]
     dangerously_accept_asserted: bool,
+}
+
+/// `[ledger]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LedgerSection {
+    /// `salted`: commitments in the place of hashes.
+    #[serde(default)]
+    commitment: Option<Commitment>,
+    #[serde(default)]
+    keep_denied: bool,
 }
 
 fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<T, D::Error> {
@@ -181,6 +183,9 @@ impl Config {
         }
         if self.approvals.dangerously_accept_asserted {
             config = config.dangerously_accept_asserted_approvals();
+        }
+        if self.ledger.keep_denied {
+            config = config.with_denied_payloads();
         }
         for tool in self
             .tools
@@ -284,6 +289,10 @@ require_action_hash = false
 [approvals]
 # Accept approvals that nobody signed. Anybody can write a name, so leave this off.
 dangerously_accept_asserted = false
+
+[ledger]
+# Keep the payloads of calls that were not allowed, too, up to 64 KiB each; of others only the hash is kept.
+keep_denied = false
 
 # Executors that share one replay store. A tool that stands nowhere is its own audience.
 # [[audience]]

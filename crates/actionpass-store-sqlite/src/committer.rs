@@ -12,9 +12,9 @@ use rusqlite::Connection;
 use crate::consume::{self, Issuers, Limits};
 use crate::decide::{self, Append, Commit, OpenLedger};
 use crate::error::Failure;
-use crate::file;
 use crate::queue::Queue;
 use crate::reader::Reads;
+use crate::{file, rows};
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = Sender<Result<T, StoreError>>;
@@ -178,10 +178,13 @@ impl Committer {
                 "the file was replaced by another",
             ));
         }
-        if self.log.is_some() {
-            // One moment for both: another process may append between two statements.
+        {
+            // One moment for all of it: another process may append between two statements.
             let moment = connection.unchecked_transaction()?;
-            decide::check_head(&moment, &decide::state(&moment)?.head)?;
+            if self.log.is_some() {
+                decide::check_head(&moment, &decide::state(&moment)?.head)?;
+            }
+            rows::check_last(&moment)?;
         }
         if std::mem::replace(&mut self.was_open, true) {
             tracing::info!("opened the store anew after a failed write");
@@ -345,7 +348,14 @@ mod tests {
         assert!(done && events.is_empty(), "{events:?}");
 
         let hand = Connection::open(&committer.path).unwrap();
-        hand.execute_batch("ALTER TABLE approval RENAME TO hidden").unwrap();
+        // Renamed there and back it would have another statement, and so another schema.
+        let made: String = hand
+            .query_row("SELECT sql FROM sqlite_schema WHERE name = 'approval'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        hand.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM main.approval; DROP TABLE main.approval")
+            .unwrap();
         let (done, failed) = capture(|| committer.take(&allow(2)).is_ok());
         assert!(!done && committer.open.is_none());
         assert_eq!(failed.len(), 1, "{failed:?}");
@@ -356,7 +366,8 @@ mod tests {
         assert!(failed[0].contains("no such table"), "the cause: {failed:?}");
         assert!(failed[0].contains("calls=1"), "{failed:?}");
 
-        hand.execute_batch("ALTER TABLE hidden RENAME TO approval").unwrap();
+        hand.execute_batch(&format!("{made}; INSERT INTO main.approval SELECT * FROM kept"))
+            .unwrap();
         let (done, reopened) = capture(|| committer.take(&allow(2)).is_ok());
         assert!(done);
         assert_eq!(reopened.len(), 1, "{reopened:?}");

@@ -16,7 +16,19 @@ const PRUNED_PER_MARK: usize = 2;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Limits {
     start: ReplayStart,
-    pruned_to: UnixSeconds,
+    pub(crate) pruned_to: UnixSeconds,
+    /// How many marks there are.
+    pub(crate) marks: u64,
+    /// The newest mark.
+    pub(crate) last: Option<LastMark>,
+}
+
+/// A mark as its row says it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct LastMark {
+    pub(crate) issuer: i64,
+    pub(crate) pass: [u8; 16],
+    pub(crate) until: i64,
 }
 
 /// The numbers of the issuers seen so far.
@@ -24,18 +36,42 @@ pub(crate) type Issuers = HashMap<Issuer, i64>;
 
 impl Limits {
     pub(crate) fn read(connection: &Connection) -> Result<Self, Failure> {
-        let mut statement = connection.prepare_cached("SELECT start, pruned_to FROM replay_limits")?;
-        let (start, pruned_to) = statement.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let mut statement = connection
+            .prepare_cached("SELECT start, pruned_to, marks, last_issuer, last_pass, last_until FROM replay_limits")?;
+        let (start, pruned_to, marks, last) = statement.query_row([], |row| {
+            let last = (row.get(3)?, row.get(4)?, row.get(5)?);
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, i64>(2)?,
+                last,
+            ))
+        })?;
         let time = |seconds| UnixSeconds::new(from_sql(seconds)?).ok_or_else(|| Failure::corrupt("a time"));
         Ok(Self {
             start: ReplayStart::kept(time(start)?),
             pruned_to: time(pruned_to)?,
+            marks: from_sql(marks)?,
+            last: match last {
+                (Some(issuer), Some(pass), Some(until)) => Some(LastMark { issuer, pass, until }),
+                _ => None,
+            },
         })
     }
 
     pub(crate) fn write(&self, connection: &Connection) -> Result<(), Failure> {
-        let mut statement = connection.prepare_cached("UPDATE replay_limits SET start = ?1, pruned_to = ?2")?;
-        statement.execute([to_sql(self.start.at().get())?, to_sql(self.pruned_to.get())?])?;
+        let mut statement = connection.prepare_cached(
+            "UPDATE replay_limits SET start = ?1, pruned_to = ?2, marks = ?3, last_issuer = ?4, last_pass = ?5,
+             last_until = ?6",
+        )?;
+        statement.execute(params![
+            to_sql(self.start.at().get())?,
+            to_sql(self.pruned_to.get())?,
+            to_sql(self.marks)?,
+            self.last.map(|mark| mark.issuer),
+            self.last.map(|mark| mark.pass),
+            self.last.map(|mark| mark.until),
+        ])?;
         Ok(())
     }
 
@@ -49,7 +85,7 @@ impl Limits {
 pub(crate) fn consume(
     connection: &Connection,
     issuers: &mut Issuers,
-    limits: &Limits,
+    limits: &mut Limits,
     mark: &Mark,
 ) -> Result<Consumption, Failure> {
     if let Err(code) = judge(mark, limits.start, limits.pruned_to) {
@@ -65,9 +101,14 @@ pub(crate) fn consume(
     };
     let mut insert = connection
         .prepare_cached("INSERT INTO replay (issuer, pass, until) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
-    match insert.execute(params![issuer, to_bytes(&mark.pass)?, to_sql(mark.until().get())?])? {
+    let (pass, until) = (to_bytes(&mark.pass)?, to_sql(mark.until().get())?);
+    match insert.execute(params![issuer, pass, until])? {
         0 => Ok(Consumption::Refused(ReplayCode::AlreadyUsed)),
-        _ => Ok(Consumption::Consumed),
+        _ => {
+            limits.marks = limits.marks.saturating_add(1);
+            limits.last = Some(LastMark { issuer, pass, until });
+            Ok(Consumption::Consumed)
+        }
     }
 }
 
@@ -87,7 +128,8 @@ pub(crate) fn prune(
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let mut delete = connection.prepare_cached("DELETE FROM replay WHERE issuer = ?1 AND pass = ?2")?;
     for (issuer, pass, until) in rows {
-        delete.execute(params![issuer, pass])?;
+        let deleted = delete.execute(params![issuer, pass])?;
+        limits.marks = limits.marks.saturating_sub(deleted as u64);
         let until = UnixSeconds::new(from_sql(until)?).ok_or_else(|| Failure::corrupt("a time"))?;
         limits.pruned_to = limits.pruned_to.max(until);
     }

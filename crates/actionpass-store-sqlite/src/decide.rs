@@ -12,6 +12,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use crate::error::{Failure, from_sql, to_sql};
 use crate::id::{action_to_bytes, from_bytes, to_bytes};
+use crate::rows::Rows;
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
 pub(crate) type Judged<T> = Result<Result<T, StoreError>, Failure>;
@@ -236,6 +237,8 @@ pub(crate) struct OpenLedger<'c> {
     before: LedgerState,
     /// As it is now.
     state: LedgerState,
+    /// What is kept of the tables, as it was read and as it is now.
+    rows: (Rows, Rows),
     insert_record: CachedStatement<'c>,
     insert_side: CachedStatement<'c>,
     insert_issued: CachedStatement<'c>,
@@ -245,10 +248,12 @@ pub(crate) struct OpenLedger<'c> {
 impl<'c> OpenLedger<'c> {
     pub(crate) fn begin(connection: &'c Connection) -> Result<Self, Failure> {
         let before = state(connection)?;
+        let rows = Rows::read(connection)?.unwrap_or_default();
         Ok(Self {
             connection,
             before,
             state: before,
+            rows: (rows, rows),
             insert_record: connection.prepare_cached("INSERT INTO record (seq, json) VALUES (?1, ?2)")?,
             insert_side: connection.prepare_cached("INSERT OR REPLACE INTO side (slot, bytes) VALUES (?1, ?2)")?,
             insert_issued: connection.prepare_cached(
@@ -264,6 +269,10 @@ impl<'c> OpenLedger<'c> {
 
     /// Writes where the log ends now.
     pub(crate) fn end(self) -> Result<(), Failure> {
+        let (before, rows) = self.rows;
+        if rows != before {
+            rows.write(self.connection)?;
+        }
         if self.state == self.before {
             Ok(())
         } else {
@@ -317,6 +326,7 @@ impl<'c> OpenLedger<'c> {
             return Ok(Ok(CommitOutcome::ApprovalUsed(used)));
         }
         self.put_side(record.seq(), SideKind::Token, allow.token.as_bytes())?;
+        self.rows.1.allowed(record.seq(), allow.approvals.len());
         self.state.trust = trust;
         self.write_decision(record, &call.record)
     }
@@ -458,6 +468,7 @@ impl<'c> OpenLedger<'c> {
                 to_bytes(record.id())?,
                 record.ledger_hash().as_bytes()
             ])?;
+            self.rows.1.revoked(record.seq());
         }
         for seq in &effects.erases {
             // A number that no record can have has no side data.
@@ -502,6 +513,27 @@ pub(crate) fn side(connection: &Connection, seq: u64, kind: SideKind) -> Result<
     let Some(slot) = slot(seq, kind) else { return Ok(None) };
     let mut statement = connection.prepare_cached("SELECT bytes FROM side WHERE slot = ?1")?;
     Ok(statement.query_row([slot], |row| row.get(0)).optional()?)
+}
+
+/// The records from `seq` on that have side data.
+pub(crate) fn sided(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<u64>, Failure> {
+    // Beyond what SQLite counts to there are no records.
+    let Some(first) = slot(seq, SideKind::Payload) else {
+        return Ok(Vec::new());
+    };
+    let mut statement = connection.prepare_cached("SELECT slot / 8 FROM side WHERE slot >= ?1 ORDER BY slot")?;
+    let mut rows = statement.query([first])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let record = from_sql(row.get(0)?)?;
+        if records.last() != Some(&record) {
+            if records.len() == limit {
+                break;
+            }
+            records.push(record);
+        }
+    }
+    Ok(records)
 }
 
 /// Where side data is kept: 8 places for each record.

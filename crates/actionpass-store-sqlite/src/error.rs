@@ -15,6 +15,9 @@ pub(crate) enum Failure {
     /// The store's own.
     #[error("{1}")]
     Store(StoreCode, &'static str),
+    /// The store's own, about a record.
+    #[error("{1} (record {2})")]
+    Record(StoreCode, &'static str, u64),
     /// What the operating system says of the file.
     #[error("{1}")]
     File(StoreCode, Arc<io::Error>),
@@ -31,6 +34,7 @@ impl Failure {
             Self::Sqlite(error) => StoreError::with_source(code(error), Shared(Arc::clone(error))),
             Self::File(code, error) => StoreError::with_source(*code, Shared(Arc::clone(error))),
             Self::Store(code, problem) => StoreError::with_source(*code, *problem),
+            Self::Record(code, ..) => StoreError::with_source(*code, self.clone()),
         }
     }
 
@@ -39,7 +43,7 @@ impl Failure {
         match self {
             Self::Sqlite(error) => &**error,
             Self::File(_, error) => &**error,
-            Self::Store(..) => self,
+            Self::Store(..) | Self::Record(..) => self,
         }
     }
 

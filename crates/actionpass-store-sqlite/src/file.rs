@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use actionpass_store::ledger::Log;
@@ -88,7 +89,41 @@ pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
             "the schema is of a later version",
         ));
     }
+    check_schema(&connection)?;
     Ok(connection)
+}
+
+/// Every object of a schema: type, name, table, and the statement that makes it.
+type Objects = Vec<(String, String, String, Option<String>)>;
+
+fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
+    let mut statement =
+        connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name, tbl_name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    rows.collect()
+}
+
+/// The schema is the one that the migrations make, word for word: a trigger could undo what is written, and a table without
+/// its key would take an approval twice. They are run once for each process, in memory.
+fn check_schema(connection: &Connection) -> Result<(), Failure> {
+    static MADE: OnceLock<Objects> = OnceLock::new();
+    let made = match MADE.get() {
+        Some(made) => made,
+        None => {
+            let memory = Connection::open_in_memory()?;
+            migrate(&memory, 0)?;
+            let made = objects(&memory)?;
+            MADE.get_or_init(|| made)
+        }
+    };
+    if objects(connection)? == *made {
+        Ok(())
+    } else {
+        Err(Failure::Store(
+            StoreCode::StoreSchemaChanged,
+            "the schema has other tables, indexes, triggers or views than this release makes",
+        ))
+    }
 }
 
 fn connect(path: &Path) -> Result<Connection, Failure> {
@@ -188,7 +223,7 @@ mod tests {
 
     use actionpass_model::Decision;
     use actionpass_store::conformance::{TempFolder, block_on, fixtures};
-    use actionpass_store::{AppendOutcome, CommitOutcome, DecisionStore, Ledger, LedgerExt};
+    use actionpass_store::{AppendOutcome, CommitOutcome, DecisionStore, Ledger, LedgerExt, ReplayStore};
 
     use super::*;
     use crate::SqliteStore;
@@ -201,6 +236,7 @@ mod tests {
         let approvals = vec![fixtures::approval("user:ann", 1)];
         let _ = block_on(store.commit(fixtures::decision(1, Decision::Allow, approvals))).unwrap();
         let _ = block_on(store.append_one(fixtures::revoked(2, 1, 5))).unwrap();
+        let _ = block_on(store.consume(&fixtures::mark(1, 0), fixtures::at(1))).unwrap();
         drop(store);
 
         private_file(&path).unwrap();
@@ -213,16 +249,7 @@ mod tests {
         connection
             .execute("ATTACH ?1 AS filled", [filled.to_str().unwrap()])
             .unwrap();
-        for table in [
-            "record",
-            "side",
-            "issued",
-            "approval",
-            "revocation",
-            "issuer",
-            "replay",
-            "replay_limits",
-        ] {
+        for table in ["record", "side", "issued", "approval", "revocation", "issuer", "replay"] {
             connection
                 .execute_batch(&format!("INSERT INTO {table} SELECT * FROM filled.{table}"))
                 .unwrap();
@@ -230,7 +257,8 @@ mod tests {
         let columns = "id, origin, issuer, size, hash, trust_version, trust_digest, policy";
         connection
             .execute_batch(&format!(
-                "INSERT INTO ledger ({columns}) SELECT {columns} FROM filled.ledger"
+                "INSERT INTO ledger ({columns}) SELECT {columns} FROM filled.ledger;
+                 INSERT INTO replay_limits (id, start, pruned_to) SELECT id, start, pruned_to FROM filled.replay_limits"
             ))
             .unwrap();
         path
@@ -248,6 +276,14 @@ mod tests {
             }
         });
         assert_eq!(version(&open(&path).unwrap()).unwrap(), MIGRATIONS.len());
+        let kept = "SELECT issued_rows, approval_rows, revocation_rows, last_allow, last_approved, last_revoked, marks
+                    FROM ledger, replay_limits";
+        let counted = open(&path).unwrap().query_row(kept, [], |row| {
+            let columns: rusqlite::Result<Vec<i64>> = (0..7).map(|column| row.get(column)).collect();
+            columns
+        });
+        assert_eq!(counted.unwrap(), [1, 1, 1, 0, 0, 1, 1]);
+        SqliteStore::open(&path).unwrap().check_rows().unwrap();
 
         let store = SqliteStore::open(&path).unwrap();
         let state = block_on(store.state()).unwrap();

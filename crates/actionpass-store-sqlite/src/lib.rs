@@ -27,6 +27,8 @@
 //!   acknowledges all of them after one sync, so many callers cost little more than one. Each call is judged by itself
 //!   inside of the transaction; a refused one writes nothing.
 //! - Another thread reads, on a connection of its own, and blocks no writer.
+//! - Whoever opens a file checks in constant time that its tables are those that this crate makes (no trigger, view or
+//!   index beside them), and that the rows of the newest records are there; [`SqliteStore::check_rows`] compares all.
 //! - No runtime is needed; futures are woken by those threads.
 //! - After a failed write the connection is given up; the next write opens and checks the file anew.
 //! - A store doesn't survive a fork: in the new process every call gives
@@ -46,6 +48,7 @@ mod id;
 mod process;
 mod queue;
 mod reader;
+mod rows;
 mod schema;
 mod store;
 

@@ -4,7 +4,7 @@
 pub(crate) const APPLICATION_ID: i32 = 0x4150_7373;
 
 /// One script for each version of the schema; `user_version` counts those that were run. Released scripts never change.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 const V1: &str = "
 -- One row in a store that holds a log, none in an executor's.
@@ -68,4 +68,24 @@ CREATE TABLE replay_limits (
 const V2: &str = "
 -- The newest version of the trust store all of whose revocations are known to be in the log.
 ALTER TABLE ledger ADD COLUMN reconciled INTEGER NOT NULL DEFAULT 0;
+";
+
+const V3: &str = "
+-- How many rows the tables have, and the records whose rows were written last: rows taken away are noticed.
+ALTER TABLE ledger ADD COLUMN issued_rows INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN approval_rows INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN revocation_rows INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN last_allow INTEGER;
+ALTER TABLE ledger ADD COLUMN last_approved INTEGER;
+ALTER TABLE ledger ADD COLUMN last_revoked INTEGER;
+UPDATE ledger SET
+    issued_rows = (SELECT count(*) FROM issued), last_allow = (SELECT max(seq) FROM issued),
+    approval_rows = (SELECT count(*) FROM approval), last_approved = (SELECT max(seq) FROM approval),
+    revocation_rows = (SELECT count(*) FROM revocation), last_revoked = (SELECT max(seq) FROM revocation);
+-- The same of the marks; the last is of the newest consumption since this version.
+ALTER TABLE replay_limits ADD COLUMN marks INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE replay_limits ADD COLUMN last_issuer INTEGER;
+ALTER TABLE replay_limits ADD COLUMN last_pass BLOB;
+ALTER TABLE replay_limits ADD COLUMN last_until INTEGER;
+UPDATE replay_limits SET marks = (SELECT count(*) FROM replay);
 ";

@@ -22,7 +22,7 @@ use crate::id::to_bytes;
 use crate::process::Lease;
 use crate::queue::Queue;
 use crate::reader::{self, Read, Reads};
-use crate::{consume, decide, file};
+use crate::{consume, decide, file, rows};
 
 /// An issuer's log and decisions, and an executor's used passes, in one SQLite file.
 ///
@@ -116,6 +116,7 @@ impl SqliteStore {
         let lease = Arc::new(lease);
         let connection = file::open(path)?;
         let log = file::log(&connection)?;
+        rows::check_last(&*connection.unchecked_transaction()?)?;
         let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Reads::new()));
         let mut shared = Shared {
             lease: Arc::clone(&lease),
@@ -187,6 +188,47 @@ impl SqliteStore {
                 return Ok(size);
             }
         }
+    }
+
+    /// Compares the tables with the log: the issued action and the used approvals of every allow, every revocation, the
+    /// mark of every use of this issuer's passes that the store must not have forgotten, and the number of rows. Blocks this
+    /// thread; memory grows with the passes that still hold. Nothing is said of the chain.
+    ///
+    /// It takes the log's uses for those of executors that share this file, as `actionpass verify --consume` does.
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreRowsMissing`], naming the first record whose rows differ; [`StoreCode::StoreCorrupt`] for a record
+    /// that can't be read. Without a log: [`StoreCode::StoreLogMismatch`].
+    pub fn check_rows(&self) -> Result<(), StoreError> {
+        let log = self.needed_log()?;
+        let mut comparison = rows::Comparison::new(log.issuer().clone());
+        loop {
+            comparison = self.wait(move |connection| comparison.page(connection))?;
+            if comparison.is_done() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Those records, at most `limit` and from `seq` on, that have side data: payloads, salts, tokens.
+    pub fn sided(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<u64>> {
+        self.ask(move |connection| decide::sided(connection, seq, limit))
+    }
+
+    /// Takes the write-ahead log into the file and empties it, so that what was erased is in neither: in the file it was
+    /// overwritten when it was erased (`secure_delete`). What the disk itself keeps of former content is beyond this.
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreUnavailable`] if others read the store all the time: the same call may succeed later.
+    pub fn purge(&self) -> StoreFuture<'_, ()> {
+        self.ask(|connection| {
+            let is_busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            if is_busy {
+                let problem = "others read the store, so what was erased is still in its write-ahead log";
+                return Err(Failure::Store(StoreCode::StoreUnavailable, problem));
+            }
+            Ok(())
+        })
     }
 
     /// The log, for what can't be done without one.

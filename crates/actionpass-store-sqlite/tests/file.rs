@@ -197,11 +197,19 @@ fn g15_a_failed_write_fails_its_batch_and_no_other() {
     let (_folder, path, store) = made();
     appended(&store, 1);
     let hand = Connection::open(&path).unwrap();
-    hand.execute_batch("ALTER TABLE approval RENAME TO hidden").unwrap();
+    // Renamed there and back it would have another statement, and so another schema.
+    let made: String = hand
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'approval'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    hand.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM main.approval; DROP TABLE main.approval")
+        .unwrap();
     let approvals = vec![fixtures::approval("user:ann", 1)];
     let commit = || fixtures::decision(2, actionpass_model::Decision::Allow, approvals.clone());
     assert!(block_on(store.commit(commit())).is_err());
-    hand.execute_batch("ALTER TABLE hidden RENAME TO approval").unwrap();
+    hand.execute_batch(&format!("{made}; INSERT INTO main.approval SELECT * FROM kept"))
+        .unwrap();
     assert_eq!(block_on(store.find(&fixtures::action(2))).unwrap(), None);
     assert!(matches!(block_on(store.commit(commit())).unwrap(), CommitOutcome::Committed(record) if record.seq() == 1));
 }
@@ -276,4 +284,50 @@ proptest! {
             }
         }
     }
+}
+
+/// What was erased is in no byte of the file, its free pages and its write-ahead log; the marks of the allow stay.
+#[test]
+fn what_was_erased_is_in_no_byte() {
+    let (folder, path, store) = made();
+    let secret = "a payload that nobody may find".repeat(400);
+    for number in 1..=8 {
+        let mut allow = fixtures::allow(number);
+        allow.side = vec![(actionpass_store::SideKind::Payload, secret.clone().into_bytes())];
+        assert!(matches!(
+            block_on(store.commit(allow)).unwrap(),
+            CommitOutcome::Committed(_)
+        ));
+    }
+    let holders = || {
+        let files = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let needle = b"that nobody may find";
+        let holds = |path: &PathBuf| {
+            fs::read(path)
+                .unwrap()
+                .windows(needle.len())
+                .any(|window| window == needle)
+        };
+        files.filter(holds).count()
+    };
+    assert!(holders() > 0);
+    assert_eq!(block_on(store.sided(0, 3)).unwrap(), [0, 1, 2]);
+    assert_eq!(block_on(store.sided(6, 100)).unwrap(), [6, 7]);
+    let _ = block_on(store.append_one(fixtures::erased(9, (0..8).collect()))).unwrap();
+    block_on(store.purge()).unwrap();
+    assert_eq!(holders(), 0);
+    let wal = fs::metadata(folder.path().join("ledger.db-wal")).map_or(0, |file| file.len());
+    assert_eq!(wal, 0);
+    // There are free pages, and they were among the bytes above.
+    let free: i64 = Connection::open(&path)
+        .unwrap()
+        .query_row("PRAGMA freelist_count", [], |row| row.get(0))
+        .unwrap();
+    assert!(free > 0);
+    assert!(block_on(store.sided(0, 100)).unwrap().is_empty());
+    store.check_rows().unwrap();
+    assert!(matches!(
+        block_on(store.commit(fixtures::allow(1))).unwrap(),
+        CommitOutcome::AlreadyIssued(issued) if issued.token.is_none()
+    ));
 }

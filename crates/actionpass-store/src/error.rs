@@ -29,6 +29,11 @@ codes! {
         StoreVersionUnsupported = "store_version_unsupported",
         /// The store contradicts itself or holds what can't be read.
         StoreCorrupt = "store_corrupt",
+        /// Rows that the log says must be there are gone, or others are there: used approvals, issued actions or used
+        /// passes would count as new.
+        StoreRowsMissing = "store_rows_missing",
+        /// The tables are not those that this project makes: a trigger, a view, an index or a table was added or changed.
+        StoreSchemaChanged = "store_schema_changed",
         /// The store holds the log of another issuer or origin, or none.
         StoreLogMismatch = "store_log_mismatch",
         /// A ledger record would be larger than 65,535 bytes.
@@ -55,6 +60,8 @@ impl StoreCode {
             Self::StoreForeign => "not a store of ActionPass",
             Self::StoreVersionUnsupported => "a later release wrote the store",
             Self::StoreCorrupt => "the store contradicts itself",
+            Self::StoreRowsMissing => "the store's tables don't hold what its log says",
+            Self::StoreSchemaChanged => "the store's tables are not as ActionPass makes them",
             Self::StoreLogMismatch => "the store holds another log",
             Self::RecordTooLarge => "the record is larger than a log takes",
             Self::RecordInvalid => "the record can't be written",

@@ -2,6 +2,7 @@
 //!
 //! `docs/spec/ledger.md` describes the format and how to check it by hand.
 
+mod consequence;
 mod draft;
 mod head;
 mod lines;
@@ -10,6 +11,7 @@ mod salt;
 mod seal;
 mod verify;
 
+pub use consequence::Consequence;
 pub use draft::{Effects, RecordBody, RecordDraft};
 pub use head::{Head, HeadError, KnownHead, RecordRef};
 pub use lines::MAX_LINE_BYTES;

@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use actionpass_home::{OpenHome, home};
-use actionpass_model::{Issuer, KeyId, KeyUse, Record, RecordKind, Timestamp};
-use actionpass_store::ledger::{ChainVerifier, KnownHead, VerifiedLedger, verify_jsonl_with};
+use actionpass_model::{Issuer, KeyId, KeyUse, Timestamp};
+use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerVerifier, VerifiedLedger, verify_jsonl_with};
 use actionpass_store::{Ledger, StoredRecord};
 use actionpass_verify::{StandingCode, Trust};
 use clap::{Args, Subcommand};
@@ -19,30 +19,30 @@ use crate::code::CliCode;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
-use crate::output::{Ink, Reply, Table};
-use crate::render::visible;
+use crate::output::{Ink, Reply};
 use pollster::block_on;
+
+use erase::EraseArgs;
+use show::ShowArgs;
+
+mod erase;
+mod show;
 
 /// How many records are read at once.
 const PAGE: usize = 512;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
-    /// Show the newest records
-    Show(ShowArgs),
+    /// Show the newest records, or one in full
+    Show(Box<ShowArgs>),
     /// Verify every record from the first on: the home's ledger, or an export without any home
     Verify(VerifyArgs),
     /// Print all records as JSON lines
     Export,
+    /// Erase payloads, tokens and salts beside old records; the records stay
+    Erase(EraseArgs),
     /// Say that `ledger.db` was restored from a backup: passes of before are then refused, since they may be used up
     Restored,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ShowArgs {
-    /// How many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    limit: u64,
 }
 
 #[derive(Args, Debug)]
@@ -63,6 +63,7 @@ impl LedgerCommand {
             Self::Show(_) => "ledger-show",
             Self::Verify(_) => "ledger-verify",
             Self::Export => "ledger-export",
+            Self::Erase(_) => "ledger-erase",
             Self::Restored => "ledger-restored",
         }
     }
@@ -72,36 +73,9 @@ impl LedgerCommand {
             Self::Show(args) => args.run(context),
             Self::Verify(args) => args.run(context),
             Self::Export => export(context),
+            Self::Erase(args) => args.run(context),
             Self::Restored => restored(context),
         }
-    }
-}
-
-impl ShowArgs {
-    fn run(self, context: &Context) -> Outcome<Reply> {
-        let issuer = context.open_home()?;
-        let state = block_on(issuer.store.state())?;
-        let first = state.head.size().saturating_sub(self.limit);
-        let mut table = Table::new(&["SEQ", "TIME", "KIND", "WHAT", "HASH"]);
-        let mut records = Vec::new();
-        each_record(&issuer, first, |stored| {
-            let record = stored.to_record()?;
-            table.row([
-                record.seq.to_string(),
-                record.time.to_string(),
-                record.kind.as_str().to_owned(),
-                visible(&summary(&record)),
-                short(&record.ledger_hash.to_string()),
-            ]);
-            records.push(serde_json::to_value(&record).map_err(|error| Failure::internal(&error))?);
-            Ok(true)
-        })?;
-        let head = state.head.known().map(|head| head.to_string());
-        let mut text = table.render(Ink::stdout());
-        if let Some(head) = &head {
-            text.push_str(&format!("head {head}\n"));
-        }
-        Ok(Reply::new(json!({ "records": records, "size": state.head.size(), "head": head })).with_data(text))
     }
 }
 
@@ -119,7 +93,9 @@ impl VerifyArgs {
                 // Later than the ledger: it knows every key that signed.
                 let trust = named.map_or_else(|| issuer.home.trust(), Ok)?;
                 let mut passes = Passes::new(trust);
-                (walk_home(&issuer, verifier, |json| passes.weigh(json))?, Some(passes))
+                let verified = walk_home(&issuer, verifier, |json| passes.weigh(json))?;
+                issuer.store.check_rows()?;
+                (verified, Some(passes))
             }
         };
         let head = verified.head.known().map(|head| head.to_string());
@@ -251,7 +227,7 @@ fn verify_file(
     };
     let mut passes = trust.map(Passes::new);
     let mut failed = None;
-    let verified = verify_jsonl_with(lines, verifier, |json| {
+    let verified = verify_jsonl_with(lines, LedgerVerifier::new(verifier), |json| {
         if let (Some(passes), None) = (&mut passes, &failed) {
             failed = passes.weigh(json).err();
         }
@@ -278,8 +254,11 @@ fn restored(context: &Context) -> Outcome<Reply> {
 }
 
 /// Verifies the ledger of a home: it must be the log of the home's issuer, up to the head that the store keeps.
+/// The rows beside it must be those that it says.
 pub(crate) fn verify_home(issuer: &OpenHome, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
-    walk_home(issuer, verifier, |_| Ok(()))
+    let verified = walk_home(issuer, verifier, |_| Ok(()))?;
+    issuer.store.check_rows()?;
+    Ok(verified)
 }
 
 /// The same, and shows every record that is in its place.
@@ -293,6 +272,7 @@ fn walk_home(
     if let Some(head) = block_on(issuer.store.state())?.head.known() {
         verifier = verifier.with_known_head(head);
     }
+    let mut verifier = LedgerVerifier::new(verifier);
     each_record(issuer, 0, |stored| {
         verifier.push(&stored.json)?;
         show(&stored.json)?;
@@ -339,60 +319,4 @@ fn export(context: &Context) -> Outcome<Reply> {
     }
     drop(out);
     Ok(Reply::new(json!({ "records": records })))
-}
-
-/// What a record is about, in a few words.
-fn summary(record: &Record) -> String {
-    let body = record.body.get();
-    let text = |pointer: &[&str]| {
-        let mut value = body.get(*pointer.first()?)?;
-        for name in pointer.get(1..)? {
-            value = value.get(name)?;
-        }
-        value.as_str()
-    };
-    let words: Vec<&str> = match record.kind {
-        RecordKind::Decision => {
-            let rules = body
-                .get("policy")
-                .and_then(|policy| policy.get("rules"))
-                .and_then(Value::as_array);
-            let by = rules
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .next()
-                .or_else(|| {
-                    body.get("reasons")
-                        .and_then(Value::as_array)?
-                        .first()?
-                        .get("code")?
-                        .as_str()
-                });
-            vec![text(&["decision"]), text(&["tool"]), text(&["resource"]), by]
-        }
-        RecordKind::Revocation => {
-            vec![
-                text(&["revocation", "target", "kind"]),
-                text(&["revocation", "target", "id"]),
-                text(&["revocation", "reason"]),
-            ]
-        }
-        RecordKind::Use => vec![text(&["pass"]), text(&["audience"])],
-        RecordKind::Key => vec![text(&["event"]), text(&["use"]), text(&["kid"])],
-        RecordKind::Policy => vec![text(&["policy", "id"]), text(&["policy", "digest"])],
-        RecordKind::Outcome => vec![text(&["status"]), text(&["pass"])],
-        RecordKind::Erasure => vec![text(&["reason"])],
-        RecordKind::Trust => vec![text(&["trust", "digest"])],
-        _ => Vec::new(),
-    }
-    .into_iter()
-    .flatten()
-    .collect();
-    words.join(" ")
-}
-
-/// The start of a digest, enough to tell records apart by eye.
-fn short(digest: &str) -> String {
-    digest.chars().take(19).collect()
 }

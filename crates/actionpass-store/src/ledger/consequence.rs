@@ -1,0 +1,181 @@
+//! [`Consequence`]: what a store keeps because of a record.
+
+use actionpass_model::{
+    ActionId, Agent, ApprovalId, ApprovalRef, Approver, Decision, Issuer, PassId, RevocationId, Tenant, Timestamp,
+};
+use serde::Deserialize;
+
+use crate::ActionKey;
+
+/// What a store keeps beside a record, as the record itself says it: what its tables are held against.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Consequence {
+    /// An allow: its action has its pass, and its approvals are used.
+    Allow {
+        /// Which occurrence of an action.
+        action: ActionKey,
+        /// The pass.
+        pass: PassId,
+        /// When the pass expires.
+        expires_at: Timestamp,
+        /// The approvals.
+        approvals: Vec<ApprovalRef>,
+    },
+    /// A use: the pass is used.
+    Use {
+        /// Who issued it.
+        issuer: Issuer,
+        /// The pass.
+        pass: PassId,
+    },
+    /// A revocation: it has its record.
+    Revocation(RevocationId),
+    /// Nothing, or nothing that this release knows of.
+    Nothing,
+}
+
+impl Consequence {
+    /// What follows from a record, which is given as JSON and not verified. `None` if it is of a kind and version that this
+    /// release knows, and lacks what such a record says.
+    #[must_use]
+    pub fn of(json: &[u8]) -> Option<Self> {
+        let record: Head = serde_json::from_slice(json).ok()?;
+        Some(match (record.kind.as_str(), record.body.schema.as_str()) {
+            ("decision", "actionpass.decision.v1") => {
+                let body = serde_json::from_slice::<With<DecisionPart>>(json).ok()?.body;
+                if body.decision != Decision::Allow {
+                    return Some(Self::Nothing);
+                }
+                let pass = body.pass?;
+                let used = |approval: ApprovalPart| ApprovalRef {
+                    approver: approval.approved_by,
+                    id: approval.id,
+                };
+                Self::Allow {
+                    action: ActionKey {
+                        tenant: record.tenant?,
+                        agent: body.actor.agent,
+                        action: body.action_id,
+                    },
+                    pass: pass.id,
+                    expires_at: pass.expires_at,
+                    approvals: body.approvals.into_iter().map(used).collect(),
+                }
+            }
+            ("use", "actionpass.use.v1") => {
+                let body = serde_json::from_slice::<With<UsePart>>(json).ok()?.body;
+                Self::Use {
+                    issuer: body.issuer,
+                    pass: body.pass,
+                }
+            }
+            ("revocation", "actionpass.revocation-record.v1") => {
+                let body = serde_json::from_slice::<With<RevocationPart>>(json).ok()?.body;
+                Self::Revocation(body.revocation.id)
+            }
+            _ => Self::Nothing,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Head {
+    kind: String,
+    tenant: Option<Tenant>,
+    body: Schema,
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    #[serde(default)]
+    schema: String,
+}
+
+#[derive(Deserialize)]
+struct With<B> {
+    body: B,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DecisionPart {
+    action_id: ActionId,
+    actor: ActorPart,
+    approvals: Vec<ApprovalPart>,
+    decision: Decision,
+    pass: Option<PassPart>,
+}
+
+#[derive(Deserialize)]
+struct ActorPart {
+    agent: Agent,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ApprovalPart {
+    approved_by: Approver,
+    id: ApprovalId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PassPart {
+    id: PassId,
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct UsePart {
+    issuer: Issuer,
+    pass: PassId,
+}
+
+#[derive(Deserialize)]
+struct RevocationPart {
+    revocation: IdPart,
+}
+
+#[derive(Deserialize)]
+struct IdPart {
+    id: RevocationId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::fixtures;
+    use crate::ledger::{Head, RecordDraft, seal};
+
+    fn of(draft: &RecordDraft) -> Option<Consequence> {
+        Consequence::of(seal(&fixtures::log(), &Head::EMPTY, draft).unwrap().json())
+    }
+
+    #[test]
+    fn each_kind_has_its_own() {
+        let approvals = vec![fixtures::approval("user:ann", 3)];
+        let commit = fixtures::decision(7, Decision::Allow, approvals.clone());
+        let allow = Consequence::Allow {
+            action: fixtures::action(7),
+            pass: fixtures::pass(7),
+            expires_at: fixtures::at(600).to_timestamp(),
+            approvals,
+        };
+        assert_eq!(of(&commit.record), Some(allow));
+        let deny = fixtures::decision(7, Decision::Deny, Vec::new());
+        assert_eq!(of(&deny.record), Some(Consequence::Nothing));
+        let used = Consequence::Use {
+            issuer: fixtures::log().issuer().clone(),
+            pass: fixtures::pass(2),
+        };
+        assert_eq!(of(&fixtures::used(2)), Some(used));
+        let id = format!("rev_{:032x}", 5).parse().unwrap();
+        assert_eq!(of(&fixtures::revoked(1, 5, 1)), Some(Consequence::Revocation(id)));
+        assert_eq!(of(&fixtures::policed(1, 1)), Some(Consequence::Nothing));
+        assert_eq!(
+            Consequence::of(b"{\"kind\":\"use\",\"body\":{\"schema\":\"actionpass.use.v1\"}}"),
+            None
+        );
+    }
+}
