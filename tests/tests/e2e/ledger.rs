@@ -147,7 +147,8 @@ fn a_cut_database_is_found_with_the_head() {
     let before: Value = serde_json::from_str(&lines[lines.len() - 2]).unwrap();
     let hash = before["ledgerHash"].as_str().unwrap().strip_prefix("sha256:").unwrap();
     let sql = format!(
-        "DELETE FROM record WHERE seq = {last}; UPDATE ledger SET size = {last}, hash = unhex('{hash}');",
+        "DELETE FROM record WHERE seq = {last}; DELETE FROM revocation WHERE seq = {last};
+         UPDATE ledger SET size = {last}, hash = unhex('{hash}'), revocation_rows = 0, last_revoked = NULL;",
         last = lines.len() - 1
     );
     Connection::open(home.path("home/ledger.db"))
@@ -199,4 +200,214 @@ fn a_foreign_database_is_refused() {
     // A missing ledger is never made anew: that would forget every use.
     home.run(["authorize", "--action", ALLOW]).fails(40, "store_missing");
     assert!(!home.path("home/ledger.db").exists());
+}
+
+/// What an attacker does who wants a pass or an approval to count once more: takes the row that says that it was used.
+#[test]
+fn rows_that_were_deleted_are_found() {
+    for (sql, at_opening) in [
+        ("DELETE FROM replay", true),
+        ("DELETE FROM approval", true),
+        ("DELETE FROM issued", true),
+        ("DELETE FROM revocation", true),
+        ("DELETE FROM issued WHERE seq = (SELECT min(seq) FROM issued)", false),
+    ] {
+        let home = Home::with_maintainer();
+        let pass = home.pass(ALLOW);
+        let approval = home.approve(STEP_UP);
+        home.run(["authorize", "--action", STEP_UP, "--approval", &approval])
+            .exits(0);
+        home.run(["verify", "--token", &pass, "--action", ALLOW, "--consume"])
+            .exits(0);
+        home.run(["revoke", "principal", "agent:other", "--reason", "left"])
+            .exits(0);
+        home.run(["ledger", "verify"]).exits(0);
+        home.run(["doctor"]).exits(0);
+        let hand = Connection::open(home.path("home/ledger.db")).unwrap();
+        assert!(hand.execute(sql, []).unwrap() > 0, "{sql}");
+        drop(hand);
+        home.run(["ledger", "verify"]).fails(40, "store_rows_missing");
+        assert_ne!(home.run(["doctor"]).exit, 0, "{sql}");
+        if at_opening {
+            home.run(["verify", "--token", &pass, "--action", ALLOW, "--consume"])
+                .fails(40, "store_rows_missing");
+            home.run(["authorize", "--action", STEP_UP, "--approval", &approval])
+                .fails(40, "store_rows_missing");
+        }
+    }
+}
+
+#[test]
+fn a_trigger_in_the_file_is_refused() {
+    let home = Home::new();
+    let hand = Connection::open(home.path("home/ledger.db")).unwrap();
+    hand.execute_batch("CREATE TRIGGER undo AFTER INSERT ON replay BEGIN DELETE FROM replay; END")
+        .unwrap();
+    drop(hand);
+    home.run(["authorize", "--action", ALLOW])
+        .fails(40, "store_schema_changed");
+    assert_ne!(home.run(["doctor"]).exit, 0);
+}
+
+/// An export whose chain is whole and whose records contradict each other, sealed anew as a forger would.
+#[test]
+fn a_contradiction_in_a_whole_export_is_found() {
+    use actionpass_store::ledger::{ChainVerifier, LedgerVerifier, verify_jsonl};
+
+    let (_, lines) = written();
+    let at = lines.iter().position(|line| line.contains("\"kind\":\"use\"")).unwrap();
+    let mut forged = lines.clone();
+    forged.insert(at, lines[at].clone());
+    let mut last = format!("sha256:{}", "0".repeat(64));
+    for (seq, line) in forged.iter_mut().enumerate() {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        record["seq"] = seq.into();
+        record["previousLedgerHash"] = last.clone().into();
+        record.as_object_mut().unwrap().remove("ledgerHash");
+        // The members of these records sort alike by RFC 8785 and by `serde_json`.
+        last = actionpass_canon::sha256(record.to_string().as_bytes()).to_string();
+        record["ledgerHash"] = last.clone().into();
+        *line = record.to_string();
+    }
+    let text = forged.join("\n");
+    assert!(verify_jsonl(text.as_bytes(), ChainVerifier::new()).is_ok());
+    assert!(verify_jsonl(text.as_bytes(), LedgerVerifier::default()).is_err());
+    verify(&forged, &[]).fails(30, "ledger_pass_used_twice");
+}
+
+#[test]
+fn records_are_found_by_what_they_say() {
+    let (home, lines) = written();
+    let shown = |more: &[&str]| -> Vec<u64> {
+        let json = home.run([&["ledger", "show"], more].concat()).exits(0).json();
+        let records = json["records"].as_array().unwrap();
+        records.iter().map(|record| record["seq"].as_u64().unwrap()).collect()
+    };
+    let of = |needle: &str| -> Vec<u64> {
+        let seqs = (0_u64..).zip(&lines);
+        seqs.filter(|(_, line)| line.contains(needle))
+            .map(|(seq, _)| seq)
+            .collect()
+    };
+    assert_eq!(shown(&["--decision", "deny"]), of("\"decision\":\"deny\""));
+    assert_eq!(shown(&["--decision", "step_up"]), of("\"decision\":\"step_up\""));
+    assert_eq!(shown(&["--tool", "linear.*"]), of("\"tool\":\"linear."));
+    assert_eq!(shown(&["--agent", "agent:codex-prod"]), of("\"kind\":\"decision\""));
+    assert_eq!(shown(&["--agent", "agent:codex"]), [0; 0]);
+    assert_eq!(shown(&["--owner", "user:owner@*"]), of("\"kind\":\"decision\""));
+    assert_eq!(
+        shown(&["--task", "AXT-*", "--limit", "1"]),
+        of("\"kind\":\"decision\"")[2..]
+    );
+    assert_eq!(shown(&["--approver", "*"]), [0; 0]);
+    assert_eq!(shown(&["--until", "2000-01-01T00:00:00Z"]), [0; 0]);
+    assert_eq!(shown(&["--since", "2000-01-01T00:00:00Z"]).len(), lines.len());
+    let used: Value = serde_json::from_str(&lines[of("\"kind\":\"use\"")[0] as usize]).unwrap();
+    let pass = used["body"]["pass"].as_str().unwrap();
+    assert_eq!(shown(&["--pass", pass]), of(pass));
+
+    let table = home.talk(["ledger", "show"]).exits(0).stdout;
+    let table: Vec<&str> = table.lines().filter(|line| !line.starts_with("head ")).collect();
+    assert!(table.len() == lines.len() + 1 && table.iter().all(|line| line.chars().count() <= 100));
+}
+
+#[test]
+fn one_record_is_shown_in_full() {
+    let (home, lines) = written();
+    let deny = lines
+        .iter()
+        .position(|line| line.contains("\"decision\":\"deny\""))
+        .unwrap();
+    let allow = lines
+        .iter()
+        .position(|line| line.contains("\"decision\":\"allow\""))
+        .unwrap();
+    let record: Value = serde_json::from_str(&lines[allow]).unwrap();
+    let json = home.run(["ledger", "show", &allow.to_string()]).exits(0).json();
+    assert_eq!((&json["record"], json.get("payload")), (&record, None));
+    let text = home
+        .talk(["ledger", "show", &allow.to_string(), "--payload"])
+        .exits(0)
+        .stdout;
+    for value in [
+        &record["body"]["pass"]["id"],
+        &record["body"]["payloadHash"],
+        &record["ledgerHash"],
+    ] {
+        assert!(text.contains(value.as_str().unwrap()), "{text}");
+    }
+    assert!(text.contains("\npayload\n{"), "{text}");
+    // Of a call that was not allowed only the hash is kept.
+    let json = home
+        .run(["ledger", "show", &deny.to_string(), "--payload"])
+        .exits(0)
+        .json();
+    assert_eq!(json["payload"], Value::Null);
+    home.run(["ledger", "show", "4711"]).fails(2, "record_unknown");
+}
+
+#[test]
+fn old_side_data_is_erased_and_marks_stay() {
+    let (home, lines) = written();
+    let allow = lines
+        .iter()
+        .position(|line| line.contains("\"decision\":\"allow\""))
+        .unwrap()
+        .to_string();
+    let payload = || home.run(["ledger", "show", &allow, "--payload"]).exits(0).json()["payload"].clone();
+    let erase = |age: &str| {
+        let ran = home.run([
+            "ledger",
+            "erase",
+            "--older-than",
+            age,
+            "--reason",
+            "retention",
+            "--rule",
+            "gdpr.17",
+        ]);
+        ran.exits(0).json()
+    };
+    let young = erase("1d");
+    assert_eq!(
+        (&young["erased"], young["records"].as_array().unwrap().len()),
+        (&0.into(), 0)
+    );
+    assert!(payload().is_object());
+    let old = erase("0s");
+    assert_eq!(
+        (&old["erased"], old["records"].as_array().unwrap().len()),
+        (&1.into(), 1)
+    );
+    assert!(payload().is_null());
+    home.run(["ledger", "verify"]).exits(0);
+}
+
+/// Ten denied calls of a megabyte leave next to nothing; where it is asked for, payloads up to the cap are kept.
+#[test]
+fn payloads_of_denied_calls_are_kept_only_if_configured() {
+    let size = |home: &Home| fs::metadata(home.path("home/ledger.db")).unwrap().len();
+    let call = |home: &Home, length: usize| {
+        let mut action: Value = serde_json::from_str(&home.read(DENY)).unwrap();
+        action["capability"]["payload"] = serde_json::json!({ "text": "x".repeat(length) });
+        home.write("large.json", action.to_string());
+        let ran = home.run(["authorize", "--action", "large.json"]).exits(10);
+        let seq = ran.json()["record"]["seq"].to_string();
+        home.run(["ledger", "show", &seq, "--payload"]).exits(0).json()["payload"].clone()
+    };
+    let home = Home::new();
+    let before = size(&home);
+    for _ in 0..10 {
+        assert!(call(&home, 1_000_000).is_null());
+    }
+    assert!(size(&home) < before + 200_000, "{}", size(&home));
+    assert!(call(&home, 10).is_null());
+
+    let config = home.read("home/config.toml");
+    home.write(
+        "home/config.toml",
+        config.replace("keep_denied = false", "keep_denied = true"),
+    );
+    assert!(call(&home, 65_000).is_object());
+    assert!(call(&home, 65_536).is_null());
 }
