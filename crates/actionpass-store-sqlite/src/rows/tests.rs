@@ -63,7 +63,7 @@ fn what_a_store_wrote_fits() {
 
 /// The end of a table, or all of it: found by opening. Anything else: by comparing.
 #[test]
-fn rows_that_were_taken_away_are_found() {
+fn g11_rows_that_were_taken_away_are_found() {
     for (sql, at_opening) in [
         ("DELETE FROM replay", true),
         ("DELETE FROM approval", true),
@@ -122,7 +122,7 @@ fn what_is_erased_is_no_row_that_is_missed() {
 
 /// What was made in the file by somebody else is noticed, whatever it is.
 #[test]
-fn a_changed_schema_is_refused() {
+fn g11_a_changed_schema_is_refused() {
     for sql in [
         "CREATE TRIGGER undo AFTER INSERT ON approval BEGIN DELETE FROM approval; END",
         "CREATE VIEW seen AS SELECT * FROM record",

@@ -46,7 +46,7 @@ fn other_trust(version: u64) -> TrustEvidence {
 
 /// Each contradiction in a log with a whole chain has its code, and the record that it stands in.
 #[test]
-fn every_contradiction_has_its_code_and_record() {
+fn g11_every_contradiction_has_its_code_and_record() {
     use LedgerCode as Code;
     let trust = fixtures::trust;
     let allow_1 = || allow(1, Some(1), trust(1), 1);
@@ -183,7 +183,7 @@ fn foreign_passes_are_used_once_at_an_audience() {
 
 /// Whatever a store commits and appends, in any order, has no contradiction; what it refuses leaves no record.
 #[test]
-fn a_store_writes_no_contradiction() {
+fn g11_a_store_writes_no_contradiction() {
     for seed in 0_u64..64 {
         let store = MemoryDecisionStore::new(fixtures::log());
         // A linear congruential generator (Knuth's MMIX constants): seeded, so that a failure can be repeated.
