@@ -8,8 +8,8 @@ use std::sync::Arc;
 use actionpass_canon::{BoundFacts, names};
 use actionpass_crypto::{Residence, SignError, Signer, Unverified, sign_document};
 use actionpass_model::{
-    ActionId, Decision, DecisionBody, KeyId, KeyStatus, KeyUse, MAX_APPROVALS, PassClaims, PassEvidence, PassId,
-    Reason, RecordId, Tenant, Timestamp, Trace, TrustEvidence, TrustKey,
+    ActionId, Decision, DecisionBody, KeyId, KeyStatus, KeyUse, MAX_APPROVAL_LIFETIME, MAX_APPROVALS, PassClaims,
+    PassEvidence, PassId, Reason, RecordId, Tenant, Timestamp, Trace, TrustEvidence, TrustKey, UnixSeconds,
 };
 use actionpass_policy::{PolicyEngine, PolicyInput, Verdict};
 use actionpass_store::ledger::RecordDraft;
@@ -255,6 +255,18 @@ impl Authorizer {
                     answer => answer,
                 };
             }
+            let names_itself = call.action.action().id.is_some();
+            if names_itself || !call.offered.is_empty() {
+                call.restored = self.bounded(self.parts.store.state()).await?.restored;
+            }
+            if names_itself
+                && call
+                    .restored
+                    .is_some_and(|start| is_forgotten(&call.key.action, start, now))
+            {
+                let error = AuthorizeError::at(AuthorizeCode::ApprovalStateLost, "id");
+                return Err(self.refuse_before(&request, error, now).await);
+            }
             // A pass of before holds whatever became of its facts; what is judged now is judged by facts of now.
             if let Err(error) = self.config.facts.check_age(&call.facts, now) {
                 return Err(self.refuse_before(&request, error, now).await);
@@ -382,6 +394,7 @@ impl Authorizer {
             used: Vec::new(),
             trace: request.trace.as_deref().cloned(),
             ids,
+            restored: None,
             unrecorded: None,
         })
     }
@@ -393,6 +406,7 @@ impl Authorizer {
             action_id: &call.key.action,
             policy_digest: self.parts.policy.digest(),
             at: now,
+            restored: call.restored,
         };
         let mut offered = Offered::checked(&call.offered, &self.config, &occasion, trust, &call.used);
         let grants = offered.grants();
@@ -839,6 +853,15 @@ impl Authorizer {
         };
         Err(code.into())
     }
+}
+
+/// Whether an action may have been allowed before a store was restored that would know otherwise. Ids of our form say when
+/// they were made; of others that is believed once no approval of before can be left.
+fn is_forgotten(id: &ActionId, restored: UnixSeconds, now: Timestamp) -> bool {
+    id.made_at().map_or_else(
+        || now.to_unix_seconds() < restored.saturating_add(MAX_APPROVAL_LIFETIME.as_secs()),
+        |made| made.to_unix_seconds() < restored,
+    )
 }
 
 fn who(key: &ActionKey) -> Who {

@@ -31,6 +31,9 @@ actionpass_model::codes! {
         IssuedBefore = "issued_before" => Reason,
         /// An offered approval was used before.
         ApprovalUsed = "approval_already_used" => Approval,
+        /// The store was restored from a backup, and what was used or allowed before that may be forgotten: the approval, or the
+        /// action id, is of before, or doesn't say of when it is.
+        ApprovalStateLost = "approval_state_lost" => Approval,
         /// An offered approval holds, and the decision didn't rely on it.
         ApprovalNotReliedOn = "approval_not_relied_on" => Reason,
         /// More approvals are offered than are looked at, or the decision relies on more than a pass carries.

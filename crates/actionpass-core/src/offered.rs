@@ -1,7 +1,7 @@
 //! [`Offered`]: the approvals that were offered for an action, and what each is worth.
 
 use actionpass_canon::BoundAction;
-use actionpass_model::{ActionId, ApprovalRef, Digest, Grant, OfferedEvidence, Reason, Timestamp};
+use actionpass_model::{ActionId, ApprovalRef, Digest, Grant, OfferedEvidence, Reason, Timestamp, UnixSeconds};
 use actionpass_policy::Verdict;
 use actionpass_verify::Trust;
 use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
@@ -24,6 +24,8 @@ pub struct Occasion<'a> {
     pub policy_digest: Digest,
     /// When it is judged.
     pub at: Timestamp,
+    /// [`LedgerState::restored`](actionpass_store::LedgerState::restored) of the store that knows which approvals are used.
+    pub restored: Option<UnixSeconds>,
 }
 
 /// The approvals that were offered for an action, checked: those that hold, and why the others grant nothing.
@@ -84,7 +86,12 @@ impl Offered {
             match approval::check(token, &context, trust) {
                 Ok(approval) => {
                     let name = approval.to_ref();
-                    if used.contains(&name) {
+                    if occasion.restored.is_some_and(|start| approval.given() < start) {
+                        offered.reasons.push(Reason::new(AuthorizeCode::ApprovalStateLost));
+                        offered
+                            .in_vain
+                            .push(evidence(&approval, AuthorizeCode::ApprovalStateLost));
+                    } else if used.contains(&name) {
                         offered.reasons.push(Reason::new(AuthorizeCode::ApprovalUsed));
                         offered.in_vain.push(evidence(&approval, AuthorizeCode::ApprovalUsed));
                     } else if !offered.refs().contains(&name) {

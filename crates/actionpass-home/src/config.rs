@@ -1,7 +1,7 @@
 //! `config.toml`: who the issuer is, whom it serves, which key it signs with.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -41,6 +41,17 @@ pub struct Config {
     approvals: ApprovalsSection,
     #[serde(default)]
     ledger: LedgerSection,
+    #[serde(default)]
+    store: StoreSection,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreSection {
+    /// Where the witness is, relative to the home.
+    #[serde(default)]
+    witness: Option<PathBuf>,
 }
 
 /// `[signing]`.
@@ -208,6 +219,11 @@ impl Config {
             terms = terms.requiring_action_hash();
         }
         terms
+    }
+
+    /// Where the witness is, if that was said.
+    pub(crate) fn witness(&self) -> Option<&Path> {
+        self.store.witness.as_deref()
     }
 
     /// Whether records hold salted commitments in the place of hashes.

@@ -10,9 +10,9 @@ use actionpass_custody::{KeyFiles, KeyUri, NoSecrets, OpenKey, Secrets};
 use actionpass_model::{KeyId, KeyUse};
 use actionpass_policy::RulePolicy;
 use actionpass_store::ledger::Log;
-use actionpass_store::trust_file::{TrustFile, TrustSnapshot};
+use actionpass_store::trust_file::{TrustFile, TrustFileCode, TrustFileError, TrustSnapshot};
 use actionpass_store::{StoreCode, StoreError};
-use actionpass_store_sqlite::SqliteStore;
+use actionpass_store_sqlite::{SqliteStore, Witness};
 use actionpass_verify::{LiveTrust, Trust};
 
 use crate::{Config, HomeCode, HomeError, config, files};
@@ -27,6 +27,8 @@ pub const TRUST: &str = "trust.json";
 pub const POLICY: &str = "policy.toml";
 /// Decisions, ledger and used passes, SQLite.
 pub const LEDGER: &str = "ledger.db";
+/// What notices that the ledger went back.
+pub const WITNESS: &str = "ledger.witness";
 /// The example actions.
 pub const EXAMPLES: &str = "examples";
 
@@ -184,14 +186,41 @@ impl Home {
         Ok(RulePolicy::load_bytes(&bytes, &path.display().to_string())?)
     }
 
-    /// `trust.json`, as it is now.
+    /// `trust.json`, as it is now, ready to verify with.
     ///
     /// # Errors
-    /// [`HomeError::Trust`].
+    /// Those of [`trust_snapshot`](Self::trust_snapshot).
     pub fn trust(&self) -> Result<Trust, HomeError> {
+        let snapshot = self.trust_snapshot()?;
+        Trust::from_snapshot(&snapshot).map_err(|error| HomeError::trust(&self.path(TRUST), error))
+    }
+
+    /// `trust.json`, as it is now. Without opening the ledger one that went back is noticed by the witness, which saw the
+    /// version that the ledger knows of.
+    ///
+    /// # Errors
+    /// [`HomeError::Trust`], [`HomeError::Store`] for a witness that can't be read; those of [`config`](Self::config), which
+    /// says where the witness is.
+    pub fn trust_snapshot(&self) -> Result<TrustSnapshot, HomeError> {
+        // Read first: what it saw was in force by then.
+        let witness = self.witness(&self.config()?);
+        let seen = witness
+            .read()
+            .map_err(|error| HomeError::store(witness.path(), error))?;
         let file = self.trust_file()?;
         let snapshot = file.read().map_err(|error| HomeError::trust(file.path(), error))?;
-        Trust::from_snapshot(&snapshot).map_err(|error| HomeError::trust(file.path(), error))
+        if seen.is_some_and(|seen| snapshot.document.version < seen.trust_version) {
+            let rolled_back = TrustFileError::new(TrustFileCode::TrustRolledBack);
+            return Err(HomeError::trust(file.path(), rolled_back));
+        }
+        Ok(snapshot)
+    }
+
+    /// What notices that the ledger or the trust store went back: the file that `[store] witness` names, relative to the
+    /// home, or `ledger.witness` in it.
+    #[must_use]
+    pub fn witness(&self, config: &Config) -> Witness {
+        Witness::at(self.root.join(config.witness().unwrap_or(Path::new(WITNESS))))
     }
 
     /// The file of the trust store. Nothing is read yet.
@@ -210,14 +239,28 @@ impl Home {
         LiveTrust::open_file(file.clone()).map_err(|error| HomeError::trust(file.path(), error))
     }
 
-    /// The store with decisions, ledger and used passes, which must be there and of this issuer.
+    /// The store with decisions, ledger and used passes, which must be there, of this issuer, and no earlier state than its
+    /// witness saw.
     ///
     /// # Errors
     /// [`HomeError::Store`].
     pub fn store(&self, config: &Config) -> Result<SqliteStore, HomeError> {
+        self.store_by(config, |path| SqliteStore::open_witnessed(path, self.witness(config)))
+    }
+
+    /// The same in whatever state it is.
+    pub(crate) fn unwitnessed_store(&self, config: &Config) -> Result<SqliteStore, HomeError> {
+        self.store_by(config, SqliteStore::open)
+    }
+
+    fn store_by(
+        &self,
+        config: &Config,
+        open: impl FnOnce(&Path) -> Result<SqliteStore, StoreError>,
+    ) -> Result<SqliteStore, HomeError> {
         let path = self.file(LEDGER)?;
         let about = |error| HomeError::store(&path, error);
-        let store = SqliteStore::open(&path).map_err(about)?;
+        let store = open(&path).map_err(about)?;
         if store.log() == Some(&log(config)?) {
             Ok(store)
         } else {

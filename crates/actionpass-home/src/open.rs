@@ -9,7 +9,7 @@ use actionpass_model::{CodedError, Timestamp};
 use actionpass_policy::PolicyEngine;
 use actionpass_store::offload::{Unfinished, offload};
 use actionpass_store::trust_file::TrustFile;
-use actionpass_store::{ReplayStart, StoreCode, StoreError};
+use actionpass_store::{Ledger, ReplayStart, StoreCode, StoreError};
 use actionpass_store_sqlite::SqliteStore;
 
 use crate::{Config, Home, HomeError, home};
@@ -92,16 +92,34 @@ impl OpenHome {
         .with_replay_store(Arc::clone(&self.store) as _))
     }
 
-    /// Says that `ledger.db` was restored from a backup: passes issued before the time that this gives count as used up.
+    /// Says that `ledger.db` was restored from a backup: passes and approvals given before the time that this answers count as
+    /// used up, and action ids of before as taken. Only this opens a ledger that went back, and makes its witness say what it
+    /// holds now.
     ///
     /// # Errors
-    /// [`HomeError::Store`].
-    pub async fn restored(&self, now: Timestamp) -> Result<Timestamp, HomeError> {
+    /// Those of [`open`](Self::open).
+    pub async fn restored(home: Home, now: Timestamp) -> Result<(Self, Timestamp), HomeError> {
+        let config = home.config()?;
+        let trust = home.trust_file()?;
+        let path = home.file(home::LEDGER)?;
+        let about = |error| HomeError::store(&path, error);
         let start = ReplayStart::restored(now.to_unix_seconds());
-        let path = self.home.path(home::LEDGER);
-        let restarted = self.store.restart_replay(start).await;
-        restarted.map_err(|error| HomeError::store(&path, error))?;
-        Ok(start.at().to_timestamp())
+        let state = {
+            let store = home.unwitnessed_store(&config)?;
+            store.restart_replay(start).await.map_err(about)?;
+            store.state().await.map_err(about)?
+        };
+        home.witness(&config)
+            .reset(&home::log(&config)?, &state)
+            .map_err(about)?;
+        let store = Arc::new(home.store(&config)?);
+        let opened = Self {
+            home,
+            config,
+            trust,
+            store,
+        };
+        Ok((opened, start.at().to_timestamp()))
     }
 }
 

@@ -3,6 +3,7 @@
 use unicode_normalization::is_nfc;
 use uuid::Uuid;
 
+use crate::Timestamp;
 use crate::text::{name, principal, text_type, visible_ascii};
 
 text_type! {
@@ -141,6 +142,19 @@ make!(PassId, "ap_");
 make!(ApprovalId, "apr_");
 make!(RecordId, "rec_");
 make!(RevocationId, "rev_");
+
+impl ActionId {
+    /// When an id of our form was made, as it says itself: the milliseconds of its UUIDv7 (RFC 9562 §5.7). `None` for any other.
+    #[must_use]
+    pub fn made_at(&self) -> Option<Timestamp> {
+        let digits = self.as_str().strip_prefix("act_")?;
+        let uuid = Uuid::try_parse(digits).ok().filter(|_| digits.len() == 32)?;
+        let is_ours = uuid.get_version_num() == 7 && !digits.bytes().any(|byte| byte.is_ascii_uppercase());
+        is_ours
+            .then(|| u64::try_from(uuid.as_u128() >> 80).ok())?
+            .and_then(Timestamp::from_unix_millis)
+    }
+}
 
 impl Tool {
     /// The audience that a tool has where the issuer's configuration names none: the tool itself.

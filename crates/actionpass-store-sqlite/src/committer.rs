@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use actionpass_model::UnixSeconds;
 use actionpass_store::ledger::Log;
-use actionpass_store::{AppendOutcome, CommitOutcome, Consumption, Mark, ReplayStart, StoreCode, StoreError};
+use actionpass_store::{
+    AppendOutcome, CommitOutcome, Consumption, LedgerState, Mark, ReplayStart, StoreCode, StoreError,
+};
 use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
@@ -14,6 +16,7 @@ use crate::decide::{self, Append, Commit, OpenLedger};
 use crate::error::Failure;
 use crate::queue::Queue;
 use crate::reader::Reads;
+use crate::witness::Witness;
 use crate::{file, rows};
 
 /// Where an answer goes.
@@ -77,10 +80,11 @@ impl Write {
 const MAX_LINGER: Duration = Duration::from_millis(2);
 
 /// Writes until the queue is closed and empty.
-pub(crate) fn run(path: PathBuf, log: Option<Log>, queue: &Queue<Write>, reads: &Reads) {
+pub(crate) fn run(path: PathBuf, log: Option<Log>, witness: Option<Witness>, queue: &Queue<Write>, reads: &Reads) {
     let mut committer = Committer {
         path,
         log,
+        witness,
         open: None,
         was_open: false,
     };
@@ -109,6 +113,7 @@ pub(crate) fn run(path: PathBuf, log: Option<Log>, queue: &Queue<Write>, reads: 
 struct Committer {
     path: PathBuf,
     log: Option<Log>,
+    witness: Option<Witness>,
     /// `None` before the first batch and after a failure: what SQLite then believes to be there may not be durable.
     open: Option<Open>,
     /// Whether there was a connection before.
@@ -158,9 +163,14 @@ impl Committer {
             return Err(failure);
         }
         // From here on every failure gives the connection up, and with it the transaction.
-        let written = open
-            .write(batch)
-            .and_then(|outcomes| Ok(run_cached(&open.connection, "COMMIT").map(|()| outcomes)?));
+        let written = open.write(batch).and_then(|(outcomes, state)| {
+            run_cached(&open.connection, "COMMIT")?;
+            // Durable, then witnessed, then acknowledged.
+            if let (Some(witness), Some(log), Some(state)) = (&self.witness, &self.log, state) {
+                witness.advance(log, &state)?;
+            }
+            Ok(outcomes)
+        });
         let outcomes = written.inspect_err(|failure| given_up(failure, batch))?;
         if batch.iter().any(Write::erases) {
             // So that what was erased is not in the write-ahead log either. Readers may be in the way.
@@ -171,6 +181,7 @@ impl Committer {
     }
 
     fn reopen(&mut self) -> Result<Open, Failure> {
+        let seen = self.witness.as_ref().map_or(Ok(None), Witness::said)?;
         let connection = file::open(&self.path)?;
         if file::log(&connection)? != self.log {
             return Err(Failure::Store(
@@ -181,8 +192,11 @@ impl Committer {
         {
             // One moment for all of it: another process may append between two statements.
             let moment = connection.unchecked_transaction()?;
-            if self.log.is_some() {
+            if let Some(log) = &self.log {
                 decide::check_head(&moment, &decide::state(&moment)?.head)?;
+                if let Some(seen) = &seen {
+                    decide::check_witnessed(&moment, log, seen)?;
+                }
             }
             rows::check_last(&moment)?;
         }
@@ -202,7 +216,8 @@ fn run_cached(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 }
 
 impl Open {
-    fn write(&mut self, batch: &[Write]) -> Result<Vec<Outcome>, Failure> {
+    /// What becomes of each call, and where the log ends if it grew.
+    fn write(&mut self, batch: &[Write]) -> Result<(Vec<Outcome>, Option<LedgerState>), Failure> {
         let Self { connection, issuers } = self;
         let (mut ledger, mut limits) = (None, Lazy(None));
         let (mut consumed, mut latest) = (0_usize, None);
@@ -222,6 +237,7 @@ impl Open {
                 }
                 Write::Restart(start, _) => {
                     limits.get(|| Limits::read(connection))?.restart(*start);
+                    decide::restart(connection, *start)?;
                     Outcome::Restart
                 }
             });
@@ -230,8 +246,8 @@ impl Open {
             consume::prune(connection, limits.get(|| Limits::read(connection))?, consumed, now)?;
         }
         limits.changed().map_or(Ok(()), |limits| limits.write(connection))?;
-        ledger.map_or(Ok(()), OpenLedger::end)?;
-        Ok(outcomes)
+        let state = ledger.map_or(Ok(None), OpenLedger::end)?;
+        Ok((outcomes, state))
     }
 }
 
@@ -307,6 +323,7 @@ mod tests {
         let mut committer = Committer {
             path: path.clone(),
             log: Some(log.clone()),
+            witness: None,
             open: None,
             was_open: false,
         };
@@ -327,6 +344,7 @@ mod tests {
         let committer = Committer {
             path,
             log: Some(log),
+            witness: None,
             open: None,
             was_open: false,
         };

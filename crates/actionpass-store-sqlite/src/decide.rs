@@ -5,22 +5,23 @@ use std::collections::HashMap;
 use actionpass_model::{ApprovalRef, Digest, RecordKind, TrustEvidence, UnixSeconds};
 use actionpass_store::ledger::{Head, Log, PreparedRecord, RecordDraft, RecordRef, Salt, SealedRecord};
 use actionpass_store::{
-    ActionKey, Allow, AppendOutcome, Batch, CommitOutcome, DecisionCommit, Issued, LedgerState, SideKind, StoreCode,
-    StoreError, StoredRecord, TrustRange, newest_trust,
+    ActionKey, Allow, AppendOutcome, Batch, CommitOutcome, DecisionCommit, Issued, LedgerState, ReplayStart, SideKind,
+    StoreCode, StoreError, StoredRecord, TrustRange, newest_trust,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use crate::error::{Failure, from_sql, to_sql};
 use crate::id::{action_to_bytes, from_bytes, to_bytes};
 use crate::rows::Rows;
+use crate::witness::Witnessed;
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
 pub(crate) type Judged<T> = Result<Result<T, StoreError>, Failure>;
 
 /// Reads where the log ends and what it was told of.
 pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
-    let mut statement =
-        connection.prepare_cached("SELECT size, hash, trust_version, trust_digest, policy, reconciled FROM ledger")?;
+    let mut statement = connection
+        .prepare_cached("SELECT size, hash, trust_version, trust_digest, policy, reconciled, restored FROM ledger")?;
     let row = statement.query_row([], |row| {
         Ok((
             row.get::<_, i64>(0)?,
@@ -29,9 +30,10 @@ pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
             row.get::<_, Option<[u8; 32]>>(3)?,
             row.get::<_, Option<[u8; 32]>>(4)?,
             row.get::<_, i64>(5)?,
+            row.get::<_, Option<i64>>(6)?,
         ))
     });
-    let Some((size, hash, version, trust, policy, reconciled)) = row.optional()? else {
+    let Some((size, hash, version, trust, policy, reconciled, restored)) = row.optional()? else {
         return Err(Failure::Store(StoreCode::StoreLogMismatch, "the store holds no log"));
     };
     let trust = match (version, trust) {
@@ -45,7 +47,18 @@ pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
     state.trust = trust;
     state.policy = policy.map(Digest::from_bytes);
     state.reconciled = from_sql(reconciled)?;
+    let restored =
+        restored.map(|seconds| UnixSeconds::new(from_sql(seconds)?).ok_or_else(|| Failure::corrupt("a time")));
+    state.restored = restored.transpose()?;
     Ok(state)
+}
+
+/// What the store knows is lost in part: approvals and action ids of before are not judged. Never earlier than before.
+pub(crate) fn restart(connection: &Connection, start: ReplayStart) -> Result<(), Failure> {
+    connection
+        .prepare_cached("UPDATE ledger SET restored = max(coalesce(restored, 0), ?1)")?
+        .execute([to_sql(start.at().get())?])?;
+    Ok(())
 }
 
 /// How many records there are.
@@ -91,6 +104,36 @@ pub(crate) fn check_head(connection: &Connection, head: &Head) -> Result<(), Fai
         Ok(())
     } else {
         Err(Failure::corrupt("the last record is not the one that the head names"))
+    }
+}
+
+/// Whether the log holds what a witness saw of it. The witness was read before this connection's moment: what it saw was
+/// durable by then.
+pub(crate) fn check_witnessed(connection: &Connection, log: &Log, seen: &Witnessed) -> Result<(), Failure> {
+    const BACK: Failure = Failure::Store(
+        StoreCode::StoreRolledBack,
+        "the log doesn't hold the record that the witness names",
+    );
+    if !seen.is_of(log) {
+        return Err(Failure::Store(
+            StoreCode::StoreLogMismatch,
+            "the witness is that of another log",
+        ));
+    }
+    let known = state(connection)?;
+    if known.trust.map_or(0, |trust| trust.version) < seen.trust_version {
+        return Err(BACK);
+    }
+    let Some(seq) = seen.size.checked_sub(1) else {
+        return Ok(());
+    };
+    let mut statement = connection.prepare_cached("SELECT json FROM record WHERE seq = ?1")?;
+    let json: Option<String> = statement.query_row([to_sql(seq)?], |row| row.get(0)).optional()?;
+    let hash = format!(",\"ledgerHash\":\"{}\",", seen.hash);
+    if json.is_some_and(|json| json.contains(&hash)) {
+        Ok(())
+    } else {
+        Err(BACK)
     }
 }
 
@@ -267,17 +310,17 @@ impl<'c> OpenLedger<'c> {
         })
     }
 
-    /// Writes where the log ends now.
-    pub(crate) fn end(self) -> Result<(), Failure> {
+    /// Writes where the log ends now, and gives it if that changed.
+    pub(crate) fn end(self) -> Result<Option<LedgerState>, Failure> {
         let (before, rows) = self.rows;
         if rows != before {
             rows.write(self.connection)?;
         }
         if self.state == self.before {
-            Ok(())
-        } else {
-            set_state(self.connection, &self.state)
+            return Ok(None);
         }
+        set_state(self.connection, &self.state)?;
+        Ok(Some(self.state))
     }
 
     /// Judges and writes a decision.

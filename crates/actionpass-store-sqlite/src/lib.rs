@@ -29,6 +29,8 @@
 //! - Another thread reads, on a connection of its own, and blocks no writer.
 //! - Whoever opens a file checks in constant time that its tables are those that this crate makes (no trigger, view or
 //!   index beside them), and that the rows of the newest records are there; [`SqliteStore::check_rows`] compares all.
+//! - A [`Witness`] outside of the database notices one that went back: it is written, durably, between the database and the
+//!   answer.
 //! - No runtime is needed; futures are woken by those threads.
 //! - After a failed write the connection is given up; the next write opens and checks the file anew.
 //! - A store doesn't survive a fork: in the new process every call gives
@@ -51,5 +53,7 @@ mod reader;
 mod rows;
 mod schema;
 mod store;
+mod witness;
 
 pub use store::SqliteStore;
+pub use witness::{Witness, Witnessed};

@@ -78,6 +78,8 @@ ALTER TABLE ledger ADD COLUMN revocation_rows INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE ledger ADD COLUMN last_allow INTEGER;
 ALTER TABLE ledger ADD COLUMN last_approved INTEGER;
 ALTER TABLE ledger ADD COLUMN last_revoked INTEGER;
+-- From when on approvals and action ids are judged, if the file was restored from a backup.
+ALTER TABLE ledger ADD COLUMN restored INTEGER;
 UPDATE ledger SET
     issued_rows = (SELECT count(*) FROM issued), last_allow = (SELECT max(seq) FROM issued),
     approval_rows = (SELECT count(*) FROM approval), last_approved = (SELECT max(seq) FROM approval),

@@ -22,6 +22,7 @@ use crate::id::to_bytes;
 use crate::process::Lease;
 use crate::queue::Queue;
 use crate::reader::{self, Read, Reads};
+use crate::witness::Witness;
 use crate::{consume, decide, file, rows};
 
 /// An issuer's log and decisions, and an executor's used passes, in one SQLite file.
@@ -87,7 +88,18 @@ impl SqliteStore {
     /// made it; [`StoreCode::StoreForked`] if this is a copy of a process in which a store was open when it was forked;
     /// [`StoreCode::StoreUnavailable`] if it can't be opened as it must (WAL).
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let started = Lease::take().and_then(|lease| Self::start(path, lease));
+        let started = Lease::take().and_then(|lease| Self::start(path, None, lease));
+        started.map_err(|failure| failure.to_error())
+    }
+
+    /// Opens the file at `path`, which must hold what the witness saw of it, and goes on to tell the witness. It is made
+    /// when the first record is appended.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); [`StoreCode::StoreRolledBack`] if the file is an earlier state, or another log of
+    /// this name; [`StoreCode::StoreLogMismatch`] if the witness saw another log; those of [`Witness::read`].
+    pub fn open_witnessed(path: &Path, witness: Witness) -> Result<Self, StoreError> {
+        let started = Lease::take().and_then(|lease| Self::start(path, Some(witness), lease));
         started.map_err(|failure| failure.to_error())
     }
 
@@ -112,11 +124,19 @@ impl SqliteStore {
         }
     }
 
-    fn start(path: &Path, lease: Lease) -> Result<Self, Failure> {
+    fn start(path: &Path, witness: Option<Witness>, lease: Lease) -> Result<Self, Failure> {
         let lease = Arc::new(lease);
+        // Read first: what it saw was durable before.
+        let seen = witness.as_ref().map_or(Ok(None), Witness::said)?;
         let connection = file::open(path)?;
         let log = file::log(&connection)?;
-        rows::check_last(&*connection.unchecked_transaction()?)?;
+        {
+            let moment = connection.unchecked_transaction()?;
+            if let (Some(log), Some(seen)) = (&log, &seen) {
+                decide::check_witnessed(&moment, log, seen)?;
+            }
+            rows::check_last(&moment)?;
+        }
         let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Reads::new()));
         let mut shared = Shared {
             lease: Arc::clone(&lease),
@@ -132,7 +152,7 @@ impl SqliteStore {
         let grown = Arc::clone(&reads);
         let leased = Arc::clone(&lease);
         let writer = Box::new(move || {
-            committer::run(for_writer, log, &writes, &grown);
+            committer::run(for_writer, log, witness, &writes, &grown);
             drop(leased);
         });
         shared.threads.push(spawn("actionpass-write", writer)?);
@@ -154,8 +174,9 @@ impl SqliteStore {
         self.0.log.as_ref()
     }
 
-    /// Says that the file was restored from an earlier state, so passes consumed since may not be marked: `start` is
-    /// [`ReplayStart::restored`]. It never moves back.
+    /// Says that the file was restored from an earlier state, so passes consumed and approvals used since may not be marked,
+    /// nor actions known that were allowed: `start` is [`ReplayStart::restored`], and becomes
+    /// [`LedgerState::restored`](actionpass_store::LedgerState::restored). It never moves back.
     pub fn restart_replay(&self, start: ReplayStart) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let (reply, answer) = channel();
@@ -403,7 +424,7 @@ mod tests {
         let folder = TempFolder::new();
         let path = folder.path().join("ledger.db");
         drop(SqliteStore::create(&path, Some(&fixtures::log()), ReplayStart::first(fixtures::at(0))).unwrap());
-        let store = SqliteStore::start(&path, Lease::of_another_process()).unwrap();
+        let store = SqliteStore::start(&path, None, Lease::of_another_process()).unwrap();
 
         let mark = fixtures::mark(1, 0);
         let decision = fixtures::decision(1, Decision::Allow, vec![fixtures::approval("user:ann", 1)]);
@@ -440,7 +461,7 @@ mod tests {
         assert_eq!(events, ["DEBUG message=opened a store log=\"issuer.example/log\""]);
         drop(created.unwrap());
 
-        let (store, _) = capture(|| SqliteStore::start(&path, Lease::of_another_process()));
+        let (store, _) = capture(|| SqliteStore::start(&path, None, Lease::of_another_process()));
         let store = store.unwrap();
         let (_, events) = capture(|| [(); 3].map(|()| block_on(store.state()).is_err()));
         assert_eq!(events.len(), 1, "{events:?}");

@@ -293,7 +293,9 @@ fn what_was_erased_is_in_no_byte() {
     let secret = "a payload that nobody may find".repeat(400);
     for number in 1..=8 {
         let mut allow = fixtures::allow(number);
-        allow.side = vec![(actionpass_store::SideKind::Payload, secret.clone().into_bytes())];
+        allow.record = allow
+            .record
+            .with_side(actionpass_store::SideKind::Payload, secret.clone().into_bytes());
         assert!(matches!(
             block_on(store.commit(allow)).unwrap(),
             CommitOutcome::Committed(_)

@@ -32,6 +32,9 @@ codes! {
         /// Rows that the log says must be there are gone, or others are there: used approvals, issued actions or used
         /// passes would count as new.
         StoreRowsMissing = "store_rows_missing",
+        /// The store, or the log in it, is an earlier state than one that was acknowledged: what was decided, used and revoked
+        /// since would be forgotten.
+        StoreRolledBack = "store_rolled_back" => Stale,
         /// The tables are not those that this project makes: a trigger, a view, an index or a table was added or changed.
         StoreSchemaChanged = "store_schema_changed",
         /// The store holds the log of another issuer or origin, or none.
@@ -61,6 +64,7 @@ impl StoreCode {
             Self::StoreVersionUnsupported => "a later release wrote the store",
             Self::StoreCorrupt => "the store contradicts itself",
             Self::StoreRowsMissing => "the store's tables don't hold what its log says",
+            Self::StoreRolledBack => "the store is an earlier state than one that was acknowledged",
             Self::StoreSchemaChanged => "the store's tables are not as ActionPass makes them",
             Self::StoreLogMismatch => "the store holds another log",
             Self::RecordTooLarge => "the record is larger than a log takes",

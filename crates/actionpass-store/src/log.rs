@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use actionpass_model::{Commitment, Digest, Document, DocumentError, Record, RevocationId, TrustEvidence};
+use actionpass_model::{Commitment, Digest, Document, DocumentError, Record, RevocationId, TrustEvidence, UnixSeconds};
 
 use serde::Deserialize;
 
@@ -171,6 +171,9 @@ pub struct LedgerState {
     pub trust: Option<TrustEvidence>,
     /// The policy that was recorded last.
     pub policy: Option<Digest>,
+    /// If the store was restored from an earlier state: the earliest time at which an approval was given, or an action id
+    /// made, that it can judge.
+    pub restored: Option<UnixSeconds>,
     /// The watermark: the newest version of the trust store all of whose revocations are known to be in the log. 0 if
     /// that is known of none.
     pub reconciled: u64,
@@ -184,6 +187,7 @@ impl LedgerState {
             head,
             trust: None,
             policy: None,
+            restored: None,
             reconciled: 0,
         }
     }

@@ -51,6 +51,7 @@ pub struct VerifiedApproval {
     rules: Vec<RuleId>,
     token: String,
     token_hash: Digest,
+    given: UnixSeconds,
     expires: UnixSeconds,
 }
 
@@ -124,6 +125,12 @@ impl VerifiedApproval {
     #[must_use]
     pub const fn token_hash(&self) -> Digest {
         self.token_hash
+    }
+
+    /// When it was given.
+    #[must_use]
+    pub const fn given(&self) -> UnixSeconds {
+        self.given
     }
 
     /// When it expires.
@@ -291,6 +298,7 @@ fn check_signed(
         rules: claims.approval.rules.unwrap_or_default(),
         token: token.to_owned(),
         token_hash,
+        given: claims.iat,
         expires: claims.exp,
     })
 }
@@ -344,6 +352,7 @@ fn check_asserted(
         return Err(refused(Some(approval.id), codes));
     }
     Ok(VerifiedApproval {
+        given: approval.approved_at.to_unix_seconds(),
         expires: approval.expires_at.to_unix_seconds(),
         id: approval.id,
         approver: approval.approved_by,

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use actionpass_home::{OpenHome, home};
+use actionpass_home::{HomeError, OpenHome, home};
 use actionpass_model::{Issuer, KeyId, KeyUse, Timestamp};
 use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerVerifier, VerifiedLedger, verify_jsonl_with};
 use actionpass_store::{Ledger, StoredRecord};
@@ -243,11 +243,12 @@ fn verify_file(
 
 /// Refuses the passes whose marks the backup may lack.
 fn restored(context: &Context) -> Outcome<Reply> {
-    let home = context.administer()?;
-    let from = block_on(home.opened.restored(clock::now()?))?;
+    let (opened, from) = block_on(OpenHome::restored(context.home()?, clock::now()?))?;
+    // What a crash kept out of the ledger, and the backup too, is recorded again.
+    let administrator = opened.administrator();
+    let _ = block_on(administrator.open()).map_err(HomeError::from)?;
     let talk = format!(
-        "{} passes issued before {from} count as used up here\n\
-         approvals that were used since the backup would count again: revoke them, or wait until they have expired\n",
+        "{} passes and approvals given before {from} count as used up here, and action ids of before as taken\n",
         Ink::stderr().good("restored")
     );
     Ok(Reply::new(json!({ "issuedFrom": from })).with_talk(talk))

@@ -9,7 +9,7 @@ use actionpass_core::{FactsTerms, Occasion, Offered};
 use actionpass_model::{ActionId, Digest, KeyStatus, KeyUse, Role, Timestamp, TrustStore};
 use actionpass_policy::testing::{PolicyTests, TestOutcome};
 use actionpass_policy::{PolicyEngine, PolicyInput, RulePolicy, decode};
-use actionpass_store::DecisionStore;
+use actionpass_store::{DecisionStore, Ledger};
 use clap::{Args, Subcommand};
 use pollster::block_on;
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ impl CheckArgs {
         let digest = policy.digest().to_string();
         let held = match self.file {
             Some(_) => None,
-            None => Some(held_roles(&context.home()?.trust_file()?.read()?.document)),
+            None => Some(held_roles(&context.home()?.trust_snapshot()?.document)),
         };
         let warnings = policy.warnings(held.as_deref());
         let ink = Ink::stdout();
@@ -179,13 +179,14 @@ impl ExplainArgs {
             Some(id) => id.clone(),
             None => ActionId::from_uuid(clock::uuid(now)?),
         };
+        let opened = context.open_home()?;
         let occasion = Occasion {
             action,
             action_id: &action_id,
             policy_digest,
             at: self.at.unwrap_or(now),
+            restored: block_on(opened.store.state())?.restored,
         };
-        let opened = context.open_home()?;
         let (config, trust) = (opened.config.issuer_config(), opened.home.trust()?);
         let all = Offered::check(&tokens, &config, &occasion, &trust, &[])?;
         let used = block_on(opened.store.used_approvals(all.refs()))?;

@@ -111,7 +111,7 @@ impl TrustCommand {
 
 fn show(context: &Context) -> Outcome<Reply> {
     let home = context.home()?;
-    let snapshot = home.trust_file()?.read()?;
+    let snapshot = home.trust_snapshot()?;
     let trust = &snapshot.document;
     let ink = Ink::stdout();
     let mut keys = Table::new(&["KID", "USE", "OWNER", "ROLES", "TENANTS", "STATUS", "VALID"]);
@@ -291,7 +291,7 @@ impl CheckArgs {
 /// The bytes of the file itself: version and digest are those that the records name.
 fn export(context: &Context) -> Outcome<Reply> {
     let home = context.home()?;
-    let snapshot = home.trust_file()?.read()?;
+    let snapshot = home.trust_snapshot()?;
     Keyring::from_trust(&snapshot.document)?;
     let document = serde_json::to_value(&snapshot.document).map_err(|error| Failure::internal(&error))?;
     Ok(

@@ -166,6 +166,7 @@ fn foreign_passes_are_used_once_at_an_audience() {
     let used = |audience: &str| {
         let body = actionpass_model::UseBody {
             schema: actionpass_model::UseSchema,
+            commitment: None,
             pass: fixtures::pass(1),
             issuer: "https://other.example".parse().unwrap(),
             audience: audience.parse().unwrap(),
