@@ -199,18 +199,22 @@ impl Home {
     /// version that the ledger knows of.
     ///
     /// # Errors
-    /// [`HomeError::Trust`], [`HomeError::Store`] for a witness that can't be read; those of [`config`](Self::config), which
-    /// says where the witness is.
+    /// [`HomeError::Trust`]; [`HomeError::Store`] for a witness that can't be read.
     pub fn trust_snapshot(&self) -> Result<TrustSnapshot, HomeError> {
-        // Read first: what it saw was in force by then.
-        let witness = self.witness(&self.config()?);
+        // Read first: what it saw was in force by then. That the configuration is broken is for others to say.
+        let named = self.config().map(|config| self.witness(&config));
+        let witness = named.unwrap_or_else(|_| Witness::at(self.path(WITNESS)));
         let seen = witness
             .read()
             .map_err(|error| HomeError::store(witness.path(), error))?;
         let file = self.trust_file()?;
         let snapshot = file.read().map_err(|error| HomeError::trust(file.path(), error))?;
-        if seen.is_some_and(|seen| snapshot.document.version < seen.trust_version) {
-            let rolled_back = TrustFileError::new(TrustFileCode::TrustRolledBack);
+        let version = snapshot.document.version;
+        if let Some(seen) = seen.filter(|seen| version < seen.trust_version) {
+            let rolled_back = TrustFileError::new(TrustFileCode::TrustRolledBack).with_source(format!(
+                "it is version {version}, and the ledger knows version {}",
+                seen.trust_version
+            ));
             return Err(HomeError::trust(file.path(), rolled_back));
         }
         Ok(snapshot)

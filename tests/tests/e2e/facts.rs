@@ -62,9 +62,11 @@ fn facts_of_another_time_are_no_evidence() {
         let home = with_config(config);
         let facts = document(age, &json!({ "testsPassed": true }));
         assert_eq!(said(&home, &facts), expected, "{config:?} {age}");
-        // What is refused before policy is asked is no decision.
-        let decisions = home.decisions().len();
-        assert_eq!(decisions, usize::from(expected == "allow"), "{config:?} {age}");
+        // What is refused before policy is asked is a deny on record.
+        let decisions = home.decisions();
+        let recorded = if expected == "allow" { "allow" } else { "deny" };
+        assert_eq!(decisions.len(), 1, "{config:?} {age}");
+        assert_eq!(decisions[0]["decision"], recorded, "{config:?} {age}");
     }
     // Long ago, and in a far future, without any say about which action.
     let home = Home::with_maintainer();

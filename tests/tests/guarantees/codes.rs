@@ -448,6 +448,25 @@ fn every_code_of_an_issuer() {
                 .map(str::to_owned)
                 .collect()
         }),
+        case("approval_not_relied_on", || {
+            let bed = Testbed::new();
+            let action = demo_with_id("act_1");
+            let needless = [bed.approve(&action)];
+            let _ = bed.authorize_with(&action, None, &needless).unwrap();
+            let record: Value = serde_json::from_slice(&bed.records().unwrap()[0].json).unwrap();
+            let offered = record["body"]["offered"][0]["codes"].as_array().unwrap();
+            offered.iter().map(|code| code.as_str().unwrap().to_owned()).collect()
+        }),
+        case("approval_state_lost", move || {
+            let store = actionpass_store::MemoryDecisionStore::new(Testbed::log());
+            store
+                .restart(actionpass_store::ReplayStart::restored(
+                    fixtures::now().to_unix_seconds(),
+                ))
+                .unwrap();
+            let bed = Testbed::new().with_decisions(store);
+            authorized(&bed, &demo_with_id("act_1"))
+        }),
         case("too_many_approvals", move || {
             use actionpass_policy::{PolicyInput, Verdict};
             let bed = Testbed::new().with_policy(actionpass_testkit::policies::Scripted::new(

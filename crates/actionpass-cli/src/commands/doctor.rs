@@ -89,7 +89,12 @@ impl DoctorArgs {
                 .map(|policy| format!("{}, {} rules", policy.id(), policy.rules().count())),
         ));
         let trust = home.trust().map_err(|error| {
-            Failure::from(error).with_hint("restore trust.json from a copy; nothing is authorized without it")
+            let is_old = error.code() == "trust_rolled_back";
+            let failure = Failure::from(error);
+            if is_old {
+                return failure;
+            }
+            failure.with_hint("restore trust.json from a copy; nothing is authorized without it")
         });
         checks.push((
             "trust",

@@ -12,7 +12,7 @@ use crate::offload::{Sender, channel};
 use crate::process::Process;
 use crate::{
     ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger, LedgerState,
-    SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    ReplayStart, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 
 /// An issuer's store in the memory of one process. Nothing survives it: for tests and examples.
@@ -70,6 +70,17 @@ impl MemoryDecisionStore {
             capacity: records,
             state: Mutex::default(),
         }
+    }
+
+    /// As a store would be that was restored from an earlier state: [`LedgerState::restored`](crate::LedgerState::restored). It
+    /// never moves back.
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreForked`], [`StoreCode::StorePoisoned`].
+    pub fn restart(&self, start: ReplayStart) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        state.known.restored = state.known.restored.max(Some(start.at()));
+        Ok(())
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {

@@ -151,11 +151,22 @@ fn a_trust_store_that_was_rolled_back_is_refused() {
     home.talk(["revoke", "principal", "agent:codex-prod", "--reason", "stolen"])
         .exits(0);
     let newest = std::fs::read(&trust).unwrap();
-    home.write("home/trust.json", &before);
     let kid = home.talk(["keys", "list", "--json"]).exits(0).json()["keys"][1]["kid"]
         .as_str()
         .unwrap()
         .to_owned();
+    home.write("home/trust.json", &before);
+    // Nor is it shown or handed on as if it were the one in force.
+    for reading in [
+        &["keys", "list"][..],
+        &["trust", "export"],
+        &["trust", "show"],
+        &["trust", "check"],
+    ] {
+        home.run(reading).fails(26, "trust_rolled_back");
+    }
+    home.run(["verify", "--token", "pass.jwt", "--action", action])
+        .fails(26, "trust_rolled_back");
     let commands: [&[&str]; 9] = [
         &["authorize", "--action", action],
         &["verify", "--token", "pass.jwt", "--action", action, "--consume"],
