@@ -124,6 +124,8 @@ pub enum Cause {
     OtherType,
     /// The value is no path that every reader resolves to the same place: it has a `..` segment, a `:`, a device's name …
     UnsafePath,
+    /// The text is no decimal number that every reader reads alike, and the test compares texts as numbers: `"1e6"`.
+    NotDecimal,
     /// The array has no element, so nothing can be said of every one.
     EmptyArray,
     /// There is no member of this name, and one whose name is equal after case folding: some readers take that one.
@@ -217,14 +219,15 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// Whether a value is this one; `None` if it is of another type.
-    fn is(&self, datum: Datum<'_>, work: &Work) -> Option<bool> {
-        match self {
+    /// Whether a value is this one, or why that can't be said.
+    fn is(&self, datum: Datum<'_>, work: &Work) -> Result<bool, Cause> {
+        let same = match self {
             Self::Text(right) => datum.text(work).map(|left| left == *right),
             Self::Number(right) => datum.number(work).map(|left| left.compare(*right).is_eq()),
             Self::Boolean(right) => datum.boolean().map(|left| left == *right),
-            Self::Unknown(_) => None,
-        }
+            Self::Unknown(cause) => return Err(*cause),
+        };
+        same.ok_or(Cause::OtherType)
     }
 }
 
@@ -300,21 +303,23 @@ impl<'a> Asking<'_, 'a> {
         };
         let value = Some(datum);
         let answer = match (test, &self.right) {
-            (Test::SameAs(_), Some(Right::Unknown(cause))) => return Finding::unknown(*cause, value),
-            (Test::SameAs(_), Some(right)) => right.is(datum, work),
-            (Test::PathGlob(globs), _) => match datum.text(work).map(|text| globs.match_path(&text, work)) {
-                Some(None) => return Finding::unknown(Cause::UnsafePath, value),
-                answer => answer.flatten(),
+            (Test::SameAs(_), Some(right)) => match right {
+                // There is nothing to compare with, whatever the value.
+                Right::Unknown(cause) => return Finding::unknown(*cause, value),
+                right => right.is(datum, work),
             },
             _ => test.judge(datum, work),
         };
         match answer {
-            Some(holds) => Finding::definite(holds, value),
-            // Somewhere in a tree there is always something of another type. It is not what `any` looks for.
-            None if self.condition.quantifier == Some(Quantifier::Any) && self.condition.path.is_tree() => {
+            Ok(holds) => Finding::definite(holds, value),
+            // Somewhere in a tree there is always something of another type. It is not what `any` looks for. What is of the
+            // right type and can't be judged may be.
+            Err(Cause::OtherType)
+                if self.condition.quantifier == Some(Quantifier::Any) && self.condition.path.is_tree() =>
+            {
                 Finding::definite(false, value)
             }
-            None => Finding::unknown(Cause::OtherType, value),
+            Err(cause) => Finding::unknown(cause, value),
         }
     }
 }
@@ -335,19 +340,23 @@ fn settle<'a>(found: &mut dyn Iterator<Item = Finding<'a>>, settles: Truth, othe
 }
 
 impl Test {
-    /// What the tests that look at nothing but the value say of it; `None` if it is of another type.
-    pub(crate) fn judge(&self, datum: Datum<'_>, work: &Work) -> Option<bool> {
-        match self {
+    /// What the tests that look at nothing but the value say of it, or why nothing can be said.
+    pub(crate) fn judge(&self, datum: Datum<'_>, work: &Work) -> Result<bool, Cause> {
+        let answer = match self {
+            Self::Compare(bound) => return bound.holds(datum, work),
+            Self::PathGlob(globs) => {
+                let path = datum.text(work).ok_or(Cause::OtherType)?;
+                return globs.match_path(&path, work).ok_or(Cause::UnsafePath);
+            }
             Self::OneOf(literals) => literals.contain(datum, work),
-            Self::Compare(bound) => bound.holds(datum, work),
             Self::Members(names) => datum.has_only(names, work),
             Self::Glob(globs) => datum.text(work).map(|text| any_matches(globs, &text, work)),
-            Self::PathGlob(globs) => globs.match_path(&datum.text(work)?, work),
             Self::MinLength(length) => datum.length(work).map(|found| found >= *length),
             Self::MaxLength(length) => datum.length(work).map(|found| found <= *length),
             Self::Exists(wanted) => Some(*wanted),
             Self::SameAs(_) => None,
-        }
+        };
+        answer.ok_or(Cause::OtherType)
     }
 }
 
@@ -374,17 +383,18 @@ impl PathGlobs {
 }
 
 impl Bound {
-    /// Whether a number is on the right side of the bound; `None` for what is none.
-    fn holds(&self, datum: Datum<'_>, work: &Work) -> Option<bool> {
+    /// Whether a number is on the right side of the bound, or why that can't be said.
+    fn holds(&self, datum: Datum<'_>, work: &Work) -> Result<bool, Cause> {
         let order = match (&self.decimal, datum.number(work)) {
             (_, Some(number)) => number.compare(self.number),
             (Some(decimal), None) => {
-                let text = datum.text(work)?;
-                Decimal::parse(&text)?.compare(Decimal::parse(decimal)?)
+                let text = datum.text(work).ok_or(Cause::OtherType)?;
+                let read = |text| Decimal::parse(text).ok_or(Cause::NotDecimal);
+                read(&text)?.compare(read(decimal)?)
             }
-            (None, None) => return None,
+            (None, None) => return Err(Cause::OtherType),
         };
-        Some(match self.side {
+        Ok(match self.side {
             Side::Less => order.is_lt(),
             Side::AtMost => order.is_le(),
             Side::Greater => order.is_gt(),

@@ -276,6 +276,7 @@ impl fmt::Display for ConditionExplanation {
             (Cause::FoldedName, _) => {
                 f.write_str(", there is only a member whose name differs in upper and lower case")?
             }
+            (Cause::NotDecimal, Some(value)) => write!(f, ", {value} is no plain decimal number")?,
             (Cause::AmbiguousParts, _) => f.write_str(", a part of what it is compared with holds a separator")?,
             (Cause::WorkExceeded, _) => f.write_str(", the decision took too much work")?,
             (Cause::EmptyArray, _) => f.write_str(", the array is empty")?,

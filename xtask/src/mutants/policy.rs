@@ -449,8 +449,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "every value of a tree may be of another type",
         "condition.rs",
-        "None if self.condition.quantifier == Some(Quantifier::Any) && self",
-        "None if self",
+        "                if self.condition.quantifier == Some(Quantifier::Any) && self",
+        "                if self",
     ),
     Mutant::new(
         "names of a tree are no texts of it",
@@ -481,8 +481,14 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "an unsafe path does not match",
         "condition.rs",
-        "Some(None) => return Finding::unknown(Cause::UnsafePath, value)",
-        "Some(None) => Some(false)",
+        "return globs.match_path(&path, work).ok_or(Cause::UnsafePath);",
+        "return Ok(globs.match_path(&path, work).unwrap_or(false));",
+    ),
+    Mutant::new(
+        "a text that is no decimal number is of another type",
+        "condition.rs",
+        "ok_or(Cause::NotDecimal)",
+        "ok_or(Cause::OtherType)",
     ),
     Mutant::new(
         "path_glob_nocase does not fold the path",
@@ -529,14 +535,18 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a text that is no number is 0",
         "condition.rs",
-        "Decimal::parse(&text)?.compare",
-        r#"Decimal::parse(&text).or(Decimal::parse("0"))?.compare"#,
+        "read(&text)?.compare",
+        r#"read(&text).or(read("0"))?.compare"#,
     ),
     Mutant::new(
         "texts are numbers without decimal",
         "condition.rs",
-        "            (None, None) => return None,",
-        "            (None, None) => Decimal::parse(&datum.text(work)?)?.compare(Decimal::parse(&self.number.to_decimal())?),",
+        "            (None, None) => return Err(Cause::OtherType),",
+        "            (None, None) => {
+                let (text, bound) = (datum.text(work).ok_or(Cause::OtherType)?, self.number.to_decimal());
+                let read = |text| Decimal::parse(text).ok_or(Cause::OtherType);
+                read(&text)?.compare(read(&bound)?)
+            }",
     ),
     Mutant::new(
         "a value of another type is none of a list",

@@ -443,7 +443,7 @@ fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)]) -> bool {
     let work = Work::default();
     tests
         .iter()
-        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Value(&value), &work) == Some(true))
+        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Value(&value), &work) == Ok(true))
 }
 
 fn impossible(source: &Source<'_>, node: &Node<'_>, problem: &str) -> crate::PolicyError {

@@ -733,6 +733,9 @@ fn members_and_trees() {
             (&json!({ "path": "a" }), F),
             // No plain path.
             (&json!({ "path": "a/.env::$DATA" }), U),
+            (&json!({ "path": ["a", 1, "../.env"] }), U),
+            (&json!({ "a/../b": null }), U),
+            (&json!([1, null, true]), F),
         ],
     );
     check(
@@ -821,6 +824,48 @@ fn decimal_texts() {
             (&json!(2), T),
             (&json!(1.99), F),
             (&json!(2.01), F),
+        ],
+    );
+    // What can't be read is unknown everywhere, in a tree as well: readers differ about it. Only what is neither text nor
+    // number is not what `any` looks for there.
+    for text in [
+        "1e6",
+        "+5000",
+        "05000",
+        " 5000",
+        "1,000,000",
+        "5000 ",
+        ".5",
+        "0x1388",
+        "",
+    ] {
+        for (path, quantifier, value) in [
+            ("PATH", "", json!(text)),
+            ("PATH[]", "any = ", json!(["1", text])),
+            ("PATH[]", "every = ", json!(["5000", text])),
+            ("PATH.*", "any = ", json!({ "1": text })),
+            ("PATH.**", "any = ", json!({ "1": ["2", text, null] })),
+            ("PATH.**", "any = ", json!({ "1": { (text): true } })),
+            ("PATH.**", "every = ", json!({ "5000": [5000, text] })),
+        ] {
+            for test in ["at_least = 5000", "greater_than = 4999", "equals = 5000"] {
+                let test = format!("{test}, decimal = true");
+                let test = if quantifier.is_empty() {
+                    test
+                } else {
+                    format!("{quantifier}{{ {test} }}")
+                };
+                check(&format!("{{ path = \"{path}\", {test} }}"), &[(&value, U)]);
+            }
+        }
+    }
+    check(
+        "{ path = \"PATH.**\", any = { at_least = 5000, decimal = true } }",
+        &[
+            (&json!({ "1": ["2", 3, null, true] }), F),
+            (&json!({ "1": ["2", "5000.0"] }), T),
+            (&json!({ "1": ["1e6", 6000] }), T),
+            (&json!([null, false, {}]), F),
         ],
     );
     // Without it, text is no number.

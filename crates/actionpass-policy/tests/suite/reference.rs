@@ -334,6 +334,9 @@ impl Test {
             },
             Self::SamePair(..) => pair() || self.ask(End::Found(json!("")), world).is_none(),
             Self::PathGlob(_) | Self::PathGlobNocase(_) => value.is_string(),
+            Self::DecimalAtMost(_) | Self::DecimalAtLeast(_) | Self::DecimalEquals(_) => {
+                value.is_string() || value.is_number()
+            }
             _ => self.ask(End::Found(value.clone()), world).is_some(),
         }
     }
@@ -527,7 +530,8 @@ impl Choices<'_> {
 
     fn scalar(&mut self) -> Value {
         const TEXTS: &[&str] = &[
-            "x", "xy", "y", "", "1", "1.50", "01", "-0", "x/y", "../x", "X", "X/y", "con", "x.", "\u{ff58}", "e\u{301}",
+            "x", "xy", "y", "", "1", "1.50", "01", "-0", "1e6", "+2", "x/y", "../x", "X", "X/y", "con", "x.",
+            "\u{ff58}", "e\u{301}",
         ];
         match self.below(8) {
             0 => Value::Null,
