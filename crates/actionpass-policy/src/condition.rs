@@ -37,8 +37,12 @@ pub(crate) enum Test {
     /// `equals` and `one_of`.
     OneOf(Literals),
     Compare(Bound),
-    Glob(Box<[Glob]>),
-    PathGlob(PathGlobs),
+    Glob(Globs),
+    PathGlob(Globs),
+    /// Whether a number has no fraction; with `decimal = true` a text that is one, too.
+    Integer {
+        decimal: bool,
+    },
     SameAs(Other),
     /// The names that members may have, sorted.
     Members(Box<[Box<str>]>),
@@ -47,11 +51,12 @@ pub(crate) enum Test {
     MaxLength(usize),
 }
 
-/// Patterns of paths.
+/// Patterns of texts or paths.
 #[derive(Clone, Debug)]
-pub(crate) struct PathGlobs {
+pub(crate) struct Globs {
     pub(crate) globs: Box<[Glob]>,
-    /// Whether they were read after case folding, and so must be what they are compared with: `path_glob_nocase`.
+    /// Whether they were read after case folding, and so must be what they are compared with: `glob_nocase`,
+    /// `path_glob_nocase`.
     pub(crate) folded: bool,
 }
 
@@ -350,7 +355,8 @@ impl Test {
             }
             Self::OneOf(literals) => literals.contain(datum, work),
             Self::Members(names) => datum.has_only(names, work),
-            Self::Glob(globs) => datum.text(work).map(|text| any_matches(globs, &text, work)),
+            Self::Integer { decimal } => return is_whole(datum, *decimal, work),
+            Self::Glob(globs) => datum.text(work).map(|text| globs.match_text(&text, work)),
             Self::MinLength(length) => datum.length(work).map(|found| found >= *length),
             Self::MaxLength(length) => datum.length(work).map(|found| found <= *length),
             Self::Exists(wanted) => Some(*wanted),
@@ -360,25 +366,38 @@ impl Test {
     }
 }
 
-fn any_matches(globs: &[Glob], text: &str, work: &Work) -> bool {
-    globs.iter().any(|glob| glob.matches(text, work))
+/// Whether a number has no fraction, or why that can't be said.
+fn is_whole(datum: Datum<'_>, decimal: bool, work: &Work) -> Result<bool, Cause> {
+    if let Some(number) = datum.number(work) {
+        return Ok(number.is_whole());
+    }
+    let text = datum.text(work).filter(|_| decimal).ok_or(Cause::OtherType)?;
+    let number = Decimal::parse(&text).ok_or(Cause::NotDecimal)?;
+    Ok(number.is_whole())
 }
 
-impl PathGlobs {
+/// What reading a text costs: normal forms and case folding of other scripts take several times the time of a comparison.
+const fn dear(text: &str) -> usize {
+    let times = if text.is_ascii() { 1 } else { 8 };
+    text.len().saturating_mul(times)
+}
+
+impl Globs {
+    /// Whether one of them matches a text.
+    fn match_text(&self, text: &str, work: &Work) -> bool {
+        if !self.folded {
+            return self.globs.iter().any(|glob| glob.matches(text, work));
+        }
+        work.spend(dear(text));
+        let folded = fold(text);
+        work.spend(dear(&folded));
+        self.globs.iter().any(|glob| glob.matches(&folded, work))
+    }
+
     /// Whether one of them matches; `None` for a path that some reader takes to another place.
     fn match_path(&self, path: &str, work: &Work) -> Option<bool> {
-        // Normal forms and case folding of other scripts take several times the time of a comparison.
-        let dear = if path.is_ascii() { 1 } else { 8 };
-        work.spend(path.len().saturating_mul(dear));
-        if !is_safe_path(path) {
-            return None;
-        }
-        if !self.folded {
-            return Some(any_matches(&self.globs, path, work));
-        }
-        let folded = fold(path);
-        work.spend(folded.len().saturating_mul(dear));
-        Some(any_matches(&self.globs, &folded, work))
+        work.spend(dear(path));
+        is_safe_path(path).then(|| self.match_text(path, work))
     }
 }
 

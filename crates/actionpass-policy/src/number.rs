@@ -42,6 +42,20 @@ impl Number {
         })
     }
 
+    /// The first whole number from here upwards or, if not `up`, downwards; this one only if it is included.
+    pub(crate) fn next_whole(self, includes: bool, up: bool) -> Self {
+        let step = if up { 1 } else { -1 };
+        match self {
+            Self::Integer(integer) if includes => Self::Integer(integer),
+            // INVARIANT: no integer has more than 64 bits.
+            Self::Integer(integer) => Self::Integer(integer.saturating_add(step)),
+            Self::Float(float) if self.is_whole() && includes => Self::Float(float),
+            Self::Float(float) if self.is_whole() => Self::Float(float + f64::from(step as i8)),
+            Self::Float(float) if up => Self::Float(float.ceil()),
+            Self::Float(float) => Self::Float(float.floor()),
+        }
+    }
+
     /// Whether it has no fraction.
     pub(crate) fn is_whole(self) -> bool {
         match self {
@@ -93,6 +107,11 @@ impl<'t> Decimal<'t> {
             whole,
             fraction,
         })
+    }
+
+    /// Whether it has no fraction.
+    pub(crate) const fn is_whole(self) -> bool {
+        self.fraction.is_empty()
     }
 
     /// Which of the two is greater, exactly.
@@ -180,6 +199,28 @@ mod tests {
             ("-3", "-3"),
         ] {
             assert_eq!(&*self::number(number).to_decimal(), decimal);
+        }
+    }
+
+    #[test]
+    fn whole_numbers() {
+        for (from, includes, up, next) in [
+            ("2", true, true, "2"),
+            ("2", false, true, "3"),
+            ("2", false, false, "1"),
+            ("-0.5", true, true, "0"),
+            ("-0.5", true, false, "-1"),
+            ("1.5", false, true, "2"),
+            ("1e30", true, false, "1e30"),
+            ("-2e0", false, true, "-1"),
+        ] {
+            assert!(
+                number(from).next_whole(includes, up).compare(number(next)).is_eq(),
+                "{from} {includes} {up}"
+            );
+        }
+        for (text, whole) in [("1", true), ("-3.00", true), ("1.01", false), ("0.0", true)] {
+            assert_eq!(Decimal::parse(text).unwrap().is_whole(), whole, "{text}");
         }
     }
 

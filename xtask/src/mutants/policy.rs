@@ -487,14 +487,14 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a text that is no decimal number is of another type",
         "condition.rs",
-        "ok_or(Cause::NotDecimal)",
-        "ok_or(Cause::OtherType)",
+        "Decimal::parse(text).ok_or(Cause::NotDecimal)",
+        "Decimal::parse(text).ok_or(Cause::OtherType)",
     ),
     Mutant::new(
         "path_glob_nocase does not fold the path",
         "condition.rs",
-        "let folded = fold(path);",
-        "let folded = std::borrow::Cow::Borrowed(path);",
+        "let folded = fold(text);",
+        "let folded = std::borrow::Cow::Borrowed(text);",
     ),
     Mutant::new(
         "path_glob_nocase does not fold the pattern",
@@ -511,8 +511,32 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "path_glob does not ask whether a path is safe",
         "condition.rs",
-        "if !is_safe_path(path) {",
-        "if path.is_empty() {",
+        "is_safe_path(path).then(",
+        "(!path.is_empty()).then(",
+    ),
+    Mutant::new(
+        "a number with a fraction is an integer",
+        "condition.rs",
+        "return Ok(number.is_whole());",
+        "return Ok(true);",
+    ),
+    Mutant::new(
+        "integer takes texts without decimal",
+        "condition.rs",
+        "filter(|_| decimal)",
+        "filter(|_| true)",
+    ),
+    Mutant::new(
+        "glob_nocase does not fold its patterns",
+        "load/condition.rs",
+        "Test::Glob(text_globs(source, node, true)?)",
+        "Test::Glob(text_globs(source, node, false)?)",
+    ),
+    Mutant::new(
+        "no integer lies between bounds that are not one",
+        "load/condition.rs",
+        "(Some((least, includes_least)), Some((most, includes_most))) if whole =>",
+        "(Some((least, includes_least)), Some((most, includes_most))) if whole && false =>",
     ),
     Mutant::new(
         "less_than includes its bound",
@@ -801,14 +825,14 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "normal forms are not counted",
         "condition.rs",
-        "work.spend(path.len().saturating_mul(dear));",
-        "work.spend(dear);",
+        "work.spend(dear(path));",
+        "work.spend(1);",
     ),
     Mutant::new(
         "folding is not counted",
         "condition.rs",
-        "work.spend(folded.len().saturating_mul(dear));",
-        "work.spend(dear);",
+        "work.spend(dear(&folded));",
+        "work.spend(1);",
     ),
     Mutant::new(
         "the members that are searched are not counted",

@@ -7,7 +7,7 @@ use super::fields::{boolean, count, some, text, type_mismatch};
 use super::literal::{literal, number};
 use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
-use crate::condition::{Bound, Condition, Literal, Literals, Other, PathGlobs, Quantifier, Side, Test};
+use crate::condition::{Bound, Condition, Globs, Literal, Literals, Other, Quantifier, Side, Test};
 use crate::datum::Datum;
 use crate::field::{Format, Holds, Shape};
 use crate::glob::Glob;
@@ -17,7 +17,7 @@ use crate::rule::Effect;
 use crate::template::{Part, Template};
 use crate::work::Work;
 
-const TESTS: [&str; 15] = [
+const TESTS: [&str; 17] = [
     "equals",
     "one_of",
     "less_than",
@@ -25,6 +25,7 @@ const TESTS: [&str; 15] = [
     "greater_than",
     "at_least",
     "glob",
+    "glob_nocase",
     "path_glob",
     "path_glob_nocase",
     "same_as",
@@ -32,6 +33,7 @@ const TESTS: [&str; 15] = [
     "min_length",
     "max_length",
     "members",
+    "integer",
     "decimal",
 ];
 
@@ -81,16 +83,19 @@ pub(super) fn condition(source: &Source<'_>, node: &Node<'_>, place: Place) -> R
     let mut read = Vec::new();
     let decimal = tests.flag("decimal")?;
     for (key, node) in tests.entries() {
-        if !matches!(key, "path" | "decimal") {
+        let is_off = key == "integer" && !tests.flag("integer")?;
+        if !matches!(key, "path" | "decimal") && !is_off {
             let test = test(source, key, node, place, decimal)?;
             fits(source, node, &path, &test)?;
             read.push((test, node));
         }
     }
     if let Some(node) = tests.get("decimal").filter(|_| decimal)
-        && !read.iter().any(|(test, _)| matches!(test, Test::Compare(_)))
+        && !read
+            .iter()
+            .any(|(test, _)| matches!(test, Test::Compare(_) | Test::Integer { .. }))
     {
-        let problem = "is about comparisons with a number, and there is none";
+        let problem = "is about comparisons with a number and `integer`, and there is none";
         return Err(source.error(PolicyCode::PolicyValueInvalid, node.span(), problem));
     }
     if read.is_empty() {
@@ -184,7 +189,9 @@ fn test(source: &Source<'_>, key: &str, node: &Node<'_>, place: Place, decimal: 
         "at_most" => bound(Side::AtMost)?,
         "greater_than" => bound(Side::Greater)?,
         "at_least" => bound(Side::AtLeast)?,
-        "glob" => Test::Glob(globs(source, node)?.into_iter().map(|(glob, _)| glob).collect()),
+        "glob" => Test::Glob(text_globs(source, node, false)?),
+        "glob_nocase" => Test::Glob(text_globs(source, node, true)?),
+        "integer" => Test::Integer { decimal },
         "path_glob" => Test::PathGlob(path_globs(source, node, false)?),
         "path_glob_nocase" => Test::PathGlob(path_globs(source, node, true)?),
         "same_as" => Test::SameAs(other(source, node, place)?),
@@ -202,8 +209,17 @@ fn test(source: &Source<'_>, key: &str, node: &Node<'_>, place: Place, decimal: 
     })
 }
 
+/// Patterns of texts.
+fn text_globs(source: &Source<'_>, node: &Node<'_>, folded: bool) -> Result<Globs> {
+    let globs = globs_of(source, node, folded)?;
+    Ok(Globs {
+        globs: globs.into_iter().map(|(glob, _)| glob).collect(),
+        folded,
+    })
+}
+
 /// Patterns of paths, each of which some safe path matches.
-fn path_globs(source: &Source<'_>, node: &Node<'_>, folded: bool) -> Result<PathGlobs> {
+fn path_globs(source: &Source<'_>, node: &Node<'_>, folded: bool) -> Result<Globs> {
     let globs = globs_of(source, node, folded)?;
     if let Some((_, at)) = globs.iter().find(|(glob, _)| glob.matches_no_safe_path()) {
         let problem = "matches no path that every reader resolves to the same place: it writes out an empty, `.` or `..` segment, \
@@ -211,7 +227,7 @@ fn path_globs(source: &Source<'_>, node: &Node<'_>, folded: bool) -> Result<Path
                        a hidden character, or is not in NFC";
         return Err(source.error(PolicyCode::PolicyGlobMatchesNothing, at.span(), problem));
     }
-    Ok(PathGlobs {
+    Ok(Globs {
         globs: globs.into_iter().map(|(glob, _)| glob).collect(),
         folded,
     })
@@ -284,9 +300,11 @@ fn fits_text(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test, for
             Some(text) => Err(impossible(source, node, &format!("`{path}` is never `{text}`, {what}"))),
             None => Ok(()),
         },
-        Test::Compare(bound) if bound.decimal.is_some() && format.has_decimals() => Ok(()),
-        Test::Compare(_) | Test::Members(_) => Err(is_text()),
-        Test::Glob(globs) => every_glob(source, node, globs, what, |glob| format.matches(glob)),
+        Test::Compare(Bound { decimal: Some(_), .. }) | Test::Integer { decimal: true } if format.has_decimals() => {
+            Ok(())
+        }
+        Test::Compare(_) | Test::Integer { .. } | Test::Members(_) => Err(is_text()),
+        Test::Glob(globs) => every_glob(source, node, &globs.globs, what, |glob| format.matches(glob)),
         Test::PathGlob(globs) => every_glob(source, node, &globs.globs, what, |glob| format.matches_path(glob)),
         Test::SameAs(other) => {
             let alike = match other {
@@ -349,6 +367,8 @@ fn fits_count(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) ->
             Other::Template(_) => false,
         },
         Test::Exists(_) => true,
+        // It always is one.
+        Test::Integer { .. } => false,
         Test::Glob(_) | Test::PathGlob(_) | Test::MinLength(_) | Test::MaxLength(_) | Test::Members(_) => false,
     };
     match fits {
@@ -386,6 +406,7 @@ fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
     let mut longest = usize::MAX;
     let mut least = None;
     let mut most = None;
+    let whole = tests.iter().any(|(test, _)| matches!(test, Test::Integer { .. }));
     for (test, node) in tests {
         match test {
             Test::Exists(false) if tests.len() > 1 => {
@@ -408,6 +429,13 @@ fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
             _ => {}
         }
         let empty_range = match (least, most) {
+            (Some((least, includes_least)), Some((most, includes_most))) if whole => {
+                let (least, most) = (
+                    least.next_whole(includes_least, true),
+                    most.next_whole(includes_most, false),
+                );
+                Number::compare(least, most).is_gt()
+            }
             (Some((least, includes_least)), Some((most, includes_most))) => {
                 let order = Number::compare(least, most);
                 order.is_gt() || order.is_eq() && !(includes_least && includes_most)

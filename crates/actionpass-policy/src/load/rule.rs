@@ -155,7 +155,7 @@ fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], wh
         let asked = condition.tests.iter().find(|test| {
             let shapes: Vec<Shape> = match test {
                 Test::OneOf(literals) => literals.texts.iter().map(|text| Shape::default().text(text)).collect(),
-                Test::Glob(globs) => globs.iter().map(Shape::of_glob).collect(),
+                Test::Glob(globs) if !globs.folded => globs.globs.iter().map(Shape::of_glob).collect(),
                 _ => return false,
             };
             !shapes

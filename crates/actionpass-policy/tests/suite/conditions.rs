@@ -876,6 +876,76 @@ fn decimal_texts() {
 }
 
 #[test]
+fn whole_numbers() {
+    check(
+        "{ path = \"PATH\", integer = true }",
+        &[
+            (&json!(3), T),
+            (&json!(-2.0), T),
+            (&json!(1e22), T),
+            (&json!(0.01), F),
+            (&json!(4999.999), F),
+            (&json!("3"), U),
+            (&json!(true), U),
+            (&json!(null), U),
+            (&json!([3]), U),
+        ],
+    );
+    check(
+        "{ path = \"PATH\", at_least = 1, integer = true, decimal = true }",
+        &[
+            (&json!("3"), T),
+            (&json!("3.00"), T),
+            (&json!("3.01"), F),
+            (&json!("3e2"), U),
+            (&json!(3), T),
+            (&json!(3.5), F),
+            (&json!(0), F),
+        ],
+    );
+    check(
+        "{ path = \"PATH.**\", any = { integer = true } }",
+        &[
+            (&json!(["a", 1.5, 2]), T),
+            (&json!(["a", 1.5, null]), F),
+            (&json!({ "a": "2" }), F),
+        ],
+    );
+    check(
+        "{ path = \"PATH.**\", any = { integer = true, decimal = true } }",
+        &[
+            (&json!(["1.5", "2"]), T),
+            (&json!(["1.5", "2,0"]), U),
+            (&json!([1.5, null]), F),
+        ],
+    );
+    // `false` asks nothing.
+    check(
+        "{ path = \"PATH\", integer = false, at_most = 2 }",
+        &[(&json!(1.5), T), (&json!(3), F)],
+    );
+}
+
+#[test]
+fn globs_without_case() {
+    check(
+        "{ path = \"PATH\", glob_nocase = [\"**@Here**\", \"**private KEY**\"] }",
+        &[
+            (&json!("now @HERE"), T),
+            (&json!("@here"), T),
+            (&json!("-----begin Private Key-----"), T),
+            // What folds to the same letters, as member names do.
+            (&json!("PR\u{131}VATE KEY"), T),
+            (&json!("privat\u{ff45} key"), F),
+            (&json!("@there"), F),
+            (&json!(""), F),
+            (&json!(1), U),
+            (&json!(["@here"]), U),
+        ],
+    );
+}
+
+#[test]
 fn texts_that_are_put_together() {
     let none = BoundFacts::none();
     for (owner, repo, expected) in [

@@ -225,7 +225,7 @@ fn the_draws_reach_every_truth() {
         seen.entry(test).or_default().insert(truth);
         seen.entry(format!("{quantifier:?}")).or_default().insert(truth);
     }
-    assert_eq!(seen.len(), 17 + 3, "{seen:?}");
+    assert_eq!(seen.len(), 20 + 3, "{seen:?}");
     for (kind, truths) in seen {
         assert_eq!(truths.len(), 3, "{kind:?} {truths:?}");
     }

@@ -60,6 +60,10 @@ enum Test {
     MinLength(usize),
     MaxLength(usize),
     Glob(&'static str),
+    GlobNocase(&'static str),
+    Integer,
+    /// With `decimal = true`.
+    DecimalInteger,
     PathGlob(&'static str),
     PathGlobNocase(&'static str),
     SameAs(Path),
@@ -293,6 +297,9 @@ impl Test {
                 })
             }
             Self::Glob(pattern) => Some(matches(pattern, value.as_str()?)),
+            Self::GlobNocase(pattern) => Some(matches(&fold(pattern), &fold(value.as_str()?))),
+            Self::Integer => Some(number()?.fract() == 0.0),
+            Self::DecimalInteger => Some(hundredths()? % 10_000 == 0),
             Self::PathGlob(pattern) => {
                 let path = value.as_str()?;
                 is_plain_path(path).then(|| matches(pattern, path))
@@ -334,7 +341,7 @@ impl Test {
             },
             Self::SamePair(..) => pair() || self.ask(End::Found(json!("")), world).is_none(),
             Self::PathGlob(_) | Self::PathGlobNocase(_) => value.is_string(),
-            Self::DecimalAtMost(_) | Self::DecimalAtLeast(_) | Self::DecimalEquals(_) => {
+            Self::DecimalAtMost(_) | Self::DecimalAtLeast(_) | Self::DecimalEquals(_) | Self::DecimalInteger => {
                 value.is_string() || value.is_number()
             }
             _ => self.ask(End::Found(value.clone()), world).is_some(),
@@ -356,6 +363,9 @@ impl Test {
             Self::MinLength(length) => format!("min_length = {length}"),
             Self::MaxLength(length) => format!("max_length = {length}"),
             Self::Glob(pattern) => format!("glob = {pattern:?}"),
+            Self::GlobNocase(pattern) => format!("glob_nocase = {pattern:?}"),
+            Self::Integer => "integer = true".to_owned(),
+            Self::DecimalInteger => "decimal = true, integer = true".to_owned(),
             Self::PathGlob(pattern) => format!("path_glob = {pattern:?}"),
             Self::PathGlobNocase(pattern) => format!("path_glob_nocase = {pattern:?}"),
             Self::SameAs(path) => format!("same_as = {:?}", path.text()),
@@ -476,7 +486,7 @@ impl Condition {
             json!("y"),
             json!("x/y"),
         ];
-        let test = match choices.below(24) {
+        let test = match choices.below(27) {
             0..4 => Test::OneOf(vec![choices.pick(&literals)]),
             4 => Test::OneOf(vec![choices.pick(&literals), choices.pick(&literals), json!("xy")]),
             5 => Test::AtMost(bound),
@@ -503,6 +513,9 @@ impl Condition {
             }
             22 => Test::SamePair(left, choices.pick(&["/", "."]), right),
             23 if !path.is_tree() => Test::ClosedTo(choices.pick(&[&["a"][..], &["x"], &["a", "b", "x"], &["A", "a"]])),
+            24 => Test::GlobNocase(choices.pick(&["X**", "*Y", "x"])),
+            25 => Test::Integer,
+            26 => Test::DecimalInteger,
             _ => Test::OneOf(vec![json!("x")]),
         };
         let each = path.is_many().then(|| choices.below(2) == 0);

@@ -274,6 +274,41 @@ fn more_that_is_refused() {
         ),
         (
             "allow",
+            "when = [{ path = \"payload.a\", greater_than = 1, less_than = 2, integer = true }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"payload.a\", at_least = 1.2, at_most = 1.8, integer = true }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"payload.a\", one_of = [1.5, \"2\"], integer = true }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"tool\", integer = true }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"facts.age\", integer = true }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "allow",
+            "when = [{ path = \"payload.a\", integer = false }]",
+            PolicyConditionEmpty,
+        ),
+        (
+            "deny",
+            "when = [{ path = \"agent\", glob_nocase = \"user:**\" }]",
+            PolicyGlobMatchesNothing,
+        ),
+        (
+            "allow",
             "when = [{ path = \"payload.a\", exists = false, equals = 1 }]",
             PolicyConditionImpossible,
         ),

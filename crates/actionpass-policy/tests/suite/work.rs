@@ -20,6 +20,9 @@ const TESTS: &[&str] = &[
     "greater_than = -5",
     "at_least = -5",
     "glob = [\"**a*b\", \"**owner\"]",
+    "glob_nocase = [\"**A*b\", \"**Owner\"]",
+    "integer = true",
+    "integer = true, decimal = true",
     "path_glob = [\"**/a*b\", \"**/owner\"]",
     "path_glob_nocase = [\"**/A*b\", \"**/Owner\"]",
     "same_as = \"payload.target.owner\"",
@@ -156,6 +159,7 @@ fn no_reading_is_free() {
     for (path, test, least) in [
         ("payload.text", "equals = \"x\"", N),
         ("payload.text", "glob = \"**x**\"", 2 * N),
+        ("payload.path", "glob_nocase = \"x\"", 32 * N),
         // Two bytes for each character, and eight steps for each byte.
         ("payload.path", "path_glob = \"x/**\"", 16 * N),
         ("payload.path", "path_glob_nocase = \"x/**\"", 32 * N),
