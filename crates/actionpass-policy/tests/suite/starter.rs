@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use actionpass_model::Decision;
 use actionpass_policy::testing::{PolicyTests, TestOutcome};
 use actionpass_policy::{PolicyEngine, RulePolicy, STARTER_POLICY};
+use serde_json::json;
+
+use crate::world::{bind, document, facts, judge};
 
 #[test]
 fn the_sample_actions_get_the_decisions_that_their_table_promises() {
@@ -37,7 +41,7 @@ fn the_attacks_are_stopped() {
     let tests = PolicyTests::load(&table, "starter-attacks.toml").unwrap();
     let passed = |policy: &str| {
         let outcomes = tests.run(&RulePolicy::load(policy, "policy.toml").unwrap(), |_| None);
-        assert!(outcomes.len() >= 100, "{}", outcomes.len());
+        assert!(outcomes.len() == 196, "{}", outcomes.len());
         let (passed, failed): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(TestOutcome::passed);
         let lines = |outcomes: Vec<TestOutcome>| outcomes.iter().map(|one| format!("{one}\n")).collect::<String>();
         (lines(passed), lines(failed))
@@ -46,6 +50,76 @@ fn the_attacks_are_stopped() {
     let open =
         "schema = \"actionpass.policy.v1\"\nid = \"open\"\n[[rule]]\nid = \"all\"\neffect = \"allow\"\ntool = \"**\"\n";
     assert_eq!(passed(open).0, "");
+}
+
+/// What the attacks are made of still goes through where it is meant to.
+#[test]
+fn ordinary_calls_are_allowed() {
+    let policy = RulePolicy::load(STARTER_POLICY, "policy.toml").unwrap();
+    let files = json!([{ "path": "src/a.rs", "additions": 3, "deletions": 0 }]);
+    for (tool, resource, payload) in [
+        (
+            "linear.issues.update",
+            "team:ENG",
+            json!({ "team": "ENG", "issue": "ENG-418", "state": "Todo" }),
+        ),
+        (
+            "linear.issues.update",
+            "team:OPS",
+            json!({ "team": "OPS", "issue": "OPS-7", "state": "In Review" }),
+        ),
+        (
+            "github.contents.get",
+            "repo:company/web-app",
+            json!({ "owner": "company", "repo": "web-app", "path": "src/secretary.rs", "ref": "main" }),
+        ),
+        (
+            "github.pull_requests.create",
+            "repo:company/web-app",
+            json!({ "owner": "company", "repo": "web-app", "title": "t", "body": "b", "draft": true, "head": "agent/a",
+                    "base": "main", "files": files }),
+        ),
+        (
+            "slack.messages.post",
+            "channel:eng-a",
+            json!({ "channel": "eng-a", "text": "In Asia, Friday: here is the msg. from the channel" }),
+        ),
+        (
+            "payments.refunds.create",
+            "order:A-1",
+            json!({ "order": "A-1", "amount": 5000.0, "currency": "EUR", "reason": "broken" }),
+        ),
+        ("mcp/docs/search", "server:docs", json!({ "query": "a", "limit": 5 })),
+        ("shell.run", "host:ci", json!({ "program": "cargo", "args": ["test"] })),
+    ] {
+        let mut document = document(tool, resource, payload);
+        if tool.starts_with("mcp/") {
+            document["toolDefinition"] = json!({
+                "server": "mcp://docs.example",
+                "definitionHash": "sha256:9f2feb0f1ef425b292f2f94bc8482494df430413d4d1fe5c7e1cbb2b1f5d6f3a",
+            });
+        }
+        let facts = facts(&json!({ "testsPassed": true }));
+        let verdict = judge(&policy, &bind(&document), &facts, &[]);
+        assert_eq!(verdict.decision, Decision::Allow, "{tool} {:?}", verdict.reasons);
+    }
+}
+
+/// A call about one file and a pull request keep the same files secret.
+#[test]
+fn secret_files_are_one_list() {
+    let lists: Vec<&str> = STARTER_POLICY
+        .split("# The repository's inside, and a file that moves it elsewhere.")
+        .skip(1)
+        .map(|rest| rest.split("] }").next().unwrap())
+        .collect();
+    let patterns = |list: &str| -> Vec<String> {
+        let lines = list.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).filter(|line| !line.is_empty()).collect()
+    };
+    assert_eq!(lists.len(), 2);
+    assert_eq!(patterns(lists[0]), patterns(lists[1]));
+    assert!(patterns(lists[0]).len() > 10);
 }
 
 #[test]
