@@ -183,6 +183,7 @@ struct Asking<'c, 'a> {
 impl Condition {
     /// What the condition comes to for an action.
     pub(crate) fn evaluate<'a>(&self, scope: &Scope<'a>) -> Finding<'a> {
+        scope.work.visit(1);
         let same_as = self.tests.iter().find_map(|test| match test {
             Test::SameAs(other) => Some(other),
             _ => None,
@@ -253,7 +254,7 @@ impl<'a> Asking<'_, 'a> {
         if work.is_exceeded() {
             return Finding::unknown(Cause::WorkExceeded, None);
         }
-        work.spend(1);
+        work.visit(1);
         match (steps.split_first(), end) {
             (None, _) => self.all(end),
             (Some((Step::Member(name), rest)), _) => self.walk(end.member(name, work), rest),
@@ -376,10 +377,15 @@ fn is_whole(datum: Datum<'_>, decimal: bool, work: &Work) -> Result<bool, Cause>
     Ok(number.is_whole())
 }
 
-/// What reading a text costs: normal forms and case folding of other scripts take several times the time of a comparison.
-const fn dear(text: &str) -> usize {
-    let times = if text.is_ascii() { 1 } else { 8 };
-    text.len().saturating_mul(times)
+/// What normalizing or folding a text costs. It takes several times the time of a comparison, and of another script than
+/// ASCII is done with memory of its own.
+pub(crate) fn dear(text: &str, work: &Work) {
+    if text.is_ascii() {
+        work.spend(text.len().saturating_mul(4));
+    } else {
+        work.visit(4);
+        work.spend(text.len().saturating_mul(8));
+    }
 }
 
 impl Globs {
@@ -388,16 +394,16 @@ impl Globs {
         if !self.folded {
             return self.globs.iter().any(|glob| glob.matches(text, work));
         }
-        work.spend(dear(text));
+        dear(text, work);
         let folded = fold(text);
-        work.spend(dear(&folded));
+        dear(&folded, work);
         self.globs.iter().any(|glob| glob.matches(&folded, work))
     }
 
     /// Whether one of them matches; `None` for a path that some reader takes to another place.
     fn match_path(&self, path: &str, work: &Work) -> Option<bool> {
-        work.spend(dear(path));
-        is_safe_path(path).then(|| self.match_text(path, work))
+        dear(path, work);
+        is_safe_path(path, work).then(|| self.match_text(path, work))
     }
 }
 

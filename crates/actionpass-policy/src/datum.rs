@@ -71,6 +71,7 @@ impl<'a> End<'a> {
             return Self::Found(Datum::Value(value));
         }
         work.spend(members.keys().map(String::len).sum());
+        work.visit(members.len());
         if members.keys().any(|other| name.is_like(other)) {
             Self::Folded
         } else {
@@ -167,6 +168,7 @@ impl<'a> Datum<'a> {
                 let members = scan::members(bytes)?;
                 work.spend(bytes.len());
                 for member in members {
+                    work.visit(1);
                     if !is_known(&scan::text(member.ok()?.name)?) {
                         return Some(false);
                     }
@@ -175,6 +177,7 @@ impl<'a> Datum<'a> {
             }
             Self::Value(Value::Object(members)) => {
                 work.spend(members.keys().map(String::len).sum());
+                work.visit(members.len());
                 Some(members.keys().all(|name| is_known(name)))
             }
             _ => None,
@@ -191,6 +194,7 @@ impl<'a> Datum<'a> {
                 work.spend(bytes.len());
                 let mut otherwise = End::Absent;
                 for member in members {
+                    work.visit(1);
                     match member {
                         Err(_) => return End::Broken(self),
                         Ok(member) if member.is_named(name.as_str()) => {

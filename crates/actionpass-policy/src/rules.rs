@@ -70,7 +70,7 @@ impl RulePolicy {
         Explanation::new(&self.rules, input)
     }
 
-    /// How many steps the decision takes: bytes that are read or compared, and elements that are visited.
+    /// How many steps the decision takes: `docs/spec/policy.md`, "Work".
     #[must_use]
     pub fn work(&self, input: &PolicyInput<'_>) -> u64 {
         let scope = Scope::new(input);

@@ -3,6 +3,9 @@
 use actionpass_model::is_hidden;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+use crate::condition::dear;
+use crate::work::Work;
+
 /// Names that Windows takes for devices in every folder, with whatever extension. `COM` and `LPT` with a digit are
 /// devices too, superscript digits included, which are digits after normalization (NFKC).
 const DEVICES: [&str; 7] = ["AUX", "CLOCK$", "CON", "CONIN$", "CONOUT$", "NUL", "PRN"];
@@ -11,7 +14,7 @@ const DEVICES: [&str; 7] = ["AUX", "CLOCK$", "CON", "CONIN$", "CONOUT$", "NUL", 
 ///
 /// It is relative and in NFC, and so is what compatibility normalization (NFKC) makes of it, by which some systems read
 /// `．．` as `..` and `Ａ：` as a drive. See `docs/spec/policy.md`, "Tests".
-pub(crate) fn is_safe_path(path: &str) -> bool {
+pub(crate) fn is_safe_path(path: &str, work: &Work) -> bool {
     let plain = |path: &str| {
         let mut segments = path.split('/');
         path.chars().all(is_safe_character)
@@ -25,6 +28,8 @@ pub(crate) fn is_safe_path(path: &str) -> bool {
     let compatible = || path.nfkc().collect::<String>();
     is_nfc(path) && plain(path) && {
         let compatible = compatible();
+        // One character may become eighteen.
+        dear(&compatible, work);
         slashes(&compatible) == slashes(path) && plain(&compatible)
     }
 }
@@ -62,7 +67,11 @@ fn is_device(stem: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_safe_path;
+    use crate::work::Work;
+
+    fn is_safe_path(path: &str) -> bool {
+        super::is_safe_path(path, &Work::default())
+    }
 
     #[test]
     fn safe_paths() {

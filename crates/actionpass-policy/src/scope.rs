@@ -41,6 +41,7 @@ impl<'a> Members<'a> {
         };
         let mut by_name = scan::members(object)?.map(read).collect::<Option<Vec<_>>>()?;
         // Canonical order is that of UTF-16, which is this one but for rare characters.
+        work.visit(by_name.len());
         by_name.sort_unstable_by(|left, right| left.0.cmp(&right.0));
         Some(Self {
             by_name,
@@ -60,6 +61,7 @@ impl<'a> Members<'a> {
         }
         let folded = self.folded.get_or_init(|| {
             work.spend(self.by_name.iter().map(|(name, _)| name.len()).sum());
+            work.visit(self.by_name.len());
             let mut folded: Vec<String> = self.by_name.iter().map(|(name, _)| fold(name).into()).collect();
             folded.sort_unstable();
             folded

@@ -4,9 +4,13 @@ use std::cell::Cell;
 
 /// The most steps of one decision: 2^28.
 ///
-/// A step is a byte that is read or compared, or an element that is visited. An action is at most 1 MiB by default, so
+/// A step is a byte that is read or compared; an element or member that is visited and a condition that is asked are
+/// [`VISIT`] steps, which is what they take beside the bytes. An action is at most 1 MiB by default, so
 /// this reads all of it 256 times; see `docs/spec/policy.md`, "Work".
 pub(crate) const MAX_WORK: u64 = 1 << 28;
+
+/// The steps of a visit: of an element, a member, a rule's condition.
+const VISIT: usize = 16;
 
 /// The steps of one decision so far.
 #[derive(Debug, Default)]
@@ -18,6 +22,11 @@ impl Work {
     /// Counts steps.
     pub(crate) fn spend(&self, steps: usize) {
         self.spent.set(self.spent.get().saturating_add(steps as u64));
+    }
+
+    /// Counts visits of so many elements, members or conditions.
+    pub(crate) fn visit(&self, count: usize) {
+        self.spend(count.saturating_mul(VISIT));
     }
 
     /// How many steps were taken.

@@ -511,7 +511,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "path_glob does not ask whether a path is safe",
         "condition.rs",
-        "is_safe_path(path).then(",
+        "is_safe_path(path, work).then(",
         "(!path.is_empty()).then(",
     ),
     Mutant::new(
@@ -818,20 +818,26 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "steps of a path are not counted",
         "condition.rs",
-        "        work.spend(1);
+        "        work.visit(1);
         match (steps",
         "        match (steps",
     ),
     Mutant::new(
         "normal forms are not counted",
         "condition.rs",
-        "work.spend(dear(path));",
+        "dear(path, work);",
         "work.spend(1);",
+    ),
+    Mutant::new(
+        "compatibility normalization is not counted",
+        "safe_path.rs",
+        "dear(&compatible, work);",
+        "let _ = (dear, work);",
     ),
     Mutant::new(
         "folding is not counted",
         "condition.rs",
-        "work.spend(dear(&folded));",
+        "dear(&folded, work);",
         "work.spend(1);",
     ),
     Mutant::new(
@@ -879,6 +885,7 @@ const MUTANTS: &[Mutant] = &[
         "folded names of facts are not counted",
         "datum.rs",
         "work.spend(members.keys().map(String::len).sum());
+        work.visit(members.len());
         if",
         "if",
     ),

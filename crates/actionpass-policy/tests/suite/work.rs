@@ -182,6 +182,68 @@ fn no_reading_is_free() {
     }
 }
 
+/// What once took seconds under the same number of steps: many small values, and few that grow when they are normalized.
+#[test]
+fn what_takes_time_takes_steps() {
+    let far = |payload: &Value, condition: &str, least: u64| {
+        let policy = policy(&format!(
+            "[[rule]]\nid = \"r\"\neffect = \"deny\"\ntool = \"t\"\nwhen = [{condition}]\n"
+        ));
+        let steps = steps(&policy, &bind(&document("t", "r:x", payload.clone())));
+        assert!(steps >= least, "{condition}: {steps} of {least}");
+    };
+    let many = json!({ "a": vec![1; 4800] });
+    far(&many, "{ path = \"payload.a[]\", any = { at_least = 5 } }", 16 * 4800);
+    far(&many, "{ path = \"payload.**\", any = { at_least = 5 } }", 16 * 4800);
+    let letters = json!({ "a": vec!["\u{e9}"; 1800] });
+    far(
+        &letters,
+        "{ path = \"payload.**\", any = { path_glob_nocase = \"**/x\" } }",
+        (16 + 4 * 64) * 1800,
+    );
+    // Each becomes eighteen letters of two bytes, or nearly so.
+    let ligatures = json!({ "a": "\u{fdfa}".repeat(3000) });
+    far(
+        &ligatures,
+        "{ path = \"payload.a\", path_glob_nocase = \"**/x\" }",
+        8 * 33 * 3000,
+    );
+    let empty = json!({ "a": vec![json!({}); 3000] });
+    far(
+        &empty,
+        "{ path = \"payload.a[].b\", any = { at_least = 5 } }",
+        2 * 16 * 3000,
+    );
+}
+
+/// The starter policy is far from the end of the work on the largest calls that make sense.
+#[test]
+fn ordinary_decisions_take_less_than_a_hundredth() {
+    let starter = RulePolicy::load(actionpass_policy::STARTER_POLICY, "policy.toml").unwrap();
+    let file = |index: usize| json!({ "path": format!("src/module{index}/file.rs"), "additions": 10, "deletions": 2 });
+    for (tool, resource, payload) in [
+        (
+            "files.write",
+            "file:src/a.rs",
+            json!({ "path": "src/a.rs", "content": "\u{e9}a\n".repeat(50_000) }),
+        ),
+        (
+            "github.pull_requests.create",
+            "repo:company/web-app",
+            json!({ "repo": "company/web-app", "title": "t", "body": "b".repeat(60_000), "head": "a", "base": "main",
+                    "files": (0..12).map(file).collect::<Vec<_>>() }),
+        ),
+        (
+            "slack.messages.post",
+            "channel:eng-a",
+            json!({ "channel": "eng-a", "text": "word ".repeat(800) }),
+        ),
+    ] {
+        let steps = steps(&starter, &bind(&document(tool, resource, payload)));
+        assert!(steps < RulePolicy::MAX_WORK / 100, "{tool}: {steps}");
+    }
+}
+
 /// The largest action that is admitted, before a policy with a hundred conditions about all of it, is decided.
 #[test]
 fn a_large_action_is_far_from_the_end() {
