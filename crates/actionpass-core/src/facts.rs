@@ -41,6 +41,12 @@ impl FactsTerms {
         Self { max_age, ..self }
     }
 
+    /// How old facts may be.
+    #[must_use]
+    pub const fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
     /// Only facts that say by `actionHash` which action they are about: what holds for one is no evidence for the next.
     #[must_use]
     pub const fn requiring_action_hash(self) -> Self {

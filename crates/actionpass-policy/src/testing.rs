@@ -124,7 +124,18 @@ impl PolicyTests {
     pub fn run<E: PolicyEngine + ?Sized>(
         &self,
         policy: &E,
+        read: impl FnMut(&str) -> Option<Vec<u8>>,
+    ) -> Vec<TestOutcome> {
+        self.run_with(policy, read, |_, _, _| Ok(()))
+    }
+
+    /// The same, where an issuer's terms for facts hold as well: `admits` says whether facts of a file are taken for an
+    /// action at the time of judging, or else the code and why not. Facts about another action never are.
+    pub fn run_with<E: PolicyEngine + ?Sized>(
+        &self,
+        policy: &E,
         mut read: impl FnMut(&str) -> Option<Vec<u8>>,
+        mut admits: impl FnMut(&BoundFacts, &BoundAction, Timestamp) -> Result<(), String>,
     ) -> Vec<TestOutcome> {
         let mut outcomes = Vec::with_capacity(self.tests.len());
         for test in &self.tests {
@@ -132,7 +143,7 @@ impl PolicyTests {
                 name: test.name.clone(),
                 expected: test.expect,
                 expected_rules: test.rules.clone(),
-                decided: test.decide(policy, self.at, &mut read),
+                decided: test.decide(policy, self.at, &mut read, &mut admits),
             });
         }
         outcomes
@@ -145,6 +156,7 @@ impl PolicyTest {
         policy: &E,
         at: Option<Timestamp>,
         read: &mut impl FnMut(&str) -> Option<Vec<u8>>,
+        admits: &mut impl FnMut(&BoundFacts, &BoundAction, Timestamp) -> Result<(), String>,
     ) -> Result<Decided, String> {
         let mut file = |name: &str| read(name).ok_or_else(|| format!("`{name}` can't be read"));
         let limits = Limits::default();
@@ -173,6 +185,12 @@ impl PolicyTest {
         let facts = facts.map_err(|error| format!("the facts are refused: {error}"))?;
         let input = PolicyInput::new(&action, &facts, &self.grants);
         let at = at.or_else(|| facts.document().map(|facts| facts.as_of));
+        if let (Some(FactsOf::File(_)), Some(document), Some(at)) = (&self.facts, facts.document(), at) {
+            if document.action_hash.is_some_and(|about| about != action.action_hash()) {
+                return Err("the facts are refused: facts_mismatch: they are about another action".to_owned());
+            }
+            admits(&facts, &action, at).map_err(|problem| format!("the facts are refused: {problem}"))?;
+        }
         let verdict = policy.evaluate(&at.map_or(input, |at| input.at(at)));
         Ok(Decided {
             decision: verdict.decision,

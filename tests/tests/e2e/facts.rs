@@ -178,6 +178,30 @@ expect = "allow"
         home.run([&explain[..], &["--at", at]].concat())
             .fails(31, "facts_stale");
     }
+    // Nor does a test pass with it, whatever it expects; of another action, at any time.
+    let open = home.write(
+        "open.toml",
+        "schema = \"actionpass.policy.v1\"\nid = \"open\"\n[[rule]]\nid = \"r\"\neffect = \"allow\"\ntool = \"**\"\n",
+    );
+    let test = ["policy", "test", &table, "--policy", &open];
+    home.run(test).exits(0);
+    for at in ["2026-11-23T02:00:00.001Z", "2026-11-23T00:59:00Z"] {
+        let tested = home.run([&test[..], &["--at", at]].concat()).exits(31);
+        assert!(tested.json().to_string().contains("facts_stale"), "{tested:?}");
+    }
+    // What the issuer would refuse now is said, with the age and the limit.
+    let explained = home.run([&explain[..], &["--policy", &open]].concat()).exits(0).json();
+    let note = &explained["notes"][0];
+    assert_eq!(note["code"], "facts_stale", "{explained}");
+    assert!(note["age"].as_i64() > Some(3600) && note["maxAge"] == 3600, "{note}");
+    let fresh = home.write("fresh.json", document(0, &json!({})).to_string());
+    let explained = home.run(["policy", "explain", "--action", ALLOW, "--facts", &fresh]);
+    assert!(explained.json().get("notes").is_none(), "{explained:?}");
+    facts["actionHash"] = json!(format!("sha256:{}", "0".repeat(64)));
+    home.write("facts.json", facts.to_string());
+    let tested = home.run(test).exits(31);
+    assert!(tested.json().to_string().contains("facts_mismatch"), "{tested:?}");
+
     home.run([&explain[..], &["--at", "yesterday"]].concat())
         .fails(2, "usage_invalid");
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actionpass_canon::BoundAction;
 use actionpass_core::{FactsTerms, Occasion, Offered};
@@ -140,13 +141,18 @@ impl ExplainArgs {
         let policy = named_or_home(self.policy.as_deref(), context)?;
         let at = self.at.or_else(|| facts.document().map(|facts| facts.as_of));
         // What `authorize` would refuse before it asks policy, policy doesn't explain.
+        let terms = facts_terms(self.policy.as_deref(), context)?;
         if let Some(at) = at {
-            let terms = match &self.policy {
-                Some(_) => FactsTerms::new(),
-                None => context.home()?.config()?.facts_terms(),
-            };
             terms.check(&facts, &action, at)?;
         }
+        let note = match (self.at, facts.document()) {
+            (None, Some(document)) => {
+                let now = clock::now()?;
+                let refused = terms.check(&facts, &action, now).err();
+                refused.map(|error| FactsNote::new(error.code().to_string(), document.as_of, now, terms.max_age()))
+            }
+            _ => None,
+        };
         let offered = self.offered(&action, policy.digest(), context)?;
         let grants = offered.grants();
         let input = PolicyInput::new(&action, &facts, &grants);
@@ -155,15 +161,60 @@ impl ExplainArgs {
         let refused = offered.reasons().iter().filter(|reason| seen.insert(&reason.code));
         explanation.reasons.splice(0..0, refused.cloned());
         let exit = exit::of_decision(explanation.decision);
-        let json = serde_json::to_value(&explanation).map_err(|error| Failure::internal(&error))?;
+        let mut json = serde_json::to_value(&explanation).map_err(|error| Failure::internal(&error))?;
+        if let (Some(note), Some(members)) = (&note, json.as_object_mut()) {
+            members.insert("notes".to_owned(), json!([note.json()]));
+        }
         // Values out of the payload stand in it, so nothing hidden may pass for lines of ours.
         let text = explanation.to_string();
-        let data = text
+        let mut data = text
             .lines()
             .map(|line| render::visible(line) + "\n")
             .collect::<String>();
+        if let Some(note) = note {
+            data.push_str(&format!("\n{} {}\n", Ink::stdout().warn("note"), note.message()));
+        }
         Ok(Reply::new(json).with_exit(exit).with_data(data))
     }
+}
+
+/// That the issuer would refuse facts today which are explained as of their own time.
+#[derive(Clone, Debug)]
+struct FactsNote {
+    code: String,
+    /// Seconds, negative for facts from the future.
+    age: i64,
+    max_age: u64,
+}
+
+impl FactsNote {
+    fn new(code: String, as_of: Timestamp, now: Timestamp, max_age: Duration) -> Self {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        Self {
+            code,
+            age: seconds(now.saturating_since(as_of)).saturating_sub(seconds(as_of.saturating_since(now))),
+            max_age: max_age.as_secs(),
+        }
+    }
+
+    fn message(&self) -> String {
+        format!(
+            "the issuer would refuse these facts now ({}): they are {} s old, and it takes {} s at most",
+            self.code, self.age, self.max_age
+        )
+    }
+
+    fn json(&self) -> Value {
+        json!({ "code": self.code, "age": self.age, "maxAge": self.max_age, "message": self.message() })
+    }
+}
+
+/// Which facts are taken: by the home whose policy it is, or else by default.
+fn facts_terms(policy: Option<&Path>, context: &Context) -> Outcome<FactsTerms> {
+    Ok(match policy {
+        Some(_) => FactsTerms::new(),
+        None => context.home()?.config()?.facts_terms(),
+    })
 }
 
 impl ExplainArgs {
@@ -203,7 +254,15 @@ impl TestArgs {
         }
         let policy = named_or_home(self.policy.as_deref(), context)?;
         let folder = self.file.parent().unwrap_or(Path::new(""));
-        let outcomes = tests.run(&*policy, |name| std::fs::read(folder.join(name)).ok());
+        let terms = facts_terms(self.policy.as_deref(), context)?;
+        let outcomes = tests.run_with(
+            &*policy,
+            |name| std::fs::read(folder.join(name)).ok(),
+            |facts, action, at| {
+                let refused = terms.check(facts, action, at).err();
+                refused.map_or(Ok(()), |error| Err(format!("{}: {error}", error.code())))
+            },
+        );
         let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
         let json = json!({
             "passed": failed == 0, "tests": outcomes.len(), "failed": failed,

@@ -149,6 +149,48 @@ fn a_table_can_fail() {
     ));
 }
 
+/// Facts about another action, and those that the issuer doesn't take, fail a test whatever it expects.
+#[test]
+fn facts_that_are_refused_fail() {
+    let policy = RulePolicy::load(STARTER_POLICY, "policy.toml").unwrap();
+    let text = "schema = \"actionpass.policy-tests.v1\"\n[[test]]\nname = \"n\"\naction = \"demo.json\"\n\
+                facts = \"facts.json\"\nexpect = \"allow\"\n";
+    let tests = PolicyTests::load(text, "t.toml").unwrap();
+    let demo = actionpass_model::DEMO_ACTION.as_bytes();
+    let own = actionpass_canon::BoundAction::admit(demo, &actionpass_canon::Limits::default())
+        .unwrap()
+        .action_hash()
+        .to_string();
+    let other = format!("sha256:{}", "0".repeat(64));
+    for (hash, taken, problem) in [
+        (&own, true, None),
+        (
+            &other,
+            true,
+            Some("the facts are refused: facts_mismatch: they are about another action"),
+        ),
+        (&own, false, Some("the facts are refused: facts_stale")),
+    ] {
+        let facts = json!({
+            "schema": "actionpass.facts.v1", "source": "ci", "asOf": "2026-11-23T01:02:03.000Z",
+            "actionHash": hash, "facts": { "testsPassed": true },
+        });
+        let read = |name: &str| {
+            Some(match name {
+                "demo.json" => demo.to_vec(),
+                _ => facts.to_string().into_bytes(),
+            })
+        };
+        let admits = |_: &_, _: &_, at: actionpass_model::Timestamp| {
+            assert_eq!(at.to_string(), "2026-11-23T01:02:03.000Z");
+            if taken { Ok(()) } else { Err("facts_stale".to_owned()) }
+        };
+        let outcome = &tests.run_with(&policy, read, admits)[0];
+        assert_eq!(outcome.passed(), problem.is_none(), "{outcome}");
+        assert_eq!(outcome.decided.as_ref().err().map(String::as_str), problem);
+    }
+}
+
 #[test]
 fn the_rules_that_documents_refer_to_are_there() {
     let policy = RulePolicy::load(STARTER_POLICY, "policy.toml").unwrap();
