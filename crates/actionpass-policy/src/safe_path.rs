@@ -37,7 +37,42 @@ pub(crate) fn is_safe_path(path: &str, work: &Work) -> bool {
 /// Whether a character stands for itself wherever a path is read: no other separator, no stream or drive, no escape,
 /// nothing that is not seen.
 pub(crate) fn is_safe_character(character: char) -> bool {
-    !matches!(character, '\\' | ':' | '%') && !is_hidden(character)
+    !matches!(character, '\\' | ':' | '%' | '<' | '>' | '"' | '|' | '*' | '?')
+        && !is_hidden(character)
+        && !is_format(character)
+        && !is_noncharacter(character)
+        && !is_like_separator(character)
+}
+
+/// The format characters (general category `Cf`, Unicode 16) that [`is_hidden`] leaves out: they are seen, or change
+/// what follows, and some readers drop them.
+const fn is_format(character: char) -> bool {
+    matches!(
+        character,
+        '\u{0600}'
+            ..='\u{0605}' | '\u{06DD}' | '\u{070F}' | '\u{0890}' | '\u{0891}' | '\u{08E2}' | '\u{110BD}' | '\u{110CD}'
+    )
+}
+
+/// Code points that are no characters, which some readers drop or replace.
+const fn is_noncharacter(character: char) -> bool {
+    matches!(character, '\u{FDD0}'..='\u{FDEF}') || character as u32 & 0xFFFE == 0xFFFE
+}
+
+/// What Windows turns into `\`, `/`, `:` and the like where it takes a name to a code page (best fit; ¥ and ₩ are `\` in those of
+/// Japan and Korea), or what a person takes for them. Compatibility normalization leaves these as they are.
+const fn is_like_separator(character: char) -> bool {
+    matches!(
+        character,
+        '\u{00A5}' | '\u{20A9}' // ¥ ₩
+            | '\u{0338}' | '\u{2044}' | '\u{2215}' | '\u{29F8}' | '\u{2571}' | '\u{2F03}' | '\u{3033}' // slashes
+            | '\u{2216}' | '\u{20E5}' | '\u{29F5}' | '\u{29F9}' | '\u{2572}' // backslashes
+            | '\u{2236}' | '\u{02D0}' | '\u{0589}' | '\u{05C3}' | '\u{A789}' // colons
+            | '\u{2223}' | '\u{01C0}' // bars
+            | '\u{2217}' | '\u{203B}' // asterisks
+            | '\u{2039}' | '\u{203A}' | '\u{2329}' | '\u{232A}' | '\u{3008}' | '\u{3009}' // angles
+            | '\u{066A}' // percent
+    )
 }
 
 /// Whether a segment is a name of its own; the first one may not name a home or a variable either.
@@ -49,7 +84,9 @@ pub(crate) fn is_safe_segment(segment: &str, first: bool) -> bool {
         .is_some_and(|last| last != '.' && !last.is_whitespace());
     let starts_well = !first || !segment.starts_with(['~', '$']);
     let stem = segment.split('.').next().unwrap_or(segment);
-    ends_well && starts_well && !is_short_name(stem) && !is_device(stem.trim_end())
+    let stem = stem.trim();
+    let is_fork = segment.eq_ignore_ascii_case("..namedfork");
+    ends_well && starts_well && !is_fork && !is_short_name(stem) && !is_device(stem)
 }
 
 /// Whether this is how Windows shortens a longer name: `PROGRA~1`.
@@ -92,6 +129,9 @@ mod tests {
             "a/ b",
             "\u{e9}t\u{e9}/\u{65e5}\u{672c}.txt",
             "...a",
+            "..named",
+            "a/namedfork",
+            "a/\u{a3}\u{20ac}",
         ] {
             assert!(is_safe_path(good), "{good}");
         }
@@ -157,6 +197,35 @@ mod tests {
             "a/CONIN$",
             "clock$",
             "con .txt",
+            "GIT~1 .txt",
+            "a/ PROGRA~1",
+            " con",
+            // A file's other forks, and what Windows reads as a pattern or a stream.
+            "a/..namedfork/rsrc",
+            "a/..NamedFork",
+            "a<b",
+            "a>b",
+            "a\"b",
+            "a|b",
+            "a*",
+            "a?",
+            // Other separators after a code page, and characters that some readers drop.
+            "a\u{a5}b",
+            "a\u{20a9}b",
+            "a\u{2215}b",
+            "a\u{2216}b",
+            "a\u{2236}b",
+            "a\u{a789}b",
+            "a\u{2044}b",
+            "a\u{29f8}b",
+            "a\u{600}b",
+            "a\u{6dd}",
+            "a\u{70f}b",
+            "a\u{8e2}b",
+            "a\u{110bd}b",
+            "a\u{fdd0}b",
+            "a\u{ffff}b",
+            "a\u{10fffe}b",
             // What is not seen, and line separators.
             "a\u{200b}b",
             "\u{202e}a",

@@ -491,6 +491,18 @@ const MUTANTS: &[Mutant] = &[
         "Decimal::parse(text).ok_or(Cause::OtherType)",
     ),
     Mutant::new(
+        "another fork of a file is a plain path",
+        "safe_path.rs",
+        "ends_well && starts_well && !is_fork",
+        "ends_well && (starts_well || is_fork)",
+    ),
+    Mutant::new(
+        "a look-alike of a separator is a plain character",
+        "safe_path.rs",
+        "&& !is_like_separator(character)",
+        "",
+    ),
+    Mutant::new(
         "path_glob_nocase does not fold the path",
         "condition.rs",
         "let folded = fold(text);",

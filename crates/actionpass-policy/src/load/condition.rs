@@ -223,7 +223,7 @@ fn path_globs(source: &Source<'_>, node: &Node<'_>, folded: bool) -> Result<Glob
     let globs = globs_of(source, node, folded)?;
     if let Some((_, at)) = globs.iter().find(|(glob, _)| glob.matches_no_safe_path()) {
         let problem = "matches no path that every reader resolves to the same place: it writes out an empty, `.` or `..` segment, \
-                       `\\`, `%`, `:`, a `~` or `$` at the start, a dot or blank at the end of a segment, a device's or short name, \
+                       `\\`, `%`, `:`, `<`, `>`, `\"`, `|`, `?`, a `~` or `$` at the start, a dot or blank at the end of a segment, a device's or short name, \
                        a hidden character, or is not in NFC";
         return Err(source.error(PolicyCode::PolicyGlobMatchesNothing, at.span(), problem));
     }

@@ -157,17 +157,24 @@ fn is_plain_path(path: &str) -> bool {
         return false;
     }
     for spelling in [path, &compatible] {
-        if spelling.contains(['\\', ':', '%']) || spelling.chars().any(is_hidden) {
+        if spelling.contains([
+            '\\', ':', '%', '<', '>', '"', '|', '*', '?', '\u{a5}', '\u{2215}', '\u{600}', '\u{fdd0}',
+        ]) || spelling.chars().any(is_hidden)
+        {
             return false;
         }
         if spelling.starts_with(['~', '$']) {
             return false;
         }
         for segment in spelling.split('/') {
-            if segment.is_empty() || segment.ends_with('.') || segment.ends_with(char::is_whitespace) {
+            if segment == "..namedfork"
+                || segment.is_empty()
+                || segment.ends_with('.')
+                || segment.ends_with(char::is_whitespace)
+            {
                 return false;
             }
-            let stem = segment.split('.').next().unwrap().trim_end().to_uppercase();
+            let stem = segment.split('.').next().unwrap().trim().to_uppercase();
             let mut devices: Vec<String> = ["CON", "PRN", "AUX", "NUL", "CLOCK$", "CONIN$", "CONOUT$"]
                 .map(String::from)
                 .to_vec();
@@ -543,8 +550,27 @@ impl Choices<'_> {
 
     fn scalar(&mut self) -> Value {
         const TEXTS: &[&str] = &[
-            "x", "xy", "y", "", "1", "1.50", "01", "-0", "1e6", "+2", "x/y", "../x", "X", "X/y", "con", "x.",
-            "\u{ff58}", "e\u{301}",
+            "x",
+            "xy",
+            "y",
+            "",
+            "1",
+            "1.50",
+            "01",
+            "-0",
+            "1e6",
+            "+2",
+            "x/y",
+            "../x",
+            "X",
+            "X/y",
+            "con",
+            "x.",
+            "\u{ff58}",
+            "e\u{301}",
+            "x?",
+            "x\u{2215}y",
+            "x/..namedfork",
         ];
         match self.below(8) {
             0 => Value::Null,
