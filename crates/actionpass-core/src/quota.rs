@@ -91,7 +91,10 @@ mod tests {
     }
 
     fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_unix_millis(1_795_000_000_000 + seconds * 1000).unwrap()
+        let start = Timestamp::from_unix_millis(1_795_000_000_000)
+            .unwrap()
+            .to_unix_seconds();
+        start.saturating_add(seconds).to_timestamp()
     }
 
     #[test]

@@ -1,10 +1,6 @@
 //! What the records of decisions say: who approved, who offered in vain, who was refused before anybody judged, and that a
 //! salted record and what lies beside it say nothing that could be guessed.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail their test"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
 use std::collections::BTreeSet;
 use std::future::ready;
