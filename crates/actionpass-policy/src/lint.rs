@@ -1,5 +1,7 @@
 //! What is well formed and still may not be what its author means: [`Warning`].
 
+use std::collections::HashSet;
+
 use actionpass_model::{Role, RuleId};
 use serde::{Serialize, Serializer};
 
@@ -112,7 +114,12 @@ fn folder_itself_left(rule: &Rule) -> Found {
             _ => None,
         });
     let left: Vec<String> = lists
-        .flat_map(|globs| globs.iter().filter_map(|glob| folder_without_itself(glob, globs)))
+        .flat_map(|globs| {
+            let patterns: HashSet<&str> = globs.iter().map(Glob::as_str).collect();
+            let without_itself =
+                move |glob: &'_ Glob| folder_without_itself(glob.as_str(), &patterns).map(str::to_owned);
+            globs.iter().filter_map(without_itself).collect::<Vec<_>>()
+        })
         .map(|folder| format!("`{folder}`"))
         .collect();
     (!left.is_empty()).then(|| {
@@ -124,24 +131,20 @@ fn folder_itself_left(rule: &Rule) -> Found {
     })
 }
 
-/// `x` of `x/**`, unless another pattern of the list is about it.
-fn folder_without_itself<'a>(glob: &'a Glob, globs: &[Glob]) -> Option<&'a str> {
-    let folder = glob
-        .as_str()
-        .strip_suffix("/**")
-        .filter(|folder| !folder.ends_with('*'))?;
-    let is_about_it = |other: &Glob| {
-        let other = other.as_str();
-        // `x`, `**`, or what begins like it: `x*`.
-        other == folder
-            || other == "**"
-            || other.strip_suffix('*').is_some_and(|start| {
-                !start.ends_with(['*', '/'])
-                    && folder.starts_with(start)
-                    && !folder.get(start.len()..).unwrap_or_default().contains('/')
-            })
-    };
-    (!globs.iter().any(is_about_it)).then_some(folder)
+/// `x` of `x/**`, unless another pattern of the list is about it. Looked up, since lists may be long.
+fn folder_without_itself<'a>(glob: &'a str, patterns: &HashSet<&str>) -> Option<&'a str> {
+    let folder = glob.strip_suffix("/**").filter(|folder| !folder.ends_with('*'))?;
+    // `x`, `**`, or what begins like it: `x*`.
+    let name = folder.rfind('/').map_or(0, |slash| slash.saturating_add(1));
+    let begins_like_it = folder
+        .char_indices()
+        .map(|(at, _)| at)
+        .chain([folder.len()])
+        .filter(|at| *at > name)
+        .filter_map(|at| folder.get(..at))
+        .filter(|start| !start.ends_with('*'))
+        .any(|start| patterns.contains(&*format!("{start}*")));
+    (!patterns.contains(folder) && !patterns.contains("**") && !begins_like_it).then_some(folder)
 }
 
 fn approved_for_any_agent(rule: &Rule) -> Found {

@@ -720,13 +720,13 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a device is safe",
         "safe_path.rs",
-        "!is_device(stem.trim_end())",
+        "!is_device(stem)",
         r#"!is_device("")"#,
     ),
     Mutant::new(
         "a device with an extension is safe",
         "safe_path.rs",
-        "!is_device(stem.trim_end())",
+        "!is_device(stem)",
         "!is_device(segment)",
     ),
     Mutant::new(

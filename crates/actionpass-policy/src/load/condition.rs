@@ -423,7 +423,7 @@ fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
                     most = tighter(most, (bound.number, includes), false);
                 }
             }
-            Test::OneOf(literals) if !literals.each().any(|literal| passes(&literal, tests)) => {
+            Test::OneOf(literals) if !some_passes(literals, tests) => {
                 return Err(impossible(source, node, "none of the values passes the other tests"));
             }
             _ => {}
@@ -459,8 +459,19 @@ fn tighter(bound: Option<Limit>, new: Limit, lower: bool) -> Option<Limit> {
     Some(if tighter || order.is_eq() && !new.1 { new } else { old })
 }
 
+/// How many steps it may take to find a value that passes: loading takes time by the size of the file, not by its square.
+const MAX_SEARCH: u64 = 1 << 22;
+
+/// Whether one of the values passes every other test, or so many were tried in vain that the rest is taken to pass.
+fn some_passes(literals: &Literals, tests: &[(Test, &Node<'_>)]) -> bool {
+    let work = Work::default();
+    literals
+        .each()
+        .any(|literal| work.spent() > MAX_SEARCH || passes(&literal, tests, &work))
+}
+
 /// Whether a literal passes every test that looks at the value only.
-fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)]) -> bool {
+fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)], work: &Work) -> bool {
     let value = match literal {
         Literal::Text(text) => Some(serde_json::Value::from(&**text)),
         Literal::Boolean(boolean) => Some(serde_json::Value::from(*boolean)),
@@ -468,10 +479,9 @@ fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)]) -> bool {
         Literal::Number(Number::Integer(integer)) => i64::try_from(*integer).ok().map(serde_json::Value::from),
     };
     let Some(value) = value else { return true };
-    let work = Work::default();
     tests
         .iter()
-        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Value(&value), &work) == Ok(true))
+        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Value(&value), work) == Ok(true))
 }
 
 fn impossible(source: &Source<'_>, node: &Node<'_>, problem: &str) -> crate::PolicyError {

@@ -1,5 +1,6 @@
 //! Rules, read and checked: a key that a rule's effect doesn't have, or a pattern that matches nothing, is refused.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use actionpass_model::{JsonObject, MAX_APPROVALS, MAX_PASS_LIFETIME, Obligation, ObligationId};
@@ -13,8 +14,10 @@ use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
 use crate::condition::{Condition, Test};
 use crate::field::{Holds, Shape};
+use crate::glob::Glob;
 use crate::path::Root;
 use crate::rule::{Approvals, Effect, Matcher, MatcherKey, Rule, ToolStart};
+use crate::work::Work;
 
 const KEYS: [&str; 16] = [
     "id",
@@ -151,16 +154,10 @@ fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], wh
         else {
             continue;
         };
-        let matched: Vec<Shape> = matcher.globs.iter().map(Shape::of_glob).collect();
-        let asked = condition.tests.iter().find(|test| {
-            let shapes: Vec<Shape> = match test {
-                Test::OneOf(literals) => literals.texts.iter().map(|text| Shape::default().text(text)).collect(),
-                Test::Glob(globs) if !globs.folded => globs.globs.iter().map(Shape::of_glob).collect(),
-                _ => return false,
-            };
-            !shapes
-                .iter()
-                .any(|shape| matched.iter().any(|matched| matched.meets(shape)))
+        let asked = condition.tests.iter().find(|test| match test {
+            Test::OneOf(literals) => !some_text_matches(&literals.texts, &matcher.globs),
+            Test::Glob(globs) if !globs.folded => !some_globs_meet(&globs.globs, &matcher.globs),
+            _ => false,
         });
         if asked.is_some() {
             let problem = format!(
@@ -172,6 +169,44 @@ fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], wh
         }
     }
     Ok(())
+}
+
+/// How many pairs are compared with each other at most: loading takes time by the size of the file, not by its square. What
+/// is left uncompared is taken for possible.
+const MAX_PAIRS: usize = 1 << 16;
+
+/// Whether one of the texts matches one of the patterns. Those without a wildcard are looked up.
+fn some_text_matches(texts: &[Box<str>], globs: &[Glob]) -> bool {
+    let (wild, plain): (Vec<&Glob>, Vec<&Glob>) = globs.iter().partition(|glob| glob.is_wild());
+    let literal = |glob: &&Glob| String::from_utf8_lossy(glob.literal_prefix()).into_owned();
+    let plain: HashSet<String> = plain.iter().map(literal).collect();
+    if texts.iter().any(|text| plain.contains(&**text)) {
+        return true;
+    }
+    let mut pairs = texts.iter().flat_map(|text| wild.iter().map(move |glob| (text, glob)));
+    let work = Work::default();
+    pairs
+        .by_ref()
+        .take(MAX_PAIRS)
+        .any(|(text, glob)| glob.matches(text, &work))
+        || pairs.next().is_some()
+}
+
+/// Whether two patterns, one of each list, have a text in common.
+fn some_globs_meet(left: &[Glob], right: &[Glob]) -> bool {
+    let equal: HashSet<&str> = left.iter().map(Glob::as_str).collect();
+    if right.iter().any(|glob| equal.contains(glob.as_str())) {
+        return true;
+    }
+    let right: Vec<Shape> = right.iter().map(Shape::of_glob).collect();
+    let mut pairs = left
+        .iter()
+        .flat_map(|glob| right.iter().map(move |other| (glob, other)));
+    pairs
+        .by_ref()
+        .take(MAX_PAIRS / 8)
+        .any(|(glob, other)| Shape::of_glob(glob).meets(other))
+        || pairs.next().is_some()
 }
 
 fn conditions(fields: &Fields<'_, '_>, key: &str, place: Place) -> Result<Box<[Condition]>> {

@@ -300,6 +300,59 @@ fn more_work_than_a_decision_may_take_is_a_deny() {
     }
 }
 
+/// Long lists are held against each other in time by their length, not by its square.
+#[test]
+fn long_lists_load() {
+    let list = |of: &dyn Fn(usize) -> String| {
+        let all: Vec<String> = (0..20_000).map(|index| format!("\"{}\"", of(index))).collect();
+        format!("[{}]", all.join(","))
+    };
+    let start = std::time::Instant::now();
+    for (matcher, when) in [
+        // Only the last of one is the last of the other.
+        (
+            format!("resource = {}", list(&|index| format!("r:{index}"))),
+            format!(
+                "{{ path = \"resource\", one_of = {} }}",
+                list(&|index| format!("r:{}", index + 19_999))
+            ),
+        ),
+        (
+            format!("resource = {}", list(&|index| format!("r:a{index}*"))),
+            format!(
+                "{{ path = \"resource\", one_of = {} }}",
+                list(&|index| format!("r:b{index}"))
+            ),
+        ),
+        (
+            String::new(),
+            format!(
+                "{{ path = \"payload.p\", one_of = {}, path_glob = {} }}",
+                list(&|index| format!("a{index}")),
+                list(&|index| format!("b{index}/*"))
+            ),
+        ),
+        (
+            String::new(),
+            format!(
+                "{{ path = \"payload.p\", path_glob = {} }}",
+                list(&|index| format!("a{index}/**"))
+            ),
+        ),
+    ] {
+        let policy = policy(&format!(
+            "[[rule]]\nid = \"r\"\neffect = \"deny\"\ntool = \"t\"\n{matcher}\nwhen = [{when}]\n"
+        ));
+        let _ = policy.warnings(None);
+    }
+    // Quadratic, it was minutes; in a debug build on a slow machine this is seconds.
+    assert!(
+        start.elapsed() < std::time::Duration::from_secs(30),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
 #[test]
 fn twenty_thousand_rules_load() {
     let rules: String = (0..20_000)
