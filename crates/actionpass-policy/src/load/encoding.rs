@@ -15,6 +15,10 @@ pub fn decode<'b>(bytes: &'b [u8], path: &str) -> Result<&'b str> {
     if bytes.len() > RulePolicy::MAX_BYTES {
         return Err(too_large(path));
     }
+    if is_utf32(bytes) {
+        let problem = "the file is UTF-32 and has to be UTF-8";
+        return Err(source.error(PolicyCode::PolicyNotUtf8, 0..0, problem));
+    }
     if let Some(encoding) = utf16(bytes) {
         let problem = format!(
             "the file is UTF-16, as `>` of Windows PowerShell writes it, and has to be UTF-8: \
@@ -60,6 +64,15 @@ fn utf16(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// Whether it is UTF-32: it says so by a byte order mark, whose start is that of UTF-16, or its first character is of
+/// ASCII and stands in four bytes. Neither is UTF-8, which text with zeros would be.
+fn is_utf32(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] | [1..=0x7F, 0, 0, 0, ..] | [0, 0, 0, 1..=0x7F, ..]
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +101,28 @@ mod tests {
                 message.starts_with("p.toml:1:1: ") && message.contains(command),
                 "{message}"
             );
+        }
+    }
+
+    #[test]
+    fn utf_32_is_not_called_utf_16() {
+        let little: Vec<u8> = TEXT
+            .chars()
+            .flat_map(|character| u32::from(character).to_le_bytes())
+            .collect();
+        let big: Vec<u8> = TEXT
+            .chars()
+            .flat_map(|character| u32::from(character).to_be_bytes())
+            .collect();
+        for bytes in [
+            [&[0xFF, 0xFE, 0, 0][..], &little].concat(),
+            [&[0, 0, 0xFE, 0xFF][..], &big].concat(),
+            little,
+            big,
+        ] {
+            let (code, message) = refusal(&bytes);
+            assert_eq!(code, PolicyCode::PolicyNotUtf8);
+            assert!(message.contains("UTF-32") && !message.contains("iconv"), "{message}");
         }
     }
 
