@@ -9,6 +9,7 @@ use crate::condition::{Condition, Test};
 use crate::glob::Glob;
 use crate::path::{ActionText, Root, Step};
 use crate::rule::{MatcherKey, Rule};
+use crate::work::Work;
 use crate::{Effect, RulePolicy};
 
 actionpass_model::codes! {
@@ -105,21 +106,18 @@ fn folder_itself_left(rule: &Rule) -> Found {
     if rule.effect == Effect::Allow {
         return None;
     }
-    let lists = rule
-        .when
+    let asked = rule.when.iter().flat_map(|condition| &condition.tests);
+    let asked = asked.filter_map(|test| match test {
+        Test::PathGlob(patterns) | Test::Glob(patterns) => Some(&*patterns.globs),
+        _ => None,
+    });
+    let resources = rule
+        .matchers
         .iter()
-        .flat_map(|condition| &condition.tests)
-        .filter_map(|test| match test {
-            Test::PathGlob(patterns) => Some(&*patterns.globs),
-            _ => None,
-        });
+        .filter(|matcher| matcher.key == MatcherKey::Resource);
+    let lists = asked.chain(resources.map(|matcher| &*matcher.globs));
     let left: Vec<String> = lists
-        .flat_map(|globs| {
-            let patterns: HashSet<&str> = globs.iter().map(Glob::as_str).collect();
-            let without_itself =
-                move |glob: &'_ Glob| folder_without_itself(glob.as_str(), &patterns).map(str::to_owned);
-            globs.iter().filter_map(without_itself).collect::<Vec<_>>()
-        })
+        .flat_map(folders_without_themselves)
         .map(|folder| format!("`{folder}`"))
         .collect();
     (!left.is_empty()).then(|| {
@@ -131,27 +129,49 @@ fn folder_itself_left(rule: &Rule) -> Found {
     })
 }
 
-/// `x` of `x/**`, unless another pattern of the list is about it. Looked up, since lists may be long.
-fn folder_without_itself<'a>(glob: &'a str, patterns: &HashSet<&str>) -> Option<&'a str> {
-    let folder = glob.strip_suffix("/**").filter(|folder| !folder.ends_with('*'))?;
-    // `x`, `**`, or what begins like it: `x*`.
-    let name = folder.rfind('/').map_or(0, |slash| slash.saturating_add(1));
-    let begins_like_it = folder
-        .char_indices()
-        .map(|(at, _)| at)
-        .chain([folder.len()])
-        .filter(|at| *at > name)
-        .filter_map(|at| folder.get(..at))
-        .filter(|start| !start.ends_with('*'))
-        .any(|start| patterns.contains(&*format!("{start}*")));
-    (!patterns.contains(folder) && !patterns.contains("**") && !begins_like_it).then_some(folder)
+/// How many patterns are tried on folders, for one list: a longer list takes no more time.
+const MAX_TRIES: usize = 1 << 16;
+
+/// `x` of each `x/**`, unless another pattern of the list is about it. A wildcard in `x` stands for itself where the other
+/// patterns are tried on it.
+fn folders_without_themselves(globs: &[Glob]) -> Vec<&str> {
+    let patterns: HashSet<&str> = globs.iter().map(Glob::as_str).collect();
+    let work = Work::default();
+    let mut tries = MAX_TRIES;
+    let is_about = |folder: &str| {
+        patterns.contains(folder)
+            || globs.iter().any(|glob| {
+                tries = tries.saturating_sub(1);
+                tries > 0 && glob.matches(folder, &work)
+            })
+    };
+    let folders = globs.iter().filter_map(|glob| folder_of(glob.as_str()));
+    let mut is_about = is_about;
+    folders.filter(|folder| !is_about(folder)).collect()
+}
+
+/// `x` of `x/**`, `x/**/*` and `x/**/**`; nothing where it is any folder.
+fn folder_of(pattern: &str) -> Option<&str> {
+    let tails = ["/**/**", "/**/*", "/**"];
+    let folder = tails.iter().find_map(|tail| pattern.strip_suffix(tail))?;
+    (!matches!(folder, "" | "*" | "**")).then_some(folder)
 }
 
 fn approved_for_any_agent(rule: &Rule) -> Found {
-    let names_agents = |condition: &Condition| condition.path.root == Root::Action(ActionText::Agent);
-    let is_narrowed = rule.matchers.iter().any(|matcher| matcher.key == MatcherKey::Agent)
-        || rule.when.iter().any(names_agents)
-        || rule.unless.iter().any(names_agents);
+    let is_any = |glob: &Glob| matches!(glob.as_str(), "*" | "**");
+    // An exception for one agent leaves all others.
+    let names_agents = |condition: &Condition| {
+        condition.path.root == Root::Action(ActionText::Agent)
+            && !condition
+                .tests
+                .iter()
+                .all(|test| matches!(test, Test::Glob(globs) if globs.globs.iter().any(is_any)))
+    };
+    let is_narrowed = rule
+        .matchers
+        .iter()
+        .any(|matcher| matcher.key == MatcherKey::Agent && !matcher.globs.iter().any(is_any))
+        || rule.when.iter().any(names_agents);
     (rule.effect == Effect::StepUp && !is_narrowed).then(|| {
         let message =
             "once approved, any agent that the issuer serves may do it; `agent = \"agent:*\"` says that this is meant";

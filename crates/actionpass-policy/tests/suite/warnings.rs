@@ -65,6 +65,21 @@ fn a_folder_without_itself() {
     assert_eq!(deny("[\"**/.git/**\", \"**/.git\"]"), [""; 0]);
     assert_eq!(deny("[\"**/.git/**\", \"**/.git*\"]"), [""; 0]);
     assert_eq!(deny("[\"a/**\", \"**\"]"), [""; 0]);
+    assert_eq!(deny("[\"**/x\", \"x/**\"]"), [""; 0]);
+    assert_eq!(deny("[\"a/*/**\", \"a/*\"]"), [""; 0]);
+    assert_eq!(deny("\"*/**\""), [""; 0]);
+    for pattern in ["x/**/*", "x/**/**", "x*/**", "a/*/**"] {
+        assert_eq!(deny(&format!("{pattern:?}")), [left], "{pattern}");
+    }
+    // Whatever compares a path as a text.
+    for path in ["payload.p", "resource.value"] {
+        let glob = |patterns| codes("deny", &format!("when = [{{ path = \"{path}\", glob = {patterns} }}]"));
+        assert_eq!(glob("\"x/**\""), [left], "{path}");
+        assert_eq!(glob("[\"x/**\", \"x\"]"), [""; 0], "{path}");
+    }
+    assert_eq!(codes("deny", "resource = \"file:x/**\""), [left]);
+    assert_eq!(codes("deny", "resource = [\"file:x/**\", \"file:x\"]"), [""; 0]);
+    assert_eq!(codes("deny", "resource = \"file:**\""), [""; 0]);
     assert_eq!(deny("\"a/*\""), [""; 0]);
     // Inside of `any` too, without regard to case, and for a step_up.
     let any = "agent = \"agent:a\"\nwhen = [{ path = \"payload.p[]\", any = { path_glob_nocase = \"X/**\" } }]";
@@ -82,6 +97,21 @@ fn a_step_up_for_any_agent() {
         codes("step_up", "when = [{ path = \"agent\", equals = \"agent:a\" }]"),
         [""; 0]
     );
+}
+
+/// What matches every agent, or leaves out one, narrows nothing.
+#[test]
+fn a_step_up_for_nearly_any_agent() {
+    let any = WarningCode::ApprovedForAnyAgent.as_str();
+    for text in [
+        "agent = \"*\"",
+        "agent = \"**\"",
+        "agent = [\"agent:a\", \"**\"]",
+        "unless = [{ path = \"agent\", equals = \"agent:a\" }]",
+        "when = [{ path = \"agent\", glob = \"**\" }]",
+    ] {
+        assert_eq!(codes("step_up", text), [any], "{text}");
+    }
 }
 
 #[test]
