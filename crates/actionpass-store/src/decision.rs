@@ -96,7 +96,7 @@ impl DecisionCommit {
 pub struct Allow {
     /// The pass.
     pub pass: PassId,
-    /// The pass as a compact JWS. Kept as side data, [`SideKind::Token`].
+    /// The pass as a compact JWS. Kept as side data, [`SideKind::Token`](crate::SideKind::Token).
     pub token: String,
     /// When the pass expires, its `exp`.
     pub expires_at: UnixSeconds,
