@@ -75,13 +75,28 @@ fn g07_each_kind_of_revocation() {
 
 #[test]
 fn g07_the_check_finds_a_verifier_that_reads_no_revocations() {
-    let careless = |mut trust: TrustStore| {
-        trust
-            .revocations
-            .retain(|revocation| matches!(revocation.target, RevocationTarget::Key(_)));
-        verify(trust)
-    };
-    assert!(revocations_count(&careless).is_err());
+    // One kind at a time, and a principal by each of its kinds: a verifier that misses one is found.
+    let kinds: [fn(&RevocationTarget) -> bool; 8] = [
+        |target| matches!(target, RevocationTarget::Pass { .. }),
+        |target| matches!(target, RevocationTarget::Approval { .. }),
+        |target| matches!(target, RevocationTarget::Key(_)),
+        |target| matches!(target, RevocationTarget::Principal(name) if name.as_str() == "agent:codex-prod"),
+        |target| matches!(target, RevocationTarget::Principal(name) if name.as_str() == "agent:planner"),
+        |target| matches!(target, RevocationTarget::Principal(name) if name.as_str().starts_with("user:")),
+        |target| matches!(target, RevocationTarget::Principal(name) if name.as_str().starts_with("runtime:")),
+        |target| matches!(target, RevocationTarget::Principal(name) if name.as_str().starts_with("org:")),
+    ];
+    for (number, is_missed) in kinds.into_iter().enumerate() {
+        let careless = |mut trust: TrustStore| {
+            trust.revocations.retain(|revocation| !is_missed(&revocation.target));
+            // A revoked key says so in its entry as well.
+            for key in trust.keys.iter_mut().filter(|_| number == 2) {
+                key.status = KeyStatus::Active;
+            }
+            verify(trust)
+        };
+        assert!(revocations_count(&careless).is_err(), "kind {number}");
+    }
 }
 
 #[test]

@@ -21,6 +21,15 @@ fn traces(key: FixtureKey) -> Vec<String> {
         let hex: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
         let numbers: Vec<String> = part.iter().map(u8::to_string).collect();
         let base64url = tokens::base64url(part);
+        // `{:02x?}`, `{:x?}`, `{:#x?}` on a line, and byte strings as `escape_ascii` writes them.
+        for list in [format!("{part:02x?}"), format!("{part:x?}"), format!("{part:02X?}")] {
+            traces.push(list.trim_matches(['[', ']']).to_owned());
+        }
+        let prefixed: Vec<String> = part.iter().map(|byte| format!("{byte:#x}")).collect();
+        traces.push(prefixed.join(", "));
+        let escaped: String = part.iter().map(|byte| byte.escape_ascii().to_string()).collect();
+        traces.push(escaped.replace("\\x", "\\\\x"));
+        traces.push(escaped);
         traces.push(hex.to_uppercase());
         traces.push(hex);
         traces.push(numbers.join(", "));
@@ -72,6 +81,12 @@ fn g14_the_check_finds_keys_in_every_encoding() {
         hex,
         json!({ "kty": "EC", "d": tokens::base64url(&key.private_scalar()) }).to_string(),
         key.private_pem().to_owned(),
+        format!("{:02x?}", key.private_scalar()),
+        format!("{:x?}", key.private_scalar()),
+        format!("{:#x?}", key.private_scalar()).replace(",\n    ", ", "),
+        key.private_scalar().escape_ascii().to_string(),
+        // A text that holds a byte string, printed once more.
+        format!("{:?}", key.private_scalar().escape_ascii().to_string()),
     ] {
         assert!(shows_no_key(&leak).is_err(), "{leak}");
     }
