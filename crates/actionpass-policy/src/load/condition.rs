@@ -261,9 +261,15 @@ fn globs_of<'s, 't>(source: &Source<'_>, node: &'s Node<'t>, folded: bool) -> Re
 
 /// Refuses tests that come to the same for every action: those that no value of a field of the action meets.
 fn fits(source: &Source<'_>, node: &Node<'_>, path: &Path, test: &Test) -> Result<()> {
-    if let Test::SameAs(Other::Path(other)) = test
-        && other.as_str() == path.as_str()
-    {
+    let itself = match test {
+        Test::SameAs(Other::Path(other)) => Some(other),
+        Test::SameAs(Other::Template(template)) => match template.parts() {
+            [Part::Path(other)] => Some(other),
+            _ => None,
+        },
+        _ => None,
+    };
+    if itself.is_some_and(|other| other.as_str() == path.as_str()) {
         return Err(impossible(source, node, "compares a value with itself"));
     }
     if let Test::Exists(_) = test

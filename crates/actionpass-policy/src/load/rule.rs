@@ -15,7 +15,7 @@ use crate::PolicyCode;
 use crate::condition::{Condition, Test};
 use crate::field::{Holds, Shape};
 use crate::glob::Glob;
-use crate::path::Root;
+use crate::path::{ActionText, Root};
 use crate::rule::{Approvals, Effect, Matcher, MatcherKey, Rule, ToolStart};
 use crate::work::Work;
 
@@ -148,15 +148,16 @@ fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], wh
         let Root::Action(field) = condition.path.root else {
             continue;
         };
-        let Some(matcher) = matchers
-            .iter()
-            .find(|matcher| matcher.key != MatcherKey::Via && matcher.key.field() == field)
-        else {
+        let matcher = matchers.iter().find(|matcher| match field {
+            ActionText::ResourceKind | ActionText::ResourceValue => matcher.key == MatcherKey::Resource,
+            field => matcher.key != MatcherKey::Via && matcher.key.field() == field,
+        });
+        let Some((matcher, globs)) = matcher.and_then(|matcher| Some((matcher, about(matcher, field)?))) else {
             continue;
         };
         let asked = condition.tests.iter().find(|test| match test {
-            Test::OneOf(literals) => !some_text_matches(&literals.texts, &matcher.globs),
-            Test::Glob(globs) if !globs.folded => !some_globs_meet(&globs.globs, &matcher.globs),
+            Test::OneOf(literals) => !some_text_matches(&literals.texts, &globs),
+            Test::Glob(asked) if !asked.folded => !some_globs_meet(&asked.globs, &globs),
             _ => false,
         });
         if asked.is_some() {
@@ -169,6 +170,24 @@ fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], wh
         }
     }
     Ok(())
+}
+
+/// What a matcher says about a field: of kind and value of a resource, its patterns before or after their first colon.
+/// `None` if that can't be said, because a wildcard may cover it.
+fn about(matcher: &Matcher, field: ActionText) -> Option<Vec<Glob>> {
+    let part = |glob: &Glob| {
+        let (kind, value) = glob.as_str().split_once(':')?;
+        let is_plain = !kind.contains(['*', '\\']);
+        match field {
+            _ if !is_plain => None,
+            ActionText::ResourceKind => Glob::parse(kind).ok(),
+            _ => Glob::parse(value).ok(),
+        }
+    };
+    match field {
+        ActionText::ResourceKind | ActionText::ResourceValue => matcher.globs.iter().map(part).collect(),
+        _ => Some(matcher.globs.to_vec()),
+    }
 }
 
 /// How many pairs are compared with each other at most: loading takes time by the size of the file, not by its square. What

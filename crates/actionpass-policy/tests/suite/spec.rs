@@ -303,6 +303,26 @@ fn more_that_is_refused() {
             PolicyConditionEmpty,
         ),
         (
+            "allow",
+            "when = [{ path = \"payload.a\", same_as = \"{payload.a}\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "resource = \"file:src/**\"\nwhen = [{ path = \"resource.kind\", equals = \"repo\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "resource = [\"file:src/*\", \"repo:a\"]\nwhen = [{ path = \"resource.value\", one_of = [\"docs/a\", \"b\"] }]",
+            PolicyConditionImpossible,
+        ),
+        (
+            "deny",
+            "resource = \"file:src/*\"\nwhen = [{ path = \"resource.value\", glob = \"docs/**\" }]",
+            PolicyConditionImpossible,
+        ),
+        (
             "deny",
             "when = [{ path = \"agent\", glob_nocase = \"user:**\" }]",
             PolicyGlobMatchesNothing,
@@ -704,5 +724,22 @@ mod hostile {
             let _ = RulePolicy::load(&text, "p");
             let _ = PolicyTests::load(&text, "p");
         }
+    }
+}
+
+/// What a matcher leaves open is not refused.
+#[test]
+fn conditions_on_parts_of_a_resource_load() {
+    for rule in [
+        "resource = \"file:src/**\"\nwhen = [{ path = \"resource.kind\", equals = \"file\" }]",
+        "resource = [\"file:src/*\", \"repo:a\"]\nwhen = [{ path = \"resource.value\", one_of = [\"src/b\", \"x\"] }]",
+        "resource = \"file:**\"\nwhen = [{ path = \"resource.value\", glob = \"docs/**\" }]",
+        // The wildcard may cover the colon.
+        "resource = \"f**\"\nwhen = [{ path = \"resource.kind\", equals = \"file\" }]",
+        "resource = \"f*:x\"\nwhen = [{ path = \"resource.value\", equals = \"y:x\" }]",
+    ] {
+        load(&format!(
+            "{HEAD}[[rule]]\nid = \"r\"\neffect = \"deny\"\ntool = \"t\"\n{rule}\n"
+        ));
     }
 }
