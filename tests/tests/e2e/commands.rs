@@ -110,6 +110,7 @@ fn redact(text: &str) -> String {
         (r"sha256:[0-9a-f]{12}\b", "<digest>"),
         (r"urn:uuid:[0-9a-f-]{36}", "<uuid>"),
         (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "<time>"),
+        (r"they are [0-9]+ s old", "they are <age> s old"),
         (r"\b1[0-9]{9}\b", "<seconds>"),
         (r"[A-Za-z0-9_-]{43}\b", "<base64url>"),
         (r"in [0-9]+\.[0-9] s", "in <n> s"),
