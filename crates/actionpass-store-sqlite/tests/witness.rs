@@ -39,14 +39,22 @@ impl Place {
         let _ = block_on(self.open().unwrap().append_one(fixtures::used(number))).unwrap();
     }
 
-    /// The database as it is now. No store is open, so it is one file.
+    /// The database as it is now, in one file: two connections that close at once may leave a write-ahead log.
     fn copy(&self, name: &str) -> PathBuf {
+        let connection = rusqlite::Connection::open(self.database()).unwrap();
+        let checkpoint = connection.pragma(None, "wal_checkpoint", "truncate", |_| Ok(()));
+        checkpoint.unwrap();
+        drop(connection);
         let copy = self.folder.path().join(name);
         fs::copy(self.database(), &copy).unwrap();
         copy
     }
 
     fn put_back(&self, copy: &Path) {
+        for name in ["ledger.db-wal", "ledger.db-shm"] {
+            // Not that of the copy, if there is one.
+            let _ = fs::remove_file(self.folder.path().join(name));
+        }
         fs::copy(copy, self.database()).unwrap();
     }
 }

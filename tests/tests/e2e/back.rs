@@ -2,13 +2,19 @@
 
 use std::fs;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::action::{ALLOW, STEP_UP};
 use crate::home::Home;
 
-/// The files of the store, as they are between two commands.
+/// The store as it is between two commands, in one file.
 fn copy(home: &Home) -> Vec<u8> {
+    let connection = Connection::open(home.path("home/ledger.db")).unwrap();
+    connection
+        .pragma(None, "wal_checkpoint", "truncate", |_| Ok(()))
+        .unwrap();
+    drop(connection);
     fs::read(home.path("home/ledger.db")).unwrap()
 }
 
