@@ -500,7 +500,7 @@ const MUTANTS: &[Mutant] = &[
         "a look-alike of a separator is a plain character",
         "safe_path.rs",
         "&& !is_like_separator(character)",
-        "",
+        "&& !(is_like_separator(character) && character == 'a')",
     ),
     Mutant::new(
         "path_glob_nocase does not fold the path",
