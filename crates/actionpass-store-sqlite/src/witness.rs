@@ -11,7 +11,7 @@ use actionpass_store::ledger::Log;
 use actionpass_store::{LedgerState, StoreCode, StoreError};
 
 use crate::error::Failure;
-use crate::file::sync_folder;
+use crate::file::{private_file, sync_folder};
 
 /// A file that says how far a log had come, and the trust store, when something was last acknowledged.
 ///
@@ -218,17 +218,6 @@ fn write_at(mut file: &File, place: &[u8; PLACE], index: usize) -> io::Result<()
     use std::io::{Seek as _, SeekFrom};
     file.seek(SeekFrom::Start((index.saturating_mul(PLACE)) as u64))?;
     file.write_all(place)
-}
-
-#[cfg(unix)]
-fn private_file(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-#[cfg(not(unix))]
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 #[cfg(test)]
