@@ -12,7 +12,7 @@ use actionpass_policy::PolicyEngine;
 use actionpass_store::ledger::{RecordBody, RecordDraft, RecordRef};
 use actionpass_store::trust_file::{AnyError, ChangeError, TrustFileCode, TrustFileError, TrustSnapshot, change};
 use actionpass_store::{
-    Batch, Ledger, SideKind, StoreCode, StoreError, TrustChange, TrustChanged, TrustDocument, TrustRange, newest_trust,
+    Batch, Ledger, SideKind, StoreCode, StoreError, TrustChange, TrustChanged, TrustDocument, newest_trust,
 };
 use actionpass_verify::{Clock, VerifyCode};
 
@@ -501,10 +501,7 @@ impl Administrator {
         let trust = changed.after.evidence();
         let body = key_body(event, &key, superseded_by, reason, trust);
         // No revocation came with this version, so the ledger lacks none because of it.
-        let range = TrustRange {
-            after: changed.before.version,
-            to: trust.version,
-        };
+        let range = changed.range();
         let record = self
             .append(Batch::of(self.draft(&body)?).with_reconciled(range))
             .await?;

@@ -93,10 +93,7 @@ pub async fn revoke(
             }),
         )
         .await?;
-    let range = TrustRange {
-        after: changed.before.version,
-        to: changed.after.document.version,
-    };
+    let range = changed.range();
     let draft = record(&revocation, changed.after.evidence(), now, random)?;
     let outcomes = ledger.append(Batch::of(draft).with_reconciled(range)).await?;
     let outcome = outcomes.first().ok_or(StoreError::new(StoreCode::StoreCorrupt))?;
@@ -126,10 +123,7 @@ pub(crate) async fn lift(
             }),
         )
         .await?;
-    let range = TrustRange {
-        after: changed.before.version,
-        to: changed.after.document.version,
-    };
+    let range = changed.range();
     let missing = || StoreError::new(StoreCode::StoreCorrupt);
     let entry = changed
         .after

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use actionpass_model::{Timestamp, TrustEvidence, TrustStore};
 
+use crate::TrustRange;
 use crate::offload::offload;
 use crate::trust_file::{AnyError, TrustFile, TrustFileCode, TrustFileError, TrustSnapshot};
 
@@ -57,6 +58,15 @@ impl TrustChanged {
     #[must_use]
     pub const fn new(before: TrustEvidence, after: TrustSnapshot) -> Self {
         Self { before, after }
+    }
+
+    /// The versions that it led from and to: what a ledger that records it [is told](crate::Batch::with_reconciled).
+    #[must_use]
+    pub const fn range(&self) -> TrustRange {
+        TrustRange {
+            after: self.before.version,
+            to: self.after.document.version,
+        }
     }
 }
 
