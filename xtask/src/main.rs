@@ -31,9 +31,10 @@ usage: cargo xtask TASK
   schemas [--check]   write docs/schemas from the types, or compare
   bench [PART] [--quick] [--json]
                       measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick
-  mutants policy [PART]
-                      break policy in one place after the other and see its tests notice: all of the list,
-                      or those with PART in their name; fails if one survives unexplained
+  mutants [LIST [PART]]
+                      break one place after the other and see the tests notice: all lists, or those of LIST
+                      (verify, core, store, store-sqlite, cli, policy) with PART in their name; fails if one
+                      survives unexplained
   latency             measure a signature through each custodian beside its client's bare call";
 
 fn main() -> ExitCode {
@@ -50,8 +51,9 @@ fn main() -> ExitCode {
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
         ["bench", options @ ..] => bench::run(options),
-        ["mutants", package] => mutants::run(package, ""),
-        ["mutants", package, part] => mutants::run(package, part),
+        ["mutants"] => mutants::run(None, ""),
+        ["mutants", list] => mutants::run(Some(list), ""),
+        ["mutants", list, part] => mutants::run(Some(list), part),
         ["latency"] => latency::run(),
         _ => {
             eprintln!("{USAGE}");

@@ -1,13 +1,18 @@
-//! `cargo xtask mutants policy`: whether the tests of policy notice when one of its guarantees is broken.
+//! `cargo xtask mutants`: whether the tests notice when a guarantee is broken.
 //!
 //! A mutant is one change of one place of the source that breaks a guarantee on purpose. Each of a list is built and
 //! tested, one after the other; a mutant that no test catches is a test that is missing, or it changes nothing that
-//! anybody could see and the list says why. This takes minutes and is no part of `ci`.
+//! anybody could see and the list says why. This takes minutes for each list and is no part of `ci`.
 //!
 //! Mutants are made in a copy of the workspace below `target/mutants`, so that an interruption leaves the sources as they
 //! were. They are tested as `cargo test` does it, documentation apart: the same profile, and as many cases of each property.
 
+mod cli;
+mod core;
 mod policy;
+mod store;
+mod store_sqlite;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,21 +26,88 @@ use serde_json::Value;
 
 use crate::process::{Result, capture, cargo, root};
 
-/// How long the tests of one mutant may take; a mutant that takes longer hangs, which somebody would notice.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the tests of one suite may take; a mutant that takes longer hangs, which somebody would notice.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Where tests that run the command line find it.
+const PROGRAM: &str = "ACTIONPASS_PROGRAM";
+
+/// Every list, those of the quickest tests first.
+const LISTS: [&List; 6] = [
+    &verify::LIST,
+    &core::LIST,
+    &store::LIST,
+    &store_sqlite::LIST,
+    &cli::LIST,
+    &policy::LIST,
+];
 
 /// Mutants of one package.
 #[derive(Debug)]
 struct List {
-    /// What it is called, here and in `target/mutants`.
     name: &'static str,
-    package: &'static str,
     /// The folder of its sources, in the workspace.
     folder: &'static str,
-    /// What the names of tests have in them that try many cases: they come after the others.
-    long: &'static [&'static str],
+    /// What Cargo is told to build all suites of, so that it builds each crate once, with the same features.
+    packages: &'static [&'static str],
+    /// What must notice: what is quick and finds most comes first, and the next isn't built if one test fails.
+    suites: &'static [Suite],
     mutants: &'static [Mutant],
 }
+
+/// Some of the tests of the list's packages.
+#[derive(Clone, Copy, Debug)]
+struct Suite {
+    /// Which targets Cargo is told to build.
+    targets: &'static [&'static str],
+    /// What the names of the tests have in them that are run; all if that is empty.
+    only: &'static [&'static str],
+    /// What the names of the tests have in them that are not run.
+    skip: &'static [&'static str],
+    /// Whether they run the command line, which is then built as well.
+    runs_program: bool,
+}
+
+impl Suite {
+    const fn of(targets: &'static [&'static str]) -> Self {
+        Self {
+            targets,
+            only: &[],
+            skip: &[],
+            runs_program: false,
+        }
+    }
+
+    const fn only(self, only: &'static [&'static str]) -> Self {
+        Self { only, ..self }
+    }
+
+    const fn skip(self, skip: &'static [&'static str]) -> Self {
+        Self { skip, ..self }
+    }
+
+    const fn running_the_program(self) -> Self {
+        Self {
+            runs_program: true,
+            ..self
+        }
+    }
+}
+
+/// One package and those whose tests are end to end.
+const END_TO_END: [&str; 3] = [
+    "-pactionpass-tests",
+    "-pactionpass-cli",
+    "--features=actionpass-cli/all-custodians",
+];
+
+/// The guarantees, tested through the crates.
+const GUARANTEES: Suite = Suite::of(&["--test=guarantees"]);
+
+/// The command line, without what needs servers or takes long and is about something else.
+const COMMAND_LINE: Suite = Suite::of(&["--test=e2e"])
+    .skip(&["custodians", "entropy", "dependencies", "crowds"])
+    .running_the_program();
 
 /// One change that breaks a guarantee.
 #[derive(Clone, Copy, Debug)]
@@ -96,36 +168,58 @@ enum Outcome {
     NoProgram,
 }
 
-/// Tests every mutant of the list whose name has `part` in it.
-pub(crate) fn run(name: &str, part: &str) -> Result {
-    let list = &policy::LIST;
-    if name != list.name {
-        return Err(format!("there is no list of mutants `{name}`; there is `{}`", list.name).into());
+/// Tests the mutants of every list, or of the one of that name, that have `part` in their name.
+pub(crate) fn run(name: Option<&str>, part: &str) -> Result {
+    let lists = || LISTS.iter().filter(|list| name.is_none_or(|name| list.name == name));
+    if lists().next().is_none() {
+        let names: Vec<&str> = LISTS.iter().map(|list| list.name).collect();
+        return Err(format!("there is no such list of mutants; there are {}", names.join(", ")).into());
     }
-    places(list)?;
-    let workshop = Workshop::open(list)?;
-    match workshop.test()? {
-        Outcome::Survives => {}
-        other => return Err(format!("without any mutant the tests don't pass: {other:?}").into()),
+    for list in lists() {
+        places(list)?;
     }
+    let workshop = Workshop::open()?;
     let start = Instant::now();
     let (mut caught, mut explained, mut faults) = (0_u32, 0_u32, Vec::new());
-    for mutant in list.mutants.iter().filter(|mutant| mutant.name.contains(part)) {
-        let outcome = workshop.try_out(mutant)?;
-        let (word, by) = match (&outcome, mutant.survives) {
-            (Outcome::Caught(test), None) => ("caught", test.as_str()),
-            (Outcome::Hangs, None) => ("caught", "(the tests hang)"),
-            (Outcome::Survives, Some(why)) => ("explained", why),
-            (Outcome::Survives, None) => ("SURVIVES", ""),
-            (Outcome::NoProgram, _) => ("NO PROGRAM", "it must compile"),
-            (Outcome::Caught(_) | Outcome::Hangs, Some(_)) => ("CAUGHT", "though the list says that it survives"),
-        };
-        match word {
-            "caught" => caught = caught.saturating_add(1),
-            "explained" => explained = explained.saturating_add(1),
-            _ => faults.push(mutant.name),
+    for list in lists() {
+        let mut mutants = list
+            .mutants
+            .iter()
+            .filter(|mutant| mutant.name.contains(part))
+            .peekable();
+        if mutants.peek().is_none() {
+            continue;
         }
-        println!("{word:10} {:14} {:52} {by}", stem(mutant.file), mutant.name);
+        match workshop.test(list)? {
+            Outcome::Survives => {}
+            other => {
+                let problem = "without any mutant the tests don't pass";
+                return Err(format!("{}: {problem}: {other:?}", list.name).into());
+            }
+        }
+        for mutant in mutants {
+            let began = Instant::now();
+            let outcome = workshop.try_out(list, mutant)?;
+            let (word, by) = match (&outcome, mutant.survives) {
+                (Outcome::Caught(test), None) => ("caught", test.as_str()),
+                (Outcome::Hangs, None) => ("caught", "(the tests hang)"),
+                (Outcome::Survives, Some(why)) => ("explained", why),
+                (Outcome::Survives, None) => ("SURVIVES", ""),
+                (Outcome::NoProgram, _) => ("NO PROGRAM", "it must compile"),
+                (Outcome::Caught(_) | Outcome::Hangs, Some(_)) => ("CAUGHT", "though the list says that it survives"),
+            };
+            match word {
+                "caught" => caught = caught.saturating_add(1),
+                "explained" => explained = explained.saturating_add(1),
+                _ => faults.push(mutant.name),
+            }
+            let seconds = began.elapsed().as_secs();
+            println!(
+                "{word:10} {seconds:4} s {:24} {:52} {by}",
+                stem(mutant.file),
+                mutant.name
+            );
+        }
     }
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     println!(
@@ -166,19 +260,26 @@ fn places(list: &List) -> Result {
 /// The copy of the workspace in which mutants are made.
 #[derive(Debug)]
 struct Workshop {
-    list: &'static List,
     /// The copy.
     source: PathBuf,
     /// Where it is built.
     target: PathBuf,
 }
 
+/// What Cargo built.
+#[derive(Debug, Default)]
+struct Built {
+    /// The test binaries, each with the folder that it runs in.
+    tests: Vec<(PathBuf, PathBuf)>,
+    /// The command line.
+    program: Option<PathBuf>,
+}
+
 impl Workshop {
     /// Makes the copy, or brings the one that is there up to date.
-    fn open(list: &'static List) -> Result<Self> {
-        let folder = root()?.join("target/mutants").join(list.name);
+    fn open() -> Result<Self> {
+        let folder = root()?.join("target/mutants");
         let workshop = Self {
-            list,
             source: folder.join("source"),
             target: folder.join("target"),
         };
@@ -199,46 +300,50 @@ impl Workshop {
     }
 
     /// Makes a mutant, tests it and takes it back.
-    fn try_out(&self, mutant: &Mutant) -> Result<Outcome> {
-        let file = self.source.join(self.list.folder).join(mutant.file);
+    fn try_out(&self, list: &List, mutant: &Mutant) -> Result<Outcome> {
+        let file = self.source.join(list.folder).join(mutant.file);
         let text = fs::read_to_string(&file)?;
         fs::write(&file, mutant.apply(&text)?)?;
-        let outcome = self.test();
+        let outcome = self.test(list);
         fs::write(&file, text)?;
         outcome
     }
 
-    /// Builds and tests the copy as it is: what is quick and finds most first.
-    fn test(&self) -> Result<Outcome> {
-        let long = self.list.long;
-        let skip: Vec<&str> = long.iter().flat_map(|name| ["--skip", *name]).collect();
-        let mut built = Vec::new();
-        for which in [&["--lib"][..], &["--test", "*"]] {
-            let Some(binaries) = self.build(which)? else {
+    /// Builds and tests the copy as it is, suite after suite.
+    fn test(&self, list: &List) -> Result<Outcome> {
+        for suite in list.suites {
+            // In one command, so that Cargo builds the crates below once for both.
+            let (command, program): (&[&str], &[&str]) = match suite.runs_program {
+                true => (&["build"], &["--bin=actionpass"]),
+                false => (&["test", "--no-run"], &[]),
+            };
+            let Some(built) = self.build(list, command, &[suite.targets, program].concat())? else {
                 return Ok(Outcome::NoProgram);
             };
-            for (binary, folder) in &binaries {
-                match test(binary, folder, &skip)? {
+            if built.tests.is_empty() {
+                return Err(format!("cargo built no tests of {}: {:?}", list.name, suite.targets).into());
+            }
+            let skip = suite.skip.iter().flat_map(|name| ["--skip", *name]);
+            let arguments: Vec<&str> = suite.only.iter().copied().chain(skip).collect();
+            for (binary, folder) in &built.tests {
+                let mut test = Command::new(binary);
+                test.args(&arguments).current_dir(folder);
+                if let Some(program) = &built.program {
+                    test.env(PROGRAM, program);
+                }
+                match run_tests(&mut test)? {
                     Outcome::Survives => {}
                     other => return Ok(other),
                 }
-            }
-            built.extend(binaries);
-        }
-        for (binary, folder) in &built {
-            match test(binary, folder, long)? {
-                Outcome::Survives => {}
-                other => return Ok(other),
             }
         }
         Ok(Outcome::Survives)
     }
 
-    /// These test binaries, each with the folder that it runs in; `None` if the copy doesn't compile.
-    fn build(&self, which: &[&str]) -> Result<Option<Vec<(PathBuf, PathBuf)>>> {
-        let package = ["test", "--package", self.list.package];
-        let how = ["--no-run", "--locked", "--message-format=json"];
-        let mut build = cargo(package.iter().chain(which).chain(&how).copied())?;
+    /// What Cargo makes of the list's packages with this command; `None` if the copy doesn't compile.
+    fn build(&self, list: &List, command: &[&str], targets: &[&str]) -> Result<Option<Built>> {
+        let how = ["--locked", "--message-format=json"];
+        let mut build = cargo(command.iter().chain(list.packages).chain(targets).chain(&how).copied())?;
         build
             .current_dir(&self.source)
             .env("CARGO_TARGET_DIR", &self.target)
@@ -250,27 +355,27 @@ impl Workshop {
         if !output.status.success() {
             return Ok(None);
         }
-        let mut binaries = Vec::new();
+        let mut built = Built::default();
         for line in String::from_utf8(output.stdout)?.lines() {
             let message: Value = serde_json::from_str(line)?;
             let binary = message.get("executable").and_then(Value::as_str);
             let manifest = message.get("manifest_path").and_then(Value::as_str);
-            if let (Some(binary), Some(folder)) = (binary, manifest.and_then(|path| Path::new(path).parent())) {
-                binaries.push((binary.into(), folder.into()));
+            let is_test = message.pointer("/profile/test").and_then(Value::as_bool);
+            match (binary, manifest.and_then(|path| Path::new(path).parent())) {
+                (Some(binary), Some(folder)) if is_test == Some(true) => {
+                    built.tests.push((binary.into(), folder.into()));
+                }
+                (Some(binary), _) => built.program = Some(binary.into()),
+                _ => {}
             }
         }
-        match binaries.is_empty() {
-            true => Err("cargo built no tests".into()),
-            false => Ok(Some(binaries)),
-        }
+        Ok(Some(built))
     }
 }
 
 /// Runs a test binary until the first test fails.
-fn test(binary: &Path, folder: &Path, arguments: &[&str]) -> Result<Outcome> {
-    let mut child = Command::new(binary)
-        .args(arguments)
-        .current_dir(folder)
+fn run_tests(test: &mut Command) -> Result<Outcome> {
+    let mut child = test
         // Cases that failed for one mutant must not serve against the next, and every run is the same.
         .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1")
         .env("PROPTEST_RNG_SEED", "1")
@@ -349,7 +454,9 @@ mod tests {
 
     #[test]
     fn every_mutant_has_its_place() {
-        places(&policy::LIST).unwrap();
+        for list in LISTS {
+            places(list).unwrap();
+        }
     }
 
     #[test]

@@ -1,16 +1,23 @@
 //! The mutants of `actionpass-policy`: each breaks one thing that policy promises.
 
-use super::{List, Mutant};
+use super::{List, Mutant, Suite};
+
+/// What the names of tests have in them that try many cases: they come after the others.
+const LONG: &[&str] = &[
+    "guarantees::",
+    "hostile::",
+    "agrees_with_the_definition",
+    "canonical_bytes_read",
+];
 
 pub(super) const LIST: List = List {
     name: "policy",
-    package: "actionpass-policy",
     folder: "crates/actionpass-policy/src",
-    long: &[
-        "guarantees::",
-        "hostile::",
-        "agrees_with_the_definition",
-        "canonical_bytes_read",
+    packages: &["-pactionpass-policy"],
+    suites: &[
+        Suite::of(&["--lib"]).skip(LONG),
+        Suite::of(&["--test=*"]).skip(LONG),
+        Suite::of(&["--lib", "--test=*"]).only(LONG),
     ],
     mutants: MUTANTS,
 };

@@ -1,0 +1,198 @@
+//! The mutants of `actionpass-cli`: each has the command line say, show or do what it must not.
+
+use super::{COMMAND_LINE, END_TO_END, List, Mutant, Suite};
+
+pub(super) const LIST: List = List {
+    name: "cli",
+    folder: "crates/actionpass-cli/src",
+    packages: &END_TO_END,
+    suites: &[Suite::of(&["--bin=actionpass"]), COMMAND_LINE],
+    mutants: MUTANTS,
+};
+
+const MUTANTS: &[Mutant] = &[
+    // What an approver is shown.
+    Mutant::new(
+        "`approve` hides whom the agent acts for",
+        "render.rs",
+        "        line(\"  acting for\", via.as_str());
+",
+        "        let _ = via;
+",
+    ),
+    Mutant::new(
+        "`approve` hides which server lists the tool",
+        "render.rs",
+        "        line(\"server\", definition.server.as_str());
+",
+        "",
+    ),
+    Mutant::new(
+        "`approve` hides the owner",
+        "render.rs",
+        "    line(\"owner\", head.actor.human_owner.as_str());
+",
+        "",
+    ),
+    Mutant::new(
+        "`approve` hides the tenant",
+        "render.rs",
+        "    line(\"tenant\", head.tenant.as_str());
+",
+        "",
+    ),
+    Mutant::new(
+        "`approve` shows a part of the payload",
+        "render.rs",
+        "    text.push_str(&indented(&pretty(action.payload_value()), \"  \"));
+",
+        "    text.push_str(&words(&pretty(action.payload_value())));
+",
+    ),
+    Mutant::new(
+        "hidden characters stay hidden",
+        "render.rs",
+        "        if is_hidden(character) {
+            shown.push_str(&format!(\"\\\\u{{{:x}}}\", u32::from(character)));",
+        "        if is_hidden(character) && character.is_ascii() {
+            shown.push_str(&format!(\"\\\\u{{{:x}}}\", u32::from(character)));",
+    ),
+    Mutant::new(
+        "the agent's words look like ours",
+        "render.rs",
+        "let mut lines = indented(shown, \"| \");",
+        "let mut lines = indented(shown, \"\");",
+    ),
+    Mutant::new(
+        "an approval without a question",
+        "commands/approve.rs",
+        "        if !has_terminal() {
+            return Err(required());
+        }",
+        "        if !has_terminal() {
+            return Ok(());
+        }",
+    ),
+    Mutant::new(
+        "any answer is a yes",
+        "commands/approve.rs",
+        "if matches!(answer.trim(), \"y\" | \"Y\" | \"yes\") {",
+        "if !answer.trim().is_empty() {",
+    ),
+    Mutant::new(
+        "shown though nobody saw it",
+        "commands/approve.rs",
+        "let is_shown = (!context.is_json || !self.yes) && output::is_said(&prepared.shown);",
+        "let is_shown = output::is_said(&prepared.shown) || self.yes;",
+    ),
+    Mutant::new(
+        "an override of the first rule alone",
+        "commands/approve.rs",
+        "Approval::policy_override(approver, reason, digest, self.rules.clone())",
+        "Approval::policy_override(approver, reason, digest, self.rules.iter().take(1).cloned().collect())",
+    ),
+    // What a verdict is.
+    Mutant::new(
+        "`verify` accepts asserted approvals",
+        "commands/verify.rs",
+        "if config.is_some_and(Config::accepts_asserted) {",
+        "if config.is_none_or(|config| !config.tenants.is_empty()) {",
+    ),
+    Mutant::new(
+        "`verify` takes any age of revocations",
+        "commands/verify.rs",
+        "            verifier = verifier.with_max_revocations_age(age);
+",
+        "            let _ = age;
+",
+    ),
+    Mutant::new(
+        "a refusal exits as another class",
+        "commands/verify.rs",
+        "            Verdict::Refused(refusal) => {
+                let exit = CodeClass::exit_code_of_all(refusal.codes().map(Code::class));",
+        "            Verdict::Refused(refusal) => {
+                let exit = CodeClass::exit_code_of_all(refusal.codes().map(Code::class)).saturating_sub(1);",
+    ),
+    Mutant::new(
+        "a use without its record is valid",
+        "commands/verify.rs",
+        "            .map_err(|error| Failure::from(error).about(\"the pass is used up, and its use was not recorded\"))?;
+        Ok(Verdict::Valid(Box::new(pass), Some(record)))",
+        "            .ok();
+        Ok(Verdict::Valid(Box::new(pass), record))",
+    ),
+    Mutant::new(
+        "a pass is consumed by a trust store that went back",
+        "commands/verify.rs",
+        "let read = block_on(administrator.read_trust()).map_err(HomeError::from)?;",
+        "let read = block_on(administrator.trust().read())?;",
+    ),
+    Mutant::new(
+        "a deny exits like an allow",
+        "exit.rs",
+        "Decision::Deny => 10,",
+        "Decision::Deny => 0,",
+    ),
+    // The ledger.
+    Mutant::new(
+        "`ledger verify` holds the chain alone",
+        "commands/ledger.rs",
+        "    let mut verifier = LedgerVerifier::new(verifier);
+    each_record(issuer",
+        "    let mut verifier = verifier;
+    each_record(issuer",
+    ),
+    Mutant::new(
+        "`ledger verify` doesn't look at the rows",
+        "commands/ledger.rs",
+        "                issuer.store.check_rows()?;
+                (verified",
+        "                (verified",
+    ),
+    Mutant::new(
+        "`ledger verify` of an export holds the chain alone",
+        "commands/ledger.rs",
+        "verify_jsonl_with(lines, LedgerVerifier::new(verifier), |json| {",
+        "verify_jsonl_with(lines, verifier, |json| {",
+    ),
+    Mutant::new(
+        "`ledger verify` forgets the heads it is told",
+        "commands/ledger.rs",
+        "            verifier = verifier.with_known_head(*head);
+",
+        "            let _ = head;
+",
+    ),
+    Mutant::new(
+        "an empty export is whole",
+        "commands/ledger.rs",
+        "if verified.head.size() == 0 {",
+        "if verified.head.size() == u64::MAX {",
+    ),
+    Mutant::new(
+        "`ledger erase` erases what is younger",
+        "commands/ledger/erase.rs",
+        "record.to_record()?.time < before",
+        "record.to_record()?.time >= before",
+    ),
+    Mutant::new(
+        "`ledger erase` leaves no record",
+        "commands/ledger/erase.rs",
+        "erasures.push(block_on(home.administrator.record(&body))?);",
+        "let _ = (&mut erasures, body);",
+    ),
+    // Revoking.
+    Mutant::new(
+        "of two approvals with one id the first is revoked",
+        "commands/revoke.rs",
+        "(Some(only), None) => Ok(only.clone()),",
+        "(Some(first), _) => Ok(first.clone()),",
+    ),
+    Mutant::new(
+        "a pass's revocation is forgotten too early",
+        "commands/revoke.rs",
+        "Some(now.saturating_add(PASS_KEPT))",
+        "Some(now)",
+    ),
+];

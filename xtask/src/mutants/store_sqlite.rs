@@ -1,0 +1,296 @@
+//! The mutants of `actionpass-store-sqlite`: each lets the store forget, repeat or believe what it must not.
+
+use super::{COMMAND_LINE, END_TO_END, GUARANTEES, List, Mutant, Suite};
+
+pub(super) const LIST: List = List {
+    name: "store-sqlite",
+    folder: "crates/actionpass-store-sqlite/src",
+    packages: &["-pactionpass-store-sqlite", END_TO_END[0], END_TO_END[1], END_TO_END[2]],
+    suites: &[
+        Suite::of(&[
+            "--lib",
+            "--test=conformance",
+            "--test=file",
+            "--test=fork",
+            "--test=witness",
+        ]),
+        Suite::of(&["--test=processes"]),
+        GUARANTEES,
+        COMMAND_LINE,
+    ],
+    mutants: MUTANTS,
+};
+
+const MUTANTS: &[Mutant] = &[
+    // What is durable.
+    Mutant::new(
+        "synchronous=NORMAL",
+        "file.rs",
+        "connection.pragma_update(None, \"synchronous\", \"full\")?;",
+        "connection.pragma_update(None, \"synchronous\", \"normal\")?;",
+    ),
+    Mutant::new(
+        "acknowledged before it is committed",
+        "committer.rs",
+        "            run_cached(&open.connection, \"COMMIT\")?;
+",
+        "",
+    ),
+    Mutant::new(
+        "erased rows stay readable in the file",
+        "file.rs",
+        "connection.pragma_update(None, \"secure_delete\", \"on\")?;",
+        "connection.pragma_update(None, \"secure_delete\", \"off\")?;",
+    ),
+    Mutant::new(
+        "erased rows stay in the write-ahead log",
+        "store.rs",
+        "let is_busy: bool = connection.query_row(\"PRAGMA wal_checkpoint(TRUNCATE)\", [], |row| row.get(0))?;",
+        "let is_busy: bool = connection.query_row(\"SELECT 0\", [], |row| row.get(0))?;",
+    )
+    .survives(
+        "the committer empties the write-ahead log behind each erasure; this call is for one that found readers there",
+    ),
+    Mutant::new(
+        "a connection goes on after a failed write",
+        "committer.rs",
+        "let outcomes = written.inspect_err(|failure| given_up(failure, batch))?;",
+        "let outcomes = match written.inspect_err(|failure| given_up(failure, batch)) {
+            Ok(outcomes) => outcomes,
+            Err(failure) => {
+                self.open = Some(open);
+                return Err(failure);
+            }
+        };",
+    ),
+    // What is used, and once.
+    Mutant::new(
+        "a pass is consumed twice",
+        "consume.rs",
+        "0 => Ok(Consumption::Refused(ReplayCode::AlreadyUsed)),",
+        "0 => Ok(Consumption::Consumed),",
+    ),
+    Mutant::new(
+        "marks are forgotten before nobody accepts the pass",
+        "consume.rs",
+        "let (pass, until) = (to_bytes(&mark.pass)?, to_sql(mark.until().get())?);",
+        "let (pass, until) = (to_bytes(&mark.pass)?, to_sql(mark.issued_at.get())?);",
+    ),
+    Mutant::new(
+        "what was forgotten is judged again",
+        "consume.rs",
+        "        limits.pruned_to = limits.pruned_to.max(until);
+",
+        "        let _ = until;
+",
+    ),
+    Mutant::new(
+        "a restoration is forgotten by the marks",
+        "consume.rs",
+        "self.start = self.start.max(start);",
+        "self.start = self.start.min(start);",
+    ),
+    Mutant::new(
+        "a restoration is forgotten by the approvals",
+        "decide.rs",
+        "UPDATE ledger SET restored = max(coalesce(restored, 0), ?1)",
+        "UPDATE ledger SET restored = min(coalesce(restored, 0), ?1)",
+    ),
+    Mutant::new(
+        "an action is allowed twice",
+        "decide.rs",
+        "        if !self.issue(commit, allow, pass, &record)? {",
+        "        if !self.issue(commit, allow, pass, &record)? && allow.token.is_empty() {",
+    ),
+    Mutant::new(
+        "an approval is used twice",
+        "decide.rs",
+        "            return Ok(Some(approval.clone()));
+        }",
+        "            let _ = approval.clone();
+        }",
+    ),
+    Mutant::new(
+        "a refused allow leaves its approvals used",
+        "decide.rs",
+        "unmark.execute(params![id, marked.approver.as_str()])?;",
+        "let _ = (id, marked, &mut unmark);",
+    ),
+    Mutant::new(
+        "a refused allow leaves its action taken",
+        "decide.rs",
+        "            undo.execute(params![
+                commit.action,
+                call.action.tenant.as_str(),
+                call.action.agent.as_str()
+            ])?;",
+        "            let _ = &mut undo;",
+    ),
+    Mutant::new(
+        "an allow under an older trust store",
+        "decide.rs",
+        "Err(newer) => return self.refused(call, Ok(CommitOutcome::TrustChanged(newer))),",
+        "Err(newer) if newer.version == 0 => return self.refused(call, Ok(CommitOutcome::TrustChanged(newer))),
+            Err(_) => self.state.trust,",
+    ),
+    Mutant::new(
+        "an allow under a policy that isn't in force",
+        "decide.rs",
+        "return self.refused(call, Ok(CommitOutcome::PolicyChanged(policy)));",
+        "let _ = CommitOutcome::PolicyChanged(policy);",
+    ),
+    Mutant::new(
+        "a revocation is recorded twice",
+        "decide.rs",
+        "None => self.recorded(id)?,",
+        "None => self.recorded(id)?.filter(|record| record.seq == 0),",
+    ),
+    Mutant::new(
+        "the watermark of revocations moves without its batch",
+        "decide.rs",
+        "self.state.reconciled = range.advance(self.state.reconciled);",
+        "self.state.reconciled = u64::MAX >> 12;
+            let _ = range;",
+    ),
+    Mutant::new(
+        "an erased salt is still there",
+        "decide.rs",
+        "DELETE FROM side WHERE slot BETWEEN ?1 AND ?1 + 7",
+        "DELETE FROM side WHERE slot BETWEEN ?1 AND ?1 + 2",
+    ),
+    Mutant::new(
+        "a former action without its salt is a known one",
+        "decide.rs",
+        "Ok(Some(issued.committed_by(salt.transpose()?)))",
+        "Ok(Some(match salt.transpose()? { Some(salt) => issued.committed_by(Some(salt)), None => issued }))",
+    ),
+    // What is believed of the file.
+    Mutant::new(
+        "a database that was put back",
+        "decide.rs",
+        "if json.is_some_and(|json| json.contains(&hash)) {",
+        "if json.is_none_or(|json| json.contains(&hash)) {",
+    ),
+    Mutant::new(
+        "a database with another record in the witnessed place",
+        "decide.rs",
+        "if json.is_some_and(|json| json.contains(&hash)) {",
+        "if json.is_some_and(|json| json.contains(&hash) || !json.is_empty()) {",
+    ),
+    Mutant::new(
+        "a database that knows of older trust than its witness",
+        "decide.rs",
+        "known.trust.map_or(0, |trust| trust.version) < seen.trust_version",
+        "known.trust.map_or(0, |trust| trust.version) > seen.trust_version && seen.size == 0",
+    ),
+    Mutant::new(
+        "the witness of another log",
+        "decide.rs",
+        "if !seen.is_of(log) {",
+        "if !seen.is_of(log) && seen.size == 0 {",
+    ),
+    Mutant::new(
+        "the witness goes back",
+        "witness.rs",
+        "if (known.size, known.trust_version) >= (next.size, next.trust_version) {",
+        "if (known.size, known.trust_version) == (next.size, next.trust_version) {",
+    ),
+    Mutant::new(
+        "the witness is written in one place",
+        "witness.rs",
+        "write_at(&file, &next.to_place(), 1_usize.saturating_sub(place))?;",
+        "write_at(&file, &next.to_place(), place)?;",
+    ),
+    Mutant::new(
+        "the witness isn't synced",
+        "witness.rs",
+        "Ok(file.sync_data()?)",
+        "Ok(())",
+    ),
+    Mutant::new(
+        "a half-written witness is believed",
+        "witness.rs",
+        "if words.next()? != NAME || sha256(format!(\"{text} \").as_bytes()) != sum.parse().ok()? {",
+        "if words.next()? != NAME || sum.is_empty() {",
+    ),
+    Mutant::new(
+        "witnessed before it is durable",
+        "committer.rs",
+        "            run_cached(&open.connection, \"COMMIT\")?;
+            // Durable, then witnessed, then acknowledged.
+            if let (Some(witness), Some(log), Some(state)) = (&self.witness, &self.log, state) {
+                witness.advance(log, &state)?;
+            }",
+        "            if let (Some(witness), Some(log), Some(state)) = (&self.witness, &self.log, state) {
+                witness.advance(log, &state)?;
+            }
+            run_cached(&open.connection, \"COMMIT\")?;",
+    ),
+    Mutant::new(
+        "never witnessed",
+        "committer.rs",
+        "                witness.advance(log, &state)?;
+",
+        "                let _ = (witness, log, state);
+",
+    ),
+    Mutant::new(
+        "a store that reopens believes any database",
+        "committer.rs",
+        "                if let Some(seen) = &seen {
+                    decide::check_witnessed(&moment, log, seen)?;
+                }",
+        "                let _ = (&seen, log);",
+    ),
+    Mutant::new(
+        "a log whose end is another than its head",
+        "decide.rs",
+        "from_sql(seq)? == known.seq() && json.contains",
+        "from_sql(seq)? == known.seq() || json.contains",
+    ),
+    Mutant::new(
+        "rows that are missing at the end",
+        "store.rs",
+        "            rows::check_last(&moment)?;
+",
+        "",
+    ),
+    Mutant::new(
+        "rows that are missing anywhere",
+        "rows.rs",
+        "        check_record(connection, self.next, &consequence)?;
+",
+        "",
+    ),
+    Mutant::new(
+        "more rows than the log says",
+        "rows.rs",
+        "if there != logged || kept != logged {",
+        "if there < logged || kept < logged {",
+    ),
+    Mutant::new(
+        "uses without their marks",
+        "rows.rs",
+        "if is_due && !consume::is_used(connection, &issuer, &pass)? {",
+        "if is_due && !consume::is_used(connection, &issuer, &pass)? && self.next == 0 {",
+    ),
+    Mutant::new(
+        "triggers and other schemas",
+        "file.rs",
+        "if objects(connection)? == *made {",
+        "if objects(connection)?.len() >= made.len() {",
+    ),
+    Mutant::new(
+        "a database that others can write",
+        "file.rs",
+        "if others_can_write(&metadata) {",
+        "if others_can_write(&metadata) && metadata.len() == 0 {",
+    ),
+    Mutant::new(
+        "a store in a copy of its process",
+        "store.rs",
+        "    fn write(&self, write: Write) -> Result<(), StoreError> {
+        self.0.lease.check()?;",
+        "    fn write(&self, write: Write) -> Result<(), StoreError> {",
+    ),
+];
