@@ -377,6 +377,17 @@ mod tests {
         assert!(is_revoked(&live));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_replaced_and_has_settled_is_read() {
+        let file = Rewritten::settled("replaced");
+        let live = LiveTrust::open(&file.0).unwrap();
+        assert!(!is_revoked(&live));
+        file.revoke();
+        std::thread::sleep(Duration::from_millis(150));
+        assert!(is_revoked(&live));
+    }
+
     #[test]
     fn a_rewrite_within_a_tick_of_the_clock_is_seen() {
         for _ in 0..50 {

@@ -295,6 +295,10 @@ fn every_code_of_a_pass() {
         case("approval_policy_mismatch", || {
             approved(|approval| approval.approval.policy_digest = Some(sha256(b"other")))
         }),
+        case("approval_policy_mismatch", || {
+            // It names a rule, and the pass rests on others.
+            approved(|approval| approval.approval.rules = Some(vec!["another-rule".parse().unwrap()]))
+        }),
         case("approver_mismatch", || {
             embedding(&Testbed::new(), fixtures::second_approver(), fixtures::APPROVAL.into())
         }),

@@ -76,6 +76,44 @@ fn g04_any_changed_leaf_of_the_action_has_its_code() {
     assert_eq!(every_leaf_counts(fixtures::PASS_WITH_APPROVAL, &verify), Ok(()));
 }
 
+/// The executor serves the pass's tenant, and what it is about to execute is another tenant's.
+#[test]
+fn g04_an_action_of_another_tenant_is_refused() {
+    let mut action = action_json();
+    action["tenant"] = json!(fixtures::other_tenant());
+    let action = fixtures::admit(&action.to_string());
+    assert_eq!(
+        codes(Testbed::new().verify(fixtures::PASS, &action)),
+        ["tenant_mismatch"]
+    );
+}
+
+/// Each end of a pass's time is its own: when it begins, and how long the verifier lets one hold at most.
+#[test]
+fn g04_a_pass_holds_from_its_beginning_and_no_longer_than_the_verifier_says() {
+    let signed = |begins_in: u64, lifetime: u64| {
+        let mut claims = fixtures::pass_claims(&fixtures::action());
+        claims.nbf = claims.iat.saturating_add(begins_in);
+        claims.exp = claims.iat.saturating_add(lifetime);
+        tokens::sign(FixtureKey::ISSUER, &claims)
+    };
+    let verify = |token: &str| {
+        let two_minutes = std::time::Duration::from_secs(120);
+        let bed = Testbed::new().with_verifier(|verifier| verifier.with_max_lifetime(two_minutes));
+        codes(bed.verify(token, &fixtures::action()))
+    };
+    for (begins_in, lifetime, expected) in [
+        (0, 120, &[][..]),
+        (30, 120, &[]),
+        (31, 120, &["not_yet_valid"]),
+        (0, 121, &["lifetime_too_long"]),
+        (119, 3600, &["not_yet_valid", "lifetime_too_long"]),
+    ] {
+        let found = verify(&signed(begins_in, lifetime));
+        assert_eq!(found, expected, "from {begins_in} s for {lifetime} s");
+    }
+}
+
 #[test]
 fn g04_the_check_finds_a_verifier_that_skips_the_payload() {
     let skips_payload = |token: &str, action: &BoundAction| {

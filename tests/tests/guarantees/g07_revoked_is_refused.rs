@@ -113,7 +113,8 @@ fn g07_a_status_of_revoked_is_enough_and_retired_is_not_revoked() {
 
 #[test]
 fn g07_somebody_elses_revocations_are_nobodys_here() {
-    let pass = fixtures::pass_claims(&fixtures::action());
+    let pass = fixtures::pass_with_approval_claims(&fixtures::action(), fixtures::APPROVAL);
+    let approval = pass.actionpass.approvals[0].id.clone();
     for target in [
         RevocationTarget::Pass {
             id: pass.jti.clone(),
@@ -123,12 +124,31 @@ fn g07_somebody_elses_revocations_are_nobodys_here() {
             id: PassId::parse("ap_00000000000000000000000000000000").unwrap(),
             issuer: pass.iss.clone(),
         },
+        RevocationTarget::Approval {
+            id: approval,
+            approver: fixtures::second_approver(),
+        },
         RevocationTarget::Principal(Principal::parse("agent:codex").unwrap()),
         RevocationTarget::Key(FixtureKey::STRANGER.kid()),
     ] {
         let mut trust = fixtures::trust_store();
         fixtures::revoke(&mut trust, target.clone());
         assert_eq!(verify(trust), Vec::<String>::new(), "{target:?}");
+    }
+}
+
+/// Whoever revokes in a hurry may not write a name as the pass does.
+#[test]
+fn g07_a_principal_is_revoked_in_any_spelling() {
+    for (name, code) in [
+        ("agent:Codex-Prod", "principal_revoked"),
+        ("agent:PLANNER", "principal_revoked"),
+        ("user:Owner@Example.com", "principal_revoked"),
+        ("user:MAINTAINER@example.com", "approval_revoked"),
+    ] {
+        let mut trust = fixtures::trust_store();
+        fixtures::revoke(&mut trust, RevocationTarget::Principal(Principal::parse(name).unwrap()));
+        assert_eq!(verify(trust), [code], "{name}");
     }
 }
 

@@ -6,7 +6,7 @@ use actionpass_model::{KeyStatus, Tenants, Timestamp, TrustStore};
 use actionpass_testkit::fixtures::{self, FixtureKey};
 use actionpass_testkit::tokens::Forgery;
 use actionpass_testkit::{Testbed, tokens};
-use actionpass_verify::Trust;
+use actionpass_verify::{Trust, Verifier};
 use serde_json::{Value, json};
 
 use crate::common::{Checked, codes, failure};
@@ -78,6 +78,18 @@ fn g08_no_key_signs_in_the_name_of_another() {
     }
     let foreign = pass.with_header_member("kid", json!(FixtureKey::STRANGER.kid()));
     assert_eq!(verify(&foreign.sign(FixtureKey::ISSUER)), ["key_unknown"]);
+}
+
+/// Both issuers are trusted here, each for its own passes; the verifier asked for one.
+#[test]
+fn g08_a_pass_of_another_trusted_issuer_is_refused() {
+    let mut claims = fixtures::pass_claims(&fixtures::action());
+    claims.iss = fixtures::other_issuer();
+    let token = tokens::sign(FixtureKey::OTHER_ISSUER, &claims);
+    assert_eq!(verify(&token), ["issuer_mismatch"]);
+    let theirs = Testbed::new()
+        .with_verifier(|_| Verifier::new(fixtures::other_issuer(), fixtures::audience(), fixtures::tenant()));
+    assert_eq!(codes(theirs.verify(&token, &fixtures::action())), Vec::<String>::new());
 }
 
 #[test]

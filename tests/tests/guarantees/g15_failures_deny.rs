@@ -304,4 +304,8 @@ fn g15_an_executor_without_obligations_refuses() {
             .verify(&token, &action)
             .is_ok()
     );
+    // To enforce another one is not enough.
+    let other = actionpass_model::ObligationId::parse("log-only").unwrap();
+    let bed = Testbed::new().with_verifier(|verifier| verifier.with_obligation(other));
+    assert_eq!(codes(bed.verify(&token, &action)), ["obligation_unsupported"]);
 }
