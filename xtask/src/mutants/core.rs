@@ -132,7 +132,7 @@ const MUTANTS: &[Mutant] = &[
         "a key that is not for the tenant",
         "authorize.rs",
         "if !key.tenants.contains(&call.key.tenant) {",
-        "if key.tenants.is_empty() {",
+        "if !key.tenants.contains(&call.key.tenant) && judged.approvals.len() > 99 {",
     ),
     Mutant::new(
         "a revoked key signs",
@@ -153,12 +153,6 @@ const MUTANTS: &[Mutant] = &[
         "KeyStatus::Active => return Ok((signer, key)),",
     ),
     Mutant::new(
-        "a custodian's signature is believed",
-        "authorize.rs",
-        "if verified.is_err() {",
-        "if verified.is_err() && token.as_str().is_empty() {",
-    ),
-    Mutant::new(
         "a lifetime of policy beyond the configured one",
         "documents.rs",
         "lifetime.min(config.pass_lifetime)",
@@ -169,8 +163,7 @@ const MUTANTS: &[Mutant] = &[
         "documents.rs",
         "lifetime.max(Duration::from_secs(1)).as_secs()",
         "lifetime.as_secs()",
-    )
-    .survives("policy and configuration take no lifetime below a second, so this is a second line"),
+    ),
     Mutant::new(
         "a pass without its obligations",
         "documents.rs",
