@@ -1,10 +1,13 @@
 //! G4: a pass verifies only for the payload it was issued for; changing any leaf fails.
 
+use std::time::Duration;
+
 use actionpass_canon::{BoundAction, sha256};
+use actionpass_policy::{PolicyInput, Verdict};
 use actionpass_testkit::fixtures::FixtureKey;
 use actionpass_testkit::strategies::documents;
 use actionpass_testkit::tokens::{Forgery, at, leaves};
-use actionpass_testkit::{Testbed, fixtures, tokens};
+use actionpass_testkit::{Testbed, fixtures, policies, tokens};
 use actionpass_verify::Verifier;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -98,7 +101,7 @@ fn g04_a_pass_holds_from_its_beginning_and_no_longer_than_the_verifier_says() {
         tokens::sign(FixtureKey::ISSUER, &claims)
     };
     let verify = |token: &str| {
-        let two_minutes = std::time::Duration::from_secs(120);
+        let two_minutes = Duration::from_secs(120);
         let bed = Testbed::new().with_verifier(|verifier| verifier.with_max_lifetime(two_minutes));
         codes(bed.verify(token, &fixtures::action()))
     };
@@ -111,6 +114,32 @@ fn g04_a_pass_holds_from_its_beginning_and_no_longer_than_the_verifier_says() {
     ] {
         let found = verify(&signed(begins_in, lifetime));
         assert_eq!(found, expected, "from {begins_in} s for {lifetime} s");
+    }
+}
+
+#[test]
+fn g04_policy_shortens_the_life_of_a_pass_and_never_lengthens_it() {
+    let action = fixtures::demo_action();
+    let lifetime = |said: Option<Duration>| {
+        let policy = move |_: &PolicyInput<'_>| {
+            let mut verdict = Verdict::allow(vec![policies::rule()], Vec::new());
+            verdict.lifetime = said;
+            verdict
+        };
+        let bed = Testbed::new()
+            .with_policy(policies::Scripted::new("lifetime", policy))
+            .with_config(|config| config.with_pass_lifetime(Duration::from_secs(300)));
+        let pass = bed.verify(&bed.pass(&action), &action).unwrap();
+        pass.claims().exp.get() - pass.claims().iat.get()
+    };
+    for (said, seconds) in [
+        (None, 300),
+        (Some(Duration::from_secs(60)), 60),
+        (Some(Duration::from_secs(3600)), 300),
+        (Some(Duration::from_millis(500)), 1),
+        (Some(Duration::ZERO), 1),
+    ] {
+        assert_eq!(lifetime(said), seconds, "{said:?}");
     }
 }
 

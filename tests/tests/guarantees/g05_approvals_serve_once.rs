@@ -265,6 +265,21 @@ fn g05_once() {
     );
 }
 
+#[test]
+fn g05_offered_twice_it_counts_once() {
+    let action = fixtures::demo_action();
+    let two = Testbed::new().with_policy(NeedsApprovals::new(2));
+    let approval = two.approve(&action);
+    let twice = [approval.clone(), approval];
+    let waiting = two.authorize_with(&action, None, &twice).unwrap();
+    assert_eq!(waiting.decision, Decision::StepUp);
+
+    let allowed = bed().authorize_with(&action, None, &twice).unwrap();
+    assert_eq!(allowed.decision, Decision::Allow);
+    let pass = bed().verify(&allowed.pass.unwrap().token, &action).unwrap();
+    assert_eq!(pass.claims().actionpass.approvals.len(), 1);
+}
+
 /// A store that doesn't remember which approvals are used.
 #[derive(Debug)]
 struct Forgetful(MemoryDecisionStore);
