@@ -12,7 +12,7 @@ use actionpass_verify::Verifier;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::common::{Checked, action_json, changed, codes};
+use crate::common::{Checked, action_json, changed, codes, records};
 
 /// A verifier: a token and the action about to be executed, and what is wrong with it.
 type Verify<'a> = &'a dyn Fn(&str, &BoundAction) -> Vec<String>;
@@ -114,6 +114,20 @@ fn g04_a_pass_holds_from_its_beginning_and_no_longer_than_the_verifier_says() {
     ] {
         let found = verify(&signed(begins_in, lifetime));
         assert_eq!(found, expected, "from {begins_in} s for {lifetime} s");
+    }
+}
+
+#[test]
+fn g04_pass_and_record_name_the_facts_of_the_decision() {
+    let (bed, action, facts) = (Testbed::new(), fixtures::demo_action(), fixtures::facts());
+    let none = actionpass_canon::BoundFacts::none();
+    assert_ne!(facts.hash(), none.hash());
+    for (given, hash) in [(None, none.hash()), (Some(&facts), facts.hash())] {
+        let allowed = bed.authorize_with(&action, given, &[]).unwrap();
+        let pass = bed.verify(&allowed.pass.unwrap().token, &action).unwrap();
+        assert_eq!(pass.claims().actionpass.facts_hash, hash);
+        let record = records(&bed).pop().unwrap();
+        assert_eq!(record.body.get()["factsHash"], json!(hash));
     }
 }
 
