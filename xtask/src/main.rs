@@ -23,7 +23,9 @@ use crate::process::Result;
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
-  test [-- ARGS]      install what the tests need, run all of them; ARGS go to the test binaries
+  test [--long] [-- ARGS]
+                      install what the tests need, run all of them; ARGS go to the test binaries; with --long
+                      the loops that take minutes in full
   ci                  every check that is not a test; wants a complete `test` before it
   layers              no crate depends on one above it
   features            no dependency switches on the features of serde_json that break admission
@@ -41,8 +43,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
-        ["test"] => test::run(&[]),
-        ["test", "--", rest @ ..] => test::run(rest),
+        ["test"] => test::run(&[], false),
+        ["test", "--", rest @ ..] => test::run(rest, false),
+        ["test", "--long"] => test::run(&[], true),
+        ["test", "--long", "--", rest @ ..] => test::run(rest, true),
         ["ci"] => ci::run(),
         ["layers"] => layers::run(),
         ["features"] => features::run(),

@@ -43,9 +43,11 @@ use crate::variants::VARIANTS;
 const VECTORS: &str = "ACTIONPASS_VECTORS";
 const NOT_RUN: &str = "ACTIONPASS_NOT_RUN";
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
+const LONG: &str = "ACTIONPASS_LONG";
 
-/// Installs what is missing, runs everything, and ends with the count. `filter` goes to each test binary.
-pub(crate) fn run(filter: &[&str]) -> Result {
+/// Installs what is missing, runs everything, and ends with the count. `filter` goes to each test binary; with `is_long`
+/// loops that are cut short otherwise run to their full count.
+pub(crate) fn run(filter: &[&str], is_long: bool) -> Result {
     let report = report()?;
     // Until this run has an end, there is no complete run.
     if report.exists() {
@@ -57,6 +59,9 @@ pub(crate) fn run(filter: &[&str]) -> Result {
     let tools = tools::provide()?;
     let mut environment = tools.environment;
     environment.push((NOT_RUN, not_run.clone()));
+    if is_long {
+        environment.push((LONG, "1".into()));
+    }
     let mut tally = Tally::default();
     for missing in tools.missing {
         tally.missing(missing);
@@ -88,7 +93,7 @@ pub(crate) fn run(filter: &[&str]) -> Result {
         timing.expect(suites);
 
         let mut command = run.test()?;
-        command.env_remove(VECTORS).env_remove(PROGRAM);
+        command.env_remove(VECTORS).env_remove(PROGRAM).env_remove(LONG);
         command.envs(environment.iter().cloned());
         println!("\n== {}", spelled(&command));
         let name = spelled(&command);

@@ -9,7 +9,7 @@ use crate::action::{ALLOW, STEP_UP};
 use crate::home::Home;
 
 /// The store as it is between two commands, in one file.
-fn copy(home: &Home) -> Vec<u8> {
+pub(crate) fn copy(home: &Home) -> Vec<u8> {
     let connection = Connection::open(home.path("home/ledger.db")).unwrap();
     connection
         .pragma(None, "wal_checkpoint", "truncate", |_| Ok(()))
@@ -18,7 +18,7 @@ fn copy(home: &Home) -> Vec<u8> {
     fs::read(home.path("home/ledger.db")).unwrap()
 }
 
-fn put_back(home: &Home, database: &[u8]) {
+pub(crate) fn put_back(home: &Home, database: &[u8]) {
     for name in ["home/ledger.db-wal", "home/ledger.db-shm"] {
         // Absent where the last connection tidied up.
         let _ = fs::remove_file(home.path(name));

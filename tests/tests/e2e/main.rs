@@ -54,6 +54,8 @@ mod required;
 #[cfg(test)]
 mod revoked;
 #[cfg(test)]
+mod rounds;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod story;

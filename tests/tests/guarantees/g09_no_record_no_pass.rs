@@ -83,6 +83,14 @@ fn g09_a_store_that_stalls_yields_no_pass() {
     }
 }
 
+#[test]
+fn g09_a_store_that_answers_too_late_yields_no_pass() {
+    let bed = Testbed::new()
+        .with_decisions(StallingStore)
+        .with_config(|config| config.with_store_timeout(Duration::from_millis(20)));
+    assert_eq!(failure(bed.authorize(&fixtures::demo_action())), "store_unavailable");
+}
+
 /// Whichever call fails, and whether before or after the write: nobody ever holds a pass that isn't recorded, and
 /// asking again gives one pass.
 #[test]
