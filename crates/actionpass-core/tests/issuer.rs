@@ -591,9 +591,14 @@ fn every_change_of_a_key_has_its_record() {
     assert_eq!(missing.code().as_str(), "key_missing");
     let known = block_on(administrator.add_key(pass_key(new.public_key()))).unwrap_err();
     assert_eq!(known.code().as_str(), "key_exists");
-    let mut forged = pass_key(spare.public_key());
-    forged.jwk = new.public_key().to_jwk();
-    assert!(block_on(administrator.add_key(forged)).is_err());
+    let mut named_as_another = pass_key(new_key().public_key());
+    named_as_another.jwk = new.public_key().to_jwk();
+    let mut off_its_curve = pass_key(new_key().public_key());
+    off_its_curve.jwk.y = off_its_curve.jwk.x.clone();
+    for no_key in [named_as_another, off_its_curve] {
+        let refused = block_on(administrator.add_key(no_key)).unwrap_err();
+        assert!(refused.is_untouched(), "{refused}");
+    }
     assert_eq!(place.verified_size(), size);
     assert_eq!(place.snapshot().evidence(), newest);
 }

@@ -425,8 +425,9 @@ fn a_former_pass_is_given_again_only_under_the_policy_that_allowed_it() {
     let first = ask(&issuer, &action).unwrap().pass.unwrap();
     assert_eq!(ask(&issuer, &action).unwrap().pass, Some(first));
 
+    // Under the same name.
     let denying =
-        "schema = \"actionpass.policy.v1\"\nid = \"no\"\n[[rule]]\nid = \"no\"\neffect = \"deny\"\ntool = \"*\"\n";
+        "schema = \"actionpass.policy.v1\"\nid = \"starter\"\n[[rule]]\nid = \"no\"\neffect = \"deny\"\ntool = \"*\"\n";
     denying.clone_into(&mut place.parts.policy.lock().unwrap());
     // By another process: this one hears of it through the ledger.
     drop(place.open());

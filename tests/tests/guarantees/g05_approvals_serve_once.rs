@@ -230,6 +230,16 @@ fn g05_asserted_approvals_need_both_ends() {
     let both = issuer.with_verifier(|verifier| verifier.dangerously_accept_asserted_approvals());
     let pass = both.verify(&token, &action).unwrap();
     assert_eq!(pass.claims().actionpass.approvals[0].assurance.as_str(), "asserted");
+
+    // Offered once more it is used up, and its record names nobody: nobody signed it.
+    let asserted = serde_json::to_string(&fixtures::asserted_approval(&action)).unwrap();
+    let another = crate::common::action_with("/id", json!("act_2"));
+    let waiting = both.authorize_with(&another, None, &[asserted]).unwrap();
+    assert_eq!(waiting.decision, Decision::StepUp);
+    let record = crate::common::records(&both).pop().unwrap();
+    let offered = &record.body.get()["offered"][0];
+    assert_eq!(offered["codes"], json!(["approval_already_used"]));
+    assert_eq!((offered.get("approvedBy"), offered.get("kid")), (None, None));
 }
 
 /// Of several occurrences of one action that offer one approval, one gets a pass.
