@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use actionpass_canon::{BoundAction, Limits};
-use actionpass_core::Request;
+use actionpass_core::{Authorizer, Request};
 use actionpass_crypto::{PublicKey, Residence, SignFuture, Signature, Signer, SigningInput, SoftwareKey};
 use actionpass_model::{
     ActionId, ApprovalId, ApprovalRef, DecisionBody, Issuer, PassId, RecordId, Timestamp, UnixSeconds,
@@ -15,7 +15,7 @@ use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
     ActionKey, Allow, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Mark, ReplayStart, ReplayStore,
 };
-use actionpass_store_sqlite::SqliteStore;
+use actionpass_store_sqlite::{SqliteStore, Witness};
 use futures_util::future::join_all;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
@@ -38,9 +38,16 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
         let start = ReplayStart::first(fixture.at());
         Arc::new(SqliteStore::create(&folder.path().join(name), Some(&log), start).unwrap())
     };
+    let witnessed = |name: &str| {
+        drop(create(name));
+        let witness = Witness::at(folder.path().join(name).with_extension("witness"));
+        Arc::new(SqliteStore::open_witnessed(&folder.path().join(name), witness).unwrap())
+    };
     let (marked, whole) = (create("marked.db"), create("whole.db"));
+    let seen = witnessed("seen.db");
     let signer = Arc::new(Unsigned::of(&fixture.key));
     let issuing = fixture.reviewing(Arc::clone(&signer) as _, create("issuer.db"));
+    let issuing_seen = fixture.reviewing(Arc::clone(&signer) as _, witnessed("issuer-seen.db"));
     let allowing = fixture.allowing(signer, create("allowing.db"));
     let commit_all = |store: &SqliteStore, commits: Vec<Vec<DecisionCommit>>| {
         callers(commits, |commit| {
@@ -61,15 +68,25 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
         let commits = shares(each, || template.commit(true));
         || commit_all(&whole, commits)
     });
+    let small_seen = bout.add_burst(CALLERS * each, || {
+        let commits = shares(each, || template.commit(false));
+        || commit_all(&seen, commits)
+    });
+    let authorize_all = |issuing: &Authorizer, requests: Vec<Vec<(String, String)>>| {
+        callers(requests, |(action, approval)| {
+            let action = BoundAction::admit(action.as_bytes(), &Limits::default()).unwrap();
+            let request = Request::new(&action, &fixture.caller).with_approval(approval);
+            assert!(block_on(issuing.authorize(request)).unwrap().pass.is_some());
+        });
+    };
+    let requests = || shares(each, || (action_with_id(fixture), fixture.approval()));
     let authorized = bout.add_burst(CALLERS * each, || {
-        let requests = shares(each, || (action_with_id(fixture), fixture.approval()));
-        || {
-            callers(requests, |(action, approval)| {
-                let action = BoundAction::admit(action.as_bytes(), &Limits::default()).unwrap();
-                let request = Request::new(&action, &fixture.caller).with_approval(approval);
-                assert!(block_on(issuing.authorize(request)).unwrap().pass.is_some());
-            });
-        }
+        let requests = requests();
+        || authorize_all(&issuing, requests)
+    });
+    let authorized_seen = bout.add_burst(CALLERS * each, || {
+        let requests = requests();
+        || authorize_all(&issuing_seen, requests)
     });
     let unapproved = bout.add_burst(CALLERS * each, || {
         let actions = shares(each, || action_with_id(fixture));
@@ -107,6 +124,19 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
             ratio(stored),
             rate(unapproved),
             ratio(unapproved)
+        )),
+        Row::new(
+            "the first of these with a witness, against without",
+            format!("{} : {}", rate(small_seen), rate(small)),
+            outcome.ratio(small, small_seen),
+            Budget::AtLeast(0.5),
+            &outcome,
+        )
+        .beside(format!(
+            "the second: {} : {} or {:.2} ×",
+            rate(authorized_seen),
+            rate(authorized),
+            outcome.ratio(authorized, authorized_seen)
         )),
     ]
 }
