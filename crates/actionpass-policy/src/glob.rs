@@ -10,6 +10,8 @@
 //!
 //! So no text is read more often than there are `/` in a block, whatever the text.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memmem, memrchr};
 use unicode_normalization::is_nfc;
 
@@ -121,6 +123,11 @@ impl Glob {
     pub(crate) fn literal_prefix(&self) -> &[u8] {
         let first = self.blocks.first().and_then(|block| block.literals.first());
         first.map_or(&[], |literal| &literal.bytes)
+    }
+
+    /// The same as text, for a pattern without a wildcard.
+    pub(crate) fn literal(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.literal_prefix())
     }
 
     /// Whether there is a wildcard.

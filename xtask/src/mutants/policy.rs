@@ -1096,10 +1096,48 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "tests that contradict each other",
         "load/condition.rs",
-        "    consistent(source, &read)?;
+        "    consistent(source, &each)?;
 ",
-        "    let _ = consistent(source, &read);
+        "    let _ = consistent(source, &each);
 ",
+    ),
+    Mutant::new(
+        "tests of types that no value has at once",
+        "load/condition.rs",
+        "if types == Types::NONE {",
+        "if types == Types::NONE && tests.len() > 99 {",
+    ),
+    Mutant::new(
+        "conditions that contradict each other",
+        "load/rule.rs",
+        "        consistent(source, &tests)?;
+",
+        "        let _ = consistent(source, &tests);
+",
+    ),
+    Mutant::new(
+        "conditions about many values contradict each other",
+        "load/rule.rs",
+        "if !condition.path.is_many() {",
+        "if !condition.path.is_tree() {",
+    ),
+    Mutant::new(
+        "a condition about a member that may not be there",
+        "load/rule.rs",
+        "path.root == object.root && !may_be_absent && !is_known(name.as_str())",
+        "path.root == object.root && may_be_absent && !is_known(name.as_str())",
+    ),
+    Mutant::new(
+        "an exception of everything",
+        "load/rule.rs",
+        "!unless.is_empty() && unless.iter().all(always)",
+        "unless.len() > 9 && unless.iter().all(always)",
+    ),
+    Mutant::new(
+        "one exception of everything among others",
+        "load/rule.rs",
+        "!unless.is_empty() && unless.iter().all(always)",
+        "unless.iter().any(always)",
     ),
     Mutant::new(
         "a pattern of paths may match nothing",

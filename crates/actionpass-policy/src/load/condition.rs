@@ -102,7 +102,8 @@ pub(super) fn condition(source: &Source<'_>, node: &Node<'_>, place: Place) -> R
         let problem = format!("asks nothing: add one of {}", TESTS.join(", "));
         return Err(source.error(PolicyCode::PolicyConditionEmpty, tests.span(), problem));
     }
-    consistent(source, &read)?;
+    let each: Vec<_> = read.iter().map(|(test, node)| (test, *node)).collect();
+    consistent(source, &each)?;
     let asked = fields.entries().into_iter().filter(|(key, _)| *key != "path");
     let words: Vec<String> = asked
         .map(|(key, node)| format!("{key} = {}", source.slice(node.span())))
@@ -407,19 +408,24 @@ fn every_glob(
 }
 
 /// Refuses tests that no value passes together.
-fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
+pub(super) fn consistent(source: &Source<'_>, tests: &[(&Test, &Node<'_>)]) -> Result<()> {
     let mut shortest = 0;
     let mut longest = usize::MAX;
+    let mut types = Types::ANY;
     let mut least = None;
     let mut most = None;
     let whole = tests.iter().any(|(test, _)| matches!(test, Test::Integer { .. }));
     for (test, node) in tests {
+        types = types.and(Types::of(test));
+        if types == Types::NONE {
+            return Err(impossible(source, node, "no value has the types of all tests"));
+        }
         match test {
-            Test::Exists(false) if tests.len() > 1 => {
+            Test::Exists(false) if tests.iter().any(|(test, _)| !matches!(test, Test::Exists(false))) => {
                 return Err(impossible(source, node, "what doesn't exist has no value to test"));
             }
-            Test::MinLength(length) => shortest = *length,
-            Test::MaxLength(length) => longest = *length,
+            Test::MinLength(length) => shortest = shortest.max(*length),
+            Test::MaxLength(length) => longest = longest.min(*length),
             Test::Compare(bound) => {
                 let includes = matches!(bound.side, Side::AtLeast | Side::AtMost | Side::Equal);
                 if matches!(bound.side, Side::AtLeast | Side::Greater | Side::Equal) {
@@ -455,6 +461,49 @@ fn consistent(source: &Source<'_>, tests: &[(Test, &Node<'_>)]) -> Result<()> {
     Ok(())
 }
 
+/// The JSON types of values that a test can be true of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Types(u8);
+
+impl Types {
+    const NONE: Self = Self(0);
+    const TEXT: Self = Self(1);
+    const NUMBER: Self = Self(2);
+    const BOOLEAN: Self = Self(4);
+    const ARRAY: Self = Self(8);
+    const OBJECT: Self = Self(16);
+    const ANY: Self = Self(u8::MAX);
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn of(test: &Test) -> Self {
+        match test {
+            Test::OneOf(literals) => [
+                (literals.texts.is_empty(), Self::TEXT),
+                (literals.numbers.is_empty(), Self::NUMBER),
+                (literals.booleans.is_empty(), Self::BOOLEAN),
+            ]
+            .into_iter()
+            .filter(|(is_empty, _)| !is_empty)
+            .fold(Self::NONE, |types, (_, kind)| types.or(kind)),
+            Test::Compare(Bound { decimal: Some(_), .. }) | Test::Integer { decimal: true } => {
+                Self::NUMBER.or(Self::TEXT)
+            }
+            Test::Compare(_) | Test::Integer { .. } => Self::NUMBER,
+            Test::Glob(_) | Test::PathGlob(_) | Test::SameAs(Other::Template(_)) => Self::TEXT,
+            Test::MinLength(_) | Test::MaxLength(_) => Self::TEXT.or(Self::ARRAY),
+            Test::Members(_) => Self::OBJECT,
+            Test::SameAs(Other::Path(_)) | Test::Exists(_) => Self::ANY,
+        }
+    }
+}
+
 type Limit = (Number, bool);
 
 /// The tighter of two bounds; `lower` says on which side they are.
@@ -469,7 +518,7 @@ fn tighter(bound: Option<Limit>, new: Limit, lower: bool) -> Option<Limit> {
 const MAX_SEARCH: u64 = 1 << 22;
 
 /// Whether one of the values passes every other test, or so many were tried in vain that the rest is taken to pass.
-fn some_passes(literals: &Literals, tests: &[(Test, &Node<'_>)]) -> bool {
+fn some_passes(literals: &Literals, tests: &[(&Test, &Node<'_>)]) -> bool {
     let work = Work::default();
     literals
         .each()
@@ -477,7 +526,7 @@ fn some_passes(literals: &Literals, tests: &[(Test, &Node<'_>)]) -> bool {
 }
 
 /// Whether a literal passes every test that looks at the value only.
-fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)], work: &Work) -> bool {
+fn passes(literal: &Literal, tests: &[(&Test, &Node<'_>)], work: &Work) -> bool {
     let value = match literal {
         Literal::Text(text) => Some(serde_json::Value::from(&**text)),
         Literal::Boolean(boolean) => Some(serde_json::Value::from(*boolean)),
@@ -490,7 +539,7 @@ fn passes(literal: &Literal, tests: &[(Test, &Node<'_>)], work: &Work) -> bool {
         .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Value(&value), work) == Ok(true))
 }
 
-fn impossible(source: &Source<'_>, node: &Node<'_>, problem: &str) -> crate::PolicyError {
+pub(super) fn impossible(source: &Source<'_>, node: &Node<'_>, problem: &str) -> crate::PolicyError {
     source.error(
         PolicyCode::PolicyConditionImpossible,
         node.span(),

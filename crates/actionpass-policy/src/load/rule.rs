@@ -1,21 +1,21 @@
 //! Rules, read and checked: a key that a rule's effect doesn't have, or a pattern that matches nothing, is refused.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use actionpass_model::{JsonObject, MAX_APPROVALS, MAX_PASS_LIFETIME, Obligation, ObligationId};
 use serde_json::Value;
 use toml::de::DeValue;
 
-use super::condition::{Place, condition, globs};
+use super::condition::{Place, condition, consistent, globs, impossible};
 use super::fields::{count, names, parsed, some, text, type_mismatch};
 use super::literal::json;
 use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
-use crate::condition::{Condition, Test};
+use crate::condition::{Condition, Quantifier, Test};
 use crate::field::{Holds, Shape};
 use crate::glob::Glob;
-use crate::path::{ActionText, Root};
+use crate::path::{ActionText, Path, Root, Step};
 use crate::rule::{Approvals, Effect, Matcher, MatcherKey, Rule, ToolStart};
 use crate::work::Work;
 
@@ -67,6 +67,16 @@ pub(super) fn rule(fields: &Fields<'_, '_>, position: usize) -> Result<Rule> {
     let when = conditions(fields, "when", place)?;
     if let Some(node) = fields.get("when") {
         meets_matchers(source, node, &matchers, &when)?;
+        meet_each_other(source, some(source, node)?, &when)?;
+    }
+    let exception = Place {
+        effect,
+        exception: true,
+    };
+    let unless = conditions(fields, "unless", exception)?;
+    if let Some(node) = fields.get("unless").filter(|_| always_hold(&matchers, &unless)) {
+        let problem = "holds for every call that the rule is about, so that the rule never applies";
+        return Err(impossible(source, node, problem));
     }
     Ok(Rule {
         id,
@@ -75,14 +85,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>, position: usize) -> Result<Rule> {
         tools: ToolStart::new(&matchers),
         matchers: matchers.into(),
         when,
-        unless: conditions(
-            fields,
-            "unless",
-            Place {
-                effect,
-                exception: true,
-            },
-        )?,
+        unless,
         lifetime: fields.get("lifetime").map(|node| lifetime(source, node)).transpose()?,
         approvals: match (effect, fields.get("approvals")) {
             (Effect::StepUp, Some(node)) => Some(approvals(&Fields::new(source, node)?)?),
@@ -172,6 +175,88 @@ fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], wh
     Ok(())
 }
 
+/// Refuses conditions of `when` that no call meets together: about one value, or about a member that another condition
+/// doesn't permit. Of conditions about many values each may be met by another value.
+fn meet_each_other(source: &Source<'_>, nodes: &[Node<'_>], when: &[Condition]) -> Result<()> {
+    let mut of_path: HashMap<&str, Vec<(&Test, &Node<'_>)>> = HashMap::new();
+    for (condition, node) in when.iter().zip(nodes) {
+        if !condition.path.is_many() {
+            let tests = of_path.entry(condition.path.as_str()).or_default();
+            tests.extend(condition.tests.iter().map(|test| (test, node)));
+        }
+    }
+    for tests in when
+        .iter()
+        .filter_map(|condition| of_path.remove(condition.path.as_str()))
+    {
+        consistent(source, &tests)?;
+    }
+    let closed = when
+        .iter()
+        .zip(nodes)
+        .filter(|(condition, _)| !condition.path.is_many());
+    let lists = closed.flat_map(|(condition, node)| {
+        let names = condition.tests.iter().filter_map(|test| match test {
+            Test::Members(names) => Some(&**names),
+            _ => None,
+        });
+        names.map(move |names| (&condition.path, names, node))
+    });
+    let mut pairs = lists.flat_map(|list| when.iter().map(move |other| (list, other)));
+    let contradicted = pairs
+        .by_ref()
+        .take(MAX_PAIRS)
+        .find(|((object, names, _), other)| needs_another_member(object, names, other));
+    match contradicted {
+        Some(((.., node), _)) => {
+            let problem = "another condition of the rule needs a member that isn't among these";
+            Err(impossible(source, node, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a condition holds only where the object at a path has a member that isn't one of these.
+fn needs_another_member(object: &Path, names: &[Box<str>], condition: &Condition) -> bool {
+    let path = &condition.path;
+    let is_known = |name: &str| names.binary_search_by(|known| (**known).cmp(name)).is_ok();
+    // What isn't there may be absent, and of no values each passes.
+    let may_be_absent = condition.quantifier == Some(Quantifier::Every)
+        || condition.tests.iter().all(|test| matches!(test, Test::Exists(false)));
+    match path.steps.strip_prefix(&*object.steps) {
+        Some([Step::Member(name), ..]) => path.root == object.root && !may_be_absent && !is_known(name.as_str()),
+        _ => false,
+    }
+}
+
+/// Whether exceptions hold for every call that the matchers are about.
+fn always_hold(matchers: &[Matcher], unless: &[Condition]) -> bool {
+    let always = |condition: &Condition| {
+        let Root::Action(field) = condition.path.root else {
+            return false;
+        };
+        let matcher = matchers
+            .iter()
+            .find(|matcher| matcher.key != MatcherKey::Via && matcher.key.field() == field);
+        let matched = matcher.map_or(&[][..], |matcher| &matcher.globs);
+        let is_plain = !matched.is_empty() && matched.iter().all(|glob| !glob.is_wild());
+        let passes = |test: &Test| match test {
+            Test::Glob(globs) if globs.globs.iter().any(|glob| glob.as_str() == "**") => true,
+            Test::Glob(globs) if !globs.folded && !matched.is_empty() => {
+                let named: HashSet<&str> = globs.globs.iter().map(Glob::as_str).collect();
+                matched.iter().all(|glob| named.contains(glob.as_str()))
+            }
+            Test::OneOf(literals) if is_plain => {
+                let named: HashSet<&str> = literals.texts.iter().map(|text| &**text).collect();
+                matched.iter().all(|glob| named.contains(&*glob.literal()))
+            }
+            _ => false,
+        };
+        field.is_always_there() && condition.tests.iter().all(passes)
+    };
+    !unless.is_empty() && unless.iter().all(always)
+}
+
 /// What a matcher says about a field: of kind and value of a resource, its patterns before or after their first colon.
 /// `None` if that can't be said, because a wildcard may cover it.
 fn about(matcher: &Matcher, field: ActionText) -> Option<Vec<Glob>> {
@@ -197,8 +282,7 @@ const MAX_PAIRS: usize = 1 << 16;
 /// Whether one of the texts matches one of the patterns. Those without a wildcard are looked up.
 fn some_text_matches(texts: &[Box<str>], globs: &[Glob]) -> bool {
     let (wild, plain): (Vec<&Glob>, Vec<&Glob>) = globs.iter().partition(|glob| glob.is_wild());
-    let literal = |glob: &&Glob| String::from_utf8_lossy(glob.literal_prefix()).into_owned();
-    let plain: HashSet<String> = plain.iter().map(literal).collect();
+    let plain: HashSet<_> = plain.iter().map(|glob| glob.literal()).collect();
     if texts.iter().any(|text| plain.contains(&**text)) {
         return true;
     }

@@ -418,10 +418,88 @@ fn rules_that_never_apply_do_not_load() {
             "tool = \"github.*\"\nwhen = [{ path = \"tool\", equals = \"slack.post\" }]",
             "policy_condition_impossible",
         ),
+        // Conditions of which each can hold, and no two together.
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", equals = 1 }, { path = \"payload.a\", equals = 2 }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", at_least = 5 }, { path = \"payload.b\", exists = true }, { path = \"payload.a\", less_than = 5 }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", exists = false }, { path = \"payload.a\", exists = true }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"fact.a\", min_length = 5 }, { path = \"fact.a\", max_length = 4 }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", glob = \"x*\" }, { path = \"payload.a\", at_most = 5 }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.a.c\", exists = true }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.c.d[]\", any = { equals = 1 } }, { path = \"payload\", members = [\"a\", \"b\"] }]",
+            "policy_condition_impossible",
+        ),
+        // Tests of one condition that no value has the type for, also below `**`.
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.**\", any = { glob = \"x\", at_most = 5 } }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", members = [\"b\"], min_length = 1 }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", one_of = [true], at_most = 5, decimal = true }]",
+            "policy_condition_impossible",
+        ),
+        // Exceptions of everything.
+        (
+            "tool = \"slack.*\"\nunless = [{ path = \"tool\", glob = [\"jira.*\", \"slack.*\"] }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = [\"a\", \"b\"]\nunless = [{ path = \"tool\", one_of = [\"a\", \"b\", \"c\"] }, { path = \"task\", glob = \"**\" }]",
+            "policy_condition_impossible",
+        ),
     ] {
         let text =
             format!("schema = \"actionpass.policy.v1\"\nid = \"p\"\n[[rule]]\nid = \"r\"\neffect = \"deny\"\n{rule}\n");
         let error = RulePolicy::load(&text, "policy.toml").expect_err(rule);
         assert_eq!(error.code().as_str(), code, "{rule}: {error}");
+    }
+}
+
+/// Conditions that look alike, and that some call meets.
+#[test]
+fn rules_that_may_apply_load() {
+    for rule in [
+        "when = [{ path = \"payload.a\", at_least = 5 }, { path = \"payload.a\", at_most = 5 }]",
+        "when = [{ path = \"payload.a\", exists = true }, { path = \"payload.a\", equals = 2 }]",
+        "when = [{ path = \"payload.a\", exists = false }, { path = \"payload.a\", exists = false }]",
+        "when = [{ path = \"payload.a\", equals = 1 }, { path = \"fact.a\", equals = 2 }]",
+        // Each by another value.
+        "when = [{ path = \"payload.a[]\", any = { equals = 1 } }, { path = \"payload.a[]\", any = { equals = 2 } }]",
+        "when = [{ path = \"payload.a\", glob = \"1*\" }, { path = \"payload.a\", at_most = 15, decimal = true }]",
+        "when = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.a.b\", exists = true }]",
+        "when = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.a.c\", exists = false }]",
+        "when = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.a.c[]\", every = { equals = 1 } }]",
+        "when = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.c\", exists = true }]",
+        "unless = [{ path = \"tool\", glob = \"slack.post\" }]",
+        "unless = [{ path = \"tool\", glob = \"slack.*\" }, { path = \"task\", glob = \"run-*\" }]",
+        "unless = [{ path = \"server\", glob = \"**\" }]",
+    ] {
+        let text = format!(
+            "schema = \"actionpass.policy.v1\"\nid = \"p\"\n[[rule]]\nid = \"r\"\neffect = \"deny\"\ntool = \"slack.*\"\n{rule}\n"
+        );
+        let loaded = RulePolicy::load(&text, "policy.toml");
+        assert!(loaded.is_ok(), "{rule}: {}", loaded.unwrap_err());
     }
 }

@@ -1,10 +1,12 @@
-//! The engine's meaning a second time, by the book: slow, over trees, and without any part of the engine. Rules, payloads
+//! The engine's meaning a second time, by the book: slow, over trees, and without any part of the engine but
+//! what says whether a rule can be loaded. Rules, payloads
 //! and changes to payloads are drawn from bytes, so that a property test and a fuzz target can share them.
 
 #![expect(clippy::arithmetic_side_effects, reason = "small numbers, in a test")]
 
 use actionpass_canon::names::fold;
 use actionpass_model::{ApprovalMode, Assurance, Decision, Grant, is_hidden};
+use actionpass_policy::RulePolicy;
 use serde_json::{Map, Value, json};
 use unicode_normalization::UnicodeNormalization;
 
@@ -662,6 +664,7 @@ impl Choices<'_> {
                 not_owner: false,
                 overridable_by: Vec::new(),
             })
+            .map(Rule::consistent)
             .collect()
     }
 
@@ -726,6 +729,18 @@ impl Rule {
             text += &format!("overridable_by = {:?}\n", self.overridable_by);
         }
         text
+    }
+
+    /// The rule without the last conditions of `when` for as long as those contradict each other, which no policy may.
+    pub(crate) fn consistent(mut self) -> Self {
+        let loads = |rule: &Self| {
+            let text = format!("schema = \"actionpass.policy.v1\"\nid = \"test\"\n{}", rule.toml());
+            RulePolicy::load(&text, "test.toml").is_ok()
+        };
+        while self.when.len() > 1 && !loads(&self) {
+            self.when.pop();
+        }
+        self
     }
 
     /// Whether the rule applies.

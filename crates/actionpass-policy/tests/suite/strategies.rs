@@ -36,7 +36,8 @@ pub(crate) fn rules() -> impl Strategy<Value = Vec<Rule>> {
                 not_owner,
                 overridable_by,
             };
-        rules.into_iter().enumerate().map(rule).collect()
+        let rules = rules.into_iter().enumerate().map(rule);
+        rules.map(Rule::consistent).collect()
     })
 }
 
