@@ -85,6 +85,11 @@ fn g11_every_contradiction_has_its_code_and_record() {
             1,
         ),
         (
+            vec![fixtures::policed(1, 1), allow_1(), allow(2, Some(1), trust(1), 1)],
+            Code::LedgerApprovalUsedTwice,
+            2,
+        ),
+        (
             vec![fixtures::policed(1, 2), allow_1()],
             Code::LedgerPolicyNotInForce,
             1,
