@@ -190,11 +190,15 @@ fn a_revoked_key_never_comes_back() {
 fn revocations_go_only_when_they_permit_it() {
     let mut trust = TrustStore::new(at(0));
     change::revoke(&mut trust, revocation(1, pass_target())).unwrap();
-    change::revoke(
-        &mut trust,
-        revocation(2, RevocationTarget::Principal("agent:a".parse().unwrap())),
-    )
-    .unwrap();
+    // Whatever they say of a time: those of principals and keys stay.
+    for (number, target) in [
+        (2, RevocationTarget::Principal("agent:a".parse().unwrap())),
+        (3, RevocationTarget::Key(trust_kid(1))),
+    ] {
+        let mut stays = revocation(number, target);
+        stays.expires_at = Some(at(100));
+        change::revoke(&mut trust, stays).unwrap();
+    }
     let twice = change::revoke(&mut trust, revocation(1, pass_target()));
     assert_eq!(twice.unwrap_err().code(), ChangeCode::RevocationExists);
     assert_eq!(change::prune(&mut trust, at(100)), 0);

@@ -60,6 +60,8 @@ mod secrets;
 #[cfg(test)]
 mod story;
 #[cfg(test)]
+mod syncs;
+#[cfg(test)]
 mod tampered;
 #[cfg(test)]
 mod template;
@@ -67,3 +69,5 @@ mod template;
 mod trust;
 #[cfg(test)]
 mod unknown;
+#[cfg(test)]
+mod watched;

@@ -3,35 +3,23 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
 use crate::action::ALLOW;
 use crate::home::Home;
-use crate::program::{actionpass, not_run};
+use crate::program::actionpass;
+use crate::watched::watched;
 
 /// How often each file below a folder was opened while a program ran, by its path in the folder; `None` if nobody may
 /// watch here.
 fn opened(home: &Home, program: &Path, args: &[&str]) -> Option<BTreeMap<String, usize>> {
-    let strace = |log: &str| {
-        let mut strace = home.command_of("strace", ["-f", "-y", "-e", "trace=?open,openat,?openat2", "-o", log]);
-        // The programs that are watched are found by whoever runs the tests, and find nothing else.
-        strace.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        strace
-    };
-    let works = strace("/dev/null").arg("true").stderr(Stdio::null()).status();
-    if !works.is_ok_and(|status| status.success()) {
-        not_run("opens (strace is missing or not permitted)");
-        return None;
-    }
-    let child = strace("opened").arg(program).args(args).spawn().unwrap();
-    home.finish(child).exits(0);
+    let lines = watched("opens", home, "?open,openat,?openat2", program, args)?;
     let folder = format!("<{}/", fs::canonicalize(home.path("")).unwrap().display());
     let mut counts = BTreeMap::new();
     // `17 openat(AT_FDCWD</tmp/x>, "home/trust.json", O_RDONLY) = 3</tmp/x/home/trust.json>`: what came out is named
     // as it stands on the disk, however it was asked for.
-    for line in home.read("opened").lines() {
+    for line in lines.lines() {
         let Some((_, result)) = line.rsplit_once(" = ") else {
             continue;
         };
