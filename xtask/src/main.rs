@@ -33,9 +33,9 @@ usage: cargo xtask TASK
   schemas [--check]   write docs/schemas from the types, or compare
   bench [PART] [--quick] [--json]
                       measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick
-  mutants [LIST [PART]]
+  mutants [LIST [PART]...]
                       break one place after the other and see the tests notice: all lists, or those of LIST
-                      (verify, core, store, store-sqlite, cli, policy) with PART in their name; fails if one
+                      (verify, core, store, store-sqlite, cli, policy) with a PART in their name; fails if one
                       survives unexplained
   latency             measure a signature through each custodian beside its client's bare call";
 
@@ -55,9 +55,8 @@ fn main() -> ExitCode {
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
         ["bench", options @ ..] => bench::run(options),
-        ["mutants"] => mutants::run(None, ""),
-        ["mutants", list] => mutants::run(Some(list), ""),
-        ["mutants", list, part] => mutants::run(Some(list), part),
+        ["mutants"] => mutants::run(None, &[]),
+        ["mutants", list, parts @ ..] => mutants::run(Some(list), parts),
         ["latency"] => latency::run(),
         _ => {
             eprintln!("{USAGE}");

@@ -168,8 +168,8 @@ enum Outcome {
     NoProgram,
 }
 
-/// Tests the mutants of every list, or of the one of that name, that have `part` in their name.
-pub(crate) fn run(name: Option<&str>, part: &str) -> Result {
+/// Tests the mutants of every list, or of the one of that name; if parts of names are given, those that have one in theirs.
+pub(crate) fn run(name: Option<&str>, parts: &[&str]) -> Result {
     let lists = || LISTS.iter().filter(|list| name.is_none_or(|name| list.name == name));
     if lists().next().is_none() {
         let names: Vec<&str> = LISTS.iter().map(|list| list.name).collect();
@@ -185,7 +185,7 @@ pub(crate) fn run(name: Option<&str>, part: &str) -> Result {
         let mut mutants = list
             .mutants
             .iter()
-            .filter(|mutant| mutant.name.contains(part))
+            .filter(|mutant| parts.is_empty() || parts.iter().any(|part| mutant.name.contains(part)))
             .peekable();
         if mutants.peek().is_none() {
             continue;
@@ -227,7 +227,7 @@ pub(crate) fn run(name: Option<&str>, part: &str) -> Result {
         faults.len()
     );
     match faults.as_slice() {
-        [] if caught == 0 && explained == 0 => Err(format!("no mutant has `{part}` in its name").into()),
+        [] if caught == 0 && explained == 0 => Err(format!("no mutant has one of {parts:?} in its name").into()),
         [] => Ok(()),
         faults => Err(format!("at fault: {}", faults.join("; ")).into()),
     }

@@ -237,7 +237,12 @@ fn an_override_lifts_a_deny_for_who_may_override_it() {
     };
     home.run(["authorize", "--action", DENY, "--approval", &override_by(MAINTAINER)])
         .exits(10);
+    // Somebody approves here, but nobody with the role that this takes.
+    let advice = || home.talk(["authorize", "--action", DENY]).exits(10).stderr;
+    let add = "trust add approver.jwk --use approval --principal user:NAME --role security";
+    assert!(advice().contains(add), "{}", advice());
     home.approver("user:officer@example.com", &["security"]).exits(0);
+    assert!(!advice().contains("trust add"), "{}", advice());
     let lifted = override_by("user:officer@example.com");
     // The deny is gone, the step_up behind it is not.
     home.run(["authorize", "--action", DENY, "--approval", &lifted])

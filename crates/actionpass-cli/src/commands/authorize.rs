@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use actionpass_core::{Authorization, AuthorizeCode, Request};
-use actionpass_model::{Audience, Caller, Decision, KeyUse, Reason, Trace};
+use actionpass_model::{Audience, Caller, Decision, KeyStatus, KeyUse, Reason, Tenant, Trace};
 use actionpass_policy::{ReasonCode, Requirement};
+use actionpass_verify::Trust;
 use clap::Args;
 use pollster::block_on;
 
@@ -78,9 +79,8 @@ impl AuthorizeArgs {
         let issuer = secrets.settle(block_on(home.issuer_of_one_request(Arc::clone(&secrets) as _)))?;
         let answer = secrets.settle(block_on(issuer.authorize(request)))?;
         let trust = block_on(issuer.trust())?;
-        let mut keys = trust.keyring().iter();
-        let knows_approver = keys.any(|key| key.trust().key_use == KeyUse::Approval && !key.is_revoked());
-        Ok(Decided { answer, knows_approver })
+        let nobody_holds = nobody_holds(&answer.required, &action.action().tenant, &trust);
+        Ok(Decided { answer, nobody_holds })
     }
 
     fn reply(&self, decided: &Decided, context: &Context) -> Outcome<Reply> {
@@ -186,9 +186,9 @@ impl AuthorizeArgs {
         if lines.is_empty() {
             lines.push(format!("{program} policy explain --action {file}"));
         } else {
-            if !decided.knows_approver {
+            if let Some(role) = &decided.nobody_holds {
                 let key = "actionpass keys new --use approval --principal user:NAME --out KEY > approver.jwk";
-                let add = "trust add approver.jwk --use approval --principal user:NAME --role ROLE";
+                let add = format!("trust add approver.jwk --use approval --principal user:NAME --role {role}");
                 lines.splice(0..0, [key.to_owned(), format!("{program} {add}")]);
             }
             let facts = self
@@ -210,8 +210,31 @@ impl AuthorizeArgs {
 #[derive(Debug)]
 pub(crate) struct Decided {
     pub(crate) answer: Authorization,
-    /// Whether the trust store has a key that approves.
-    knows_approver: bool,
+    /// A role that an approval needs and no key of the trust store has, `ROLE` where any does.
+    nobody_holds: Option<String>,
+}
+
+/// The first requirement's role that nobody of the tenant could fulfil it with.
+fn nobody_holds(required: &[Requirement], tenant: &Tenant, trust: &Trust) -> Option<String> {
+    let approvers: Vec<_> = trust
+        .keyring()
+        .iter()
+        .filter(|key| !key.is_revoked())
+        .map(|key| key.trust())
+        .filter(|key| {
+            key.key_use == KeyUse::Approval && key.status == KeyStatus::Active && key.tenants.contains(tenant)
+        })
+        .collect();
+    required.iter().find_map(|requirement| {
+        let roles = match requirement {
+            Requirement::Approval { roles, .. } | Requirement::Override { roles, .. } => roles,
+            _ => return None,
+        };
+        let is_held = approvers
+            .iter()
+            .any(|key| roles.is_empty() || key.roles.iter().any(|role| roles.contains(role)));
+        (!is_held).then(|| roles.first().map_or_else(|| "ROLE".to_owned(), ToString::to_string))
+    })
 }
 
 /// A reason in a line: code, rule and path, and what the code means.
