@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod action;
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod back;
 #[cfg(test)]
 mod commands;
