@@ -359,6 +359,22 @@ mod tests {
         vec![Write::Commit(Box::new(commit), reply)]
     }
 
+    /// The connection that commits, after it did: with less than FULL a commit in WAL outlives a kill and not the loss of power,
+    /// which no test of processes shows.
+    #[test]
+    fn g10_commits_are_synced() {
+        let (_folder, mut committer) = made();
+        assert!(committer.take(&allow(1)).is_ok());
+        let connection = &committer.open.as_ref().unwrap().connection;
+        let synchronous: i64 = connection
+            .pragma_query_value(None, "synchronous", |row| row.get(0))
+            .unwrap();
+        let journal: String = connection
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))
+            .unwrap();
+        assert_eq!((synchronous, journal.as_str()), (2, "wal"), "2 is FULL");
+    }
+
     #[test]
     fn a_failed_write_and_the_opening_after_it_are_told() {
         let (_folder, mut committer) = made();

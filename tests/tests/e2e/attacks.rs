@@ -3,7 +3,8 @@
 //! Those that take more than a few lines have tests of their own: a use in an export that contradicts another
 //! (`ledger::a_contradiction_in_a_whole_export_is_found`), an approval with the id of somebody else's
 //! (`trust::an_approval_id_that_two_approvers_chose_asks_whose`), approvals that are wanted again once they are used
-//! (`required::two_are_wanted_as_long_as_none_counts`), and conditions whose work grows with the square of the action
+//! (`required::two_are_wanted_as_long_as_none_counts`), guessing a short payload by the hashes of a salted record
+//! (`back::salted_commitments_hide_in_every_record`), and conditions whose work grows with the square of the action
 //! (`work` in the tests of `actionpass-policy`).
 
 use std::fs;
