@@ -460,6 +460,27 @@ mod tests {
     }
 
     #[test]
+    fn every_survivor_is_explained_to_readers() {
+        let guarantees = fs::read_to_string(root().unwrap().join("docs/guarantees.md")).unwrap();
+        let (_, table) = guarantees.split_once("## Mutants that survive").unwrap();
+        let mut rows = 0;
+        for list in LISTS {
+            for mutant in list.mutants {
+                if let Some(why) = mutant.survives {
+                    let row = format!("| {} | {} | {why} |", list.name, mutant.name);
+                    assert!(table.contains(&row), "not in docs/guarantees.md: {row}");
+                    rows += 1;
+                }
+            }
+        }
+        assert_eq!(
+            table.matches("\n| ").count(),
+            rows + 1,
+            "one row for each, and the head"
+        );
+    }
+
+    #[test]
     fn a_text_that_is_not_there_once_is_an_error() {
         let mutant = Mutant::new("a", "a.rs", "b", "c");
         assert_eq!(mutant.apply("a b").unwrap(), "a c");
