@@ -59,6 +59,23 @@ impl Place {
     }
 }
 
+/// The log is whole, and what the store remembers of it was changed: revocations of since would be accepted again.
+#[test]
+fn a_store_that_forgot_a_newer_trust_store_is_refused() {
+    let place = Place::new();
+    let changed = fixtures::trusted(1, fixtures::trust(7));
+    let _ = block_on(place.open().unwrap().append_one(changed)).unwrap();
+    let set = |version: i64| {
+        let connection = rusqlite::Connection::open(place.database()).unwrap();
+        let changed = connection.execute("UPDATE ledger SET trust_version = ?1", [version]);
+        assert_eq!(changed.unwrap(), 1);
+    };
+    set(6);
+    assert_eq!(place.open().unwrap_err(), StoreCode::StoreRolledBack);
+    set(7);
+    assert!(place.open().is_ok());
+}
+
 #[test]
 fn g12_a_database_that_was_put_back_is_refused() {
     let place = Place::new();

@@ -183,3 +183,22 @@ fn salted_commitments_hide_in_every_record() {
         assert!(!found, "{hash}");
     }
 }
+
+/// Which action an id was allowed for nobody can say without the salt; that it was, the record says.
+#[test]
+fn an_action_id_stays_taken_once_its_salt_is_erased() {
+    let home = Home::new();
+    let config = home.read("home/config.toml");
+    home.write(
+        "home/config.toml",
+        config.replacen("[ledger]", "[ledger]\ncommitment = \"salted\"", 1),
+    );
+    let (first, another) = (named(&home, ALLOW, "run-1"), named(&home, ALLOW, "run-2"));
+    home.run(["authorize", "--action", &first]).exits(0);
+    home.run(["ledger", "erase", "--older-than", "0s", "--reason", "asked to"])
+        .exits(0);
+    home.run(["authorize", "--action", &first])
+        .fails(24, "action_already_issued");
+    home.run(["authorize", "--action", &another]).exits(0);
+    home.run(["ledger", "verify"]).exits(0);
+}
