@@ -256,20 +256,23 @@ mod tests {
         let path = folder.path().join("witness");
         let witness = Witness::at(&path);
         witness.advance(&fixtures::log(), &state(7)).unwrap();
-        let before = fs::read(&path).unwrap();
-        witness.advance(&fixtures::log(), &state(8)).unwrap();
-        let after = fs::read(&path).unwrap();
-        for written in 0..after.len() {
-            // A write that ended anywhere, from either side.
-            for torn in [
-                [&after[..written], &before[written..]].concat(),
-                [&before[..written], &after[written..]].concat(),
-            ] {
-                fs::write(&path, torn).unwrap();
-                let said = witness.read().unwrap().unwrap();
-                assert!([7, 8].contains(&said.size));
-                assert_eq!(said.hash, fixtures::digest(said.size));
+        for size in 8..11 {
+            let before = fs::read(&path).unwrap();
+            witness.advance(&fixtures::log(), &state(size)).unwrap();
+            let after = fs::read(&path).unwrap();
+            for written in 0..after.len() {
+                // A write that ended anywhere, from either side.
+                for torn in [
+                    [&after[..written], &before[written..]].concat(),
+                    [&before[..written], &after[written..]].concat(),
+                ] {
+                    fs::write(&path, torn).unwrap();
+                    let said = witness.read().unwrap().unwrap();
+                    assert!([size - 1, size].contains(&said.size));
+                    assert_eq!(said.hash, fixtures::digest(said.size));
+                }
             }
+            fs::write(&path, after).unwrap();
         }
         fs::write(&path, "something else").unwrap();
         assert_eq!(witness.read().unwrap_err().code(), StoreCode::StoreCorrupt);
