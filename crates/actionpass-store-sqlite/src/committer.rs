@@ -359,6 +359,51 @@ mod tests {
         vec![Write::Commit(Box::new(commit), reply)]
     }
 
+    /// It opens the file anew after a write that failed, and finds an older one.
+    #[test]
+    fn g12_a_store_that_lives_opens_no_other_database() {
+        let (folder, mut committer) = made();
+        committer.witness = Some(Witness::at(folder.path().join("witness")));
+        assert!(committer.take(&allow(1)).is_ok());
+        // Closing takes the write-ahead log into the file.
+        committer.open = None;
+        let older = std::fs::read(&committer.path).unwrap();
+        assert!(committer.take(&allow(2)).is_ok());
+        committer.open = None;
+        let newer = std::fs::read(&committer.path).unwrap();
+        std::fs::write(&committer.path, older).unwrap();
+        assert_eq!(refusal(committer.take(&allow(3))), Some(StoreCode::StoreRolledBack));
+        std::fs::write(&committer.path, newer).unwrap();
+        assert_eq!(refusal(committer.take(&allow(3))), None);
+    }
+
+    /// The place and the hash of the last record are those of the head: a log that was cut off is found, and one whose last
+    /// record was replaced.
+    #[test]
+    fn a_log_whose_end_is_another_than_its_head_is_not_written_to() {
+        for change in [
+            "UPDATE record SET json = replace(json, '\"ledgerHash\":\"sha256:', '\"ledgerHash\":\"sha256:0') WHERE seq = 1",
+            "UPDATE record SET seq = 7 WHERE seq = 1",
+            "DELETE FROM record WHERE seq = 1",
+        ] {
+            let (_folder, mut committer) = made();
+            assert_eq!(refusal(committer.take(&allow(1))), None);
+            assert_eq!(refusal(committer.take(&allow(2))), None);
+            committer.open = None;
+            let changed = Connection::open(&committer.path).unwrap().execute(change, []);
+            assert_eq!(changed.unwrap(), 1, "{change}");
+            assert_eq!(
+                refusal(committer.take(&allow(3))),
+                Some(StoreCode::StoreCorrupt),
+                "{change}"
+            );
+        }
+    }
+
+    fn refusal(taken: Result<Vec<Outcome>, Failure>) -> Option<StoreCode> {
+        taken.err().map(|failure| failure.to_error().code())
+    }
+
     /// The connection that commits, after it did: with less than FULL a commit in WAL outlives a kill and not the loss of power,
     /// which no test of processes shows.
     #[test]

@@ -108,17 +108,6 @@ fn g12_a_database_that_was_put_back_is_refused() {
 }
 
 #[test]
-fn g12_a_store_that_lives_opens_no_other_database() {
-    let place = Place::new();
-    place.append(1);
-    let other = place.copy("older");
-    place.append(2);
-    place.put_back(&other);
-    let refused = place.open();
-    assert_eq!(refused.unwrap_err(), StoreCode::StoreRolledBack);
-}
-
-#[test]
 fn the_trust_store_that_the_log_knew_is_witnessed() {
     let place = Place::new();
     let store = place.open().unwrap();

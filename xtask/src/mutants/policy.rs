@@ -524,8 +524,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "path_glob ignores case",
         "condition.rs",
-        "if !self.folded {",
-        "if !self.folded && any_matches(&self.globs, path, work) {",
+        "is_safe_path(path, work).then(|| self.match_text(path, work))",
+        "is_safe_path(path, work).then(|| self.match_text(&fold(path), work))",
     ),
     Mutant::new(
         "path_glob does not ask whether a path is safe",

@@ -71,6 +71,11 @@ fn g11_rows_that_were_taken_away_are_found() {
         ("DELETE FROM revocation", true),
         ("DELETE FROM replay WHERE pass = (SELECT max(pass) FROM replay)", true),
         ("DELETE FROM replay WHERE pass = (SELECT min(pass) FROM replay)", false),
+        // As many marks as before, one of them that of another pass.
+        (
+            "UPDATE replay SET pass = zeroblob(16) WHERE pass = (SELECT min(pass) FROM replay)",
+            false,
+        ),
         ("DELETE FROM approval WHERE seq = (SELECT max(seq) FROM approval)", true),
         (
             "DELETE FROM approval WHERE seq = (SELECT min(seq) FROM approval)",
