@@ -159,6 +159,42 @@ mod tests {
     }
 
     #[test]
+    fn everything_that_an_approval_binds_is_shown() {
+        let mut value: Value = serde_json::from_str(DEMO_ACTION).unwrap();
+        let definition = actionpass_canon::sha256(b"definition");
+        value["actor"]["via"] = json!(["agent:planner", "agent:chief"]);
+        value["toolDefinition"] = json!({ "server": "mcp://github", "definitionHash": definition });
+        let payload: Vec<u32> = (0..2000).collect();
+        value["capability"]["payload"]["numbers"] = json!(payload);
+        let action = BoundAction::admit(value.to_string().as_bytes(), &Limits::default()).unwrap();
+        let head = action.action();
+        let shown = super::action(&action);
+        for (name, value) in [
+            ("tool", head.capability.tool.as_str()),
+            ("resource", head.capability.resource.as_str()),
+            ("agent", head.actor.agent.as_str()),
+            ("  acting for", "agent:planner"),
+            ("  acting for", "agent:chief"),
+            ("owner", head.actor.human_owner.as_str()),
+            ("runtime", head.actor.runtime.as_str()),
+            ("tenant", head.tenant.as_str()),
+            ("task", head.intent.task.as_str()),
+            ("server", "mcp://github"),
+        ] {
+            assert!(shown.contains(&named(name, value)), "{name} {value}: {shown}");
+        }
+        for (name, digest) in [
+            ("definition", definition),
+            ("payloadHash", action.payload_hash()),
+            ("actionHash", action.action_hash()),
+        ] {
+            assert!(shown.contains(&hash(name, &digest)), "{name}: {shown}");
+        }
+        // To its last value.
+        assert!(shown.contains(&indented(&pretty(action.payload_value()), "  ")));
+    }
+
+    #[test]
     fn the_agents_words_can_not_pass_for_ours() {
         let text = DEMO_ACTION.replace(
             "Open a pull request for AXT-418",
