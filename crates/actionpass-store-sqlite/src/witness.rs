@@ -86,17 +86,17 @@ impl Witness {
     /// Says that the log has come this far, durably, unless more was said already.
     pub(crate) fn advance(&self, log: &Log, state: &LedgerState) -> Result<(), Failure> {
         let next = Witnessed::of(log, state);
-        let opened = OpenOptions::new().read(true).write(true).open(&self.path);
-        let file = match opened {
-            Ok(file) => file,
+        let open = || OpenOptions::new().read(true).write(true).open(&self.path);
+        let file = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Whoever comes first: a link never takes the place of another's.
                 match self.make(&next, |draft, path| fs::hard_link(draft, path)) {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return self.advance(log, state),
+                    // It is there by now, or it is a link that leads nowhere.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open().map_err(io::Error::other)?,
                     made => return Ok(made?),
                 }
             }
-            Err(error) => return Err(error.into()),
+            opened => opened?,
         };
         lock(&file)?;
         let mut bytes = Vec::new();
@@ -276,6 +276,16 @@ mod tests {
         }
         fs::write(&path, "something else").unwrap();
         assert_eq!(witness.read().unwrap_err().code(), StoreCode::StoreCorrupt);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_an_error() {
+        let folder = TempFolder::new();
+        let path = folder.path().join("witness");
+        std::os::unix::fs::symlink("nowhere/at/all", &path).unwrap();
+        let refused = Witness::at(&path).advance(&fixtures::log(), &state(1)).unwrap_err();
+        assert_eq!(refused.to_error().code(), StoreCode::StoreUnavailable);
     }
 
     #[test]

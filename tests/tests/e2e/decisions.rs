@@ -341,3 +341,46 @@ fn compared(verified: &Ran) -> BTreeSet<String> {
         .map(|name| name.as_str().unwrap().to_owned())
         .collect()
 }
+
+#[test]
+fn an_override_names_every_rule_that_it_is_given() {
+    let home = Home::with_maintainer();
+    let key = crate::home::key_file(MAINTAINER);
+    let rules = ["github.protected", "another"];
+    let mut command = vec!["approve", "--action", DENY, "--key", &key, "--as", MAINTAINER];
+    command.extend(["--reason", "read it", "--yes", "--mode", "policy_override"]);
+    command.extend(rules.iter().flat_map(|rule| ["--rule", *rule]));
+    let approved = home.run(command).exits(0).json();
+    assert_eq!(approved["approval"]["approval"]["rules"], serde_json::json!(rules));
+}
+
+/// An approval that nobody signed counts only where the issuer and whoever verifies both say so.
+#[test]
+fn an_asserted_approval_verifies_only_where_the_configuration_accepts_it() {
+    let home = Home::new();
+    let signed = home.read("home/config.toml");
+    let accepting = signed.replace(
+        "dangerously_accept_asserted = false",
+        "dangerously_accept_asserted = true",
+    );
+    assert_ne!(signed, accepting);
+    home.write("home/config.toml", &accepting);
+    let policy =
+        "schema = \"actionpass.policy.v1\"\nid = \"p\"\n[[rule]]\nid = \"ask\"\neffect = \"step_up\"\ntool = \"**\"\n";
+    home.write("home/policy.toml", policy);
+    let action = actionpass_testkit::fixtures::admit(&home.read(STEP_UP));
+    let mut asserted = serde_json::to_value(actionpass_testkit::fixtures::asserted_approval(&action)).unwrap();
+    let now = actionpass_core::Clock::now(&actionpass_core::System).unwrap();
+    asserted["issuer"] = crate::home::ISSUER.into();
+    asserted["approvedAt"] = now.to_string().into();
+    let later = now.saturating_add(std::time::Duration::from_secs(600));
+    asserted["expiresAt"] = later.to_string().into();
+    home.write("asserted.json", asserted.to_string());
+    let decided = home
+        .run(["authorize", "--action", STEP_UP, "--approval", "asserted.json"])
+        .exits(0);
+    let pass = home.write_pass(&decided);
+    home.verify(&pass, STEP_UP).exits(0);
+    home.write("home/config.toml", &signed);
+    home.verify(&pass, STEP_UP).refuses(25, &["approval_unsigned"]);
+}

@@ -414,3 +414,45 @@ fn payloads_of_denied_calls_are_kept_only_if_configured() {
     assert!(call(&home, 65_000).is_object());
     assert!(call(&home, 65_536).is_null());
 }
+
+/// By whoever may write the database and knows how a chain is made: the chain is whole, and so are the rows.
+#[test]
+fn a_contradiction_in_the_home_is_found() {
+    use actionpass_store::LedgerExt as _;
+
+    let home = Home::new();
+    home.pass_into("pass.jwt", ALLOW);
+    home.run(["verify", "--token", "pass.jwt", "--action", ALLOW, "--consume"])
+        .exits(0);
+    let used = home
+        .records()
+        .into_iter()
+        .find(|record| record["kind"] == "use")
+        .unwrap();
+    let body: actionpass_model::UseBody = serde_json::from_value(used["body"].clone()).unwrap();
+    let id = "rec_01920000000070008000000000000009".parse().unwrap();
+    let time = used["time"].as_str().unwrap().parse().unwrap();
+    let draft = actionpass_store::ledger::RecordDraft::new(id, time, &body).unwrap();
+    let path = home.path("home/ledger.db");
+    let store = actionpass_store_sqlite::SqliteStore::open(&path).unwrap();
+    let _ = actionpass_testkit::block_on(store.append_one(draft)).unwrap();
+    store.check_rows().unwrap();
+    drop(store);
+    home.run(["ledger", "verify"]).fails(30, "ledger_pass_used_twice");
+    assert_ne!(home.run(["doctor"]).exit, 0);
+}
+
+/// Used up and not on record: nothing may be executed.
+#[cfg(unix)]
+#[test]
+fn a_use_whose_record_fails_is_no_use() {
+    let home = Home::new();
+    home.pass_into("pass.jwt", ALLOW);
+    let witness = home.path("home/ledger.witness");
+    fs::remove_file(&witness).unwrap();
+    std::os::unix::fs::symlink("nowhere/at/all", &witness).unwrap();
+    let consume = ["verify", "--token", "pass.jwt", "--action", ALLOW, "--consume"];
+    home.run(consume).fails(40, "store_unavailable");
+    fs::remove_file(&witness).unwrap();
+    home.run(consume).refuses(24, &["already_used"]);
+}

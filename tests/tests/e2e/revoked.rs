@@ -199,3 +199,25 @@ fn an_executor_learns_of_it_from_the_next_export() {
     verify(&old, &[]).exits(0);
     verify(&new, &[]).refuses(23, &["pass_revoked"]);
 }
+
+/// A revocation may go once nothing that it revokes can be accepted any more, and an hour later, for clocks that differ.
+#[test]
+fn a_revocation_stays_longer_than_what_it_revokes() {
+    let home = Home::with_maintainer();
+    let pass = home.run(["authorize", "--action", ALLOW]).exits(0).pass_id();
+    let approval = home.approve(STEP_UP);
+    let approval = approval.strip_suffix(".jwt").unwrap();
+    let kept = |what: &[&str]| {
+        let revoked = home.run([what, &["--reason", "test"]].concat()).exits(0).json();
+        let time = |name: &str| -> Option<actionpass_model::Timestamp> {
+            Some(revoked["revocation"][name].as_str()?.parse().unwrap())
+        };
+        let end = time("expiresAt")?;
+        Some(end.saturating_since(time("revokedAt").unwrap()).as_secs())
+    };
+    let hour = 3600;
+    assert!(kept(&["revoke", "pass", &pass]).unwrap() >= 2 * hour);
+    let approver = ["revoke", "approval", approval, "--approver", crate::home::MAINTAINER];
+    assert!(kept(&approver).unwrap() >= 25 * hour);
+    assert_eq!(kept(&["revoke", "principal", "agent:rogue"]), None);
+}

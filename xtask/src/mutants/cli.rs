@@ -76,8 +76,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "any answer is a yes",
         "commands/approve.rs",
-        "if matches!(answer.trim(), \"y\" | \"Y\" | \"yes\") {",
-        "if !answer.trim().is_empty() {",
+        "matches!(answer.trim(), \"y\" | \"Y\" | \"yes\")",
+        "!answer.trim().is_empty()",
     ),
     Mutant::new(
         "shown though nobody saw it",
@@ -177,10 +177,12 @@ const MUTANTS: &[Mutant] = &[
         "record.to_record()?.time >= before",
     ),
     Mutant::new(
-        "`ledger erase` leaves no record",
+        "`ledger erase` erases nothing in its first step",
         "commands/ledger/erase.rs",
         "erasures.push(block_on(home.administrator.record(&body))?);",
-        "let _ = (&mut erasures, body);",
+        "if seq > 0 {
+                    erasures.push(block_on(home.administrator.record(&body))?);
+                }",
     ),
     // Revoking.
     Mutant::new(

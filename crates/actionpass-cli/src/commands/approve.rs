@@ -230,7 +230,7 @@ impl ApproveArgs {
         BufReader::new(terminal.take(64))
             .read_line(&mut answer)
             .map_err(|_| required())?;
-        if matches!(answer.trim(), "y" | "Y" | "yes") {
+        if is_yes(&answer) {
             Ok(())
         } else {
             Err(Failure::new(CliCode::ApprovalDeclined, "nothing was approved"))
@@ -243,6 +243,11 @@ impl ApproveArgs {
             Ink::stderr().good("approved")
         )
     }
+}
+
+/// Whether an answer is a yes: nothing else is, neither silence nor what may be meant as one.
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// The question itself. It repeats what counts: the rest may have scrolled out of sight.
@@ -291,6 +296,16 @@ mod tests {
     use actionpass_model::DEMO_ACTION;
 
     use super::*;
+
+    #[test]
+    fn a_yes_is_a_yes_and_nothing_else_is() {
+        for (answer, said) in [("y\n", true), ("Y\n", true), (" yes \n", true)]
+            .into_iter()
+            .chain(["", "\n", "n\n", "no\n", "ye\n", "yy\n", "yes, but\n", "Yes?\n", "1\n"].map(|other| (other, false)))
+        {
+            assert_eq!(is_yes(answer), said, "{answer:?}");
+        }
+    }
 
     #[test]
     fn the_question_repeats_what_is_approved() {
