@@ -27,7 +27,7 @@ use serde_json::Value;
 use crate::process::{Result, capture, cargo, root};
 
 /// How long the tests of one suite may take; a mutant that takes longer hangs, which somebody would notice.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Where tests that run the command line find it.
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
