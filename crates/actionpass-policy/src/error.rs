@@ -27,6 +27,8 @@ actionpass_model::codes! {
         PolicyListEmpty = "policy_list_empty",
         /// Two rules have one id.
         PolicyRuleRepeated = "policy_rule_repeated",
+        /// Two policy tests have one name.
+        PolicyTestRepeated = "policy_test_repeated",
         /// A path that is none.
         PolicyPathInvalid = "policy_path_invalid",
         /// A pattern that is none.

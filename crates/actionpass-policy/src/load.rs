@@ -6,6 +6,7 @@ mod fields;
 mod literal;
 mod rule;
 mod source;
+mod together;
 
 use std::collections::HashSet;
 

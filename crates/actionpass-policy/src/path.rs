@@ -13,7 +13,7 @@ pub(crate) struct Path {
 }
 
 /// Where a path starts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Root {
     Payload,
     Fact,
@@ -23,7 +23,7 @@ pub(crate) enum Root {
 }
 
 /// The texts of an action that conditions may look at.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum ActionText {
     Tool,
     Resource,
@@ -71,7 +71,7 @@ impl ActionText {
 }
 
 /// One step from a value into it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Step {
     /// The member of this name.
     Member(Name),
@@ -84,7 +84,7 @@ pub(crate) enum Step {
 }
 
 /// The name of a member, and what other names are equal to after case folding.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Name {
     text: Box<str>,
     folded: Box<str>,

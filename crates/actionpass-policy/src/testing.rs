@@ -24,6 +24,7 @@
 //!
 //! Reading files is the caller's part: [`PolicyTests::run`] asks for them by the names that the tests use.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
@@ -93,11 +94,17 @@ impl PolicyTests {
     pub fn load(text: &str, path: &str) -> Result<Self, PolicyError> {
         load::document(text, path, "actionpass.policy-tests.v1", |source, top| {
             top.only(&["schema", "test"], "a file of policy tests")?;
-            let tests = list(source, top.need("test")?)?;
-            Ok(Self {
-                tests: tests.iter().map(|node| test(source, node)).collect::<Result<_, _>>()?,
-                at: None,
-            })
+            let mut tests: Vec<PolicyTest> = Vec::new();
+            let mut names = HashSet::new();
+            for node in list(source, top.need("test")?)? {
+                let test = test(source, node)?;
+                if !names.insert(test.name.clone()) {
+                    let problem = format!("`{}` is the name of an earlier test", test.name);
+                    return Err(source.error(PolicyCode::PolicyTestRepeated, node.span(), problem));
+                }
+                tests.push(test);
+            }
+            Ok(Self { tests, at: None })
         })
     }
 

@@ -553,7 +553,7 @@ const MUTANTS: &[Mutant] = &[
     ),
     Mutant::new(
         "no integer lies between bounds that are not one",
-        "load/condition.rs",
+        "load/together.rs",
         "(Some((least, includes_least)), Some((most, includes_most))) if whole =>",
         "(Some((least, includes_least)), Some((most, includes_most))) if whole && false =>",
     ),
@@ -1096,36 +1096,122 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "tests that contradict each other",
         "load/condition.rs",
-        "    consistent(source, &each)?;
+        "    consistent(source, &asked.collect::<Vec<_>>(), &Work::default())?;
 ",
-        "    let _ = consistent(source, &each);
+        "    let _ = consistent(source, &asked.collect::<Vec<_>>(), &Work::default());
 ",
     ),
     Mutant::new(
         "tests of types that no value has at once",
-        "load/condition.rs",
+        "load/together.rs",
         "if types == Types::NONE {",
-        "if types == Types::NONE && tests.len() > 99 {",
+        "if types == Types::NONE && all.len() > 99 {",
     ),
     Mutant::new(
         "conditions that contradict each other",
-        "load/rule.rs",
-        "        consistent(source, &tests)?;
+        "load/together.rs",
+        "            consistent(source, &asked, &work)?;
 ",
-        "        let _ = consistent(source, &tests);
+        "            let _ = consistent(source, &asked, &work);
 ",
     ),
     Mutant::new(
-        "conditions about many values contradict each other",
-        "load/rule.rs",
-        "if !condition.path.is_many() {",
-        "if !condition.path.is_tree() {",
+        "a value is known by how its path is spelled",
+        "load/together.rs",
+        "self.roots.entry(path.root).or_insert",
+        "self.roots.entry(if path.as_str().contains('\"') { Root::Context } else { path.root }).or_insert",
+    ),
+    Mutant::new(
+        "conditions with `any` contradict each other",
+        "load/together.rs",
+        "(condition.quantifier == Some(Quantifier::Any)).then_some(number)",
+        "(condition.quantifier == Some(Quantifier::Any)).then_some(0)",
+    ),
+    Mutant::new(
+        "`every` contradicts nothing",
+        "load/together.rs",
+        "(condition.quantifier == Some(Quantifier::Any)).then_some(number)",
+        "condition.quantifier.map(|_| number)",
+    ),
+    Mutant::new(
+        "many values are asked of as one",
+        "load/together.rs",
+        "let one = one.filter(|_| condition.path.is_many());",
+        "let one = one.filter(|_| condition.path.is_tree());",
+    ),
+    Mutant::new(
+        "what leads to many values isn't there",
+        "load/together.rs",
+        "            self.ask(at, asked, node, one.filter(|_| many));
+",
+        "            self.ask(at, asked, node, one);
+",
+    ),
+    Mutant::new(
+        "many values may be absent",
+        "load/together.rs",
+        "or_absent: or_absent && leads_to_one,",
+        "or_absent,",
+    ),
+    Mutant::new(
+        "what doesn't exist may have members that exist",
+        "load/together.rs",
+        "            let or_absent = condition.tests.iter().all(|test| matches!(test, Test::Exists(false)));",
+        "            let or_absent = condition.tests.iter().all(|test| matches!(test, Test::Exists(_)));",
+    ),
+    Mutant::new(
+        "what doesn't exist has no members that don't exist",
+        "load/together.rs",
+        "            let or_absent = condition.tests.iter().all(|test| matches!(test, Test::Exists(false)));",
+        "            let or_absent = condition.tests.is_empty();",
     ),
     Mutant::new(
         "a condition about a member that may not be there",
+        "load/together.rs",
+        "            or_absent: false,
+        } => Some(name.as_str()),",
+        "            ..
+        } => Some(name.as_str()),",
+    ),
+    Mutant::new(
+        "a condition about a member that `members` leaves out",
+        "load/together.rs",
+        ".all(|name| is_among(name, names))",
+        ".all(|name| is_among(name, names) || names.len() < 9)",
+    ),
+    Mutant::new(
+        "what a value is compared with is anything",
+        "load/together.rs",
+        "        self.ask(at, Asked::Compared(types), node, None);
+",
+        "        let _ = (at, types);
+",
+    ),
+    Mutant::new(
+        "parts of a text are of any scalar type",
+        "load/together.rs",
+        "places.compare(other, Types::TEXT, node)",
+        "places.compare(other, Types::SCALAR, node)",
+    ),
+    Mutant::new(
+        "exceptions contradict each other",
         "load/rule.rs",
-        "path.root == object.root && !may_be_absent && !is_known(name.as_str())",
-        "path.root == object.root && may_be_absent && !is_known(name.as_str())",
+        "    meet_each_other(fields.source, nodes, &conditions)?;
+",
+        "    if !place.exception {
+        meet_each_other(fields.source, nodes, &conditions)?;
+    }
+",
+    ),
+    Mutant::new(
+        "exceptions that no call meets which the rule is about",
+        "load/rule.rs",
+        "    meets_matchers(fields.source, list, matchers, &conditions)?;
+",
+        "    if !place.exception {
+        meets_matchers(fields.source, list, matchers, &conditions)?;
+    }
+",
     ),
     Mutant::new(
         "an exception of everything",

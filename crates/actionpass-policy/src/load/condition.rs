@@ -5,10 +5,10 @@ use toml::de::DeValue;
 
 use super::fields::{boolean, count, some, text, type_mismatch};
 use super::literal::{literal, number};
+use super::together::{Asked, consistent};
 use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
-use crate::condition::{Bound, Condition, Globs, Literal, Literals, Other, Quantifier, Side, Test};
-use crate::datum::Datum;
+use crate::condition::{Bound, Condition, Globs, Literals, Other, Quantifier, Side, Test};
 use crate::field::{Format, Holds, Shape};
 use crate::glob::Glob;
 use crate::number::Number;
@@ -102,8 +102,8 @@ pub(super) fn condition(source: &Source<'_>, node: &Node<'_>, place: Place) -> R
         let problem = format!("asks nothing: add one of {}", TESTS.join(", "));
         return Err(source.error(PolicyCode::PolicyConditionEmpty, tests.span(), problem));
     }
-    let each: Vec<_> = read.iter().map(|(test, node)| (test, *node)).collect();
-    consistent(source, &each)?;
+    let asked = read.iter().map(|(test, node)| (Asked::Test(test), *node));
+    consistent(source, &asked.collect::<Vec<_>>(), &Work::default())?;
     let asked = fields.entries().into_iter().filter(|(key, _)| *key != "path");
     let words: Vec<String> = asked
         .map(|(key, node)| format!("{key} = {}", source.slice(node.span())))
@@ -405,138 +405,6 @@ fn every_glob(
     };
     let problem = format!("matches nothing: {what}");
     Err(source.error(PolicyCode::PolicyGlobMatchesNothing, place.span(), problem))
-}
-
-/// Refuses tests that no value passes together.
-pub(super) fn consistent(source: &Source<'_>, tests: &[(&Test, &Node<'_>)]) -> Result<()> {
-    let mut shortest = 0;
-    let mut longest = usize::MAX;
-    let mut types = Types::ANY;
-    let mut least = None;
-    let mut most = None;
-    let whole = tests.iter().any(|(test, _)| matches!(test, Test::Integer { .. }));
-    for (test, node) in tests {
-        types = types.and(Types::of(test));
-        if types == Types::NONE {
-            return Err(impossible(source, node, "no value has the types of all tests"));
-        }
-        match test {
-            Test::Exists(false) if tests.iter().any(|(test, _)| !matches!(test, Test::Exists(false))) => {
-                return Err(impossible(source, node, "what doesn't exist has no value to test"));
-            }
-            Test::MinLength(length) => shortest = shortest.max(*length),
-            Test::MaxLength(length) => longest = longest.min(*length),
-            Test::Compare(bound) => {
-                let includes = matches!(bound.side, Side::AtLeast | Side::AtMost | Side::Equal);
-                if matches!(bound.side, Side::AtLeast | Side::Greater | Side::Equal) {
-                    least = tighter(least, (bound.number, includes), true);
-                }
-                if matches!(bound.side, Side::AtMost | Side::Less | Side::Equal) {
-                    most = tighter(most, (bound.number, includes), false);
-                }
-            }
-            Test::OneOf(literals) if !some_passes(literals, tests) => {
-                return Err(impossible(source, node, "none of the values passes the other tests"));
-            }
-            _ => {}
-        }
-        let empty_range = match (least, most) {
-            (Some((least, includes_least)), Some((most, includes_most))) if whole => {
-                let (least, most) = (
-                    least.next_whole(includes_least, true),
-                    most.next_whole(includes_most, false),
-                );
-                Number::compare(least, most).is_gt()
-            }
-            (Some((least, includes_least)), Some((most, includes_most))) => {
-                let order = Number::compare(least, most);
-                order.is_gt() || order.is_eq() && !(includes_least && includes_most)
-            }
-            _ => false,
-        };
-        if shortest > longest || empty_range {
-            return Err(impossible(source, node, "no value lies between the bounds"));
-        }
-    }
-    Ok(())
-}
-
-/// The JSON types of values that a test can be true of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Types(u8);
-
-impl Types {
-    const NONE: Self = Self(0);
-    const TEXT: Self = Self(1);
-    const NUMBER: Self = Self(2);
-    const BOOLEAN: Self = Self(4);
-    const ARRAY: Self = Self(8);
-    const OBJECT: Self = Self(16);
-    const ANY: Self = Self(u8::MAX);
-
-    const fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    fn of(test: &Test) -> Self {
-        match test {
-            Test::OneOf(literals) => [
-                (literals.texts.is_empty(), Self::TEXT),
-                (literals.numbers.is_empty(), Self::NUMBER),
-                (literals.booleans.is_empty(), Self::BOOLEAN),
-            ]
-            .into_iter()
-            .filter(|(is_empty, _)| !is_empty)
-            .fold(Self::NONE, |types, (_, kind)| types.or(kind)),
-            Test::Compare(Bound { decimal: Some(_), .. }) | Test::Integer { decimal: true } => {
-                Self::NUMBER.or(Self::TEXT)
-            }
-            Test::Compare(_) | Test::Integer { .. } => Self::NUMBER,
-            Test::Glob(_) | Test::PathGlob(_) | Test::SameAs(Other::Template(_)) => Self::TEXT,
-            Test::MinLength(_) | Test::MaxLength(_) => Self::TEXT.or(Self::ARRAY),
-            Test::Members(_) => Self::OBJECT,
-            Test::SameAs(Other::Path(_)) | Test::Exists(_) => Self::ANY,
-        }
-    }
-}
-
-type Limit = (Number, bool);
-
-/// The tighter of two bounds; `lower` says on which side they are.
-fn tighter(bound: Option<Limit>, new: Limit, lower: bool) -> Option<Limit> {
-    let Some(old) = bound else { return Some(new) };
-    let order = new.0.compare(old.0);
-    let tighter = if lower { order.is_gt() } else { order.is_lt() };
-    Some(if tighter || order.is_eq() && !new.1 { new } else { old })
-}
-
-/// How many steps it may take to find a value that passes: loading takes time by the size of the file, not by its square.
-const MAX_SEARCH: u64 = 1 << 22;
-
-/// Whether one of the values passes every other test, or so many were tried in vain that the rest is taken to pass.
-fn some_passes(literals: &Literals, tests: &[(&Test, &Node<'_>)]) -> bool {
-    let work = Work::default();
-    literals
-        .each()
-        .any(|literal| work.spent() > MAX_SEARCH || passes(&literal, tests, &work))
-}
-
-/// Whether a literal passes every test that looks at the value only.
-fn passes(literal: &Literal, tests: &[(&Test, &Node<'_>)], work: &Work) -> bool {
-    let value = match literal {
-        Literal::Text(text) => Some(serde_json::Value::from(&**text)),
-        Literal::Boolean(boolean) => Some(serde_json::Value::from(*boolean)),
-        Literal::Number(Number::Float(float)) => Some(serde_json::Value::from(*float)),
-        Literal::Number(Number::Integer(integer)) => i64::try_from(*integer).ok().map(serde_json::Value::from),
-    };
-    let Some(value) = value else { return true };
-    tests
-        .iter()
-        .all(|(test, _)| matches!(test, Test::SameAs(_)) || test.judge(Datum::Value(&value), work) == Ok(true))
 }
 
 pub(super) fn impossible(source: &Source<'_>, node: &Node<'_>, problem: &str) -> crate::PolicyError {

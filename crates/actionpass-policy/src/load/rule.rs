@@ -1,21 +1,22 @@
 //! Rules, read and checked: a key that a rule's effect doesn't have, or a pattern that matches nothing, is refused.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use actionpass_model::{JsonObject, MAX_APPROVALS, MAX_PASS_LIFETIME, Obligation, ObligationId};
 use serde_json::Value;
 use toml::de::DeValue;
 
-use super::condition::{Place, condition, consistent, globs, impossible};
+use super::condition::{Place, condition, globs, impossible};
 use super::fields::{count, names, parsed, some, text, type_mismatch};
 use super::literal::json;
+use super::together::meet_each_other;
 use super::{Fields, Node, Result, Source};
 use crate::PolicyCode;
-use crate::condition::{Condition, Quantifier, Test};
+use crate::condition::{Condition, Test};
 use crate::field::{Holds, Shape};
 use crate::glob::Glob;
-use crate::path::{ActionText, Path, Root, Step};
+use crate::path::{ActionText, Root};
 use crate::rule::{Approvals, Effect, Matcher, MatcherKey, Rule, ToolStart};
 use crate::work::Work;
 
@@ -64,16 +65,12 @@ pub(super) fn rule(fields: &Fields<'_, '_>, position: usize) -> Result<Rule> {
         effect,
         exception: false,
     };
-    let when = conditions(fields, "when", place)?;
-    if let Some(node) = fields.get("when") {
-        meets_matchers(source, node, &matchers, &when)?;
-        meet_each_other(source, some(source, node)?, &when)?;
-    }
+    let when = conditions(fields, &matchers, "when", place)?;
     let exception = Place {
         effect,
         exception: true,
     };
-    let unless = conditions(fields, "unless", exception)?;
+    let unless = conditions(fields, &matchers, "unless", exception)?;
     if let Some(node) = fields.get("unless").filter(|_| always_hold(&matchers, &unless)) {
         let problem = "holds for every call that the rule is about, so that the rule never applies";
         return Err(impossible(source, node, problem));
@@ -145,9 +142,9 @@ fn matcher(source: &Source<'_>, key: MatcherKey, node: &Node<'_>) -> Result<Matc
     })
 }
 
-/// Refuses a condition of `when` that no call meets which the matchers are about.
-fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], when: &[Condition]) -> Result<()> {
-    for condition in when {
+/// Refuses a condition that no call meets which the matchers are about.
+fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], conditions: &[Condition]) -> Result<()> {
+    for condition in conditions {
         let Root::Action(field) = condition.path.root else {
             continue;
         };
@@ -173,60 +170,6 @@ fn meets_matchers(source: &Source<'_>, node: &Node<'_>, matchers: &[Matcher], wh
         }
     }
     Ok(())
-}
-
-/// Refuses conditions of `when` that no call meets together: about one value, or about a member that another condition
-/// doesn't permit. Of conditions about many values each may be met by another value.
-fn meet_each_other(source: &Source<'_>, nodes: &[Node<'_>], when: &[Condition]) -> Result<()> {
-    let mut of_path: HashMap<&str, Vec<(&Test, &Node<'_>)>> = HashMap::new();
-    for (condition, node) in when.iter().zip(nodes) {
-        if !condition.path.is_many() {
-            let tests = of_path.entry(condition.path.as_str()).or_default();
-            tests.extend(condition.tests.iter().map(|test| (test, node)));
-        }
-    }
-    for tests in when
-        .iter()
-        .filter_map(|condition| of_path.remove(condition.path.as_str()))
-    {
-        consistent(source, &tests)?;
-    }
-    let closed = when
-        .iter()
-        .zip(nodes)
-        .filter(|(condition, _)| !condition.path.is_many());
-    let lists = closed.flat_map(|(condition, node)| {
-        let names = condition.tests.iter().filter_map(|test| match test {
-            Test::Members(names) => Some(&**names),
-            _ => None,
-        });
-        names.map(move |names| (&condition.path, names, node))
-    });
-    let mut pairs = lists.flat_map(|list| when.iter().map(move |other| (list, other)));
-    let contradicted = pairs
-        .by_ref()
-        .take(MAX_PAIRS)
-        .find(|((object, names, _), other)| needs_another_member(object, names, other));
-    match contradicted {
-        Some(((.., node), _)) => {
-            let problem = "another condition of the rule needs a member that isn't among these";
-            Err(impossible(source, node, problem))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Whether a condition holds only where the object at a path has a member that isn't one of these.
-fn needs_another_member(object: &Path, names: &[Box<str>], condition: &Condition) -> bool {
-    let path = &condition.path;
-    let is_known = |name: &str| names.binary_search_by(|known| (**known).cmp(name)).is_ok();
-    // What isn't there may be absent, and of no values each passes.
-    let may_be_absent = condition.quantifier == Some(Quantifier::Every)
-        || condition.tests.iter().all(|test| matches!(test, Test::Exists(false)));
-    match path.steps.strip_prefix(&*object.steps) {
-        Some([Step::Member(name), ..]) => path.root == object.root && !may_be_absent && !is_known(name.as_str()),
-        _ => false,
-    }
 }
 
 /// Whether exceptions hold for every call that the matchers are about.
@@ -312,14 +255,17 @@ fn some_globs_meet(left: &[Glob], right: &[Glob]) -> bool {
         || pairs.next().is_some()
 }
 
-fn conditions(fields: &Fields<'_, '_>, key: &str, place: Place) -> Result<Box<[Condition]>> {
-    let Some(node) = fields.get(key) else {
+/// Reads `when` or `unless`: conditions that some call meets which the matchers are about, all of them.
+fn conditions(fields: &Fields<'_, '_>, matchers: &[Matcher], key: &str, place: Place) -> Result<Box<[Condition]>> {
+    let Some(list) = fields.get(key) else {
         return Ok(Box::default());
     };
-    some(fields.source, node)?
-        .iter()
-        .map(|node| condition(fields.source, node, place))
-        .collect()
+    let nodes = some(fields.source, list)?;
+    let conditions = nodes.iter().map(|node| condition(fields.source, node, place));
+    let conditions: Box<[Condition]> = conditions.collect::<Result<_>>()?;
+    meets_matchers(fields.source, list, matchers, &conditions)?;
+    meet_each_other(fields.source, nodes, &conditions)?;
+    Ok(conditions)
 }
 
 fn approvals(fields: &Fields<'_, '_>) -> Result<Approvals> {

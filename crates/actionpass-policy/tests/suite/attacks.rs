@@ -447,6 +447,99 @@ fn rules_that_never_apply_do_not_load() {
             "tool = \"t\"\nwhen = [{ path = \"payload.c.d[]\", any = { equals = 1 } }, { path = \"payload\", members = [\"a\", \"b\"] }]",
             "policy_condition_impossible",
         ),
+        // One value, however its path is spelled.
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", equals = 1 }, { path = 'payload.\"a\"', equals = 2 }]",
+            "policy_condition_impossible",
+        ),
+        // A value, and what is inside of it.
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", exists = false }, { path = \"payload.a.b\", equals = 1 }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a.b.c\", exists = true }, { path = \"payload.a\", exists = false }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", glob = \"x*\" }, { path = \"payload.a.b\", exists = false }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", at_most = 5 }, { path = \"payload.a.b.c\", exists = true }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", min_length = 1 }, { path = \"payload.a.b\", exists = true }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a[]\", any = { equals = 1 } }, { path = \"payload.a.b\", equals = 1 }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a[].b\", any = { exists = false } }, { path = \"payload.a\", exists = false }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a.*\", every = { equals = 1 } }, { path = \"payload.a[]\", every = { equals = 1 } }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a.**\", any = { equals = 1 } }, { path = \"payload.a\", exists = false }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.a.c[]\", every = { equals = 1 } }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a[]\", every = { members = [\"b\"] } }, { path = \"payload.a[].c\", any = { exists = true } }]",
+            "policy_condition_impossible",
+        ),
+        // Every one of many values, and one of them.
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a[]\", every = { equals = 1 } }, { path = \"payload.a[]\", any = { equals = 2 } }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a[].b\", every = { at_most = 1 } }, { path = \"payload.a[].b\", every = { at_least = 2 } }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a[]\", any = { equals = 1 } }, { path = \"payload.a[].b\", every = { exists = true } }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.**\", every = { glob = \"x*\" } }, { path = \"payload.**\", any = { at_most = 2 } }]",
+            "policy_condition_impossible",
+        ),
+        // What a value is compared with.
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", same_as = \"payload.b\" }, { path = \"payload.b\", exists = false }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", same_as = \"payload.b\" }, { path = \"payload.b.c\", exists = true }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", same_as = \"payload.b\" }, { path = \"payload.a[]\", any = { equals = 1 } }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a\", same_as = \"{payload.b}/{payload.c}\" }, { path = \"payload.c\", equals = 1 }]",
+            "policy_condition_impossible",
+        ),
+        // Exceptions that no call meets: they read as alternatives, and are asked together.
+        (
+            "tool = \"t\"\nunless = [{ path = \"payload.a\", equals = 1 }, { path = \"payload.a\", equals = 2 }]",
+            "policy_condition_impossible",
+        ),
+        (
+            "tool = \"github.*\"\nunless = [{ path = \"tool\", equals = \"slack.post\" }]",
+            "policy_condition_impossible",
+        ),
         // Tests of one condition that no value has the type for, also below `**`.
         (
             "tool = \"t\"\nwhen = [{ path = \"payload.**\", any = { glob = \"x\", at_most = 5 } }]",
@@ -490,8 +583,18 @@ fn rules_that_may_apply_load() {
         "when = [{ path = \"payload.a\", glob = \"1*\" }, { path = \"payload.a\", at_most = 15, decimal = true }]",
         "when = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.a.b\", exists = true }]",
         "when = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.a.c\", exists = false }]",
-        "when = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.a.c[]\", every = { equals = 1 } }]",
         "when = [{ path = \"payload.a\", members = [\"b\"] }, { path = \"payload.c\", exists = true }]",
+        "when = [{ path = \"payload.a\", exists = false }, { path = \"payload.a.b\", exists = false }]",
+        "when = [{ path = \"payload.a.b\", exists = false }, { path = \"payload.a\", exists = false }]",
+        "when = [{ path = \"payload.a\", exists = true }, { path = \"payload.a.b\", exists = false }]",
+        "when = [{ path = \"payload.a\", max_length = 5 }, { path = \"payload.a[].b\", every = { equals = 1 } }]",
+        "when = [{ path = \"payload.a[]\", any = { members = [\"b\"] } }, { path = \"payload.a[].c\", any = { exists = true } }]",
+        "when = [{ path = \"payload.a[]\", every = { members = [\"b\"] } }, { path = \"payload.a[].c\", any = { exists = false } }]",
+        "when = [{ path = \"payload.a[].b\", any = { equals = 1 } }, { path = \"payload.a[].b\", every = { at_most = 1 } }]",
+        "when = [{ path = \"payload.a[].b\", any = { equals = 1 } }, { path = \"payload.a[]\", any = { equals = 2 } }]",
+        "when = [{ path = \"payload.a.b\", exists = true }, { path = \"payload.a.**\", any = { equals = 1 } }]",
+        "when = [{ path = \"payload.a\", same_as = \"payload.b\" }, { path = \"payload.b\", one_of = [\"x\", 1, true] }]",
+        "when = [{ path = \"payload.A\", equals = 1 }, { path = \"payload.a\", equals = 2 }]",
         "unless = [{ path = \"tool\", glob = \"slack.post\" }]",
         "unless = [{ path = \"tool\", glob = \"slack.*\" }, { path = \"task\", glob = \"run-*\" }]",
         "unless = [{ path = \"server\", glob = \"**\" }]",

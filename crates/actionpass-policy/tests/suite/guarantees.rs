@@ -230,3 +230,37 @@ fn the_draws_reach_every_truth() {
         assert_eq!(truths.len(), 3, "{kind:?} {truths:?}");
     }
 }
+
+/// Conditions that are refused at load since they can't hold together never do, in the reference; and most of what is drawn
+/// isn't refused.
+#[test]
+fn g02_refused_conditions_never_hold_together() {
+    use proptest::strategy::ValueTree;
+    const RULES: usize = 6_000;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut refused = 0;
+    for _ in 0..RULES {
+        let drawn = proptest::collection::vec(any::<u8>(), 400)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
+        let choices = &mut Choices(&drawn);
+        let when = vec![Condition::draw(choices), Condition::draw(choices)];
+        let rule = Rule {
+            when,
+            ..unconditional("r", Decision::Allow)
+        };
+        if !rule.is_contradictory() {
+            continue;
+        }
+        refused += 1;
+        for _ in 0..4 {
+            let mut world = choices.world();
+            for _ in 0..4 {
+                assert!(!rule.conditions_hold(&world), "{rule:?} {world:?}");
+                world.payload = choices.mutated(&world.payload);
+            }
+        }
+    }
+    assert!((RULES / 50..RULES / 5).contains(&refused), "{refused} of {RULES}");
+}

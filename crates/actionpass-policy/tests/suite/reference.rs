@@ -1,12 +1,12 @@
-//! The engine's meaning a second time, by the book: slow, over trees, and without any part of the engine but
-//! what says whether a rule can be loaded. Rules, payloads
-//! and changes to payloads are drawn from bytes, so that a property test and a fuzz target can share them.
+//! The engine's meaning a second time, by the book: slow, over trees, and without any part of the engine but what says
+//! whether a rule can be loaded. Rules, payloads and changes to payloads are drawn from bytes, so that a property test and a
+//! fuzz target can share them.
 
 #![expect(clippy::arithmetic_side_effects, reason = "small numbers, in a test")]
 
 use actionpass_canon::names::fold;
 use actionpass_model::{ApprovalMode, Assurance, Decision, Grant, is_hidden};
-use actionpass_policy::RulePolicy;
+use actionpass_policy::{PolicyCode, RulePolicy};
 use serde_json::{Map, Value, json};
 use unicode_normalization::UnicodeNormalization;
 
@@ -652,20 +652,22 @@ impl Choices<'_> {
 
     /// Up to four rules about tool `t`, without people.
     pub(crate) fn rules(&mut self) -> Vec<Rule> {
-        (0..=self.below(4))
-            .map(|index| Rule {
-                id: format!("r{index}"),
-                effect: self.pick(&[Decision::Allow, Decision::Allow, Decision::Deny, Decision::StepUp]),
-                tool: "t",
-                when: (0..self.below(3)).map(|_| Condition::draw(self)).collect(),
-                unless: (0..self.below(3)).map(|_| Condition::draw(self)).collect(),
-                count: 1,
-                roles: Vec::new(),
-                not_owner: false,
-                overridable_by: Vec::new(),
-            })
-            .map(Rule::consistent)
-            .collect()
+        (0..=self.below(4)).map(|index| self.rule(index).consistent()).collect()
+    }
+
+    /// A rule that may contradict itself.
+    pub(crate) fn rule(&mut self, index: usize) -> Rule {
+        Rule {
+            id: format!("r{index}"),
+            effect: self.pick(&[Decision::Allow, Decision::Allow, Decision::Deny, Decision::StepUp]),
+            tool: "t",
+            when: (0..self.below(3)).map(|_| Condition::draw(self)).collect(),
+            unless: (0..self.below(3)).map(|_| Condition::draw(self)).collect(),
+            count: 1,
+            roles: Vec::new(),
+            not_owner: false,
+            overridable_by: Vec::new(),
+        }
     }
 
     /// A world without approvals.
@@ -731,16 +733,32 @@ impl Rule {
         text
     }
 
-    /// The rule without the last conditions of `when` for as long as those contradict each other, which no policy may.
+    /// The rule without the last conditions for as long as those contradict each other, which no policy may.
     pub(crate) fn consistent(mut self) -> Self {
-        let loads = |rule: &Self| {
-            let text = format!("schema = \"actionpass.policy.v1\"\nid = \"test\"\n{}", rule.toml());
-            RulePolicy::load(&text, "test.toml").is_ok()
-        };
-        while self.when.len() > 1 && !loads(&self) {
-            self.when.pop();
+        while self.is_contradictory() {
+            let longer = if self.when.len() > self.unless.len() {
+                &mut self.when
+            } else {
+                &mut self.unless
+            };
+            longer.pop().expect("a rule without conditions contradicts none");
         }
         self
+    }
+
+    /// Whether the engine refuses the rule since some of its conditions can't hold together.
+    pub(crate) fn is_contradictory(&self) -> bool {
+        let text = format!("schema = \"actionpass.policy.v1\"\nid = \"test\"\n{}", self.toml());
+        match RulePolicy::load(&text, "test.toml") {
+            Ok(_) => false,
+            Err(error) if error.code() == PolicyCode::PolicyConditionImpossible => true,
+            Err(error) => panic!("{error}: {text}"),
+        }
+    }
+
+    /// Whether all conditions of `when` come to true.
+    pub(crate) fn conditions_hold(&self, world: &World) -> bool {
+        and(self.when.iter().map(|condition| condition.ask(world))) == Some(true)
     }
 
     /// Whether the rule applies.

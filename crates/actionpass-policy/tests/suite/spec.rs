@@ -56,7 +56,10 @@ fn refusals_have_their_code_and_place() {
         let Some(expected) = info.strip_prefix("refused ") else {
             continue;
         };
-        let error = RulePolicy::load(&text, "policy.md").expect_err(&text);
+        let error = match text.contains("actionpass.policy-tests.v1") {
+            true => PolicyTests::load(&text, "policy.md").expect_err(&text),
+            false => RulePolicy::load(&text, "policy.md").expect_err(&text),
+        };
         let found = format!("{} {}:{}", error.code(), error.line(), error.column());
         if found != expected {
             wrong.push(format!("{found}, not {expected}: {error}"));

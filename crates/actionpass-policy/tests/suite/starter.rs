@@ -149,6 +149,16 @@ fn a_table_can_fail() {
     ));
 }
 
+/// A name says which test failed, so it stands in a table once.
+#[test]
+fn two_tests_of_one_name_are_refused() {
+    let test = "[[test]]\nname = \"n\"\naction = \"demo.json\"\nexpect = \"deny\"\n";
+    let text = format!("schema = \"actionpass.policy-tests.v1\"\n{test}{test}");
+    let error = PolicyTests::load(&text, "t.toml").unwrap_err();
+    assert_eq!(error.code().as_str(), "policy_test_repeated");
+    assert!(error.to_string().contains("t.toml:6:"), "{error}");
+}
+
 /// Facts about another action, and those that the issuer doesn't take, fail a test whatever it expects.
 #[test]
 fn facts_that_are_refused_fail() {
