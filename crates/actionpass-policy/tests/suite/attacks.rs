@@ -497,6 +497,10 @@ fn rules_that_never_apply_do_not_load() {
             "tool = \"t\"\nwhen = [{ path = \"payload.a[]\", every = { members = [\"b\"] } }, { path = \"payload.a[].c\", any = { exists = true } }]",
             "policy_condition_impossible",
         ),
+        (
+            "tool = \"t\"\nwhen = [{ path = \"payload.a[]\", any = { equals = 1 } }, { path = \"payload.a.b[]\", any = { equals = 1 } }]",
+            "policy_condition_impossible",
+        ),
         // Every one of many values, and one of them.
         (
             "tool = \"t\"\nwhen = [{ path = \"payload.a[]\", every = { equals = 1 } }, { path = \"payload.a[]\", any = { equals = 2 } }]",
