@@ -31,6 +31,15 @@ pub(crate) struct Administered {
 }
 
 impl Administered {
+    /// A home whose trust store was read and found to be no older than the ledger knows.
+    pub(crate) const fn new(opened: OpenHome, administrator: Administrator, trust: TrustSnapshot) -> Self {
+        Self {
+            opened,
+            administrator,
+            trust,
+        }
+    }
+
     /// The trust store, with its keys checked.
     pub(crate) fn trust(&self) -> Outcome<Trust> {
         Ok(Trust::from_snapshot(&self.trust)?)
@@ -82,11 +91,7 @@ impl Context {
         let administrator = opened.administrator();
         // By way of the home, whose error says what to do.
         let trust = block_on(administrator.open()).map_err(HomeError::from)?;
-        Ok(Administered {
-            opened,
-            administrator,
-            trust,
-        })
+        Ok(Administered::new(opened, administrator, trust))
     }
 
     /// How this program is called in the commands that it tells people to run: with the home, where that was named.

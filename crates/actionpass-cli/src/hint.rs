@@ -30,7 +30,7 @@ fn of_home(error: &HomeError) -> Option<String> {
         HomeError::Exposed { path, exposure } => exposed(path, *exposure),
         HomeError::Custodian(error) => of_custodian(error),
         _ if error.code() == "trust_rolled_back" => {
-            Some("put the newest trust.json back: an older one lacks what was revoked since".to_owned())
+            Some("put the newest trust.json back: an older one lacks what was revoked since. If that is lost, `actionpass trust restored` puts back what the ledger knows of".to_owned())
         }
         _ => None,
     }

@@ -17,7 +17,7 @@ use actionpass_store::{
 use actionpass_verify::{Clock, VerifyCode};
 
 use crate::environment::{Random, System, random_salt, uuid};
-use crate::revoke::{lift, reconcile_with, revoke};
+use crate::revoke::{lift, lost, put_back, reconcile_with, revoke};
 use crate::{AuthorizeCode, NewRevocation, RevokeError};
 
 /// Whoever changes an issuer's trust and policy: each change is made and then recorded, so that the ledger never says what
@@ -64,6 +64,14 @@ pub enum AdminError {
         found: TrustEvidence,
         /// The one that the ledger knows.
         known: TrustEvidence,
+    },
+    /// The trust store lacks a revocation that the ledger holds: it went back, and was changed since.
+    #[error("the trust store, version {}, lacks the revocation {revocation} that the ledger holds", .found.version)]
+    RevocationLost {
+        /// The one that was read.
+        found: TrustEvidence,
+        /// The first that it lacks.
+        revocation: RevocationId,
     },
     /// A step that is not the issuer's own, such as writing a configuration, failed.
     #[error("the new key was not named")]
@@ -123,7 +131,7 @@ impl AdminError {
         match self {
             Self::Trust(error) => trust_code(error),
             Self::Ledger(error) => error.code().into(),
-            Self::RolledBack { .. } => TrustFileCode::TrustRolledBack.into(),
+            Self::RolledBack { .. } | Self::RevocationLost { .. } => TrustFileCode::TrustRolledBack.into(),
             Self::Step { code, .. } => code.clone(),
             Self::ClockUnknown => VerifyCode::ClockUnknown.into(),
             Self::NoRandomness => AuthorizeCode::RandomnessUnavailable.into(),
@@ -140,7 +148,7 @@ impl AdminError {
         match self {
             Self::Trust(error) => error.code() != TrustFileCode::TrustUnwritable,
             Self::Ledger(_) | Self::Step { .. } => false,
-            Self::RolledBack { .. } | Self::ClockUnknown | Self::NoRandomness => true,
+            Self::RolledBack { .. } | Self::RevocationLost { .. } | Self::ClockUnknown | Self::NoRandomness => true,
         }
     }
 }
@@ -244,7 +252,7 @@ impl Administrator {
     /// revocations that a crash kept out of the ledger. Gives the trust store as it was read.
     ///
     /// # Errors
-    /// [`AdminError::RolledBack`]; [`AdminError::Trust`] and [`AdminError::Ledger`] if they can't be read.
+    /// [`AdminError::RolledBack`], [`AdminError::RevocationLost`]; [`AdminError::Trust`] and [`AdminError::Ledger`] if they can't be read.
     pub async fn open(&self) -> Result<TrustSnapshot, AdminError> {
         self.open_with(self.trust.read().await?).await
     }
@@ -255,7 +263,17 @@ impl Administrator {
     /// Those of [`open`](Self::open).
     pub async fn open_with(&self, snapshot: TrustSnapshot) -> Result<TrustSnapshot, AdminError> {
         let snapshot = self.refuse_rollback(snapshot).await?;
-        let appended = reconcile_with(&snapshot, &*self.ledger, self.now()?, &*self.random).await?;
+        let now = self.now()?;
+        // A version that the ledger was told of came with all revocations; another may be that of an older trust store.
+        if snapshot.document.version > self.ledger.state().await?.reconciled
+            && let Some(revocation) = lost(&snapshot.document, &*self.ledger, now).await?.into_iter().next()
+        {
+            return Err(AdminError::RevocationLost {
+                found: snapshot.evidence(),
+                revocation: revocation.id,
+            });
+        }
+        let appended = reconcile_with(&snapshot, &*self.ledger, now, &*self.random).await?;
         if appended > 0 {
             tracing::warn!(
                 appended,
@@ -263,6 +281,22 @@ impl Administrator {
             );
         }
         Ok(snapshot)
+    }
+
+    /// Goes on from a trust store that went back, as after a restore of an older file: puts back the revocations that it lacks
+    /// and the ledger holds, which it gives, as a version above both, and records that. Everything else is as the older file
+    /// has it, also keys that were retired or removed since.
+    ///
+    /// # Errors
+    /// [`AdminError::Trust`], [`AdminError::Ledger`].
+    pub async fn put_back_revocations(&self) -> Result<(Vec<Revocation>, TrustEvidence), AdminError> {
+        let (revocations, trust) = put_back(&*self.trust, &*self.ledger, self.now()?, &*self.random).await?;
+        tracing::warn!(
+            revocations = revocations.len(),
+            trust = trust.version,
+            "the trust store went back: its revocations were put back"
+        );
+        Ok((revocations, trust))
     }
 
     /// The trust store as it is now, unless it is older than one that the ledger knows, or another one of the same version.

@@ -68,5 +68,5 @@ pub use in_memory::{InMemory, InMemoryBuilder, InMemoryError};
 pub use issuer::{Deployment, FixedDeployment, Issuer, IssuerBuilder, PartFuture};
 pub use offered::{Occasion, Offered};
 pub use request::{Authorization, IssuedPass, Request};
-pub use revoke::{NewRevocation, RevokeError, reconcile, reconcile_with, revoke};
+pub use revoke::{NewRevocation, RevokeError, reconcile, reconcile_with, revoke, revoke_unrecorded};
 pub use source::{ApprovalAnswer, ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use actionpass_model::{
     Code, LiftedEvidence, LiftedRevocation, Principal, RecordId, Revocation, RevocationBody, RevocationId,
     RevocationRecordSchema, RevocationSchema, RevocationTarget, Statement, Timestamp, TrustBody, TrustChangeSchema,
-    TrustEvidence,
+    TrustEvidence, TrustStore,
 };
 use actionpass_store::ledger::{RecordBody, RecordDraft, RecordRef};
 use actionpass_store::trust_file::{TrustFileError, TrustSnapshot, change};
-use actionpass_store::{Batch, Ledger, StoreCode, StoreError, TrustDocument, TrustRange};
+use actionpass_store::{Batch, Ledger, StoreCode, StoreError, TrustChanged, TrustDocument, TrustRange};
 
 use crate::AuthorizeCode;
 use crate::admin::trust_code;
@@ -68,6 +68,36 @@ pub async fn revoke(
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<(Revocation, RecordRef), RevokeError> {
+    let (revocation, changed) = enter(revocation, trust, now, random).await?;
+    let range = changed.range();
+    let draft = record(&revocation, changed.after.evidence(), now, random)?;
+    let outcomes = ledger.append(Batch::of(draft).with_reconciled(range)).await?;
+    let outcome = outcomes.first().ok_or(StoreError::new(StoreCode::StoreCorrupt))?;
+    Ok((revocation, outcome.to_ref()))
+}
+
+/// Revokes where the ledger can't be had: writes the trust store alone. [`reconcile`] appends the record once the ledger is
+/// there again.
+///
+/// # Errors
+/// [`RevokeError`]: nothing is revoked.
+pub async fn revoke_unrecorded(
+    revocation: NewRevocation,
+    trust: &dyn TrustDocument,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<(Revocation, TrustEvidence), RevokeError> {
+    let (revocation, changed) = enter(revocation, trust, now, random).await?;
+    Ok((revocation, changed.after.evidence()))
+}
+
+/// Writes a revocation into the trust store.
+async fn enter(
+    revocation: NewRevocation,
+    trust: &dyn TrustDocument,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<(Revocation, TrustChanged), RevokeError> {
     let id = uuid(now, random)
         .map(RevocationId::from_uuid)
         .ok_or(RevokeError::NoRandomness)?;
@@ -93,11 +123,67 @@ pub async fn revoke(
             }),
         )
         .await?;
-    let range = changed.range();
-    let draft = record(&revocation, changed.after.evidence(), now, random)?;
-    let outcomes = ledger.append(Batch::of(draft).with_reconciled(range)).await?;
-    let outcome = outcomes.first().ok_or(StoreError::new(StoreCode::StoreCorrupt))?;
-    Ok((revocation, outcome.to_ref()))
+    Ok((revocation, changed))
+}
+
+/// The revocations that the ledger holds and a trust store lacks, although they are neither lifted nor pruned: it comes of
+/// one that went back. One that is restored from a backup and then changed may have a higher version than the ledger knows,
+/// so the version doesn't tell.
+pub(crate) async fn lost(
+    trust: &TrustStore,
+    ledger: &dyn Ledger,
+    now: Timestamp,
+) -> Result<Vec<Revocation>, StoreError> {
+    let held = trust.revocations.iter().map(|revocation| &revocation.id);
+    let held: HashSet<_> = held.chain(trust.lifted.iter().map(|entry| &entry.revocation)).collect();
+    let mut lost = Vec::new();
+    for (id, seq) in ledger.revocations().await? {
+        if held.contains(&id) {
+            continue;
+        }
+        let record = ledger.read(seq, 1).await?.into_iter().next();
+        let body = record.and_then(|record| record.to_body::<RevocationBody>());
+        let revocation = body.ok_or(StoreError::new(StoreCode::StoreCorrupt))?.revocation;
+        if revocation.expires_at.is_none_or(|end| end > now) {
+            lost.push(revocation);
+        }
+    }
+    Ok(lost)
+}
+
+/// Puts the revocations that the ledger holds back into a trust store that went back, as a version above both.
+pub(crate) async fn put_back(
+    trust: &dyn TrustDocument,
+    ledger: &dyn Ledger,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<(Vec<Revocation>, TrustEvidence), RevokeError> {
+    let known = ledger.state().await?.trust.map_or(0, |known| known.version);
+    let missing = lost(&trust.read().await?.document, ledger, now).await?;
+    let entries = missing.clone();
+    let changed = trust
+        .change(
+            now,
+            Box::new(move |document| {
+                for revocation in &entries {
+                    change::revoke(document, revocation.clone())?;
+                }
+                change::confirm_revocations(document, now);
+                // The next version is one more than the higher of the two.
+                document.version = document.version.max(known);
+                Ok(())
+            }),
+        )
+        .await?;
+    let evidence = changed.after.evidence();
+    let body = TrustBody {
+        schema: TrustChangeSchema,
+        lifted: None,
+        trust: evidence,
+    };
+    let _appended = ledger.append(Batch::of(draft(&body, now, random)?)).await?;
+    let _appended = reconcile_with(&changed.after, ledger, now, random).await?;
+    Ok((missing, evidence))
 }
 
 /// Lifts a revocation of a principal, who is accepted again: writes the trust store, and then the record.

@@ -152,6 +152,9 @@ impl Ledger for Counted {
     fn unrecorded(&self, revocations: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>> {
         self.other().unrecorded(revocations)
     }
+    fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
+        self.other().revocations()
+    }
 }
 
 #[test]

@@ -114,6 +114,12 @@ fn restrict(_: &Path, _: u32) -> io::Result<()> {
 /// Refuses what others can write, or what belongs to somebody else.
 #[cfg(unix)]
 pub(crate) fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), HomeError> {
+    refuse_exposed(path, metadata, 0o022)
+}
+
+/// The same, where `others` are the rights that nobody else may have.
+#[cfg(unix)]
+fn refuse_exposed(path: &Path, metadata: &Metadata, others: u32) -> Result<(), HomeError> {
     use std::os::unix::fs::MetadataExt;
 
     let refused = |exposure| {
@@ -122,13 +128,43 @@ pub(crate) fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), Ho
             exposure,
         })
     };
-    if metadata.mode() & 0o022 != 0 {
+    if metadata.mode() & others != 0 {
         return refused(Exposure::Writable);
     }
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me && metadata.uid() != 0 {
         return refused(Exposure::Foreign);
     }
+    Ok(())
+}
+
+/// Refuses a path in a folder that others can write, or that belongs to somebody else: they could put another in its place.
+/// Looks at every folder above it, by its name and by where links lead.
+///
+/// In a sticky folder, such as `/tmp`, names are safe from all but its owner. A group of the same number as the user is the
+/// user's own, as useradd(8) makes it: with a umask of 002 it may write every folder.
+#[cfg(unix)]
+pub(crate) fn refuse_writable_parents(path: &Path) -> Result<(), HomeError> {
+    use std::os::unix::fs::MetadataExt;
+
+    let unreadable = |error| HomeError::unreadable(path, error);
+    let named = std::path::absolute(path).map_err(unreadable)?;
+    let real = fs::canonicalize(path).map_err(unreadable)?;
+    for folder in named.ancestors().skip(1).chain(real.ancestors().skip(1)) {
+        let metadata = fs::metadata(folder).map_err(|error| HomeError::unreadable(folder, error))?;
+        let is_sticky = metadata.mode() & 0o1000 != 0;
+        let others = match metadata.gid() == metadata.uid() {
+            true => 0o002,
+            false => 0o022,
+        };
+        refuse_exposed(folder, &metadata, if is_sticky { 0 } else { others })?;
+    }
+    Ok(())
+}
+
+/// Nothing is known of that here.
+#[cfg(not(unix))]
+pub(crate) fn refuse_writable_parents(_: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 

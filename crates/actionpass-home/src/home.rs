@@ -1,7 +1,7 @@
 //! [`Home`]: the folder with configuration, keys, trust, policy and ledger.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use actionpass_crypto::Algorithm;
@@ -10,6 +10,7 @@ use actionpass_custody::{KeyFiles, KeyUri, NoSecrets, OpenKey, Secrets};
 use actionpass_model::{KeyId, KeyUse};
 use actionpass_policy::RulePolicy;
 use actionpass_store::ledger::Log;
+use actionpass_store::lock_file::{self, LockError};
 use actionpass_store::trust_file::{TrustFile, TrustFileCode, TrustFileError, TrustSnapshot};
 use actionpass_store::{StoreCode, StoreError};
 use actionpass_store_sqlite::{SqliteStore, Witness};
@@ -82,7 +83,8 @@ impl Home {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(HomeError::Missing(root.to_owned())),
             Err(error) => return Err(HomeError::unreadable(root, error)),
         }
-        // Whoever writes this folder swaps the keys in it.
+        // Whoever writes one of these folders swaps what is in it.
+        files::refuse_writable_parents(root)?;
         home.file(KEYS)?;
         Ok(home)
     }
@@ -131,19 +133,17 @@ impl Home {
         files::refuse_readable(&self.file(name)?)
     }
 
-    /// The lock of `config.toml`, held by whoever changes it until it is dropped. Waits for another who holds it.
+    /// The lock of `config.toml`, held by whoever changes it until it is dropped. Waits for another who holds it, for
+    /// [`lock_file::WAIT`] at most.
     ///
     /// # Errors
     /// [`HomeError::Unwritable`].
     pub fn lock_config(&self) -> Result<File, HomeError> {
         let path = self.path("config.toml.lock");
-        let locked = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .and_then(|file| file.lock().map(|()| file));
-        locked.map_err(|error| HomeError::unwritable(&path, error))
+        lock_file::exclusive(&path).map_err(|error| match error {
+            LockError::Io(error) => HomeError::unwritable(&path, error),
+            held => HomeError::unwritable(&path, io::Error::new(ErrorKind::TimedOut, held)),
+        })
     }
 
     /// `config.toml`.
@@ -232,7 +232,11 @@ impl Home {
     /// # Errors
     /// [`HomeError::Exposed`].
     pub fn trust_file(&self) -> Result<TrustFile, HomeError> {
-        Ok(TrustFile::open(&self.file(TRUST)?))
+        let path = self.file(TRUST)?;
+        if path.is_symlink() {
+            files::refuse_writable_parents(&path)?;
+        }
+        Ok(TrustFile::open(&path))
     }
 
     /// The trust store for a program that lives, and as it was read just now.

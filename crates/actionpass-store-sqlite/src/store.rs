@@ -374,6 +374,18 @@ impl Ledger for SqliteStore {
             Ok(missing)
         })
     }
+
+    fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
+        self.ask(|connection| {
+            let mut recorded = connection.prepare_cached("SELECT id, seq FROM revocation ORDER BY seq")?;
+            let mut rows = recorded.query([])?;
+            let mut revocations = Vec::new();
+            while let Some(row) = rows.next()? {
+                revocations.push((crate::id::from_bytes(row.get(0)?)?, from_sql(row.get(1)?)?));
+            }
+            Ok(revocations)
+        })
+    }
 }
 
 impl ReplayStore for SqliteStore {

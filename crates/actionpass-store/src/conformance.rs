@@ -241,7 +241,7 @@ macro_rules! trust_document_conformance {
             a_document_is_read_as_it_was_made
             a_change_is_the_next_version
             a_refused_change_changes_nothing
-            a_change_does_not_set_the_version
+            a_change_does_not_lower_the_version
             g07_what_was_revoked_stays_revoked
             of_16_threads_no_change_is_lost
             a_dropped_change_is_made_or_not_made

@@ -39,6 +39,7 @@ pub mod conformance;
 mod decision;
 mod error;
 pub mod ledger;
+pub mod lock_file;
 mod log;
 mod memory;
 pub mod offload;

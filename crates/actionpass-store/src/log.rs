@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actionpass_model::{Commitment, Digest, Document, DocumentError, Record, RevocationId, TrustEvidence, UnixSeconds};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::ledger::{Head, RecordDraft, RecordRef, SealedRecord};
 use crate::{StoreCode, StoreError, StoreFuture};
@@ -50,6 +51,9 @@ pub trait Ledger: Debug + Send + Sync {
     /// Those of these revocations that the log doesn't hold, in the order given: what a crash between trust store and
     /// ledger left out.
     fn unrecorded(&self, revocations: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>>;
+
+    /// Every revocation that the log holds, with the number of its record, in the order of the records.
+    fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>>;
 }
 
 /// Conveniences of every [`Ledger`]. Nobody implements it: it is there for all of them.
@@ -234,6 +238,17 @@ impl StoredRecord {
         Record::from_json(&self.json)
     }
 
+    /// Its body, where that is of this type; `None` for a record of another kind.
+    #[must_use]
+    pub fn to_body<B: DeserializeOwned>(&self) -> Option<B> {
+        #[derive(Deserialize)]
+        struct Outer<B> {
+            body: B,
+        }
+        let record: Outer<B> = serde_json::from_slice(&self.json).ok()?;
+        Some(record.body)
+    }
+
     /// Whether it has commitments in the place of hashes; `None` if it is no record at all.
     #[must_use]
     pub fn is_committed(&self) -> Option<bool> {
@@ -275,6 +290,10 @@ macro_rules! forward {
 
             fn unrecorded(&self, revocations: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>> {
                 (**self).unrecorded(revocations)
+            }
+
+            fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
+                (**self).revocations()
             }
         }
     };

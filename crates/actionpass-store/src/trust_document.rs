@@ -25,7 +25,7 @@ pub type TrustChange<'a> = Box<dyn FnMut(&mut TrustStore) -> Result<(), AnyError
 ///   Readers see the document of before or the one of after.
 /// - **Durability.** When the future of `change` gives `Ok`, the change survives the loss of power.
 /// - **Order.** Changes are made one after the other, by whatever processes: each sees the document that the one before
-///   left, and raises `version` by one and sets `updatedAt`. The version never goes back; whoever finds that it did says
+///   left, and raises `version` by one, or to one more than a higher one that it wrote there, and sets `updatedAt`. The version never goes back; whoever finds that it did says
 ///   [`TrustFileCode::TrustRolledBack`].
 /// - **What may not change.** No revoked key comes back, and no revocation is dropped that must stay
 ///   ([`TrustSnapshot::changed`] sees to it).

@@ -114,8 +114,8 @@ impl TrustSnapshot {
         Self::from_bytes(bytes)
     }
 
-    /// The trust store after a change. Every store's `change` uses it, so that they agree: `version` grows by one,
-    /// `updatedAt` becomes `now`, and what must stay is there.
+    /// The trust store after a change. Every store's `change` uses it, so that they agree: `version` grows by one, or to one
+    /// more than a higher one that `change` wrote there, `updatedAt` becomes `now`, and what must stay is there.
     ///
     /// # Errors
     /// [`TrustFileCode::TrustChangeRefused`] with the cause if `change` refuses, or if the result would bring a revoked
@@ -140,9 +140,9 @@ impl TrustSnapshot {
 
     /// The trust store that this document becomes, as the next version.
     pub(crate) fn succeeded_by(&self, mut after: TrustStore, now: Timestamp) -> Result<Self, TrustFileError> {
-        after.version = self
-            .document
+        after.version = after
             .version
+            .max(self.document.version)
             .checked_add(1)
             .filter(|version| *version < 1 << 53)
             .ok_or_else(|| TrustFileError::new(TrustFileCode::TrustInvalid))?;

@@ -316,6 +316,10 @@ impl Ledger for NoStore {
     fn unrecorded(&self, _revocations: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>> {
         unavailable()
     }
+
+    fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
+        unavailable()
+    }
 }
 
 struct Unpark(Thread);

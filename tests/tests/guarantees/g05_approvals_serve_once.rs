@@ -328,6 +328,9 @@ impl Ledger for Forgetful {
     fn unrecorded(&self, revocations: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>> {
         self.0.unrecorded(revocations)
     }
+    fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
+        self.0.revocations()
+    }
 }
 
 #[test]

@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use actionpass_core::NewRevocation;
+use actionpass_core::{AdminError, Administrator, NewRevocation, System, revoke_unrecorded};
+use actionpass_home::{Config, Home, HomeError, OpenHome};
 use actionpass_model::{
-    ApprovalId, Approver, DecisionBody, Issuer, KeyId, PassId, Principal, RecordKind, RevocationTarget, Statement,
-    Timestamp,
+    ApprovalId, Approver, DecisionBody, Issuer, KeyId, PassId, Principal, RecordKind, Revocation, RevocationId,
+    RevocationTarget, Statement, Timestamp,
 };
 use actionpass_store::Ledger;
+use actionpass_store::ledger::RecordRef;
+use actionpass_store::trust_file::TrustSnapshot;
+use actionpass_verify::Trust;
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::clock;
@@ -75,11 +80,11 @@ impl RevokeArgs {
         if self.compromised_since.is_some() && self.kind != Kind::Key {
             return usage("--compromised-since is for keys");
         }
-        let home = context.administer()?;
+        let reach = Reach::of(context)?;
         let now = clock::now()?;
-        let target = self.target(&home)?;
+        let target = self.target(&reach)?;
         let expires_at = match &target {
-            RevocationTarget::Pass { issuer: of, .. } if *of == home.opened.config.issuer => {
+            RevocationTarget::Pass { issuer: of, .. } if reach.issuer().is_some_and(|issuer| issuer == of) => {
                 Some(now.saturating_add(PASS_KEPT))
             }
             RevocationTarget::Approval { .. } => Some(now.saturating_add(APPROVAL_KEPT)),
@@ -92,57 +97,216 @@ impl RevokeArgs {
             compromised_since: self.compromised_since,
             expires_at,
         };
-        let (revocation, record) = block_on(home.administrator.revoke(revocation))?;
+        let (revocation, record) = reach.revoke(revocation, now)?;
         let (kind, id) = target_text(&revocation.target);
         // Another approver may have chosen the same id: whose it is has to be seen.
         let whose = match &revocation.target {
             RevocationTarget::Approval { approver, .. } => format!(" of {approver}"),
             _ => String::new(),
         };
-        let json = json!({ "revocation": revocation, "record": &record });
+        let ink = Ink::stderr();
         let mut talk = format!(
             "{} {kind} {id}{whose} as of {}\n",
-            Ink::stderr().good("revoked"),
+            ink.good("revoked"),
             revocation.revoked_at
         );
-        if matches!(&revocation.target, RevocationTarget::Key(kid) if home.opened.home.signing_kid(&home.opened.config).as_ref() == Some(kid))
-        {
+        if matches!(&revocation.target, RevocationTarget::Key(kid) if reach.signing_kid().as_ref() == Some(kid)) {
             talk.push_str(
                 "This was the signing key: nothing is issued until there is another, and its passes are refused.\n",
             );
         }
+        let program = context.program();
+        let json = match &reach {
+            Reach::Whole { put_back: None, .. } => json!({ "revocation": revocation, "record": record }),
+            Reach::Whole {
+                put_back: Some(put_back),
+                ..
+            } => {
+                talk.push_str(&put_back.talk(ink));
+                json!({ "revocation": revocation, "record": record, "putBack": put_back })
+            }
+            Reach::TrustAlone { why, .. } => {
+                talk.push_str(&format!(
+                    "{} in the trust store alone, which is what executors are handed: {}\n\
+                     The ledger gets the record once it can be opened. Until then nothing is issued, and after it nothing by a trust\n\
+                     store that went back: `{program} doctor` says what to mend.\n",
+                    ink.warn("warning"),
+                    why.message()
+                ));
+                let warning = json!({ "code": why.code().as_str(), "message": why.message() });
+                json!({ "revocation": revocation, "warning": warning })
+            }
+        };
         talk.push_str(&format!(
-            "Hand the trust store on to your executors: `{} trust export`.\n",
-            context.program()
+            "Hand the trust store on to your executors: `{program} trust export`.\n"
         ));
         Ok(Reply::new(json)
             .with_data(format!("{}\n", revocation.id))
             .with_talk(talk))
     }
 
-    fn target(&self, home: &Administered) -> Outcome<RevocationTarget> {
+    fn target(&self, reach: &Reach) -> Outcome<RevocationTarget> {
         let refused =
             |error: actionpass_model::TextError| Failure::new(CliCode::UsageInvalid, format!("`{}`: {error}", self.id));
         Ok(match self.kind {
-            Kind::Pass => RevocationTarget::Pass {
-                id: PassId::parse(&self.id).map_err(refused)?,
-                issuer: self.issuer.clone().unwrap_or_else(|| home.opened.config.issuer.clone()),
-            },
+            Kind::Pass => {
+                let issuer = self.issuer.as_ref().or_else(|| reach.issuer()).cloned();
+                let missing = || {
+                    Failure::new(
+                        CliCode::OptionMissing,
+                        "--issuer is needed: the configuration can't be read",
+                    )
+                };
+                RevocationTarget::Pass {
+                    id: PassId::parse(&self.id).map_err(refused)?,
+                    issuer: issuer.ok_or_else(missing)?,
+                }
+            }
             Kind::Approval => {
                 let id = ApprovalId::parse(&self.id).map_err(refused)?;
-                let approver = match &self.approver {
-                    Some(approver) => approver.clone(),
-                    None => approver_of(&id, home)?,
+                let approver = match (&self.approver, reach) {
+                    (Some(approver), _) => approver.clone(),
+                    (None, Reach::Whole { home, .. }) => approver_of(&id, home)?,
+                    (None, Reach::TrustAlone { .. }) => {
+                        let problem = "--approver is needed: the ledger, which would say whose it is, can't be read";
+                        return Err(Failure::new(CliCode::OptionMissing, problem));
+                    }
                 };
                 RevocationTarget::Approval { id, approver }
             }
             // A key that isn't in the trust store can be revoked too: then it can never be added.
             Kind::Key => RevocationTarget::Key(match KeyId::parse(&self.id) {
                 Ok(kid) => kid,
-                Err(_) => find(home.trust()?.keyring(), &self.id)?,
+                Err(_) => find(reach.trust()?.keyring(), &self.id)?,
             }),
             Kind::Principal => RevocationTarget::Principal(Principal::parse(&self.id).map_err(refused)?),
         })
+    }
+}
+
+/// As much of a home as can be had: what is stolen must be revoked also where parts of the home are broken.
+#[derive(Debug)]
+enum Reach {
+    /// Trust store and ledger.
+    Whole {
+        home: Box<Administered>,
+        /// What a trust store that went back lacked.
+        put_back: Option<PutBack>,
+    },
+    /// The trust store without a ledger, or without the configuration that says whose it is.
+    TrustAlone {
+        home: Home,
+        config: Option<Box<Config>>,
+        trust: Box<TrustSnapshot>,
+        why: Failure,
+    },
+}
+
+impl Reach {
+    fn of(context: &Context) -> Outcome<Self> {
+        let home = context.home()?;
+        let opened = match OpenHome::open(home.clone()) {
+            Ok(opened) => opened,
+            Err(error) => return Self::trust_alone(home, error.into()),
+        };
+        let administrator = opened.administrator();
+        match block_on(administrator.open()) {
+            Ok(trust) => Ok(Self::Whole {
+                home: Box::new(Administered::new(opened, administrator, trust)),
+                put_back: None,
+            }),
+            Err(AdminError::RolledBack { .. } | AdminError::RevocationLost { .. }) => {
+                let put_back = PutBack::into(&administrator)?;
+                let trust = block_on(administrator.open()).map_err(HomeError::from)?;
+                Ok(Self::Whole {
+                    home: Box::new(Administered::new(opened, administrator, trust)),
+                    put_back: Some(put_back),
+                })
+            }
+            Err(error @ AdminError::Ledger(_)) => Self::trust_alone(home, HomeError::from(error).into()),
+            Err(error) => Err(HomeError::from(error).into()),
+        }
+    }
+
+    fn trust_alone(home: Home, why: Failure) -> Outcome<Self> {
+        let file = home.trust_file()?;
+        let trust = file.read().map_err(HomeError::from)?;
+        Ok(Self::TrustAlone {
+            config: home.config().ok().map(Box::new),
+            home,
+            trust: Box::new(trust),
+            why,
+        })
+    }
+
+    fn revoke(&self, revocation: NewRevocation, now: Timestamp) -> Outcome<(Revocation, Option<RecordRef>)> {
+        match self {
+            Self::Whole { home, .. } => {
+                let (revocation, record) = block_on(home.administrator.revoke(revocation))?;
+                Ok((revocation, Some(record)))
+            }
+            Self::TrustAlone { home, .. } => {
+                let file = home.trust_file()?;
+                let (revocation, _) = block_on(revoke_unrecorded(revocation, &file, now, &System))?;
+                Ok((revocation, None))
+            }
+        }
+    }
+
+    fn config(&self) -> Option<&Config> {
+        match self {
+            Self::Whole { home, .. } => Some(&home.opened.config),
+            Self::TrustAlone { config, .. } => config.as_deref(),
+        }
+    }
+
+    fn issuer(&self) -> Option<&Issuer> {
+        self.config().map(|config| &config.issuer)
+    }
+
+    fn signing_kid(&self) -> Option<KeyId> {
+        match self {
+            Self::Whole { home, .. } => home.opened.home.signing_kid(&home.opened.config),
+            Self::TrustAlone { home, config, .. } => home.signing_kid(config.as_deref()?),
+        }
+    }
+
+    fn trust(&self) -> Outcome<Trust> {
+        match self {
+            Self::Whole { home, .. } => home.trust(),
+            Self::TrustAlone { trust, .. } => Ok(Trust::from_snapshot(trust)?),
+        }
+    }
+}
+
+/// What was put back into a trust store that went back.
+#[derive(Debug, Serialize)]
+pub(crate) struct PutBack {
+    /// The version of the trust store since.
+    version: u64,
+    revocations: Vec<RevocationId>,
+}
+
+impl PutBack {
+    /// Puts back what the ledger holds.
+    pub(crate) fn into(administrator: &Administrator) -> Outcome<Self> {
+        let put_back = block_on(administrator.put_back_revocations());
+        let (revocations, trust) = put_back.map_err(HomeError::from)?;
+        Ok(Self {
+            version: trust.version,
+            revocations: revocations.into_iter().map(|revocation| revocation.id).collect(),
+        })
+    }
+
+    /// What to say of it.
+    pub(crate) fn talk(&self, ink: Ink) -> String {
+        format!(
+            "{} the trust store had gone back. {} of its revocations were put back from the ledger; it is version {} now.\n\
+             Keys are as the older file has them: see whether one that was retired or removed since is back (`trust show`).\n",
+            ink.warn("warning"),
+            self.revocations.len(),
+            self.version
+        )
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use actionpass_core::AdminError;
 use actionpass_crypto::Keyring;
+use actionpass_home::HomeError;
 use actionpass_model::{KeyId, KeyStatus, Principal, RevocationId, Statement, Timestamp};
 use actionpass_verify::VerifyCode;
 use clap::{Args, Subcommand};
@@ -11,6 +13,7 @@ use serde_json::json;
 
 use crate::clock;
 use crate::code::CliCode;
+use crate::commands::revoke::PutBack;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
@@ -31,6 +34,8 @@ pub(crate) enum TrustCommand {
     Lift(LiftArgs),
     /// Say that the revocations are complete as of now: a new version, for executors that refuse old ones
     Refresh,
+    /// Go on from a `trust.json` that was restored from a backup: puts back the revocations that the ledger holds
+    Restored,
     /// Check a trust store: the home's, or any file
     Check(CheckArgs),
     /// Print the trust store as an executor is handed it: public keys and revocations
@@ -91,6 +96,7 @@ impl TrustCommand {
             Self::Remove(_) => "trust-remove",
             Self::Lift(_) => "trust-lift",
             Self::Refresh => "trust-refresh",
+            Self::Restored => "trust-restored",
             Self::Check(_) => "trust-check",
             Self::Export => "trust-export",
         }
@@ -103,6 +109,7 @@ impl TrustCommand {
             Self::Remove(args) => args.run(context),
             Self::Lift(args) => args.run(context),
             Self::Refresh => refresh(context),
+            Self::Restored => restored(context),
             Self::Check(args) => args.run(context),
             Self::Export => export(context),
         }
@@ -254,6 +261,23 @@ fn refresh(context: &Context) -> Outcome<Reply> {
         context.program()
     );
     Ok(Reply::new(json).with_talk(talk))
+}
+
+/// Where the trust store is as the ledger knows it, nothing is changed.
+fn restored(context: &Context) -> Outcome<Reply> {
+    let administrator = context.open_home()?.administrator();
+    let put_back = match block_on(administrator.open()) {
+        Err(AdminError::RolledBack { .. } | AdminError::RevocationLost { .. }) => Some(PutBack::into(&administrator)?),
+        opened => {
+            opened.map_err(HomeError::from)?;
+            None
+        }
+    };
+    let talk = put_back.as_ref().map_or_else(
+        || "The trust store had not gone back: nothing was changed.\n".to_owned(),
+        |put_back| put_back.talk(Ink::stderr()),
+    );
+    Ok(Reply::new(json!({ "putBack": put_back })).with_talk(talk))
 }
 
 impl CheckArgs {

@@ -211,6 +211,10 @@ pub fn a_revocation_is_recorded_once(suite: &Ledgers<'_>) {
         [revocation(4), revocation(3)]
     );
     assert_eq!(suite.run(ledger.unrecorded(Vec::new())).unwrap(), []);
+    assert_eq!(
+        suite.run(ledger.revocations()).unwrap(),
+        [(revocation(1), 0), (revocation(2), 1)]
+    );
 }
 
 /// The watermark moves with a batch that says so, also an empty one, and by nothing else.

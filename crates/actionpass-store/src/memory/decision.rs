@@ -315,6 +315,16 @@ impl Ledger for MemoryDecisionStore {
         });
         Box::pin(ready(missing))
     }
+
+    fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
+        let recorded = self.lock().map(|state| {
+            let recorded = state.revocations.iter();
+            let mut recorded: Vec<_> = recorded.map(|(id, record)| (id.clone(), record.seq)).collect();
+            recorded.sort_by_key(|(_, seq)| *seq);
+            recorded
+        });
+        Box::pin(ready(recorded))
+    }
 }
 
 #[cfg(test)]

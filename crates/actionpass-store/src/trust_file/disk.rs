@@ -1,11 +1,12 @@
 //! The file on the disk: locked, read, replaced.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{TrustFileCode, TrustFileError};
+use crate::lock_file::{self, LockError};
 
 /// What changes when a file is replaced or written to: its times, its length, its place on the disk.
 ///
@@ -92,18 +93,23 @@ impl Identity {
     }
 }
 
-/// Waits for the exclusive lock, which ends with the returned file.
+/// Takes the exclusive lock, which ends with the returned file.
 ///
-/// The lock is on a file of its own, because the trust store itself is replaced.
+/// The lock is on a file of its own, because the trust store itself is replaced; beside the file that a link leads to, so
+/// that all who change it by whatever name wait for each other.
 pub(super) fn lock(path: &Path) -> Result<File, TrustFileError> {
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(beside(path, ".lock"))
-        .map_err(unwritable)?;
-    lock.lock().map_err(unwritable)?;
-    Ok(lock)
+    lock_file::exclusive(&beside(&target(path), ".lock")).map_err(|error| {
+        let code = match error {
+            LockError::Held(_) => TrustFileCode::TrustLocked,
+            LockError::Io(_) => TrustFileCode::TrustUnwritable,
+        };
+        TrustFileError::new(code).with_source(error)
+    })
+}
+
+/// The file that a path leads to, through links: what is replaced is the file, never a link to it.
+fn target(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, TrustFileError> {
@@ -124,6 +130,7 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, TrustFileErro
 
 /// Replaces the file: readers see the old one or the new one, and the new one survives the loss of power.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), TrustFileError> {
+    let path = &*target(path);
     // One name is enough: whoever writes it holds the lock. What a crash left there is overwritten.
     let next = beside(path, ".next");
     let write = || -> io::Result<()> {

@@ -19,6 +19,8 @@ codes! {
         TrustRolledBack = "trust_rolled_back" => Stale,
         /// There is a file already.
         TrustExists = "trust_exists" => Usage,
+        /// Another process holds the lock of the file; nothing was changed.
+        TrustLocked = "trust_locked",
         /// The file can't be written or locked; whether a change took place is unknown.
         TrustUnwritable = "trust_unwritable",
         /// A change was not made; the source says why.
@@ -87,6 +89,7 @@ impl fmt::Display for TrustFileError {
             TrustFileCode::TrustNotPrivate => "everybody can write the trust store",
             TrustFileCode::TrustRolledBack => "the trust store is older than one seen before",
             TrustFileCode::TrustExists => "there is a trust store already",
+            TrustFileCode::TrustLocked => "another process is changing the trust store",
             TrustFileCode::TrustUnwritable => "the trust store can't be written",
             TrustFileCode::TrustChangeRefused => "the trust store was not changed",
         })

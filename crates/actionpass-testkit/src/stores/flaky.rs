@@ -125,6 +125,10 @@ impl<S: Ledger> Ledger for Flaky<S> {
     fn unrecorded(&self, revocations: Vec<RevocationId>) -> StoreFuture<'_, Vec<RevocationId>> {
         self.call(|store| store.unrecorded(revocations))
     }
+
+    fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
+        self.call(Ledger::revocations)
+    }
 }
 
 #[deny(

@@ -65,6 +65,11 @@ macro_rules! hopeless {
                 let $self = self;
                 $answer
             }
+
+            fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
+                let $self = self;
+                $answer
+            }
         }
 
         impl ReplayStore for $name {
