@@ -84,6 +84,11 @@ impl Context {
         Ok(OpenHome::open(self.home()?)?)
     }
 
+    /// The same for a command that reads only, and needs no right to write.
+    pub(crate) fn open_home_to_read(&self) -> Outcome<OpenHome> {
+        Ok(OpenHome::open_to_read(self.home()?)?)
+    }
+
     /// The home, opened to change what it keeps: a trust store that went back is refused, and revocations that a crash kept
     /// out of the ledger are recorded.
     pub(crate) fn administer(&self) -> Outcome<Administered> {

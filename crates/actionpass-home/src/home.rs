@@ -256,6 +256,14 @@ impl Home {
         self.store_by(config, |path| SqliteStore::open_witnessed(path, self.witness(config)))
     }
 
+    /// The same for whoever reads only, and needs no right to write.
+    ///
+    /// # Errors
+    /// Those of [`store`](Self::store).
+    pub fn store_to_read(&self, config: &Config) -> Result<SqliteStore, HomeError> {
+        self.store_by(config, |path| SqliteStore::open_to_read(path, self.witness(config)))
+    }
+
     /// The same in whatever state it is.
     pub(crate) fn unwitnessed_store(&self, config: &Config) -> Result<SqliteStore, HomeError> {
         self.store_by(config, SqliteStore::open)

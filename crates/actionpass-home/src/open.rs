@@ -48,6 +48,23 @@ impl OpenHome {
         })
     }
 
+    /// The same for a program that reads only: it needs no right to write, and whatever would write is refused with
+    /// [`StoreCode::StoreReadOnly`].
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_to_read(home: Home) -> Result<Self, HomeError> {
+        let config = home.config()?;
+        let trust = home.trust_file()?;
+        let store = Arc::new(home.store_to_read(&config)?);
+        Ok(Self {
+            home,
+            config,
+            trust,
+            store,
+        })
+    }
+
     /// What changes this home's trust and policy, and records it. Call [`Administrator::open`] before anything else.
     #[must_use]
     pub fn administrator(&self) -> Administrator {

@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use crate::consume::{self, Issuers, Limits};
 use crate::decide::{self, Append, Commit, OpenLedger};
 use crate::error::Failure;
+use crate::file::Access;
 use crate::queue::Queue;
 use crate::reader::Reads;
 use crate::witness::Witness;
@@ -182,7 +183,7 @@ impl Committer {
 
     fn reopen(&mut self) -> Result<Open, Failure> {
         let seen = self.witness.as_ref().map_or(Ok(None), Witness::said)?;
-        let connection = file::open(&self.path)?;
+        let connection = file::open(&self.path, Access::Write)?;
         if file::log(&connection)? != self.log {
             return Err(Failure::Store(
                 StoreCode::StoreLogMismatch,
@@ -299,7 +300,7 @@ mod tests {
 
     /// Appends as fast as it can: what is durable is of no interest here.
     fn append_until(done: &AtomicBool, path: &std::path::Path, log: &Log) {
-        let connection = file::open(path).unwrap();
+        let connection = file::open(path, Access::Write).unwrap();
         connection.pragma_update(None, "synchronous", "off").unwrap();
         for number in 0.. {
             if done.load(Ordering::Relaxed) {
@@ -468,7 +469,7 @@ mod tests {
         let hand = Connection::open(&committer.path).unwrap();
         hand.execute_batch("BEGIN IMMEDIATE").unwrap();
         let (failed, events) = capture(|| committer.take(&allow(2)).err().map(|failure| failure.to_error().code()));
-        assert_eq!(failed, Some(StoreCode::StoreUnavailable));
+        assert_eq!(failed, Some(StoreCode::StoreBusy));
         assert!(committer.open.is_some());
         assert_eq!(events.len(), 1, "{events:?}");
         assert!(events[0].starts_with("WARN ") && events[0].contains("held the store's lock"));

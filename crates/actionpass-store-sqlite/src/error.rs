@@ -49,7 +49,12 @@ impl Failure {
 
     /// Another process held the lock too long: nothing was written, and nothing is wrong.
     pub(crate) fn is_busy(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if code(error) == StoreCode::StoreUnavailable)
+        matches!(self, Self::Sqlite(error) if code(error) == StoreCode::StoreBusy)
+    }
+
+    /// SQLite could not open the file, or one beside it.
+    pub(crate) fn is_unopened(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen))
     }
 
     pub(crate) const fn corrupt(problem: &'static str) -> Self {
@@ -77,7 +82,12 @@ impl From<rusqlite::Error> for Failure {
 fn code(error: &rusqlite::Error) -> StoreCode {
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
-            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen => StoreCode::StoreUnavailable,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
+                StoreCode::StoreBusy
+            }
+            ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::OutOfMemory => StoreCode::StoreUnavailable,
+            ErrorCode::ReadOnly => StoreCode::StoreReadOnly,
+            ErrorCode::SystemIoFailure => StoreCode::StoreIoFailed,
             ErrorCode::NotADatabase => StoreCode::StoreForeign,
             ErrorCode::DiskFull => StoreCode::StoreFull,
             ErrorCode::DatabaseCorrupt | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => {

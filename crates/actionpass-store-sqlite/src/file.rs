@@ -56,8 +56,17 @@ fn fill(path: &Path, log: Option<&Log>, start: ReplayStart) -> Result<(), Failur
     Ok(file.sync_all()?)
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Access {
+    /// To read and write.
+    Write,
+    /// To read, whatever may be written.
+    Read,
+}
+
 /// Opens the file for a thread of its own, and checks it.
-pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
+pub(crate) fn open(path: &Path, access: Access) -> Result<Connection, Failure> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(Failure::Store(StoreCode::StoreForeign, "not a file"));
@@ -68,7 +77,15 @@ pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
             "the file's mode lets others write",
         ));
     }
-    let mut connection = connect(path)?;
+    let mut connection = match access {
+        Access::Write => connect(path).map_err(|failure| match File::open(path) {
+            Ok(_) if failure.is_unopened() => {
+                Failure::Store(StoreCode::StoreReadOnly, "the files beside it can't be made")
+            }
+            _ => failure,
+        })?,
+        Access::Read => connect_to_read(path)?,
+    };
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application != APPLICATION_ID {
         return Err(Failure::Store(
@@ -77,6 +94,10 @@ pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
         ));
     }
     if version(&connection)? < MIGRATIONS.len() {
+        if access == Access::Read {
+            // Whoever reads a file of an earlier release needs the tables of this one.
+            return open(path, Access::Write);
+        }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have been faster.
         let version = version(&transaction)?;
@@ -126,16 +147,75 @@ fn check_schema(connection: &Connection) -> Result<(), Failure> {
     }
 }
 
+/// A connection that needs no right to write.
+///
+/// SQLite reads a database with a write-ahead log by an index beside it, which is there while somebody has the database open.
+/// Whoever may write makes it, and takes it away again. For others a file without a log is read as it is, and one with a log
+/// from a copy: nobody has them open. Nothing is left beside the file, which might keep its owner from it.
+fn connect_to_read(path: &Path) -> Result<Connection, Failure> {
+    if OpenOptions::new().write(true).open(path).is_ok() {
+        match connect(path) {
+            Err(failure) if failure.is_unopened() => {}
+            opened => return opened,
+        }
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let readable = |connection: Connection| version(&connection).map(|_| connection);
+    let log = beside(path, "-wal");
+    if beside(path, "-shm").exists() {
+        match guarded(Connection::open_with_flags(path, flags)?).and_then(readable) {
+            Err(failure) if failure.is_unopened() => {}
+            opened => return opened,
+        }
+    }
+    match fs::metadata(&log) {
+        Ok(metadata) if metadata.len() > 0 => copied(path, &log),
+        _ => {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            guarded(Connection::open_with_flags(immutable(path)?, flags)?).and_then(readable)
+        }
+    }
+}
+
+/// The URI of a file that nobody changes (<https://www.sqlite.org/uri.html>).
+fn immutable(path: &Path) -> io::Result<String> {
+    let path = std::path::absolute(path)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.');
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match plain(*byte) {
+            true => uri.push(char::from(*byte)),
+            false => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    Ok(uri + "?immutable=1")
+}
+
+/// A connection to a copy of the file and of its log, in a folder of its user alone, which is gone by the time that this
+/// returns: what is open stays readable.
+fn copied(path: &Path, log: &Path) -> Result<Connection, Failure> {
+    let folder = tempfile::Builder::new().prefix("actionpass-").tempdir()?;
+    let copy = folder.path().join("ledger.db");
+    for (from, to) in [(path, copy.clone()), (log, beside(&copy, "-wal"))] {
+        // The mode of a copy is that of its original, which may be read only.
+        let mut to = private_file(&to)?;
+        io::copy(&mut File::open(from)?, &mut to)?;
+    }
+    let connection = connect(&copy)?;
+    version(&connection)?;
+    connection.pragma_update(None, "query_only", "on")?;
+    Ok(connection)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 fn connect(path: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    // What a foreign hand may have put into the schema isn't run.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    let connection = guarded(Connection::open_with_flags(path, flags)?)?;
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
         return Err(Failure::Store(
@@ -144,8 +224,23 @@ fn connect(path: &Path) -> Result<Connection, Failure> {
         ));
     }
     connection.pragma_update(None, "synchronous", "full")?;
+    // On macOS fsync leaves the data in the disk's own memory. Elsewhere this does nothing.
+    connection.pragma_update(None, "fullfsync", "on")?;
+    connection.pragma_update(None, "checkpoint_fullfsync", "on")?;
     // What is erased is overwritten.
     connection.pragma_update(None, "secure_delete", "on")?;
+    Ok(connection)
+}
+
+/// What every connection is told.
+fn guarded(connection: Connection) -> Result<Connection, Failure> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // What a foreign hand may have put into the schema isn't run.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
@@ -270,15 +365,17 @@ mod tests {
         let path = version_1(folder.path());
         // By whoever comes first, of several at once.
         thread::scope(|scope| {
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| open(&path).map(drop))).collect();
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| open(&path, Access::Write).map(drop)))
+                .collect();
             for thread in threads {
                 thread.join().unwrap().unwrap();
             }
         });
-        assert_eq!(version(&open(&path).unwrap()).unwrap(), MIGRATIONS.len());
+        assert_eq!(version(&open(&path, Access::Write).unwrap()).unwrap(), MIGRATIONS.len());
         let kept = "SELECT issued_rows, approval_rows, revocation_rows, last_allow, last_approved, last_revoked, marks
                     FROM ledger, replay_limits";
-        let counted = open(&path).unwrap().query_row(kept, [], |row| {
+        let counted = open(&path, Access::Write).unwrap().query_row(kept, [], |row| {
             let columns: rusqlite::Result<Vec<i64>> = (0..7).map(|column| row.get(column)).collect();
             columns
         });

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use crate::committer::send;
 use crate::error::Failure;
+use crate::file::Access;
 use crate::queue::Queue;
 use crate::{decide, file};
 
@@ -83,9 +84,10 @@ impl Drop for Counted<'_> {
 }
 
 /// Reads until the queue is closed and empty.
-pub(crate) fn run(path: PathBuf, connection: Connection, queue: &Queue<Read>) {
+pub(crate) fn run(path: PathBuf, access: Access, connection: Connection, queue: &Queue<Read>) {
     let mut reader = Reader {
         path,
+        access,
         connection: Some(connection),
         followers: Vec::new(),
     };
@@ -115,6 +117,7 @@ pub(crate) fn run(path: PathBuf, connection: Connection, queue: &Queue<Read>) {
 
 struct Reader {
     path: PathBuf,
+    access: Access,
     /// `None` if it could not be opened.
     connection: Option<Connection>,
     followers: Vec<(u64, Reply)>,
@@ -122,7 +125,10 @@ struct Reader {
 
 impl Reader {
     fn on_connection<T>(&mut self, read: impl FnOnce(Result<&Connection, &Failure>) -> T) -> T {
-        let opened = self.connection.take().map_or_else(|| file::open(&self.path), Ok);
+        let opened = self
+            .connection
+            .take()
+            .map_or_else(|| file::open(&self.path, self.access), Ok);
         let value = read(opened.as_ref());
         self.connection = opened.ok();
         value

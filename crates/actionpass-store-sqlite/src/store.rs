@@ -18,6 +18,7 @@ use rusqlite::{Connection, params};
 use crate::committer::{self, Write, send};
 use crate::decide::{Append, Commit};
 use crate::error::{Failure, from_sql, to_sql};
+use crate::file::Access;
 use crate::id::to_bytes;
 use crate::process::Lease;
 use crate::queue::Queue;
@@ -36,6 +37,7 @@ pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
     lease: Arc<Lease>,
+    access: Access,
     log: Option<Log>,
     writes: Arc<Queue<Write>>,
     reads: Arc<Reads>,
@@ -88,7 +90,7 @@ impl SqliteStore {
     /// made it; [`StoreCode::StoreForked`] if this is a copy of a process in which a store was open when it was forked;
     /// [`StoreCode::StoreUnavailable`] if it can't be opened as it must (WAL).
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let started = Lease::take().and_then(|lease| Self::start(path, None, lease));
+        let started = Lease::take().and_then(|lease| Self::start(path, Access::Write, None, lease));
         started.map_err(|failure| failure.to_error())
     }
 
@@ -99,7 +101,21 @@ impl SqliteStore {
     /// Those of [`open`](Self::open); [`StoreCode::StoreRolledBack`] if the file is an earlier state, or another log of
     /// this name; [`StoreCode::StoreLogMismatch`] if the witness saw another log; those of [`Witness::read`].
     pub fn open_witnessed(path: &Path, witness: Witness) -> Result<Self, StoreError> {
-        let started = Lease::take().and_then(|lease| Self::start(path, Some(witness), lease));
+        let started = Lease::take().and_then(|lease| Self::start(path, Access::Write, Some(witness), lease));
+        started.map_err(|failure| failure.to_error())
+    }
+
+    /// The same for whoever reads only, which needs no right to write: neither the file nor its folder, nor a file system
+    /// that is mounted read-only. Every call that writes gives [`StoreCode::StoreReadOnly`].
+    ///
+    /// Where nothing can be written beside the file, it is read as if nobody changed it meanwhile, and with a write-ahead log
+    /// from a copy in the folder for temporary files.
+    ///
+    /// # Errors
+    /// Those of [`open_witnessed`](Self::open_witnessed); [`StoreCode::StoreReadOnly`] for a file of an earlier release, which
+    /// is brought to this one first.
+    pub fn open_to_read(path: &Path, witness: Witness) -> Result<Self, StoreError> {
+        let started = Lease::take().and_then(|lease| Self::start(path, Access::Read, Some(witness), lease));
         started.map_err(|failure| failure.to_error())
     }
 
@@ -124,11 +140,11 @@ impl SqliteStore {
         }
     }
 
-    fn start(path: &Path, witness: Option<Witness>, lease: Lease) -> Result<Self, Failure> {
+    fn start(path: &Path, access: Access, witness: Option<Witness>, lease: Lease) -> Result<Self, Failure> {
         let lease = Arc::new(lease);
         // Read first: what it saw was durable before.
         let seen = witness.as_ref().map_or(Ok(None), Witness::said)?;
-        let connection = file::open(path)?;
+        let connection = file::open(path, access)?;
         let log = file::log(&connection)?;
         {
             let moment = connection.unchecked_transaction()?;
@@ -140,6 +156,7 @@ impl SqliteStore {
         let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Reads::new()));
         let mut shared = Shared {
             lease: Arc::clone(&lease),
+            access,
             log: log.clone(),
             writes: Arc::clone(&writes),
             reads: Arc::clone(&reads),
@@ -151,13 +168,15 @@ impl SqliteStore {
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.to_owned()).spawn(run);
         let grown = Arc::clone(&reads);
         let leased = Arc::clone(&lease);
-        let writer = Box::new(move || {
-            committer::run(for_writer, log, witness, &writes, &grown);
-            drop(leased);
-        });
-        shared.threads.push(spawn("actionpass-write", writer)?);
+        if access == Access::Write {
+            let writer = Box::new(move || {
+                committer::run(for_writer, log, witness, &writes, &grown);
+                drop(leased);
+            });
+            shared.threads.push(spawn("actionpass-write", writer)?);
+        }
         let reader = Box::new(move || {
-            reader::run(for_reader, connection, &reads.queue);
+            reader::run(for_reader, access, connection, &reads.queue);
             drop(lease);
         });
         shared.threads.push(spawn("actionpass-read", reader)?);
@@ -260,6 +279,9 @@ impl SqliteStore {
     /// Gives the writing thread a call.
     fn write(&self, write: Write) -> Result<(), StoreError> {
         self.0.lease.check()?;
+        if self.0.access == Access::Read {
+            return Err(StoreError::new(StoreCode::StoreReadOnly));
+        }
         self.0.writes.put(write);
         Ok(())
     }
@@ -436,7 +458,7 @@ mod tests {
         let folder = TempFolder::new();
         let path = folder.path().join("ledger.db");
         drop(SqliteStore::create(&path, Some(&fixtures::log()), ReplayStart::first(fixtures::at(0))).unwrap());
-        let store = SqliteStore::start(&path, None, Lease::of_another_process()).unwrap();
+        let store = SqliteStore::start(&path, Access::Write, None, Lease::of_another_process()).unwrap();
 
         let mark = fixtures::mark(1, 0);
         let decision = fixtures::decision(1, Decision::Allow, vec![fixtures::approval("user:ann", 1)]);
@@ -473,7 +495,7 @@ mod tests {
         assert_eq!(events, ["DEBUG message=opened a store log=\"issuer.example/log\""]);
         drop(created.unwrap());
 
-        let (store, _) = capture(|| SqliteStore::start(&path, None, Lease::of_another_process()));
+        let (store, _) = capture(|| SqliteStore::start(&path, Access::Write, None, Lease::of_another_process()));
         let store = store.unwrap();
         let (_, events) = capture(|| [(); 3].map(|()| block_on(store.state()).is_err()));
         assert_eq!(events.len(), 1, "{events:?}");

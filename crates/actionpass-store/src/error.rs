@@ -15,6 +15,12 @@ codes! {
     pub enum StoreCode: Unavailable {
         /// The store can't be reached or doesn't answer in time; the same call may succeed later.
         StoreUnavailable = "store_unavailable",
+        /// Another process holds the store; the same call may succeed later.
+        StoreBusy = "store_busy",
+        /// The store can't be written: its mode, its folder or its file system forbids it. It can be read.
+        StoreReadOnly = "store_read_only",
+        /// The disk or its file system failed while the store was read or written.
+        StoreIoFailed = "store_io_failed",
         /// A write failed halfway, so the store no longer trusts what it sees; it must be opened again.
         StorePoisoned = "store_poisoned",
         /// There is no store where one was to be opened.
@@ -56,6 +62,9 @@ impl StoreCode {
     const fn message(self) -> &'static str {
         match self {
             Self::StoreUnavailable => "the store is unavailable",
+            Self::StoreBusy => "another process holds the store",
+            Self::StoreReadOnly => "the store can't be written",
+            Self::StoreIoFailed => "the disk failed",
             Self::StorePoisoned => "a write failed halfway and the store must be opened again",
             Self::StoreMissing => "there is no store",
             Self::StoreExists => "there is a store already",

@@ -54,6 +54,8 @@ mod places;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod required;
 #[cfg(test)]
 mod revoked;

@@ -6,8 +6,8 @@ use actionpass_core::AuthorizeCode;
 use actionpass_home::{Config, Home, HomeError, home};
 use actionpass_model::{CodeClass, KeyStatus, KeyUse, Tenant, Timestamp};
 use actionpass_policy::PolicyEngine;
-use actionpass_store::Ledger;
 use actionpass_store::ledger::ChainVerifier;
+use actionpass_store::{Ledger, StoreCode};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -218,27 +218,89 @@ fn trusted(trust: &actionpass_verify::Trust, now: Timestamp, context: &Context) 
         .with_hint("get the current one from whoever hands it out"));
     }
     // A ledger that can't be opened is another check's.
-    if let Ok(issuer) = context.open_home() {
+    if let Ok(issuer) = context.open_home_to_read() {
         block_on(issuer.administrator().read_trust()).map_err(HomeError::from)?;
     }
     Ok(format!("version {}, {} keys", trust.version(), trust.keyring().len()))
 }
 
 fn ledger(context: &Context) -> Outcome<String> {
-    let hint = format!(
-        "keep what is there, restore ledger.db from a backup and say so: `{} ledger restored`",
-        context.program()
-    );
-    let mend = |failure: Failure| failure.with_hint(hint.clone());
-    let issuer = context.open_home().map_err(mend)?;
+    let mend = |failure: Failure| {
+        let remedy = mend_store(failure.code().as_str(), &context.program());
+        match remedy {
+            Some(remedy) => failure.with_hint(remedy),
+            None => failure,
+        }
+    };
+    let issuer = context.open_home_to_read().map_err(mend)?;
     let verified = verify_home(&issuer, ChainVerifier::new()).map_err(mend)?;
-    let state = block_on(issuer.store.state())?;
+    let state = block_on(issuer.store.state()).map_err(|error| mend(error.into()))?;
     if state.head.size() < verified.head.size() {
-        return Err(Failure::new(
-            actionpass_store::StoreCode::StoreCorrupt,
-            "the ledger's head is behind its records",
-        )
-        .with_hint(hint));
+        let behind = Failure::new(StoreCode::StoreCorrupt, "the ledger's head is behind its records");
+        return Err(mend(behind));
     }
     Ok(format!("{} records, the chain is whole", verified.head.size()))
+}
+
+/// What to do about a ledger. A backup loses what came after it, so it is put back only where the ledger itself was found to
+/// be damaged; everything else is mended where it is.
+fn mend_store(code: &str, program: &str) -> Option<String> {
+    let store = |known: StoreCode| known.as_str() == code;
+    let restore = format!("restore ledger.db from a backup and say so: `{program} ledger restored`");
+    Some(if store(StoreCode::StoreMissing) {
+        format!("find ledger.db, or {restore}; without any backup, docs/howto/restore-a-backup.md says how to go on")
+    } else if store(StoreCode::StoreRolledBack) {
+        format!("put the newest ledger.db back; if that is lost, {restore}")
+    } else if store(StoreCode::StoreCorrupt)
+        || store(StoreCode::StoreRowsMissing)
+        || store(StoreCode::StoreSchemaChanged)
+        || code.starts_with("ledger_")
+    {
+        format!("keep what is there, for whoever finds out how it came to be so; {restore}")
+    } else if store(StoreCode::StoreNotPrivate) {
+        "`chmod go-w` the file, once you know what they wrote".to_owned()
+    } else if store(StoreCode::StoreForeign) {
+        format!("something else lies in the place of ledger.db: put the right file there, or {restore}")
+    } else if store(StoreCode::StoreVersionUnsupported) {
+        "use the release that wrote it, or a later one".to_owned()
+    } else if store(StoreCode::StoreLogMismatch) {
+        "ledger.db is that of another home, or `issuer` in config.toml was changed: put back the one that belongs here"
+            .to_owned()
+    } else if store(StoreCode::StoreReadOnly) {
+        "give the user that runs this the right to write ledger.db and its folder, or mount the file system for writing"
+            .to_owned()
+    } else if store(StoreCode::StoreFull) {
+        "make room on the disk; nothing was lost".to_owned()
+    } else if store(StoreCode::StoreBusy) {
+        "see which process holds ledger.db (`fuser ledger.db`), and try again".to_owned()
+    } else if store(StoreCode::StoreIoFailed) {
+        "look for the disk's errors in the system's log before anything else is written".to_owned()
+    } else if store(StoreCode::StoreUnavailable) {
+        "the user that runs this must be able to read ledger.db, and its file system to lock files".to_owned()
+    } else {
+        return None;
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_is_put_back_only_for_what_is_damaged_or_gone() {
+        let restores = |code: &str| mend_store(code, "actionpass").is_some_and(|remedy| remedy.contains("backup"));
+        for code in StoreCode::ALL {
+            let is_damage = matches!(
+                code,
+                StoreCode::StoreCorrupt
+                    | StoreCode::StoreRowsMissing
+                    | StoreCode::StoreSchemaChanged
+                    | StoreCode::StoreMissing
+                    | StoreCode::StoreRolledBack
+                    | StoreCode::StoreForeign
+            );
+            assert_eq!(restores(code.as_str()), is_damage, "{code}");
+        }
+        assert!(restores("ledger_hash_mismatch"));
+    }
 }

@@ -89,7 +89,7 @@ impl VerifyArgs {
         let (verified, weighed) = match &self.file {
             Some(path) => verify_file(path, verifier, named)?,
             None => {
-                let issuer = context.open_home()?;
+                let issuer = context.open_home_to_read()?;
                 // Later than the ledger: it knows every key that signed.
                 let trust = named.map_or_else(|| issuer.home.trust(), Ok)?;
                 let mut passes = Passes::new(trust);
@@ -298,7 +298,7 @@ fn each_record(issuer: &OpenHome, first: u64, mut take: impl FnMut(&StoredRecord
 }
 
 fn export(context: &Context) -> Outcome<Reply> {
-    let issuer = context.open_home()?;
+    let issuer = context.open_home_to_read()?;
     let mut records = Vec::new();
     let mut out = io::BufWriter::with_capacity(1 << 18, io::stdout().lock());
     let mut failed = None;

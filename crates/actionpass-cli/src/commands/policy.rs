@@ -230,7 +230,7 @@ impl ExplainArgs {
             Some(id) => id.clone(),
             None => ActionId::from_uuid(clock::uuid(now)?),
         };
-        let opened = context.open_home()?;
+        let opened = context.open_home_to_read()?;
         let occasion = Occasion {
             action,
             action_id: &action_id,

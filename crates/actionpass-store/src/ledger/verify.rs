@@ -287,6 +287,7 @@ pub fn verify_jsonl_with(
 ) -> Result<VerifiedLedger, LedgerError> {
     let mut line = Vec::new();
     let mut start: u64 = 0;
+    let mut blank = None;
     loop {
         let seq = verifier.head().size();
         let fault = |code| LedgerError::new(code, seq).later(start);
@@ -296,6 +297,19 @@ pub fn verify_jsonl_with(
             Line::End => return verifier.finish().map_err(|error| error.later(start)),
             Line::TooLong => return Err(fault(LedgerCode::LedgerMalformed).later(MAX_LINE_BYTES as u64)),
             Line::Whole | Line::Unfinished => {}
+        }
+        let length = line.len() as u64;
+        // What some systems end lines with, and some programs make of all line ends that they move.
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        if line.is_empty() {
+            blank = blank.or(Some(start));
+            start = start.saturating_add(length).saturating_add(1);
+            continue;
+        }
+        if let Some(blank) = blank {
+            return Err(LedgerError::new(LedgerCode::LedgerMalformed, seq).later(blank));
         }
         if let Err(error) = verifier.push(&line) {
             // What is cut off isn't JSON, so it was not admitted.
@@ -309,7 +323,7 @@ pub fn verify_jsonl_with(
             return Err(LedgerError { code, ..error }.later(start));
         }
         show(&line);
-        start = start.saturating_add(line.len() as u64).saturating_add(1);
+        start = start.saturating_add(length).saturating_add(1);
     }
 }
 

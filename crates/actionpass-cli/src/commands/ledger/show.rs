@@ -173,7 +173,7 @@ impl ShowArgs {
     }
 
     fn table(&self, context: &Context) -> Outcome<Reply> {
-        let issuer = context.open_home()?;
+        let issuer = context.open_home_to_read()?;
         let state = block_on(issuer.store.state())?;
         let newest = state.head.size().saturating_sub(self.limit as u64);
         let first = if self.filter.is_empty() { newest } else { 0 };
@@ -218,7 +218,7 @@ fn to_json(record: &Record) -> Outcome<Value> {
 }
 
 fn one(context: &Context, seq: u64, with_payload: bool) -> Outcome<Reply> {
-    let issuer = context.open_home()?;
+    let issuer = context.open_home_to_read()?;
     let stored = block_on(issuer.store.read(seq, 1))?;
     let Some(stored) = stored.first().filter(|stored| stored.seq == seq) else {
         return Err(Failure::new(

@@ -210,7 +210,8 @@ fn another_spelling_of_a_record_is_refused() {
     let respelled = [
         replace(&good[1], ",\"log\":", ", \"log\":"),
         [b" ", good[1].as_slice()].concat(),
-        [good[1].as_slice(), b"\r"].concat(),
+        [good[1].as_slice(), b"\t"].concat(),
+        [good[1].as_slice(), b"\r\r"].concat(),
         replace(&good[1], "executor", "execut\\u006fr"),
         replace(&good[1], "\"seq\":1,", "\"seq\":1.0,"),
         replace(&replace(&good[1], ",\"seq\":1", ""), "{\"body\"", "{\"seq\":1,\"body\""),
@@ -231,6 +232,25 @@ fn another_spelling_of_a_record_is_refused() {
     let spaced = replace(&good[0], ",\"log\"", ", \"log\"");
     let at = good[0].windows(6).position(|window| window == b",\"log\"").unwrap() as u64;
     assert_eq!(verify(&[spaced]).unwrap_err().offset(), at + 1);
+}
+
+/// Programs that move an export may end its lines otherwise, or add blank ones at its end. Offsets count what is there.
+#[test]
+fn other_line_ends_are_read() {
+    let good = lines(&chain("log", 3));
+    let crlf = good.join(&b"\r\n"[..]);
+    let end = crlf.len() as u64;
+    for tail in [&b""[..], b"\r\n", b"\n", b"\r\n\r\n", b"\n\n\n", b"\r"] {
+        let bytes = [&crlf, tail].concat();
+        let verified = verify_jsonl(bytes.as_slice(), ChainVerifier::new()).unwrap();
+        assert_eq!(verified.head.size(), 3, "{tail:?}");
+    }
+    let bytes = [&crlf[..], b"\r\n\r\n", &good[0]].concat();
+    let error = verify_jsonl(bytes.as_slice(), ChainVerifier::new()).unwrap_err();
+    assert_eq!(
+        (error.code(), error.seq(), error.offset()),
+        (LedgerCode::LedgerMalformed, 3, end + 2)
+    );
 }
 
 #[test]
