@@ -6,6 +6,7 @@ use actionpass_model::{Approver, Issuer, Jwk, KeyId, TrustKey};
 
 use crate::algorithm::KeyType;
 use crate::backend::{self, VerifyingKey};
+use crate::pem::Block;
 use crate::{Algorithm, Signature, SigningInput, base64url};
 
 actionpass_model::codes! {
@@ -21,6 +22,8 @@ actionpass_model::codes! {
         IdMismatch = "key_id_mismatch",
         /// The JWK's `use`, `key_ops` or `alg` say that it doesn't verify signatures of its curve's algorithm.
         Contradiction = "key_contradiction",
+        /// The private key's passphrase is to be stretched with more work than is followed, or with none.
+        WorkFactor = "key_work_factor",
         /// The operating system gave no randomness for a new key.
         NotGenerated = "key_not_generated" => Unavailable,
         /// The private key is encrypted and no passphrase was given.
@@ -39,6 +42,14 @@ pub enum KeyError {
     Malformed {
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// It is a key or another thing in a form that is not read here.
+    #[error("the key is malformed: it is a `{label}`; {instead}")]
+    OtherForm {
+        /// What it calls itself, such as the label of its PEM block: printable ASCII, at most 64 characters of it.
+        label: Box<str>,
+        /// What makes of it what is read here.
+        instead: &'static str,
     },
     /// It is of a type, curve or algorithm that this release doesn't know.
     #[error("the key's type, curve or algorithm is not supported")]
@@ -61,6 +72,12 @@ pub enum KeyError {
         /// `alg`, `use` or `key_ops`.
         member: &'static str,
     },
+    /// Its passphrase is to be stretched with a work factor that is not followed.
+    #[error("the key's work factor is not followed: {problem}")]
+    WorkFactor {
+        /// Which it is, and what is followed.
+        problem: &'static str,
+    },
     /// The operating system gave no randomness.
     #[error("no key could be generated")]
     NotGenerated,
@@ -77,7 +94,8 @@ impl KeyError {
     #[must_use]
     pub const fn code(&self) -> KeyCode {
         match self {
-            Self::Malformed { .. } => KeyCode::Malformed,
+            Self::Malformed { .. } | Self::OtherForm { .. } => KeyCode::Malformed,
+            Self::WorkFactor { .. } => KeyCode::WorkFactor,
             Self::Unsupported | Self::Unusable { .. } => KeyCode::Unsupported,
             Self::NotOnCurve => KeyCode::NotOnCurve,
             Self::IdMismatch => KeyCode::IdMismatch,
@@ -90,6 +108,21 @@ impl KeyError {
 
     pub(crate) const fn malformed(problem: &'static str) -> Self {
         Self::Malformed { problem }
+    }
+
+    /// The refusal of another form: what it calls itself, and what makes of it what is read here.
+    #[must_use]
+    pub fn other_form(label: &str, instead: &'static str) -> Self {
+        const MAX_CHARS: usize = 64;
+        Self::OtherForm {
+            // It goes to terminals.
+            label: label
+                .chars()
+                .filter(|char| char.is_ascii_graphic() || *char == ' ')
+                .take(MAX_CHARS)
+                .collect(),
+            instead,
+        }
     }
 }
 
@@ -177,15 +210,17 @@ impl PublicKey {
         Self::from_coordinates(algorithm, coordinates)
     }
 
-    /// Reads a SubjectPublicKeyInfo in PEM (RFC 7468 §13), as `openssl pkey -pubout` writes it.
+    /// Reads a SubjectPublicKeyInfo in PEM (RFC 7468 §13), as `openssl pkey -pubout` writes it, by the lax form of §3: text
+    /// and blocks that hold no key, such as certificates, may stand around it.
     ///
     /// # Errors
-    /// [`KeyError`], as [`from_spki_der`](Self::from_spki_der), and if the text is not one `PUBLIC KEY` block.
+    /// [`KeyError`], as [`from_spki_der`](Self::from_spki_der), and if the text has not exactly one block with a key, or
+    /// that is not a `PUBLIC KEY`.
     pub fn from_spki_pem(pem: &str) -> Result<Self, KeyError> {
-        match pem_rfc7468::decode_vec(pem.as_bytes()) {
-            Ok((SPKI_LABEL, der)) => Self::from_spki_der(&der),
-            Ok(_) => Err(KeyError::malformed("the PEM block is not a `PUBLIC KEY`")),
-            Err(_) => Err(KeyError::malformed("it is not a PEM block")),
+        let block = Block::find(pem, |label| label.ends_with("KEY"))?;
+        match block.label() {
+            SPKI_LABEL => Self::from_spki_der(&block.decode()?),
+            label => Err(block.refused(public_half_of(label))),
         }
     }
 
@@ -304,6 +339,22 @@ impl Eq for PublicKey {}
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
         (self.algorithm, &self.coordinates) == (other.algorithm, &other.coordinates)
+    }
+}
+
+/// What gets a `PUBLIC KEY` out of a block with this label.
+fn public_half_of(label: &str) -> &'static str {
+    match label {
+        "OPENSSH PRIVATE KEY" => "`ssh-keygen -y -f FILE` prints its public half",
+        "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
+            "`openssl x509 -in FILE -noout -pubkey` prints its key"
+        }
+        "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => "`openssl req -in FILE -noout -pubkey` prints its key",
+        "RSA PUBLIC KEY" => {
+            "keys here are on P-256, P-384 or edwards25519: `openssl genpkey -algorithm ed25519` makes one"
+        }
+        _ if label.ends_with("PRIVATE KEY") => "`openssl pkey -in FILE -pubout` prints its public half",
+        _ => "a `PUBLIC KEY` is read here, which `openssl pkey -in FILE -pubout` prints",
     }
 }
 
@@ -438,9 +489,31 @@ mod tests {
             assert!(PublicKey::from_spki_der(&changed).is_err(), "byte {index}");
         }
         let pem = key.to_spki_pem();
+        for (label, command) in [
+            ("EC PRIVATE KEY", "openssl pkey -in FILE -pubout"),
+            ("OPENSSH PRIVATE KEY", "ssh-keygen -y"),
+            ("CERTIFICATE", "openssl x509"),
+            ("CERTIFICATE REQUEST", "openssl req"),
+            ("RSA PUBLIC KEY", "openssl genpkey"),
+            ("PKCS7", "openssl pkey"),
+        ] {
+            let error = PublicKey::from_spki_pem(&pem.replace("PUBLIC KEY", label)).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(&format!("`{label}`")) && text.contains(command), "{text}");
+        }
+        let certificate = pem.replace("PUBLIC KEY", "CERTIFICATE");
+        for lax in [
+            pem.replace('\n', " \r\n\r\n"),
+            format!("key of maya\n{certificate}{pem}{certificate}"),
+        ] {
+            assert_eq!(PublicKey::from_spki_pem(&lax).unwrap(), key, "{lax}");
+        }
         for bad in [
             "",
             "PUBLIC KEY",
+            &pem.repeat(2),
+            // Which of the two would be believed?
+            &format!("{pem}{}", pem.replace("PUBLIC", "PRIVATE")),
             &pem.replace("PUBLIC", "PRIVATE"),
             &pem[..100],
             &pem.replace("MFkw", "MFk!"),

@@ -39,6 +39,7 @@
 //! | keys in this process | [`SoftwareKey`]; by backend, modules `aws_lc` and `rustcrypto` |
 //! | keys behind the `signature` crate's trait | module `wrapper` (feature `signature`) |
 //! | public keys, trusted ones | [`PublicKey`], [`Keyring`] |
+//! | PEM text, for readers of private keys | [`pem`] |
 //! | reading tokens | [`Unverified`], [`Verified`], [`JwsError`] |
 //! | looking at tokens without believing them, published test suites | [`dangerous`] |
 //! | the JSON serialization | module `jose` (feature `jose`) |
@@ -62,6 +63,8 @@ pub mod jose;
 mod jws;
 mod key;
 mod keyring;
+mod openssh;
+pub mod pem;
 mod signature;
 mod signer;
 mod signing;
