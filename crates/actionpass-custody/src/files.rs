@@ -15,14 +15,14 @@ use zeroize::Zeroizing;
 
 use crate::pem::{PrivatePem, malformed};
 use crate::uri::FILE;
-use crate::{Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets};
+use crate::{Custodian, CustodianError, Exposure, KeyUri, OpenKey, Secret, SecretKind, Secrets};
 
 actionpass_model::codes! {
     /// Why a private key was not read or written. What is wrong with the key itself has the codes of keys.
     pub enum KeyFileCode: Unavailable {
         /// There is no file of this name.
         Missing = "key_file_missing",
-        /// The file can be read by its group or by others.
+        /// The file lies open to others than its owner, or belongs to somebody else.
         Permissions = "key_file_permissions",
         /// It is not a regular file.
         NotRegular = "key_file_not_regular",
@@ -49,6 +49,7 @@ pub struct KeyFileError {
 enum KeyFileFault {
     Io(KeyFileCode, io::Error),
     Refused(KeyFileCode),
+    Exposed(Exposure),
     Key(KeyError),
 }
 
@@ -71,8 +72,8 @@ impl KeySource {
     /// Loads the key, decrypting it if need be. Its custodian is called `file` or `env`.
     ///
     /// # Errors
-    /// [`KeyFileError`]: the file is missing, not a regular file, readable for others than its owner (on Unix), or not
-    /// a private key of ours.
+    /// [`KeyFileError`]: the file is missing, not a regular file, open to others as
+    /// [`Exposure::of_secret`] has it, or not a private key of ours.
     pub fn load(&self, passphrase: Option<&Secret>) -> Result<SoftwareKey, KeyFileError> {
         let failed = |fault| KeyFileError {
             place: self.clone(),
@@ -287,9 +288,8 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
     if !metadata.is_file() {
         return Err(KeyFileFault::Refused(KeyFileCode::NotRegular));
     }
-    #[cfg(unix)]
-    if std::os::unix::fs::MetadataExt::mode(&metadata) & 0o077 != 0 {
-        return Err(KeyFileFault::Refused(KeyFileCode::Permissions));
+    if let Some(exposure) = Exposure::of_secret(&metadata) {
+        return Err(KeyFileFault::Exposed(exposure));
     }
     // The buffer never grows, so that no copy of the key stays behind unwiped.
     let limit = MAX_FILE_BYTES.saturating_add(1);
@@ -325,6 +325,7 @@ impl KeyFileError {
     pub fn code(&self) -> Code {
         match &self.fault {
             KeyFileFault::Io(code, _) | KeyFileFault::Refused(code) => (*code).into(),
+            KeyFileFault::Exposed(_) => KeyFileCode::Permissions.into(),
             KeyFileFault::Key(error) => error.code().into(),
         }
     }
@@ -344,9 +345,11 @@ impl fmt::Display for KeyFileError {
         let place = &self.place;
         match &self.fault {
             KeyFileFault::Key(_) => write!(f, "no private key could be read from `{place}`"),
+            KeyFileFault::Exposed(Exposure::Foreign) => write!(f, "key file `{place}` {}", Exposure::Foreign),
+            KeyFileFault::Exposed(exposure) => write!(f, "key file `{place}` {exposure}; `chmod 600` it"),
             KeyFileFault::Io(code, _) | KeyFileFault::Refused(code) => match code {
                 KeyFileCode::Missing => write!(f, "there is no key file `{place}`"),
-                KeyFileCode::Permissions => write!(f, "key file `{place}` can be read by others; `chmod 600` it"),
+                KeyFileCode::Permissions => write!(f, "key file `{place}` lies open to others"),
                 KeyFileCode::NotRegular => write!(f, "key file `{place}` is not a regular file"),
                 KeyFileCode::Unreadable => write!(f, "key file `{place}` can not be read"),
                 KeyFileCode::Unwritable => write!(f, "key file `{place}` can not be written"),
@@ -362,7 +365,7 @@ impl StdError for KeyFileError {
         match &self.fault {
             KeyFileFault::Io(_, error) => Some(error),
             KeyFileFault::Key(error) => Some(error),
-            KeyFileFault::Refused(_) => None,
+            KeyFileFault::Refused(_) | KeyFileFault::Exposed(_) => None,
         }
     }
 }

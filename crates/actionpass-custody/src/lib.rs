@@ -23,6 +23,7 @@
 //! | where a key is, as text | [`KeyUri`] |
 //! | a key that was opened or made | [`OpenKey`] |
 //! | PINs, tokens, passphrases, and who is asked for them | [`Secret`], [`Secrets`], [`NoSecrets`] |
+//! | files that others can read or write | [`Exposure`] |
 //! | keys in files and environment variables | [`KeyFiles`], [`KeySource`], [`PrivatePem`] |
 //! | signers of custodians whose calls block | [`BlockingSigner`], [`BlockingKey`], [`OpenKey::with_connections`] |
 //! | what custodians of your own need beside that | [`Timeouts`], [`bounded`], [`random_name`] |
@@ -31,6 +32,7 @@
 //! Custodians open keys with calls that block, at the start of a program; the signers that come of it are async, need no
 //! runtime, and bound every wait. An executor needs nothing of this crate.
 
+mod access;
 mod blocking;
 mod bounded;
 #[cfg(feature = "conformance")]
@@ -38,17 +40,20 @@ pub mod conformance;
 mod custodian;
 mod deadline;
 mod files;
+mod openssh;
+mod pbes;
 mod pem;
 mod secret;
 mod timeouts;
 mod uri;
 
+pub use access::Exposure;
 pub use blocking::{BlockingKey, BlockingSigner};
 pub use bounded::{Abandoned, Unanswered, bounded};
 pub use custodian::{Custodian, CustodianCode, CustodianError, NoSecrets, OpenKey, SecretKind, Secrets, random_name};
 pub use deadline::within;
 pub use files::{KeyFileCode, KeyFileError, KeyFiles, KeySource};
 pub use pem::PrivatePem;
-pub use secret::Secret;
+pub use secret::{Secret, SecretFileError};
 pub use timeouts::Timeouts;
 pub use uri::{KeyUri, KeyUriError};

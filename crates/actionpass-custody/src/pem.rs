@@ -2,44 +2,37 @@
 
 use std::fmt;
 
+use actionpass_crypto::pem::Block;
 use actionpass_crypto::{KeyError, Pkcs8};
-use pkcs8::der::Encode;
-use pkcs8::der::asn1::OctetStringRef;
-use pkcs8::pkcs5::{self, pbes2};
-use pkcs8::{EncryptedPrivateKeyInfo, EncryptedPrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
-use crate::Secret;
+use crate::{Secret, openssh, pbes};
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
-
-/// PBKDF2 with HMAC-SHA-256, as often as OWASP asks for: a tenth of a second. scrypt would be harder to guess, but
-/// JDKs can't open it.
-const PBKDF2_ROUNDS: u32 = 600_000;
+const OPENSSH_LABEL: &str = "OPENSSH PRIVATE KEY";
 
 /// A private key as PEM text, wiped when dropped. It goes into a file, or nowhere.
 pub struct PrivatePem(Zeroizing<String>);
 
 impl PrivatePem {
-    /// Reads a private key from PEM: `PRIVATE KEY`, or `ENCRYPTED PRIVATE KEY` with its passphrase. A passphrase that
-    /// is not needed is ignored.
+    /// Reads a private key from PEM: `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY` with its passphrase (PBES2 with AES), or what
+    /// `ssh-keygen` writes, `OPENSSH PRIVATE KEY`, with or without a passphrase. A passphrase that is not needed is ignored.
+    ///
+    /// The lax form of RFC 7468 §3 is read; text and blocks that hold no private key, such as `EC PARAMETERS`, certificates
+    /// and public keys, may stand around it.
     ///
     /// # Errors
-    /// [`KeyError::PassphraseRequired`], [`KeyError::PassphraseWrong`], or [`KeyError::Malformed`] for anything else,
-    /// among it the older `EC PRIVATE KEY` and encryptions other than PBES2 with AES.
+    /// [`KeyError::PassphraseRequired`], [`KeyError::PassphraseWrong`], [`KeyError::WorkFactor`] before a passphrase is
+    /// stretched for longer than seconds, [`KeyError::Unusable`] for keys of OpenSSH that sign nothing here, and
+    /// [`KeyError::OtherForm`] or [`KeyError::Malformed`] for anything else, among it the older `EC PRIVATE KEY`.
     pub fn decode(pem: &str, passphrase: Option<&Secret>) -> Result<Pkcs8, KeyError> {
-        let mut buffer = Zeroizing::new(vec![0; pem.len()]);
-        let (label, der) =
-            pem_rfc7468::decode(pem.as_bytes(), &mut buffer).map_err(|_| malformed("it is not a PEM block"))?;
-        match (label, passphrase) {
-            (PLAIN_LABEL, _) => Ok(Pkcs8::from_der(der)),
-            (ENCRYPTED_LABEL, Some(passphrase)) => decrypt(der, passphrase),
-            (ENCRYPTED_LABEL, None) => Err(KeyError::PassphraseRequired),
-            ("EC PRIVATE KEY", _) => Err(malformed(
-                "it is an `EC PRIVATE KEY`; `openssl pkcs8 -topk8` makes a `PRIVATE KEY` of it",
-            )),
-            _ => Err(malformed("the PEM block is not a `PRIVATE KEY`")),
+        let block = Block::find(pem, |label| label.ends_with(PLAIN_LABEL)).map_err(|error| without_pem(pem, error))?;
+        match block.label() {
+            PLAIN_LABEL => Ok(Pkcs8::from_der(&block.decode()?)),
+            ENCRYPTED_LABEL => pbes::decrypt(&block.decode()?, passphrase),
+            OPENSSH_LABEL => openssh::decode(&block.decode()?, passphrase),
+            label => Err(block.refused(private_key_from(label))),
         }
     }
 
@@ -58,17 +51,7 @@ impl PrivatePem {
     /// [`KeyError::Malformed`] if it can't be encrypted, which every key can.
     pub fn encrypt(key: &Pkcs8, passphrase: &Secret, randomness: &[u8; 32]) -> Result<Self, KeyError> {
         let [salt, iv] = halves(randomness);
-        let der = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(PBKDF2_ROUNDS, &salt, iv)
-            .and_then(|parameters| Ok((parameters.encrypt(passphrase.expose(), key.as_der())?, parameters)))
-            .map_err(|_| malformed("it can't be encrypted"))
-            .and_then(|(encrypted, parameters)| {
-                let info = EncryptedPrivateKeyInfo {
-                    encryption_algorithm: parameters.into(),
-                    encrypted_data: data(&encrypted)?,
-                };
-                info.to_der().map_err(|_| malformed("it can't be written as PKCS#8"))
-            })?;
-        Self::of(ENCRYPTED_LABEL, &der)
+        Self::of(ENCRYPTED_LABEL, &pbes::encrypt(key, passphrase, &salt, iv)?)
     }
 
     /// The text, with a final line end.
@@ -99,8 +82,30 @@ pub(crate) const fn malformed(problem: &'static str) -> KeyError {
     KeyError::Malformed { problem }
 }
 
-fn data(encrypted: &[u8]) -> Result<&OctetStringRef, KeyError> {
-    OctetStringRef::new(encrypted).map_err(|_| malformed("it can't be written as PKCS#8"))
+/// What makes a private key that is read out of a block with this label.
+fn private_key_from(label: &str) -> &'static str {
+    match label {
+        "EC PRIVATE KEY" => "`openssl pkcs8 -topk8 -in FILE -out NEW` makes a `PRIVATE KEY` of it",
+        "RSA PRIVATE KEY" | "DSA PRIVATE KEY" => {
+            "keys here are on P-256, P-384 or edwards25519: `openssl genpkey -algorithm ed25519` makes one"
+        }
+        "EC PARAMETERS" => "that names a curve and holds no key: `openssl genpkey -paramfile FILE` makes one",
+        _ => "a `PRIVATE KEY` is read here, which `openssl pkcs8 -topk8 -in FILE -out NEW` makes of private keys",
+    }
+}
+
+/// Why there is no PEM block, for what is known by its start.
+fn without_pem(text: &str, error: KeyError) -> KeyError {
+    if text.contains("PuTTY-User-Key-File") {
+        return KeyError::other_form(
+            "PuTTY-User-Key-File",
+            "`puttygen FILE -O private-openssh-new -o NEW` makes one that is read",
+        );
+    }
+    if text.trim_start().starts_with('{') {
+        return malformed("it is JSON; private keys are read from PEM");
+    }
+    error
 }
 
 fn halves(bytes: &[u8; 32]) -> [[u8; 16]; 2] {
@@ -109,18 +114,6 @@ fn halves(bytes: &[u8; 32]) -> [[u8; 16]; 2] {
         half.copy_from_slice(part);
     }
     halves
-}
-
-fn decrypt(der: &[u8], passphrase: &Secret) -> Result<Pkcs8, KeyError> {
-    let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| malformed("it is not an encrypted PKCS#8 key"))?;
-    match info.decrypt(passphrase.expose()) {
-        Ok(plain) => Ok(Pkcs8::from_der(plain.as_bytes())),
-        // One wrong passphrase in 256 leaves a valid padding, and then bytes that are no DER.
-        Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_)) => {
-            Err(KeyError::PassphraseWrong)
-        }
-        Err(_) => Err(malformed("its encryption is not PBES2 with AES")),
-    }
 }
 
 #[cfg(test)]
@@ -138,6 +131,12 @@ mod tests {
     const TRIPLE_DES: &str = include_str!("../tests/keys/des3.pem");
     const RSA: &str = include_str!("../tests/keys/rsa.pem");
     const PUBLIC: &str = include_str!("../tests/keys/public.pem");
+    /// With `-v2 aes-256-cbc -v2prf hmacWithSHA1`, `-v2 aes-128-cbc -v2prf hmacWithSHA512` and `-v1 PBE-SHA1-3DES`, and
+    /// `openssl ecparam -name prime256v1 -genkey`.
+    const SHA1: &str = include_str!("../tests/keys/sha1.pem");
+    const SHA512: &str = include_str!("../tests/keys/sha512.pem");
+    const PBES1: &str = include_str!("../tests/keys/pbes1.pem");
+    const ECPARAM: &str = include_str!("../tests/keys/ecparam.pem");
 
     fn passphrase(text: &str) -> Secret {
         Secret::new(text.as_bytes().to_vec())
@@ -157,6 +156,12 @@ mod tests {
             (PLAIN, Some("needless")),
             (PBKDF2, Some("open")),
             (SCRYPT, Some("open")),
+            (SHA1, Some("open")),
+            (SHA512, Some("open")),
+            // As people have them.
+            (&PLAIN.replace('\n', " \r\n\n"), None),
+            (&format!("key of maya\n{PUBLIC}{PLAIN}{PUBLIC}"), None),
+            (&PBKDF2.replace('\n', " "), Some("open")),
         ] {
             let der = PrivatePem::decode(pem, text.map(passphrase).as_ref()).unwrap();
             let key = SoftwareKey::from_pkcs8_der(der.as_der()).unwrap();
@@ -180,7 +185,33 @@ mod tests {
         ] {
             assert_eq!(refusal(malformed, None), KeyCode::Malformed, "{malformed}");
         }
-        assert_eq!(refusal(TRIPLE_DES, Some("open")), KeyCode::Malformed);
+        for (pem, words) in [
+            (SEC1, ["`EC PRIVATE KEY`", "openssl pkcs8 -topk8"]),
+            (ECPARAM, ["`EC PRIVATE KEY`", "openssl pkcs8 -topk8"]),
+            (PUBLIC, ["`PUBLIC KEY`", "openssl pkcs8 -topk8"]),
+            (&SEC1.replace("EC", "RSA"), ["`RSA PRIVATE KEY`", "openssl genpkey"]),
+            (
+                &SEC1.replace("PRIVATE KEY", "PARAMETERS"),
+                ["`EC PARAMETERS`", "openssl genpkey"],
+            ),
+            (TRIPLE_DES, ["another cipher than AES", "openssl pkcs8 -topk8"]),
+            (PBES1, ["another scheme than PBES2", "openssl pkcs8 -topk8"]),
+            (
+                "PuTTY-User-Key-File-3: ssh-ed25519",
+                ["PuTTY-User-Key-File", "puttygen"],
+            ),
+            (r#"{ "kty": "EC", "d": "AA" }"#, ["JSON", "PEM"]),
+            (&PLAIN.repeat(2), ["more than one key", "which"]),
+            (&format!("{PBKDF2}{PLAIN}"), ["more than one key", "which"]),
+        ] {
+            // Nobody is asked for a passphrase first.
+            for passphrase in [None, Some("open")] {
+                let error = PrivatePem::decode(pem, passphrase.map(self::passphrase).as_ref()).unwrap_err();
+                assert_eq!(error.code(), KeyCode::Malformed, "{pem}");
+                let text = error.to_string();
+                assert!(words.iter().all(|word| text.contains(word)), "{pem}: {text}");
+            }
+        }
     }
 
     #[test]

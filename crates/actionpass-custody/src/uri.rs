@@ -32,11 +32,17 @@ impl KeyUri {
     /// Reads `SCHEME:REST` (RFC 3986 §3, the scheme in lower case), or the path of a file.
     ///
     /// # Errors
-    /// [`KeyUriError`] if it is empty or longer than [`MAX_BYTES`](Self::MAX_BYTES), has a control character, or
-    /// nothing behind its scheme.
+    /// [`KeyUriError`] if it is empty or longer than [`MAX_BYTES`](Self::MAX_BYTES), is a key in PEM, has a control
+    /// character, or nothing behind its scheme.
     pub fn parse(text: &str) -> Result<Self, KeyUriError> {
         if text.len() > Self::MAX_BYTES {
             return Err(KeyUriError::new("it is longer than 2048 bytes"));
+        }
+        // Whoever pasted a key here must not find it in errors and logs.
+        if text.contains("-----BEGIN ") {
+            return Err(KeyUriError::new(
+                "it is the text of a key; name the file or the variable that holds it",
+            ));
         }
         if text.chars().any(char::is_control) {
             return Err(KeyUriError::new("it has a control character"));
@@ -162,7 +168,14 @@ mod tests {
             assert_eq!(parts(text), (scheme.to_owned(), rest.to_owned()), "{text}");
         }
         assert_eq!(KeyUri::parse("maya.pem").unwrap().as_str(), "file:maya.pem");
-        for bad in ["", "file:", "vault:", "file:a\nb", &"x".repeat(KeyUri::MAX_BYTES + 1)] {
+        for bad in [
+            "",
+            "file:",
+            "vault:",
+            "file:a\nb",
+            "env:-----BEGIN PRIVATE KEY----- MC4CAQAw",
+            &"x".repeat(KeyUri::MAX_BYTES + 1),
+        ] {
             assert!(KeyUri::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -3,6 +3,8 @@
 
 use actionpass_crypto::{Algorithm, KeyCode, PublicKey, Signer, SigningInput, SoftwareKey};
 use actionpass_custody::{PrivatePem, Secret};
+use base64ct::{Base64, Encoding};
+use proptest::prelude::*;
 
 /// `openssl genpkey -algorithm ed25519`, and `-algorithm EC -pkeyopt ec_paramgen_curve:P-384` and `P-521`. Made for
 /// this test.
@@ -63,6 +65,121 @@ fn keys_of_openssl_are_read() {
         assert_eq!(key.to_spki_pem(), public);
     }
     assert_eq!(public_of(P521, None), Err(KeyCode::Malformed));
+}
+
+/// `ssh-keygen -t ed25519`, `-t ecdsa -b 256` and `-b 384`, their public halves, and the same encrypted with
+/// `-p -N open`, also with `-Z aes128-cbc`, `aes256-gcm@openssh.com` and `chacha20-poly1305@openssh.com`. Made for this
+/// test.
+const OPENSSH: [(&str, &str, &[&str]); 3] = [
+    (
+        include_str!("keys/openssh-ed25519.pub"),
+        include_str!("keys/openssh-ed25519.pem"),
+        &[
+            include_str!("keys/openssh-ed25519-encrypted.pem"),
+            include_str!("keys/openssh-ed25519-chacha.pem"),
+            include_str!("keys/openssh-ed25519-gcm.pem"),
+        ],
+    ),
+    (
+        include_str!("keys/openssh-p256.pub"),
+        include_str!("keys/openssh-p256.pem"),
+        &[
+            include_str!("keys/openssh-p256-encrypted.pem"),
+            include_str!("keys/openssh-p256-cbc.pem"),
+        ],
+    ),
+    (
+        include_str!("keys/openssh-p384.pub"),
+        include_str!("keys/openssh-p384.pem"),
+        &[include_str!("keys/openssh-p384-encrypted.pem")],
+    ),
+];
+/// Of curves and types that sign nothing here.
+const OPENSSH_P521: &str = include_str!("keys/openssh-p521.pem");
+const OPENSSH_RSA: &str = include_str!("keys/openssh-rsa.pem");
+
+#[test]
+fn keys_of_openssh_are_read() {
+    for (public, plain, encrypted) in OPENSSH {
+        let public = PublicKey::from_openssh(public).unwrap();
+        assert_eq!(public_of(plain, None).as_ref(), Ok(&public));
+        assert_eq!(
+            public_of(&plain.replace('\n', " \r\n"), Some("needless")).as_ref(),
+            Ok(&public)
+        );
+        for pem in encrypted {
+            assert_eq!(public_of(pem, Some("open")).as_ref(), Ok(&public), "{pem}");
+            assert_eq!(public_of(pem, None), Err(KeyCode::PassphraseRequired));
+            assert_eq!(public_of(pem, Some("shut")), Err(KeyCode::PassphraseWrong));
+            assert_eq!(public_of(pem, Some("")), Err(KeyCode::PassphraseWrong));
+        }
+    }
+    for pem in [OPENSSH_P521, OPENSSH_RSA] {
+        assert_eq!(public_of(pem, None), Err(KeyCode::Unsupported));
+    }
+}
+
+/// The number of bcrypt's rounds is the four bytes behind its salt of sixteen.
+#[test]
+fn rounds_of_bcrypt_are_bounded() {
+    let (_, _, encrypted) = OPENSSH[0];
+    let rounds = |rounds: u32| {
+        let body: String = encrypted[0].lines().filter(|line| !line.starts_with('-')).collect();
+        let mut bytes = Base64::decode_vec(&body).unwrap();
+        let at = bytes.windows(10).position(|part| part == b"\0\0\0\x06bcrypt").unwrap() + 10 + 4 + 4 + 16;
+        assert!((1..100).contains(&bytes[at + 3]), "there are the rounds");
+        bytes[at..at + 4].copy_from_slice(&rounds.to_be_bytes());
+        let text = Base64::encode_string(&bytes);
+        format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{text}\n-----END OPENSSH PRIVATE KEY-----\n")
+    };
+    for excess in [0, 513, u32::MAX] {
+        assert_eq!(public_of(&rounds(excess), Some("open")), Err(KeyCode::WorkFactor));
+        assert_eq!(public_of(&rounds(excess), None), Err(KeyCode::WorkFactor));
+    }
+    assert_eq!(public_of(&rounds(1), Some("open")), Err(KeyCode::PassphraseWrong));
+}
+
+/// What openssl and ssh-keygen wrote, plain and encrypted.
+const FILES: [&str; 8] = [
+    include_str!("keys/plain.pem"),
+    include_str!("keys/pbkdf2.pem"),
+    include_str!("keys/scrypt.pem"),
+    include_str!("keys/sha1.pem"),
+    include_str!("keys/ed25519.pem"),
+    include_str!("keys/openssh-ed25519.pem"),
+    include_str!("keys/openssh-p256-cbc.pem"),
+    include_str!("keys/openssh-ed25519-gcm.pem"),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    /// Of the text, or of the bytes in it.
+    #[test]
+    fn no_changed_byte_of_a_file_panics(file in 0..FILES.len(), at in any::<prop::sample::Index>(), byte: u8, is_text: bool) {
+        let pem = FILES[file];
+        let changed = if is_text {
+            let mut bytes = pem.as_bytes().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            String::from_utf8_lossy(&bytes).into_owned()
+        } else {
+            let label = pem.lines().next().unwrap();
+            let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+            let mut bytes = Base64::decode_vec(&body).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let text = Base64::encode_string(&bytes);
+            format!("{label}\n{text}\n{}\n", label.replace("BEGIN", "END"))
+        };
+        for passphrase in [None, Some("open")] {
+            // Whether there is a key or a code, every backend says the same.
+            let found = public_of(&changed, passphrase);
+            if changed == pem {
+                prop_assert!(found.is_ok() || found == Err(KeyCode::PassphraseRequired));
+            }
+        }
+    }
 }
 
 #[test]
