@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::code::CliCode;
@@ -141,6 +141,9 @@ impl Command {
 /// Runs a command line, prints what comes of it, and gives the exit code.
 pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.collect();
+    if let Some(exit) = refuse_keys(&args) {
+        return exit;
+    }
     match Cli::try_parse_from(&args) {
         Ok(cli) => {
             let schema = schema_of(cli.command.name());
@@ -150,12 +153,51 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
                 Err(failure) => output::print_failure(&failure, &schema, context.is_json),
             }
         }
-        Err(error) => refuse(&error, &args),
+        Err(error) => refuse(&without_secrets(error), &args),
     }
 }
 
 fn schema_of(command: &str) -> String {
     format!("actionpass.cli.{command}.v1")
+}
+
+/// Refuses a command line with the text of a key in it, a private one perhaps, before anything can repeat it.
+fn refuse_keys(args: &[OsString]) -> Option<u8> {
+    let is_key = |arg: &OsString| {
+        let text = arg.to_string_lossy();
+        text.contains("-----BEGIN ") || text.contains("\"kty\"")
+    };
+    args.iter().any(is_key).then(|| {
+        let failure = Failure::new(
+            CliCode::UsageInvalid,
+            "an argument is the text of a key, which others see in the list of processes",
+        );
+        output::print_failure(
+            &failure.with_hint("name the file that holds it"),
+            &schema_of("usage"),
+            args.iter().any(|arg| arg == "--json"),
+        )
+    })
+}
+
+/// The error without values that may be secrets, typed where they don't belong.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let arg = text(ContextKind::InvalidArg);
+    let hidden = match error.kind() {
+        ErrorKind::ValueValidation if arg.starts_with("--passphrase-from") || arg.starts_with("--pin") => {
+            Some(ContextKind::InvalidValue)
+        }
+        ErrorKind::UnknownArgument if !arg.starts_with('-') => Some(ContextKind::InvalidArg),
+        _ => None,
+    };
+    if let Some(kind) = hidden {
+        error.insert(kind, ContextValue::String("…".to_owned()));
+    }
+    error
 }
 
 /// A command line that can't be read, or asks for help or the version.

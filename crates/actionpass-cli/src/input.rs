@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use actionpass_canon::{BoundAction, BoundFacts, CanonicalBytes, Limits, admit};
-use actionpass_home::HomeCode;
+use actionpass_home::{Exposure, HomeCode, HomeError};
 use actionpass_model::{MAX_TOKEN_BYTES, Principal};
 use actionpass_store::trust_file::{MAX_TRUST_BYTES, TrustFile};
 use actionpass_verify::{Trust, TrustError};
@@ -107,7 +107,14 @@ pub(crate) fn trust(path: &Path) -> Outcome<Trust> {
         let limit = usize::try_from(MAX_TRUST_BYTES).unwrap_or(usize::MAX);
         return Trust::parse(&read(path, limit)?).map_err(about);
     }
-    fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    // Whoever writes it decides who is believed.
+    if metadata.is_file()
+        && let Some(exposure) = Exposure::of_public(&metadata)
+    {
+        let path = path.to_owned();
+        return Err(HomeError::Exposed { path, exposure }.into());
+    }
     let snapshot = TrustFile::open(path).read().map_err(|error| about(error.into()))?;
     // Freeing ten thousand revocations takes longer than finding one, and the process ends soon anyway.
     let snapshot = ManuallyDrop::new(snapshot);

@@ -10,6 +10,7 @@ mod commands;
 mod context;
 mod exit;
 mod failure;
+mod foreign_jwk;
 mod hint;
 mod input;
 mod log;

@@ -1,11 +1,13 @@
 //! Secrets that open keys: from a file, the environment, a keyring, or asked for on the terminal; never from an argument.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actionpass_crypto::KeyCode;
 use actionpass_custodians::{SecretSource, SecretSourceCode};
-use actionpass_custody::{KeyUri, Secret, SecretKind, Secrets};
+use actionpass_custody::{Exposure, KeyUri, Secret, SecretFileError, SecretKind, Secrets};
+use actionpass_home::HomeCode;
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -13,6 +15,7 @@ use crate::clock;
 use crate::code::CliCode;
 use crate::failure::{Failure, Outcome};
 use crate::input;
+use crate::shell::quote;
 
 /// The environment variable that may hold a passphrase.
 const VARIABLE: &str = "ACTIONPASS_PASSPHRASE";
@@ -81,15 +84,8 @@ impl Asked {
 
     /// The passphrase for a new key; asked twice on a terminal.
     pub(crate) fn passphrase(&self, question: &str) -> Outcome<Option<Secret>> {
-        const MAX_BYTES: usize = 4096;
         if let Some(path) = &self.args.passphrase_file {
-            let mut bytes = input::read(path, MAX_BYTES)?;
-            let end = bytes
-                .iter()
-                .position(|byte| matches!(byte, b'\n' | b'\r'))
-                .unwrap_or(bytes.len());
-            bytes.truncate(end);
-            return Ok(Some(Secret::new(bytes)));
+            return of_file(path).map(Some);
         }
         if let Some(place) = &self.args.passphrase_from {
             return self.kept(place).map(Some);
@@ -134,6 +130,44 @@ impl Secrets for Asked {
             None
         })
     }
+}
+
+/// The first line of a file that is its owner's alone, of a pipe that the shell made, or of stdin.
+///
+/// No failure repeats the path of what isn't there: it may be the passphrase itself that somebody typed here.
+fn of_file(path: &Path) -> Outcome<Secret> {
+    const MAX_BYTES: usize = 64 * 1024;
+    let is_pipe = || fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    let read = if input::is_stdin(path) {
+        return filled(Secret::first_line(input::read(path, MAX_BYTES)?));
+    } else if is_pipe() {
+        Secret::from_file(path).map_err(SecretFileError::from)
+    } else {
+        Secret::from_private_file(path)
+    };
+    let secret = read.map_err(|error| {
+        let problem = format!("the file of --passphrase-file gives no passphrase: {error}");
+        match error {
+            SecretFileError::Exposed(Exposure::Foreign) => Failure::new(SecretSourceCode::Permissions, problem),
+            SecretFileError::Exposed(_) => {
+                let path = path.display().to_string();
+                Failure::new(SecretSourceCode::Permissions, problem).with_hint(format!("`chmod 600 {}`", quote(&path)))
+            }
+            _ => Failure::new(HomeCode::FileUnreadable, problem),
+        }
+    })?;
+    filled(secret)
+}
+
+/// A key that is encrypted with nothing would only look as if it were.
+fn filled(secret: Secret) -> Outcome<Secret> {
+    if secret.expose().is_empty() {
+        return Err(Failure::new(
+            SecretSourceCode::Unreadable,
+            "the first line of --passphrase-file is empty",
+        ));
+    }
+    Ok(secret)
 }
 
 /// A new passphrase, typed twice; `None` if there is no terminal.

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::path::Path;
 
-use actionpass_crypto::{Keyring, PublicKey, Signer, SigningInput};
-use actionpass_model::{Jwk, KeyId, RevocationTarget, Tenants, TrustKey};
+use actionpass_crypto::{KeyCode, KeyError, Keyring, PublicKey, Signer, SigningInput};
+use actionpass_model::{KeyId, RevocationTarget, Tenants, TrustKey};
 use pollster::block_on;
 use serde_json::Value;
 
 use crate::clock;
 use crate::code::CliCode;
 use crate::failure::{Failure, Outcome};
+use crate::foreign_jwk::{Foreign, ForeignJwk};
 use crate::input;
 
 /// Has a custodian sign something that can't be a document, and checks it with the key that others believe.
@@ -28,41 +29,49 @@ pub(crate) fn public_json(key: &PublicKey) -> Outcome<Value> {
     serde_json::to_value(key.to_jwk()).map_err(|error| Failure::internal(&error))
 }
 
-/// Reads a public key: a JWK, SubjectPublicKeyInfo in PEM, or out of a JWK Set the one with this thumbprint. A key that
-/// is pinned and has another thumbprint is refused: whoever swapped the file would be believed.
+/// Reads a public key of somebody else: a JWK, out of a JWK Set the one with this thumbprint, SubjectPublicKeyInfo in PEM, or
+/// a line of OpenSSH. A key that is pinned and has another thumbprint is refused: whoever swapped the file would be believed.
 pub(crate) fn read_public(path: &Path, pin: Option<&KeyId>) -> Outcome<PublicKey> {
-    let key = read_any(path, pin)?;
-    match pin {
-        Some(pin) if key.kid() != pin => Err(Failure::new(
-            actionpass_crypto::KeyCode::IdMismatch,
-            format!("the key has the thumbprint {}, not the one of --pin", key.kid()),
-        )
-        .about(&input::name(path))),
-        _ => Ok(key),
-    }
-}
-
-fn read_any(path: &Path, pin: Option<&KeyId>) -> Outcome<PublicKey> {
     const MAX_BYTES: usize = 64 * 1024;
     let bytes = input::read(path, MAX_BYTES)?;
-    let about = |failure: Failure| failure.about(&input::name(path));
-    if bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
-        let pem = String::from_utf8_lossy(&bytes);
-        return PublicKey::from_spki_pem(&pem).map_err(|error| about(error.into()));
+    let key = if bytes.len() > MAX_BYTES {
+        Err(malformed("the file is longer than 64 KiB"))
+    } else {
+        read_any(&bytes, pin)
+    };
+    match (key, pin) {
+        (Ok(key), Some(pin)) if key.kid() != pin => Err(Failure::new(
+            KeyCode::IdMismatch,
+            format!("the key has the thumbprint {}, not the one of --pin", key.kid()),
+        )),
+        (key, _) => key,
     }
-    if let Some(keys) = members_of_set(&bytes) {
-        return out_of_set(&keys, pin).map_err(about);
-    }
-    let jwk = Jwk::from_json(&bytes).map_err(|error| about(error.into()))?;
-    PublicKey::from_jwk(&jwk).map_err(|error| about(error.into()))
+    .map_err(|failure| failure.about(&input::name(path)))
 }
 
-/// The keys of a JWK Set (RFC 7517 §5); `None` if it isn't one.
-fn members_of_set(bytes: &[u8]) -> Option<Vec<Value>> {
-    match serde_json::from_slice::<Value>(bytes).ok()?.get_mut("keys")?.take() {
-        Value::Array(keys) => Some(keys),
-        _ => None,
+fn malformed(problem: &'static str) -> Failure {
+    KeyError::Malformed { problem }.into()
+}
+
+fn read_any(bytes: &[u8], pin: Option<&KeyId>) -> Outcome<PublicKey> {
+    let text = actionpass_crypto::pem::text(bytes)?;
+    if text.trim_start().starts_with('{') {
+        return match Foreign::read(text)? {
+            Foreign::Key(key) => match key.public_key(pin.is_some()) {
+                Err(error @ KeyError::IdMismatch) => Err(Failure::from(error)
+                    .with_hint("--pin is the thumbprint (RFC 7638) of the key that is meant, told by its owner")),
+                key => Ok(key?),
+            },
+            Foreign::Set(keys) => out_of_set(&keys, pin),
+        };
     }
+    if text.contains("-----BEGIN ") {
+        return Ok(PublicKey::from_spki_pem(text)?);
+    }
+    if PublicKey::is_openssh(text) {
+        return Ok(PublicKey::from_openssh(text)?);
+    }
+    Err(malformed("it is no JWK, no PEM and no line of OpenSSH"))
 }
 
 /// The key of a foreign set that has this thumbprint. Whoever wrote the set chose its `kid`s, so those are not looked at,
@@ -76,9 +85,7 @@ fn out_of_set(keys: &[Value], pin: Option<&KeyId>) -> Outcome<PublicKey> {
         .with_hint("--pin is the thumbprint (RFC 7638), told by the keys' owner over another way than the set")
     })?;
     let key = keys.iter().find_map(|key| {
-        let mut key = key.clone();
-        key.as_object_mut()?.remove("kid");
-        let key = PublicKey::from_jwk(&Jwk::from_json(key.to_string().as_bytes()).ok()?).ok()?;
+        let key = ForeignJwk::of_set(key)?.public_key(true).ok()?;
         (key.kid() == pin).then_some(key)
     });
     key.ok_or_else(|| {

@@ -15,6 +15,25 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
+/// The text of a file that should have a key in PEM, JSON or a line of OpenSSH: UTF-8, without a byte order mark.
+///
+/// # Errors
+/// [`KeyError::OtherForm`] for keys in DER and text in UTF-16, [`KeyError::Malformed`] for other bytes.
+pub fn text(bytes: &[u8]) -> Result<&str, KeyError> {
+    let text = std::str::from_utf8(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes));
+    text.map_err(|_| match bytes {
+        // A SEQUENCE whose length takes a byte or two.
+        [0x30, 0x21..=0x82, ..] => KeyError::other_form(
+            "key in DER",
+            "`openssl pkey -inform DER -in FILE` makes PEM of a private key, and with `-pubin` of a public one",
+        ),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
+            KeyError::other_form("text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE` makes UTF-8 of it")
+        }
+        _ => KeyError::malformed("it is not text"),
+    })
+}
+
 /// One block of a PEM text.
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
@@ -154,6 +173,20 @@ mod tests {
         ] {
             let error = contents(text).unwrap_err().to_string();
             assert!(error.contains(problem), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_text_or_is_named() {
+        assert_eq!(text(b"\xEF\xBB\xBFkey"), Ok("key"));
+        assert_eq!(text(b""), Ok(""));
+        for (bytes, words) in [
+            (&b"\x30\x81\x87\x02\x01\x00\xFF"[..], "`key in DER`; `openssl pkey"),
+            (b"\xFF\xFE-\0-\0", "`text in UTF-16`; `iconv"),
+            (b"\xFF", "not text"),
+        ] {
+            let error = text(bytes).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use actionpass_custody::Secret;
+use actionpass_custody::{Secret, SecretFileError};
 
 actionpass_model::codes! {
     /// Why a passphrase was not read from where the configuration says.
@@ -14,7 +14,7 @@ actionpass_model::codes! {
         Malformed = "secret_source_malformed" => Usage,
         /// There is no such file, variable or entry.
         Missing = "secret_missing",
-        /// The file can be read by its group or by others.
+        /// The file lies open to others than its owner, or belongs to somebody else.
         Permissions = "secret_file_permissions",
         /// It is there and can't be read.
         Unreadable = "secret_unreadable",
@@ -25,7 +25,8 @@ actionpass_model::codes! {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SecretSource {
-    /// The first line of a file that only its owner reads.
+    /// The first line of a file that is its owner's alone, as [`Exposure::of_secret`](actionpass_custody::Exposure::of_secret)
+    /// has it.
     File(PathBuf),
     /// An environment variable.
     Variable(String),
@@ -61,48 +62,37 @@ impl SecretSource {
         }
     }
 
-    /// The secret.
+    /// The secret, without the line end that tools leave behind it.
     ///
     /// # Errors
     /// [`SecretSourceError`]; a keyring that this build doesn't know is [`SecretSourceCode::Unreadable`].
     pub fn read(&self) -> Result<Secret, SecretSourceError> {
-        match self {
-            Self::File(path) => self.read_file(path),
+        let secret = match self {
+            Self::File(path) => Secret::from_private_file(path).map_err(|error| self.file_failed(error)),
             Self::Variable(name) => {
                 Secret::from_variable(name).ok_or_else(|| self.failed(SecretSourceCode::Missing, None))
             }
             Self::Keyring(name) => self.read_keyring(name),
+        }?;
+        if secret.expose().is_empty() {
+            return Err(self.failed(SecretSourceCode::Unreadable, Some("the secret is empty".into())));
         }
+        Ok(secret)
     }
 
-    fn read_file(&self, path: &std::path::Path) -> Result<Secret, SecretSourceError> {
-        let failed = |error: io::Error| {
-            let code = if error.kind() == io::ErrorKind::NotFound {
-                SecretSourceCode::Missing
-            } else {
-                SecretSourceCode::Unreadable
-            };
-            self.failed(code, Some(error.into()))
+    fn file_failed(&self, error: SecretFileError) -> SecretSourceError {
+        let code = match &error {
+            SecretFileError::Exposed(_) => SecretSourceCode::Permissions,
+            SecretFileError::Io(error) if error.kind() == io::ErrorKind::NotFound => SecretSourceCode::Missing,
+            _ => SecretSourceCode::Unreadable,
         };
-        let metadata = std::fs::metadata(path).map_err(failed)?;
-        // Opening a pipe would wait for its other end.
-        if !metadata.is_file() {
-            return Err(self.failed(SecretSourceCode::Unreadable, Some("it is not a regular file".into())));
-        }
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            if metadata.mode() & 0o077 != 0 {
-                return Err(self.failed(SecretSourceCode::Permissions, None));
-            }
-        }
-        Secret::from_file(path).map_err(failed)
+        self.failed(code, Some(error.into()))
     }
 
     #[cfg(feature = "keyring")]
     fn read_keyring(&self, name: &str) -> Result<Secret, SecretSourceError> {
         let read = keyring::Entry::new(SERVICE, name).and_then(|entry| entry.get_secret());
-        read.map(Secret::new).map_err(|error| {
+        read.map(Secret::without_line_end).map_err(|error| {
             let code = match error {
                 keyring::Error::NoEntry => SecretSourceCode::Missing,
                 _ => SecretSourceCode::Unreadable,
@@ -136,8 +126,13 @@ impl SecretSource {
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     ) -> SecretSourceError {
         let problem = match code {
-            SecretSourceCode::Missing => format!("there is no secret at `{self}`"),
-            SecretSourceCode::Permissions => format!("`{self}` can be read by others"),
+            // What isn't there may be the passphrase itself that somebody wrote here by mistake: it is not repeated.
+            SecretSourceCode::Missing => match self {
+                Self::File(_) => "there is no file where `file:` says that a passphrase is".to_owned(),
+                Self::Variable(_) => "the environment variable that `env:` names is not set, or empty".to_owned(),
+                Self::Keyring(_) => "the keyring has no entry of the name that `keyring:` says".to_owned(),
+            },
+            SecretSourceCode::Permissions => format!("`{self}` gives no secret"),
             _ => format!("`{self}` can't be read"),
         };
         SecretSourceError {
@@ -192,13 +187,6 @@ actionpass_model::coded_error!(SecretSourceError);
 mod tests {
     use super::*;
 
-    fn refusal(text: &str) -> SecretSourceCode {
-        SecretSource::parse(text)
-            .and_then(|source| source.read())
-            .unwrap_err()
-            .code()
-    }
-
     #[test]
     fn a_passphrase_is_named_and_never_repeated() {
         for text in ["", "hunter2", "file:", "env:", "keyring:", "pass:hunter2"] {
@@ -206,8 +194,14 @@ mod tests {
             assert_eq!(error.code(), SecretSourceCode::Malformed);
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
-        assert_eq!(refusal("file:/no/such/file"), SecretSourceCode::Missing);
-        assert_eq!(refusal("env:NOT_SET_ANYWHERE"), SecretSourceCode::Missing);
+        for text in ["file:hunter2", "env:hunter2", "env:hunter=2\0"] {
+            let error = SecretSource::parse(text).and_then(|source| source.read()).unwrap_err();
+            assert_eq!(error.code(), SecretSourceCode::Missing);
+            assert!(
+                !actionpass_model::message_with_sources(&error).contains("hunter"),
+                "{error}"
+            );
+        }
     }
 
     #[cfg(unix)]
@@ -222,8 +216,14 @@ mod tests {
         let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         mode(0o644);
         assert_eq!(source.read().unwrap_err().code(), SecretSourceCode::Permissions);
+        mode(0o620);
+        assert_eq!(source.read().unwrap_err().code(), SecretSourceCode::Permissions);
         mode(0o600);
         assert_eq!(source.read().unwrap().expose_str(), Some("open sesame"));
+        std::fs::write(&path, "\nopen sesame\n").unwrap();
+        assert_eq!(source.read().unwrap_err().code(), SecretSourceCode::Unreadable);
+        let folder = SecretSource::File(folder.path().to_owned());
+        assert_eq!(folder.read().unwrap_err().code(), SecretSourceCode::Unreadable);
     }
 
     #[cfg(all(feature = "keyring", target_os = "linux"))]
@@ -232,7 +232,7 @@ mod tests {
         let name = format!("test-{}", std::process::id());
         let source = SecretSource::parse(&format!("keyring:{name}")).unwrap();
         assert_eq!(source.read().unwrap_err().code(), SecretSourceCode::Missing);
-        source.store(&Secret::new(b"open sesame".to_vec())).unwrap();
+        source.store(&Secret::new(b"open sesame\r\n".to_vec())).unwrap();
         assert_eq!(source.read().unwrap().expose_str(), Some("open sesame"));
         keyring::Entry::new(SERVICE, &name)
             .unwrap()

@@ -32,6 +32,17 @@ impl Exposure {
     pub fn of_public(metadata: &Metadata) -> Option<Self> {
         Owned::new(metadata).and_then(Owned::as_public)
     }
+
+    /// Who could put another file in the place of one in this folder, other than its owner, which is this process's user or
+    /// root.
+    ///
+    /// In a sticky folder, such as `/tmp`, names are safe from all but its owner. A group of the same number as the owner is
+    /// the owner's own, as useradd(8) makes it: with a umask of 002 it may write every folder. Always `None` where files have
+    /// no such modes.
+    #[must_use]
+    pub fn of_folder(metadata: &Metadata) -> Option<Self> {
+        Owned::new(metadata).and_then(Owned::as_folder)
+    }
 }
 
 impl fmt::Display for Exposure {
@@ -50,6 +61,7 @@ const ROOT: u32 = 0;
 #[derive(Clone, Copy)]
 struct Owned {
     owner: u32,
+    group: u32,
     mode: u32,
     reader: u32,
 }
@@ -62,6 +74,7 @@ impl Owned {
 
         Some(Self {
             owner: metadata.uid(),
+            group: metadata.gid(),
             mode: metadata.mode(),
             reader: rustix::process::geteuid().as_raw(),
         })
@@ -75,12 +88,31 @@ impl Owned {
     fn as_secret(self) -> Option<Exposure> {
         let is_handed_out = self.owner == ROOT && self.reader != ROOT;
         let others = if is_handed_out { 0o037 } else { 0o077 };
-        self.as_public()
-            .or_else(|| (self.mode & others != 0).then_some(Exposure::Readable))
+        match self.as_public() {
+            // Root is handed whatever others have mounted, and was let in by nobody's mistake.
+            None | Some(Exposure::Foreign) if self.reader == ROOT => None,
+            exposure => exposure,
+        }
+        .or_else(|| (self.mode & others != 0).then_some(Exposure::Readable))
     }
 
     fn as_public(self) -> Option<Exposure> {
-        if self.mode & 0o022 != 0 {
+        self.unless_written_by(0o022)
+    }
+
+    fn as_folder(self) -> Option<Exposure> {
+        let is_sticky = self.mode & 0o1000 != 0;
+        let is_own_group = self.group == self.owner;
+        self.unless_written_by(match (is_sticky, is_own_group) {
+            (true, _) => 0,
+            (false, true) => 0o002,
+            (false, false) => 0o022,
+        })
+    }
+
+    /// To whom it lies open, where these are the rights that nobody else may have.
+    fn unless_written_by(self, others: u32) -> Option<Exposure> {
+        if self.mode & others != 0 {
             return Some(Exposure::Writable);
         }
         (self.owner != ROOT && self.owner != self.reader).then_some(Exposure::Foreign)
@@ -120,11 +152,49 @@ mod tests {
             (OTHER, ME, 0o400, foreign, foreign),
             (OTHER, ME, 0o440, foreign, foreign),
             (OTHER, ME, 0o444, foreign, foreign),
-            (OTHER, ROOT, 0o600, foreign, foreign),
+            (OTHER, ROOT, 0o600, None, foreign),
+            (OTHER, ROOT, 0o640, readable, foreign),
+            (OTHER, ROOT, 0o620, writable, writable),
         ] {
-            let file = Owned { owner, mode, reader };
+            let group = 1;
+            let file = Owned {
+                owner,
+                group,
+                mode,
+                reader,
+            };
             assert_eq!(file.as_secret(), secret, "secret {owner} {reader} {mode:o}");
             assert_eq!(file.as_public(), public, "public {owner} {reader} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn folders_are_safe_from_others() {
+        const ME: u32 = 1000;
+        const OTHER: u32 = 1001;
+        const USERS: u32 = 100;
+        let (foreign, writable) = (Some(Exposure::Foreign), Some(Exposure::Writable));
+        for (owner, group, mode, folder) in [
+            (ME, ME, 0o700, None),
+            (ME, USERS, 0o755, None),
+            // A group of their own.
+            (ME, ME, 0o775, None),
+            (ME, USERS, 0o775, writable),
+            (ME, ME, 0o777, writable),
+            (ROOT, ROOT, 0o755, None),
+            (ROOT, ROOT, 0o1777, None),
+            (ROOT, ROOT, 0o777, writable),
+            (ROOT, USERS, 0o775, writable),
+            (OTHER, OTHER, 0o755, foreign),
+            (OTHER, OTHER, 0o1777, foreign),
+        ] {
+            let file = Owned {
+                owner,
+                group,
+                mode,
+                reader: ME,
+            };
+            assert_eq!(file.as_folder(), folder, "{owner} {group} {mode:o}");
         }
     }
 }

@@ -83,7 +83,7 @@ impl KeySource {
             Self::File(path) => (read(path).map_err(failed)?, "file"),
             Self::Variable(name) => (variable(name).map_err(failed)?, "env"),
         };
-        let pem = std::str::from_utf8(&pem).map_err(|_| failed(KeyFileFault::Key(malformed("it is not text"))))?;
+        let pem = actionpass_crypto::pem::text(&pem).map_err(|error| failed(KeyFileFault::Key(error)))?;
         PrivatePem::decode(pem, passphrase)
             .and_then(|key| SoftwareKey::from_pkcs8_der(key.as_der()))
             .map(|key| key.with_custodian(custodian))

@@ -62,6 +62,10 @@ impl Secret {
     /// The secret of an environment variable, without a line end, if it is set and not empty.
     #[must_use]
     pub fn from_variable(name: &str) -> Option<Self> {
+        // A name with `=` or NUL can't be set; asking for it may panic.
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return None;
+        }
         let text = std::env::var_os(name)?;
         Some(Self::without_line_end(text.into_encoded_bytes())).filter(|secret| !secret.expose().is_empty())
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use actionpass_core::{AdminError, AuthorizeError};
-use actionpass_custody::{CustodianError, KeyFileCode};
+use actionpass_custody::{CustodianError, Exposure, KeyFileCode};
 use actionpass_model::{Code, CodedError, TextError};
 use actionpass_policy::PolicyError;
 use actionpass_store::StoreError;
@@ -110,28 +110,6 @@ pub enum HomeError {
     /// The issuer can't be opened.
     #[error(transparent)]
     Authorize(#[from] AuthorizeError),
-}
-
-/// To whom something lies open.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Exposure {
-    /// Others can write it.
-    Writable,
-    /// It belongs to somebody else.
-    Foreign,
-    /// Others can read it, and it is a secret.
-    Readable,
-}
-
-impl std::fmt::Display for Exposure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Writable => "can be written by others",
-            Self::Foreign => "belongs to somebody else",
-            Self::Readable => "can be read by others",
-        })
-    }
 }
 
 impl HomeError {

@@ -112,85 +112,34 @@ fn restrict(_: &Path, _: u32) -> io::Result<()> {
 }
 
 /// Refuses what others can write, or what belongs to somebody else.
-#[cfg(unix)]
 pub(crate) fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), HomeError> {
-    refuse_exposed(path, metadata, 0o022)
-}
-
-/// The same, where `others` are the rights that nobody else may have.
-#[cfg(unix)]
-fn refuse_exposed(path: &Path, metadata: &Metadata, others: u32) -> Result<(), HomeError> {
-    use std::os::unix::fs::MetadataExt;
-
-    let refused = |exposure| {
-        Err(HomeError::Exposed {
-            path: path.to_owned(),
-            exposure,
-        })
-    };
-    if metadata.mode() & others != 0 {
-        return refused(Exposure::Writable);
-    }
-    let me = rustix::process::geteuid().as_raw();
-    if metadata.uid() != me && metadata.uid() != 0 {
-        return refused(Exposure::Foreign);
-    }
-    Ok(())
+    refuse(path, Exposure::of_public(metadata))
 }
 
 /// Refuses a path in a folder that others can write, or that belongs to somebody else: they could put another in its place.
 /// Looks at every folder above it, by its name and by where links lead.
-///
-/// In a sticky folder, such as `/tmp`, names are safe from all but its owner. A group of the same number as the user is the
-/// user's own, as useradd(8) makes it: with a umask of 002 it may write every folder.
-#[cfg(unix)]
 pub(crate) fn refuse_writable_parents(path: &Path) -> Result<(), HomeError> {
-    use std::os::unix::fs::MetadataExt;
-
     let unreadable = |error| HomeError::unreadable(path, error);
     let named = std::path::absolute(path).map_err(unreadable)?;
     let real = fs::canonicalize(path).map_err(unreadable)?;
     for folder in named.ancestors().skip(1).chain(real.ancestors().skip(1)) {
         let metadata = fs::metadata(folder).map_err(|error| HomeError::unreadable(folder, error))?;
-        let is_sticky = metadata.mode() & 0o1000 != 0;
-        let others = match metadata.gid() == metadata.uid() {
-            true => 0o002,
-            false => 0o022,
-        };
-        refuse_exposed(folder, &metadata, if is_sticky { 0 } else { others })?;
+        refuse(folder, Exposure::of_folder(&metadata))?;
     }
-    Ok(())
-}
-
-/// Nothing is known of that here.
-#[cfg(not(unix))]
-pub(crate) fn refuse_writable_parents(_: &Path) -> Result<(), HomeError> {
-    Ok(())
-}
-
-/// Nothing is known of that here.
-#[cfg(not(unix))]
-pub(crate) fn refuse_writable(_: &Path, _: &Metadata) -> Result<(), HomeError> {
     Ok(())
 }
 
 /// Refuses a secret that others can read.
-#[cfg(unix)]
 pub(crate) fn refuse_readable(path: &Path) -> Result<(), HomeError> {
-    use std::os::unix::fs::MetadataExt;
-
     let metadata = fs::metadata(path).map_err(|error| HomeError::unreadable(path, error))?;
-    if metadata.mode() & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(HomeError::Exposed {
-        path: path.to_owned(),
-        exposure: Exposure::Readable,
-    })
+    refuse(path, Exposure::of_secret(&metadata))
 }
 
-/// Nothing is known of that here.
-#[cfg(not(unix))]
-pub(crate) fn refuse_readable(_: &Path) -> Result<(), HomeError> {
-    Ok(())
+fn refuse(path: &Path, exposure: Option<Exposure>) -> Result<(), HomeError> {
+    exposure.map_or(Ok(()), |exposure| {
+        Err(HomeError::Exposed {
+            path: path.to_owned(),
+            exposure,
+        })
+    })
 }

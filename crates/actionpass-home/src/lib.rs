@@ -37,9 +37,10 @@ mod files;
 pub mod home;
 mod open;
 
+pub use actionpass_custody::Exposure;
 pub use code::HomeCode;
 pub use config::{Config, Signing};
 pub use create::{EXAMPLE_TENANT, Made, NewHome};
-pub use error::{Exposure, HomeError};
+pub use error::HomeError;
 pub use home::{Home, KeyForm};
 pub use open::{OpenHome, SharedSecrets};

@@ -50,6 +50,9 @@ pub struct Jwk {
 }
 
 impl Jwk {
+    /// The members of private and secret keys (RFC 7518 §6, RFC 9964): whoever reads JWKs of others refuses them by name.
+    pub const PRIVATE_MEMBERS: [&'static str; 9] = PRIVATE_MEMBERS;
+
     /// Reads a public JWK.
     ///
     /// # Errors

@@ -28,13 +28,14 @@ mod module;
 mod token;
 mod uri;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_crypto::Algorithm;
 use actionpass_custody::{
-    Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretKind, Secrets, Timeouts, random_name,
+    Custodian, CustodianError, KeyUri, OpenKey, Secret, SecretFileError, SecretKind, Secrets, Timeouts, random_name,
 };
 
 use crate::connection::Connection;
@@ -126,7 +127,9 @@ impl Pkcs11 {
         let pin = if !token.wants_login || (token.has_pin_pad && parsed.pin_source.is_none()) {
             None
         } else {
-            Some(pin(uri, parsed, secrets)?)
+            let pin = pin(uri, parsed, secrets)?;
+            token.check_pin(&pin).map_err(|fault| fault.of_key(uri))?;
+            Some(pin)
         };
         Ok(Arc::new(Login::new(token, pin)))
     }
@@ -159,13 +162,16 @@ fn pin(uri: &KeyUri, parsed: &Pkcs11Uri, secrets: &dyn Secrets) -> Result<Secret
     };
     match &parsed.pin_source {
         Some(PinSource::File(path)) => {
-            if !is_private(path) {
-                return Err(missing(
-                    "the file of `pin-source` is not there, or others can read it; `chmod 600` it",
-                ));
-            }
-            let pin = Secret::from_file(path).map_err(|_| missing("the file of `pin-source` can not be read"))?;
-            Some(pin)
+            let pin = Secret::from_private_file(path).map_err(|error| match error {
+                SecretFileError::Io(error) if error.kind() == ErrorKind::NotFound => {
+                    missing("the file of `pin-source` is not there")
+                }
+                SecretFileError::Exposed(_) => {
+                    missing("others can read or write the file of `pin-source`; `chmod 600` it")
+                }
+                _ => missing("the file of `pin-source` can not be read"),
+            });
+            Some(pin?)
                 .filter(|pin| !pin.expose().is_empty())
                 .ok_or_else(|| missing("the file of `pin-source` is empty"))
         }
@@ -176,17 +182,6 @@ fn pin(uri: &KeyUri, parsed: &Pkcs11Uri, secrets: &dyn Secrets) -> Result<Secret
             .or_else(|| secrets.ask(SecretKind::Pin, uri))
             .ok_or_else(|| missing("give `pin-source` in the URI, or the variable ACTIONPASS_PKCS11_PIN")),
     }
-}
-
-#[cfg(unix)]
-fn is_private(path: &std::path::Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o077 == 0)
-}
-
-#[cfg(not(unix))]
-fn is_private(path: &std::path::Path) -> bool {
-    path.is_file()
 }
 
 impl Custodian for Pkcs11 {

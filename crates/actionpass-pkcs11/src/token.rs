@@ -1,5 +1,6 @@
 //! Tokens: finding the one that is meant, and sessions on it.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,6 +27,8 @@ pub(crate) struct Token {
     pub(crate) wants_login: bool,
     /// It has keys of its own to type the PIN on.
     pub(crate) has_pin_pad: bool,
+    /// How long a PIN may be, in bytes; anything if the token doesn't say.
+    pin_bytes: RangeInclusive<usize>,
 }
 
 /// A way into a token that any number of sessions share: the PIN is tried by one of them at a time, and never again once
@@ -59,6 +62,22 @@ impl Token {
     pub(crate) fn find(module: &Arc<Module>, filter: &TokenFilter) -> Result<Self, Fault> {
         let (_, token) = find(module, filter)?;
         Ok(token)
+    }
+
+    /// Refuses what can't be this token's PIN, before the token counts it as a failed attempt: PINs are UTF-8 (PKCS#11
+    /// §3.5), as long as the token says, and nobody types a control character.
+    pub(crate) fn check_pin(&self, pin: &Secret) -> Result<(), Fault> {
+        let refused = |problem| Err(Fault::Refused { problem });
+        match pin.expose_str() {
+            None => refused("the PIN is not UTF-8, and was not tried"),
+            Some(text) if text.contains(char::is_control) => {
+                refused("the PIN has a line end or another control character in it, and was not tried")
+            }
+            Some(text) if !self.pin_bytes.contains(&text.len()) => {
+                refused("the PIN is shorter or longer than the token's can be, and was not tried")
+            }
+            Some(_) => Ok(()),
+        }
     }
 }
 
@@ -97,6 +116,10 @@ fn find(module: &Arc<Module>, filter: &TokenFilter) -> Result<(Slot, Token), Fau
         has_namesake: namesakes.count() > 1,
         wants_login: info.login_required(),
         has_pin_pad: info.protected_authentication_path(),
+        pin_bytes: match info.max_pin_length() {
+            0 => 0..=usize::MAX,
+            most => info.min_pin_length()..=most,
+        },
     };
     Ok((*slot, token))
 }

@@ -150,6 +150,20 @@ fn a_wrong_pin_is_tried_once() {
     assert_eq!(hsm.logins().checked_sub(before), Some(2));
 }
 
+/// What can't be the token's PIN costs none of its attempts.
+#[test]
+fn an_impossible_pin_is_not_tried() {
+    let (_turn, hsm) = hsm();
+    let uri = KeyUri::parse("pkcs11:token=wrong;object=pass").unwrap();
+    let before = hsm.logins();
+    for pin in ["1", &"1".repeat(300), "1234\n", "12\u{7}34", "\0\0\0\0\0"] {
+        let error = custodian(hsm).open(&uri, &OneAnswer::new(pin)).unwrap_err();
+        assert_eq!(error.code(), "custodian_refused");
+        assert!(report(&error).contains("not tried"), "{}", report(&error));
+    }
+    assert_eq!(hsm.logins(), before);
+}
+
 #[test]
 fn a_pin_that_turns_wrong_is_tried_once_by_all_sessions_together() {
     let (_turn, hsm) = hsm();

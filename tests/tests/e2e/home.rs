@@ -99,6 +99,19 @@ impl Home {
         name.to_owned()
     }
 
+    /// Writes a file that is its owner's alone, as secrets are.
+    pub(crate) fn write_secret(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let name = self.write(name, content);
+        self.set_mode(&name, 0o600);
+        name
+    }
+
+    /// Changes who may read and write a file.
+    pub(crate) fn set_mode(&self, name: &str, mode: u32) {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(self.path(name), mode).unwrap();
+    }
+
     /// The text of a file in the folder.
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()

@@ -228,9 +228,7 @@ fn a_foreign_set_is_read_for_pinned_keys_only() {
 #[test]
 fn a_passphrase_is_kept_elsewhere() {
     let home = Home::new();
-    let passphrase = home.write("passphrase", "correct horse\n");
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(home.path(&passphrase), private).unwrap();
+    let passphrase = home.write_secret("passphrase", "correct horse\n");
     home.run(["keys", "rotate", "--encrypt"])
         .fails(40, "key_passphrase_required");
     let place = format!("file:{}", home.path(&passphrase).display());
@@ -346,7 +344,7 @@ fn rotating_to_a_key_never_takes_its_file_away() {
 #[test]
 fn an_encrypted_key_of_any_name_is_retired() {
     let home = Home::new();
-    home.write("passphrase", "correct horse\n");
+    home.write_secret("passphrase", "correct horse\n");
     let with = ["--passphrase-file", "passphrase"];
     let new = ["keys", "new", "--out", "own.pem", "--encrypt"];
     let own = home.run([&new, &with[..]].concat()).exits(0).json()["kid"].take();

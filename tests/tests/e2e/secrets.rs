@@ -92,7 +92,7 @@ fn no_command_shows_a_private_key() {
     let pass = home.pass(ALLOW);
     let approval = home.approve(STEP_UP);
     let key = key_file(MAINTAINER);
-    let passphrase = home.write("passphrase", "correct horse battery staple\n");
+    let passphrase = home.write_secret("passphrase", "correct horse battery staple\n");
     let listed = home.run(["keys", "list"]).json();
     let mut files = listed["keys"]
         .as_array()

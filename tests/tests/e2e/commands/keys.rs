@@ -159,8 +159,8 @@ fn a_rotated_keys_passes_hold_and_a_revoked_keys_do_not() {
 fn encrypted_keys() {
     let home = Home::none();
     let mut transcript = Transcript::of(&home);
-    home.write("passphrase", b"correct horse\n");
-    home.write("wrong", b"battery staple\n");
+    home.write_secret("passphrase", b"correct horse\n");
+    home.write_secret("wrong", b"battery staple\n");
     transcript.run(&["keys", "new", "--out", "a.pem", "--encrypt"]);
     transcript.run(&[
         "keys",
