@@ -153,7 +153,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
                 Err(failure) => output::print_failure(&failure, &schema, context.is_json),
             }
         }
-        Err(error) => refuse(&without_secrets(error), &args),
+        Err(error) => refuse(&without_secrets(error, &args), &args),
     }
 }
 
@@ -181,7 +181,10 @@ fn refuse_keys(args: &[OsString]) -> Option<u8> {
 }
 
 /// The error without values that may be secrets, typed where they don't belong.
-fn without_secrets(mut error: clap::Error) -> clap::Error {
+fn without_secrets(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+    let opens_keys = args.iter().map(|arg| arg.to_string_lossy()).any(|arg| {
+        ["keys", "approve"].contains(&&*arg) || arg.starts_with("--passphrase") || arg.starts_with("--encrypt")
+    });
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
@@ -191,7 +194,7 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
         ErrorKind::ValueValidation if arg.starts_with("--passphrase-from") || arg.starts_with("--pin") => {
             Some(ContextKind::InvalidValue)
         }
-        ErrorKind::UnknownArgument if !arg.starts_with('-') => Some(ContextKind::InvalidArg),
+        ErrorKind::UnknownArgument if opens_keys && !arg.starts_with('-') => Some(ContextKind::InvalidArg),
         _ => None,
     };
     if let Some(kind) = hidden {

@@ -35,6 +35,8 @@ mod gate;
 #[cfg(test)]
 mod home;
 #[cfg(test)]
+mod keyfiles;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kills;
