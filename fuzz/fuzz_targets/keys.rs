@@ -10,6 +10,10 @@ fuzz_target!(|raw: &[u8]| {
         assert_eq!(signature.as_bytes().len(), 64);
     }
     let _ = PublicKey::from_spki_der(raw);
+    if let Ok(text) = std::str::from_utf8(raw) {
+        let _ = PublicKey::from_spki_pem(text);
+        let _ = PublicKey::from_openssh(text);
+    }
     let _ = SoftwareKey::from_pkcs8_der(raw);
     if let Ok(jwk) = Jwk::from_json(raw)
         && let Ok(key) = PublicKey::from_jwk(&jwk)

@@ -14,7 +14,7 @@
 //!
 //! | scheme | key | feature |
 //! |---|---|---|
-//! | `file:PATH` | a PKCS#8 PEM file, plain or encrypted | always |
+//! | `file:PATH` | a PEM file: PKCS#8, or OpenSSH's own, plain or encrypted | always |
 //! | `env:NAME` | the same text in an environment variable, for development | always |
 //! | `pkcs11:…` (RFC 7512) | in an HSM or token behind PKCS#11 | `pkcs11` |
 //! | `awskms:ARN` | in AWS KMS | `aws-kms` |

@@ -16,8 +16,8 @@ const PBKDF2_ROUNDS: u32 = 600_000;
 
 /// What RFC 8018 §4.2 calls appropriate for especially critical keys: seconds.
 const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
-/// The memory of scrypt (RFC 7914 §2), 128·N·r bytes: 16 times of what openssl asks for.
-const MAX_SCRYPT_MEMORY: u64 = 256 << 20;
+/// The memory of scrypt (RFC 7914 §2), 128·N·r bytes: twice of what openssl follows.
+const MAX_SCRYPT_MEMORY: u64 = 64 << 20;
 /// The work of scrypt: the memory, as often as `p` says. Seconds.
 const MAX_SCRYPT_WORK: u64 = 1 << 30;
 
@@ -83,7 +83,7 @@ fn refuse_excess(kdf: &Kdf) -> Result<(), KeyError> {
 fn excess(kdf: ObjectIdentifier) -> KeyError {
     KeyError::WorkFactor {
         problem: if kdf == pbes2::SCRYPT_OID {
-            "scrypt is followed with N a power of two above 1, up to 256 MiB (128 N r) and 1 GiB of work (128 N r p)"
+            "scrypt is followed with N a power of two above 1, up to 64 MiB (128 N r) and 1 GiB of work (128 N r p)"
         } else {
             "PBKDF2 is followed for 1 to 10,000,000 rounds"
         },
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn work_factors_are_bounded_before_they_are_followed() {
+    fn g16_work_factors_are_bounded_before_they_are_followed() {
         let too_many = with_longer_number(
             &pbkdf2(0x0102_0304),
             b"\x02\x04\x01\x02\x03\x04",
@@ -219,12 +219,12 @@ mod tests {
             scrypt(3, 8, 1),
             scrypt(1 << 14, 0, 1),
             scrypt(1 << 14, 8, 0),
-            // Memory of 512 MiB, 1 TiB, more than there is.
-            scrypt(1 << 19, 8, 1),
+            // Memory of 128 MiB, 1 TiB, more than there is.
+            scrypt(1 << 17, 8, 1),
             scrypt(1 << 30, 8, 1),
             scrypt(1 << 63, u16::MAX, u16::MAX),
             // Little memory, for hours.
-            scrypt(1 << 18, 8, 5),
+            scrypt(1 << 16, 8, 17),
             scrypt(1 << 10, 8, u16::MAX),
             too_wide,
         ] {
@@ -234,7 +234,13 @@ mod tests {
             assert_eq!(decrypt(&der, None).unwrap_err(), error);
         }
         // What is followed comes to the conclusion that nothing is inside.
-        for der in [pbkdf2(1), pbkdf2(2048), scrypt(1 << 14, 8, 1), scrypt(2, 1, 1)] {
+        for der in [
+            pbkdf2(1),
+            pbkdf2(2048),
+            scrypt(1 << 14, 8, 1),
+            scrypt(1 << 16, 8, 1),
+            scrypt(2, 1, 1),
+        ] {
             assert_eq!(refusal(&der), KeyError::PassphraseWrong);
             assert_eq!(decrypt(&der, None).unwrap_err(), KeyError::PassphraseRequired);
         }

@@ -121,7 +121,7 @@ fn keys_of_openssh_are_read() {
 
 /// The number of bcrypt's rounds is the four bytes behind its salt of sixteen.
 #[test]
-fn rounds_of_bcrypt_are_bounded() {
+fn g16_rounds_of_bcrypt_are_bounded() {
     let (_, _, encrypted) = OPENSSH[0];
     let rounds = |rounds: u32| {
         let body: String = encrypted[0].lines().filter(|line| !line.starts_with('-')).collect();
@@ -156,7 +156,7 @@ proptest! {
 
     /// Of the text, or of the bytes in it.
     #[test]
-    fn no_changed_byte_of_a_file_panics(file in 0..FILES.len(), at in any::<prop::sample::Index>(), byte: u8, is_text: bool) {
+    fn g16_no_changed_byte_of_a_key_file_panics(file in 0..FILES.len(), at in any::<prop::sample::Index>(), byte: u8, is_text: bool) {
         let pem = FILES[file];
         let changed = if is_text {
             let mut bytes = pem.as_bytes().to_vec();

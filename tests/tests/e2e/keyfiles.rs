@@ -211,7 +211,7 @@ fn keys_that_root_hands_to_a_group_are_read() {
 }
 
 #[test]
-fn a_secret_in_a_wrong_place_is_not_repeated() {
+fn g14_a_secret_in_a_wrong_place_is_not_repeated() {
     const SECRET: &str = "hunter2";
     let home = Home::new();
     let pem = key!("plain.pem");

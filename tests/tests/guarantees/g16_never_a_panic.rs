@@ -119,6 +119,11 @@ fn read_text(text: &str) -> Vec<String> {
             .map(|error| error.code().to_string()),
     );
     found(
+        PublicKey::from_openssh(text)
+            .err()
+            .map(|error| error.code().to_string()),
+    );
+    found(
         PrivatePem::decode(text, None)
             .err()
             .map(|error| error.code().to_string()),

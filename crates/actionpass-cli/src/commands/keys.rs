@@ -32,7 +32,7 @@ pub(crate) enum KeysCommand {
     New(NewArgs),
     /// List the keys of the trust store, and which of them are kept here
     List,
-    /// Take a private key (PKCS#8 PEM) into the home, or believe one that a custodian has
+    /// Take a private key (PKCS#8 or OpenSSH PEM) into the home, or believe one that a custodian has
     Import(ImportArgs),
     /// Print public keys
     Export(ExportArgs),
@@ -76,7 +76,7 @@ pub(crate) struct NewArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ImportArgs {
-    /// The private key: a PKCS#8 PEM file, which is copied, or the URI of a key that stays with its custodian
+    /// The private key: a PEM file (PKCS#8, or what ssh-keygen writes), which is copied, or the URI of a key that stays with its custodian
     #[arg(value_name = "KEY", value_parser = KeyUri::parse)]
     key: KeyUri,
     #[command(flatten)]

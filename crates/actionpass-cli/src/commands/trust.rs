@@ -44,7 +44,7 @@ pub(crate) enum TrustCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct AddArgs {
-    /// The public key, a JWK or a PEM file, or a JWK Set with --pin; `-` is stdin
+    /// The public key: a JWK, a PEM file or a line of OpenSSH, or a JWK Set with --pin; `-` is stdin
     #[arg(value_name = "JWK")]
     file: PathBuf,
     /// The thumbprint that the key has: which key of a set, and that no other one is taken for it
