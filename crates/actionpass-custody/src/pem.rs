@@ -36,6 +36,12 @@ impl PrivatePem {
         }
     }
 
+    /// Whether the private key in a text is one as `ssh-keygen` writes it.
+    #[must_use]
+    pub fn is_openssh(pem: &str) -> bool {
+        Block::find(pem, |label| label.ends_with(PLAIN_LABEL)).is_ok_and(|block| block.label() == OPENSSH_LABEL)
+    }
+
     /// The key as PEM, unencrypted.
     ///
     /// # Errors

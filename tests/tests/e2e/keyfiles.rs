@@ -42,11 +42,20 @@ fn private_keys_of_openssl_and_openssh_are_imported() {
         let home = Home::new();
         let file = home.write_secret("theirs", &pem);
         let passphrase = home.write_secret("passphrase", "open\n");
-        let imported = import(&home, &file, needs_passphrase.then_some(&passphrase)).exits(0);
-        assert_eq!(imported.json()["kid"], key.kid().as_str(), "{pem}");
-        if needs_passphrase {
-            import(&home, &file, None).fails(40, "key_passphrase_required");
+        let given = needs_passphrase.then_some(&*passphrase);
+        if pem.contains("OPENSSH") {
+            // It opens sessions of SSH: its owner may approve with it, and it signs no passes.
+            let refused = import(&home, &file, given).fails(31, "key_unsupported");
+            assert!(refused.stdout.contains("`OPENSSH PRIVATE KEY`"), "{refused:?}");
         }
+        let purpose = ["--use", "approval", "--principal", "user:maya@example.com"];
+        let mut args = vec!["keys", "import", &file];
+        args.extend(purpose.iter().filter(|_| pem.contains("OPENSSH")));
+        if needs_passphrase {
+            home.run(&args).fails(40, "key_passphrase_required");
+        }
+        args.extend(given.into_iter().flat_map(|file| ["--passphrase-file", file]));
+        assert_eq!(home.run(&args).exits(0).json()["kid"], key.kid().as_str(), "{pem}");
     }
 }
 

@@ -14,6 +14,7 @@ use actionpass_model::{KeyId, KeyStatus, KeyUse, Statement, TrustKey};
 use clap::{ArgGroup, Args, Subcommand};
 use pollster::block_on;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::code::CliCode;
@@ -202,6 +203,19 @@ impl PurposeArgs {
     }
 }
 
+/// Refuses a key that opens sessions of SSH as one that signs passes: a key has one use (NIST SP 800-57 Part 1, §5.2). People
+/// may approve with theirs.
+fn refuse_openssh(path: &Path) -> Outcome<()> {
+    let is_openssh = std::fs::read_to_string(path).is_ok_and(|pem| PrivatePem::is_openssh(&Zeroizing::new(pem)));
+    if !is_openssh {
+        return Ok(());
+    }
+    let problem =
+        "it is an `OPENSSH PRIVATE KEY`, which opens sessions of SSH, and what signs passes signs nothing else";
+    Err(Failure::from(KeyError::Unusable { problem })
+        .with_hint("`actionpass keys new` makes a key for passes; with `--use approval` this one is taken for its owner's approvals"))
+}
+
 impl ImportArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
         let home = context.administer()?;
@@ -229,6 +243,9 @@ impl ImportArgs {
             loaded => loaded,
         };
         let key = asked.settle(key)?;
+        if self.purpose.key_use == Use::Pass {
+            refuse_openssh(Path::new(path))?;
+        }
         let private = key.to_pkcs8()?;
         let pem = if self.encrypt {
             self.encrypted(&private)?
