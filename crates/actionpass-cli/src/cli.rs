@@ -4,16 +4,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::code::CliCode;
 use crate::commands::{
-    approve, authorize, canon, completions, demo, doctor, hash, init, inspect, keys, ledger, man, policy, revoke,
-    schema, trust, verify,
+    approve, authorize, canon, completions, demo, doctor, hash, help, init, inspect, keys, ledger, man, policy, revoke,
+    schema, trust, verify, version,
 };
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::log::LogArgs;
+use crate::manual;
 use crate::output::{self, Reply};
 
 /// Authorizes what AI agents do: one exact tool call, judged by policy, approved by people where policy says so,
@@ -85,6 +86,10 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Check the home and say what to mend
     Doctor(doctor::DoctorArgs),
+    /// Print the help of a command
+    Help(help::HelpArgs),
+    /// Print the version
+    Version(version::VersionArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write those of all commands into a folder
@@ -110,6 +115,8 @@ impl Command {
             Self::Policy(command) => command.name(),
             Self::Schema(_) => "schema",
             Self::Doctor(_) => "doctor",
+            Self::Help(_) => "help",
+            Self::Version(_) => "version",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -132,10 +139,17 @@ impl Command {
             Self::Policy(command) => command.run(context),
             Self::Schema(args) => args.run(context),
             Self::Doctor(args) => args.run(context),
+            Self::Help(args) => args.run(context),
+            Self::Version(args) => args.run(context),
             Self::Completions(args) => args.run(context),
             Self::Man(args) => args.run(context),
         }
     }
+}
+
+/// The whole command line, each command with its examples.
+fn command_line() -> clap::Command {
+    manual::with_examples(Cli::command())
 }
 
 /// Runs a command line, prints what comes of it, and gives the exit code.
@@ -144,10 +158,11 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
     if let Some(exit) = refuse_keys(&args) {
         return exit;
     }
-    match Cli::try_parse_from(&args) {
+    let parsed = command_line().try_get_matches_from(&args);
+    match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
             let schema = schema_of(cli.command.name());
-            let context = Context::new(cli.home, cli.json, Cli::command);
+            let context = Context::new(cli.home, cli.json, command_line);
             match cli.log.start().and_then(|()| cli.command.run(&context)) {
                 Ok(reply) => reply.print(&schema, context.is_json),
                 Err(failure) => output::print_failure(&failure, &schema, context.is_json),
@@ -238,6 +253,49 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command_line().debug_assert();
+    }
+
+    /// The words of a shell's command, up to where its output goes.
+    fn words(command: &str) -> Vec<String> {
+        let command = command.split(" > ").next().unwrap_or_default();
+        let mut words = Vec::new();
+        for (at, part) in command.split('"').enumerate() {
+            if at % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(ToOwned::to_owned));
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_command_has_examples_and_they_are_of_it() {
+        let paths = manual::tests::paths(&command_line());
+        assert!(paths.len() > 35, "{paths:?}");
+        for path in &paths {
+            let examples = manual::examples(path);
+            assert!(!examples.is_empty(), "{path}");
+            for example in examples {
+                // What a reader has to replace is no id yet.
+                let command = example
+                    .line()
+                    .replace("REVOCATION", "rev_01930000000070008000000000000000");
+                let words = words(&command);
+                let cli = Cli::try_parse_from(&words).unwrap();
+                let name = path.replace(' ', "-");
+                assert!(
+                    cli.command.name().starts_with(&name),
+                    "{words:?} is of {}",
+                    cli.command.name()
+                );
+            }
+        }
+        let named = manual::tests::named();
+        let mut sorted = (named.clone(), paths.iter().map(String::as_str).collect::<Vec<_>>());
+        sorted.0.sort_unstable();
+        sorted.1.sort_unstable();
+        assert_eq!(sorted.0, sorted.1);
     }
 }

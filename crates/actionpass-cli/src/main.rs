@@ -14,6 +14,7 @@ mod foreign_jwk;
 mod hint;
 mod input;
 mod log;
+mod manual;
 mod output;
 mod owner;
 mod passphrase;

@@ -5,6 +5,7 @@
 mod authorize;
 mod concurrency;
 mod documents;
+mod examples;
 mod home;
 mod keys;
 mod ledger;

@@ -1,4 +1,4 @@
-//! `demo`, `completions`, `man`, help, and the command line itself.
+//! `demo`, `completions`, `man`, `help`, `version`, and the command line itself.
 
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,8 @@ fn help() {
         "policy",
         "schema",
         "doctor",
+        "help",
+        "version",
         "completions",
         "man",
     ] {
@@ -104,6 +106,74 @@ fn completions_and_manual_pages() {
         home.talk(["man", "--out", "file/pages", "--json"]).code(),
         "file_unwritable"
     );
+}
+
+#[test]
+fn help_and_version_are_commands_too() {
+    let home = Home::none();
+    for command in [
+        &[][..],
+        &["approve"],
+        &["keys"],
+        &["keys", "new"],
+        &["ledger", "verify"],
+    ] {
+        let by_name = home.talk([&["help"], command].concat()).exits(0);
+        let by_option = home.talk([command, &["--help"]].concat()).exits(0);
+        assert_eq!(by_name.stdout, by_option.stdout);
+        let json = home.run([&["help"], command].concat()).exits(0).json();
+        assert_eq!(json["schema"], "actionpass.cli.help.v1");
+        assert_eq!(json["command"], command.join(" "));
+        assert_eq!(json["help"], by_option.stdout);
+    }
+    for unknown in [&["no-such"][..], &["keys", "no-such"], &["canon", "FILE"]] {
+        home.run([&["help"], unknown].concat()).fails(2, "usage_invalid");
+    }
+    let version = home.talk(["version"]).exits(0).stdout;
+    assert_eq!(version, home.talk(["--version"]).exits(0).stdout);
+    let json = home.run(["version"]).exits(0).json();
+    assert_eq!(json["schema"], "actionpass.cli.version.v1");
+    assert_eq!(format!("actionpass {}\n", json["version"].as_str().unwrap()), version);
+}
+
+#[test]
+fn a_manual_page_has_the_sections_that_people_look_for() {
+    let home = Home::none();
+    home.talk(["man", "--out", "pages"]).exits(0);
+    for page in [
+        "actionpass",
+        "actionpass-keys",
+        "actionpass-keys-new",
+        "actionpass-verify",
+    ] {
+        let text = home.read(&format!("pages/{page}.1"));
+        let mut rest = text.as_str();
+        for section in [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "EXAMPLES",
+            "\"EXIT STATUS\"",
+            "FILES",
+            "ENVIRONMENT",
+        ] {
+            let (_, after) = rest
+                .split_once(&format!("\n.SH {section}\n"))
+                .unwrap_or_else(|| panic!("{page} {section}"));
+            rest = after;
+        }
+        for line in [
+            "\\fB24\\fR",
+            "\\fBledger.db\\fR",
+            "\\fBACTIONPASS_HOME\\fR",
+            "\\fBACTIONPASS_PASSPHRASE\\fR",
+        ] {
+            assert!(text.contains(line), "{page}: {line}");
+        }
+    }
+    let page = home.read("pages/actionpass-keys-rotate.1");
+    assert!(page.contains("\\fBactionpass keys rotate\\fR"), "{page}");
 }
 
 #[test]

@@ -1,0 +1,474 @@
+//! What the manual says beyond the command line itself: examples, which `--help` prints too, and the tables of exit codes,
+//! files and variables.
+
+use clap::Command;
+
+/// Where the tables come from.
+const PAGE: &str = include_str!("../../../docs/cli.md");
+
+/// One command to try.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Example {
+    /// What it is for.
+    pub(crate) purpose: &'static str,
+    /// As a shell takes it; a long one goes on in the next line, as in a shell.
+    pub(crate) command: &'static str,
+}
+
+const fn example(purpose: &'static str, command: &'static str) -> Example {
+    Example { purpose, command }
+}
+
+/// The examples of each command, by its name without `actionpass`. The end-to-end tests run every one of them. What a
+/// reader has to replace is in capital letters: `KID`, `REVOCATION`.
+const EXAMPLES: &[(&str, &[Example])] = &[
+    (
+        "",
+        &[
+            example("See what it does, in a few seconds", "actionpass demo"),
+            example("Make a home", "actionpass init --issuer https://issuer.example"),
+            example(
+                "Decide on an action, and keep the pass",
+                "actionpass authorize --action action.json > pass.jwt",
+            ),
+            example(
+                "Check the pass before the action is executed",
+                "actionpass verify --token pass.jwt --action action.json",
+            ),
+        ],
+    ),
+    (
+        "demo",
+        &[example("See everything, and keep nothing", "actionpass demo")],
+    ),
+    (
+        "init",
+        &[
+            example(
+                "Make a home for one organization",
+                "actionpass init --issuer https://issuer.example --tenant org:example",
+            ),
+            example(
+                "Make one elsewhere, with an encrypted signing key",
+                "actionpass --home other init --encrypt --passphrase-file passphrase.txt",
+            ),
+        ],
+    ),
+    (
+        "canon",
+        &[example("What a hash is computed of", "actionpass canon payload.json")],
+    ),
+    (
+        "hash",
+        &[
+            example("The hash of any JSON document", "actionpass hash payload.json"),
+            example(
+                "The hashes that a pass for this action binds",
+                "actionpass hash --action action.json",
+            ),
+        ],
+    ),
+    (
+        "authorize",
+        &[
+            example(
+                "Decide, and keep the pass if there is one",
+                "actionpass authorize --action action.json > pass.jwt",
+            ),
+            example(
+                "With an approval",
+                "actionpass authorize --action step_up.json --approval approval.jwt > approved.jwt",
+            ),
+            example(
+                "With facts that the host attests",
+                "actionpass authorize --action tested.json --facts facts.json > tested.jwt",
+            ),
+        ],
+    ),
+    (
+        "approve",
+        &[
+            example(
+                "Look at an action, be asked, and sign",
+                "actionpass approve --action step_up.json --key me.pem --as user:me@example.com \\\n      \
+                 --reason \"read the diff\"",
+            ),
+            example(
+                "From a program that has shown the action itself",
+                "actionpass approve --action step_up.json --key me.pem --as user:me@example.com \\\n      \
+                 --reason \"read the diff\" --yes > approval.jwt",
+            ),
+        ],
+    ),
+    (
+        "verify",
+        &[
+            example(
+                "Check a pass against the action",
+                "actionpass verify --token pass.jwt --action action.json",
+            ),
+            example(
+                "The same without a home, as an executor would",
+                "actionpass verify --token pass.jwt --action action.json --trust trust.json \\\n      \
+                 --issuer https://issuer.example --tenant org:example \\\n      \
+                 --audience linear.issues.create",
+            ),
+            example(
+                "Check it and mark it used; a second time it is refused",
+                "actionpass verify --token pass.jwt --action action.json --consume",
+            ),
+        ],
+    ),
+    (
+        "inspect",
+        &[example(
+            "Look into a token; nothing is verified",
+            "actionpass inspect pass.jwt",
+        )],
+    ),
+    (
+        "revoke",
+        &[
+            example(
+                "Stop an agent",
+                "actionpass revoke principal agent:codex-prod --reason \"out of control\" > revocation.txt",
+            ),
+            example(
+                "Refuse everything that a key signed",
+                "actionpass revoke key KID --reason \"the laptop was stolen\"",
+            ),
+        ],
+    ),
+    (
+        "keys",
+        &[example("The keys, and which are kept here", "actionpass keys list")],
+    ),
+    (
+        "keys new",
+        &[
+            example(
+                "An approver's key, made without a home; its public half goes to the issuer",
+                "actionpass keys new --use approval --principal user:me@example.com --out me.pem > me.jwk",
+            ),
+            example(
+                "A key of this home, for an approver who works here",
+                "actionpass keys new --use approval --principal user:desk@example.com --role maintainer",
+            ),
+        ],
+    ),
+    (
+        "keys list",
+        &[example("The keys, and which are kept here", "actionpass keys list")],
+    ),
+    (
+        "keys import",
+        &[example(
+            "Take a key that was made elsewhere",
+            "actionpass keys import spare.pem --use approval --principal user:spare@example.com",
+        )],
+    ),
+    (
+        "keys export",
+        &[
+            example(
+                "Public keys for executors that take a JWK Set",
+                "actionpass keys export --jwks > jwks.json",
+            ),
+            example("One key, as PEM", "actionpass keys export --pem --kid KID > pass.pem"),
+        ],
+    ),
+    (
+        "keys rotate",
+        &[example(
+            "Sign with a new key from now on; passes of the old one stay valid",
+            "actionpass keys rotate",
+        )],
+    ),
+    (
+        "keys retire",
+        &[example(
+            "An approver's key signs nothing any more",
+            "actionpass keys retire KID --reason \"left the team\"",
+        )],
+    ),
+    (
+        "keys check",
+        &[
+            example("Try the signing key", "actionpass keys check"),
+            example("Try another one", "actionpass keys check --key file:me.pem"),
+        ],
+    ),
+    ("trust", &[example("Keys and revocations", "actionpass trust show")]),
+    (
+        "trust show",
+        &[example("Keys and revocations", "actionpass trust show")],
+    ),
+    (
+        "trust add",
+        &[example(
+            "Believe an approver's key",
+            "actionpass trust add me.jwk --use approval --principal user:me@example.com --role maintainer",
+        )],
+    ),
+    (
+        "trust remove",
+        &[example("Take a key out", "actionpass trust remove KID")],
+    ),
+    (
+        "trust lift",
+        &[example(
+            "Accept a principal again",
+            "actionpass trust lift REVOCATION --reason \"mended\"",
+        )],
+    ),
+    (
+        "trust refresh",
+        &[example(
+            "Say that the revocations are complete as of now",
+            "actionpass trust refresh",
+        )],
+    ),
+    (
+        "trust check",
+        &[
+            example("Check the home's", "actionpass trust check"),
+            example("Check a file", "actionpass trust check trust.json"),
+        ],
+    ),
+    (
+        "trust export",
+        &[example(
+            "What executors are handed",
+            "actionpass trust export > trust.json",
+        )],
+    ),
+    ("ledger", &[example("The newest records", "actionpass ledger show")]),
+    (
+        "ledger show",
+        &[
+            example("The newest records", "actionpass ledger show"),
+            example(
+                "What was denied to one agent",
+                "actionpass ledger show --decision deny --agent agent:codex-prod",
+            ),
+            example("One record in full", "actionpass ledger show 0"),
+        ],
+    ),
+    (
+        "ledger verify",
+        &[
+            example("Verify the home's", "actionpass ledger verify"),
+            example(
+                "Verify an export, without any home",
+                "actionpass ledger verify ledger.jsonl --trust trust.json",
+            ),
+        ],
+    ),
+    (
+        "ledger export",
+        &[example(
+            "All records, as JSON lines",
+            "actionpass ledger export > ledger.jsonl",
+        )],
+    ),
+    (
+        "ledger erase",
+        &[example(
+            "Erase what lies beside records of more than 90 days ago",
+            "actionpass ledger erase --older-than 90d --reason \"the retention period is over\"",
+        )],
+    ),
+    (
+        "ledger restored",
+        &[example(
+            "Say that ledger.db came out of a backup",
+            "actionpass ledger restored",
+        )],
+    ),
+    (
+        "policy",
+        &[example("Check the home's policy", "actionpass policy check")],
+    ),
+    (
+        "policy check",
+        &[
+            example("Check the home's policy", "actionpass policy check"),
+            example("Check a file", "actionpass policy check policy.toml"),
+        ],
+    ),
+    (
+        "policy explain",
+        &[example(
+            "What each rule makes of an action",
+            "actionpass policy explain --action action.json",
+        )],
+    ),
+    (
+        "policy test",
+        &[example(
+            "Run a table of actions and their decisions",
+            "actionpass policy test tests.toml --policy policy.toml",
+        )],
+    ),
+    (
+        "schema",
+        &[
+            example("All documents", "actionpass schema"),
+            example(
+                "The schema of an action",
+                "actionpass schema action > action.schema.json",
+            ),
+        ],
+    ),
+    ("doctor", &[example("What is wrong with the home", "actionpass doctor")]),
+    ("help", &[example("The help of a command", "actionpass help keys new")]),
+    ("version", &[example("The version", "actionpass version")]),
+    (
+        "completions",
+        &[example("For bash", "actionpass completions bash > actionpass.bash")],
+    ),
+    (
+        "man",
+        &[
+            example("The page of the program", "actionpass man > actionpass.1"),
+            example("The pages of all commands", "actionpass man --out pages"),
+        ],
+    ),
+];
+
+/// The examples of a command, by its name without `actionpass`.
+pub(crate) fn examples(path: &str) -> &'static [Example] {
+    let found = EXAMPLES.iter().find(|(named, _)| *named == path);
+    found.map_or(&[], |(_, examples)| examples)
+}
+
+/// The command line with the examples below each command's help; the program's own help stays short.
+pub(crate) fn with_examples(program: Command) -> Command {
+    each(program, "")
+}
+
+fn each(command: Command, path: &str) -> Command {
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    names.into_iter().fold(command, |command, name| {
+        let path = format!("{path} {name}").trim_start().to_owned();
+        command.mut_subcommand(name, |command| {
+            let text = help(examples(&path));
+            each(command.after_help(text), &path)
+        })
+    })
+}
+
+fn help(examples: &[Example]) -> String {
+    let lines = examples
+        .iter()
+        .map(|example| format!("  # {}\n  {}\n", example.purpose, example.command));
+    format!("Examples:\n{}", lines.collect::<String>().trim_end())
+}
+
+/// What commands exit with, and what that means.
+pub(crate) fn exits() -> Vec<(&'static str, &'static str)> {
+    table("## Exit codes")
+}
+
+/// The files of a home.
+pub(crate) fn files() -> Vec<(&'static str, &'static str)> {
+    table("## The home")
+}
+
+/// The environment variables that are read.
+pub(crate) fn variables() -> Vec<(&'static str, &'static str)> {
+    table("## Environment")
+}
+
+/// The rows of the table below a heading of the page, as Markdown.
+fn table(heading: &str) -> Vec<(&'static str, &'static str)> {
+    let lines = PAGE.lines().skip_while(|line| *line != heading).skip(1);
+    lines
+        .take_while(|line| !line.starts_with('#'))
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
+        .skip(1)
+        .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    impl Example {
+        /// The command in one line.
+        pub(crate) fn line(&self) -> String {
+            self.command.split("\\\n").map(str::trim).collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    /// Every command's name without `actionpass`, the program's own first.
+    pub(crate) fn paths(command: &Command) -> Vec<String> {
+        fn add(command: &Command, path: &str, paths: &mut Vec<String>) {
+            paths.push(path.to_owned());
+            for command in command.get_subcommands() {
+                add(command, format!("{path} {}", command.get_name()).trim_start(), paths);
+            }
+        }
+        let mut paths = Vec::new();
+        add(command, "", &mut paths);
+        paths
+    }
+
+    /// The names that there are examples of.
+    pub(crate) fn named() -> Vec<&'static str> {
+        EXAMPLES.iter().map(|(path, _)| *path).collect()
+    }
+
+    #[test]
+    fn the_tables_are_whole() {
+        let exits = exits();
+        let codes: Vec<&str> = exits.iter().map(|(exit, _)| *exit).collect();
+        assert_eq!(
+            codes,
+            [
+                "0", "1", "2", "10", "11", "20", "21", "22", "23", "24", "25", "26", "30", "31", "40"
+            ]
+        );
+        assert_eq!(exits.last().map(|(_, text)| text.starts_with("custodian")), Some(true));
+        let names: Vec<&str> = files().iter().map(|(name, _)| *name).collect();
+        assert_eq!(
+            names,
+            [
+                "`config.toml`",
+                "`keys/`",
+                "`trust.json`",
+                "`policy.toml`",
+                "`ledger.db`",
+                "`ledger.witness`",
+                "`examples/`"
+            ]
+        );
+        assert!(variables().iter().any(|(name, _)| *name == "`ACTIONPASS_HOME`"));
+    }
+
+    #[test]
+    fn no_example_is_broken_where_a_shell_would_not_read_on() {
+        for (path, examples) in EXAMPLES {
+            for line in help(examples).lines() {
+                assert!(line.chars().count() <= 100, "{path}: {line}");
+            }
+            for example in *examples {
+                assert!(!example.line().contains(['\n', '\\']), "{}", example.line());
+            }
+        }
+    }
+
+    #[test]
+    fn the_help_of_a_command_ends_with_its_examples() {
+        let program = with_examples(Command::new("actionpass").subcommand(Command::new("demo")));
+        let mut demo = program.find_subcommand("demo").unwrap().clone();
+        let help = demo.render_help().to_string();
+        assert!(
+            help.ends_with("Examples:\n  # See everything, and keep nothing\n  actionpass demo\n"),
+            "{help}"
+        );
+    }
+}

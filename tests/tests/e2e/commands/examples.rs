@@ -1,0 +1,171 @@
+//! The examples in the help of every command, run by a shell: they all work.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::home::Home;
+use crate::program::actionpass;
+
+/// Every command, each behind those whose results its examples need.
+const ORDER: &[&str] = &[
+    "demo",
+    "init",
+    "canon",
+    "hash",
+    "keys new",
+    "trust add",
+    "keys",
+    "keys list",
+    "keys check",
+    "keys import",
+    "keys export",
+    "policy",
+    "policy check",
+    "policy explain",
+    "policy test",
+    "approve",
+    "authorize",
+    "inspect",
+    "trust export",
+    "verify",
+    "trust",
+    "trust show",
+    "trust refresh",
+    "trust check",
+    "ledger",
+    "ledger show",
+    "ledger export",
+    "ledger verify",
+    "ledger erase",
+    "keys retire",
+    "trust remove",
+    "revoke",
+    "trust lift",
+    "keys rotate",
+    "doctor",
+    "ledger restored",
+    "schema",
+    "help",
+    "version",
+    "completions",
+    "man",
+];
+
+const TESTS: &str = r#"
+schema = "actionpass.policy-tests.v1"
+
+[[test]]
+name = "the first example is allowed"
+action = "action.json"
+expect = "allow"
+"#;
+
+/// The commands in the examples of a help.
+fn examples(help: &str) -> Vec<String> {
+    let (_, examples) = help.split_once("\nExamples:\n").unwrap();
+    let examples = examples.replace("\\\n", "");
+    let commands = examples.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    commands.map(ToOwned::to_owned).collect()
+}
+
+/// What is before the examples of a command, beside what those of other commands leave.
+fn prepare(home: &Home, command: &str) {
+    let copy = |from: &str, to: &str| fs::copy(home.path(from), home.path(to)).map(|_| ()).unwrap();
+    match command {
+        "init" => {
+            home.write("passphrase.txt", "correct horse battery staple\n");
+            fs::set_permissions(home.path("passphrase.txt"), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        "canon" => {
+            home.write("payload.json", r#"{"b":1,"a":2}"#);
+        }
+        "hash" => {
+            copy("home/examples/allow.json", "action.json");
+            copy("home/examples/step_up.json", "step_up.json");
+            copy("home/examples/step_up.json", "tested.json");
+            copy("home/examples/facts.json", "facts.json");
+        }
+        "keys import" => {
+            let owner = ["--use", "approval", "--principal", "user:spare@example.com"];
+            home.talk([&["keys", "new", "--out", "spare.pem"], &owner[..]].concat())
+                .exits(0);
+        }
+        "policy check" => {
+            copy("home/policy.toml", "policy.toml");
+            home.write("tests.toml", TESTS);
+        }
+        _ => {}
+    }
+}
+
+/// The key that the examples of a command call `KID`.
+fn kid(home: &Home, command: &str) -> String {
+    let wanted = match command {
+        "keys export" => "pass",
+        "revoke" => "user:desk@example.com",
+        _ => "user:me@example.com",
+    };
+    let trust = home.run(["trust", "show"]).exits(0).json();
+    let keys = trust["trust"]["keys"].as_array().unwrap();
+    let key = keys
+        .iter()
+        .find(|key| key["use"] == wanted || key["principal"] == wanted)
+        .unwrap();
+    key["kid"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_example_works() {
+    let home = Home::none();
+    let folder = actionpass().parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    for command in ORDER {
+        prepare(&home, command);
+        let words: Vec<&str> = std::iter::once("help").chain(command.split(' ')).collect();
+        for line in examples(&home.talk(words).exits(0).stdout) {
+            let mut line = line;
+            if line.contains("KID") {
+                line = line.replace("KID", &kid(&home, command));
+            }
+            if line.contains("REVOCATION") {
+                line = line.replace("REVOCATION", home.read("revocation.txt").trim());
+            }
+            let ran = home.finish(home.command_of("sh", ["-c", &line]).env("PATH", &path).spawn().unwrap());
+            // Nobody is there to be asked.
+            let expected = if *command == "approve" && !line.contains("--yes") {
+                2
+            } else {
+                0
+            };
+            assert_eq!(ran.exit, expected, "{line}: {ran:?}");
+        }
+    }
+    // What the examples say that they write.
+    for file in [
+        "pass.jwt",
+        "approved.jwt",
+        "tested.jwt",
+        "trust.json",
+        "pages/actionpass-keys-new.1",
+    ] {
+        assert!(!fs::read(home.path(file)).unwrap().is_empty(), "{file}");
+    }
+}
+
+/// A command that the list lacks would not be tried.
+#[test]
+fn the_examples_of_every_command_are_run() {
+    let home = Home::none();
+    let files = home.talk(["man", "--out", "pages", "--json"]).exits(0).json();
+    let mut pages: Vec<String> = files["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|file| file.as_str().unwrap().strip_prefix("pages/actionpass-"))
+        .map(|file| file.trim_end_matches(".1").to_owned())
+        .collect();
+    let mut order: Vec<String> = ORDER.iter().map(|command| command.replace(' ', "-")).collect();
+    pages.sort();
+    order.sort();
+    assert_eq!(pages, order);
+}
