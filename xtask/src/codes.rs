@@ -22,6 +22,9 @@ Every refusal, denial and failure has a code: text in `snake_case` that programs
 and never used again for something else; later versions may add codes, so treat one that you don't know as a refusal.
 Messages are for people and may change.
 
+`actionpass explain CODE` says what usually causes a code and what to do next
+([all of them](../crates/actionpass-cli/src/commands/explain/explanations.md)).
+
 The class says what to do about a code, and which exit code a command ends with ([the command line](cli.md#exit-codes)).
 ";
 

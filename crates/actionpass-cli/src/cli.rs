@@ -8,8 +8,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::code::CliCode;
 use crate::commands::{
-    approve, authorize, canon, completions, demo, doctor, hash, help, init, inspect, keys, ledger, man, policy, revoke,
-    schema, trust, verify, version,
+    approve, authorize, canon, completions, demo, doctor, explain, hash, help, init, inspect, keys, ledger, man,
+    policy, revoke, schema, trust, verify, version,
 };
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -86,6 +86,8 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Check the home and say what to mend
     Doctor(doctor::DoctorArgs),
+    /// Say what a code means, what causes it and what to do; without a code, list all
+    Explain(explain::ExplainArgs),
     /// Print the help of a command
     Help(help::HelpArgs),
     /// Print the version
@@ -115,6 +117,7 @@ impl Command {
             Self::Policy(command) => command.name(),
             Self::Schema(_) => "schema",
             Self::Doctor(_) => "doctor",
+            Self::Explain(_) => "explain",
             Self::Help(_) => "help",
             Self::Version(_) => "version",
             Self::Completions(_) => "completions",
@@ -139,6 +142,7 @@ impl Command {
             Self::Policy(command) => command.run(context),
             Self::Schema(args) => args.run(context),
             Self::Doctor(args) => args.run(context),
+            Self::Explain(args) => args.run(context),
             Self::Help(args) => args.run(context),
             Self::Version(args) => args.run(context),
             Self::Completions(args) => args.run(context),
@@ -268,6 +272,54 @@ mod tests {
             }
         }
         words
+    }
+
+    /// The command that words name, as far as they do, and the words behind it.
+    fn named<'a>(program: &'a clap::Command, words: &'a [&'a str]) -> (&'a clap::Command, &'a [&'a str]) {
+        match words.split_first() {
+            Some((name, rest)) => match program.find_subcommand(name) {
+                Some(command) => named(command, rest),
+                None => (program, words),
+            },
+            None => (program, words),
+        }
+    }
+
+    /// The commands, options and pages that the explanations of codes send people to.
+    #[test]
+    fn what_explanations_name_is_there() {
+        let text = include_str!("commands/explain/explanations.md").replace('\n', " ");
+        let mut program = command_line();
+        program.build();
+        let has = |command: &clap::Command, option: &str| {
+            let is_it = |arg: &clap::Arg| arg.get_long() == option.strip_prefix("--");
+            command.get_arguments().any(is_it)
+        };
+        let all: Vec<&clap::Command> = manual::tests::commands(&program);
+        let mut commands = 0;
+        for span in text.split('`').skip(1).step_by(2) {
+            let words: Vec<&str> = span.split_whitespace().collect();
+            match words.as_slice() {
+                ["actionpass", rest @ ..] => {
+                    commands += 1;
+                    let (command, rest) = named(&program, rest);
+                    assert_ne!(command.get_name(), "actionpass", "{span}");
+                    assert!(rest.is_empty() || !command.has_subcommands(), "{span}");
+                    for option in rest.iter().filter(|word| word.starts_with("--")) {
+                        assert!(has(command, option), "{span}");
+                    }
+                }
+                [option, ..] if option.starts_with("--") => {
+                    assert!(all.iter().any(|command| has(command, option)), "{span}");
+                }
+                [page] if page.starts_with("docs/") => {
+                    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+                    assert!(std::path::Path::new(root).join(page).exists(), "{span}");
+                }
+                _ => {}
+            }
+        }
+        assert!(commands > 50, "{commands}");
     }
 
     #[test]

@@ -15,6 +15,8 @@ actionpass_model::codes! {
         ApprovalDeclined = "approval_declined" => Declined,
         /// There is no document of this kind.
         SchemaUnknown = "schema_unknown",
+        /// No part of this release has a code of this name.
+        CodeUnknown = "code_unknown",
         /// The demo did not come out as it promises.
         DemoBroken = "demo_broken" => Internal,
         /// An export has no records: it proves nothing, and a log that was cut off whole looks the same.

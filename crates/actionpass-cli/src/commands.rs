@@ -6,6 +6,7 @@ pub(crate) mod canon;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod hash;
 pub(crate) mod help;
 pub(crate) mod init;

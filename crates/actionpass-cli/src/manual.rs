@@ -321,6 +321,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     ("doctor", &[example("What is wrong with the home", "actionpass doctor")]),
+    (
+        "explain",
+        &[
+            example("What to do about a code", "actionpass explain key_revoked"),
+            example("All codes", "actionpass explain --list"),
+        ],
+    ),
     ("help", &[example("The help of a command", "actionpass help keys new")]),
     ("version", &[example("The version", "actionpass version")]),
     (
@@ -415,6 +422,12 @@ pub(crate) mod tests {
         let mut paths = Vec::new();
         add(command, "", &mut paths);
         paths
+    }
+
+    /// Every command, the program itself first.
+    pub(crate) fn commands(command: &Command) -> Vec<&Command> {
+        let below = command.get_subcommands().flat_map(commands);
+        std::iter::once(command).chain(below).collect()
     }
 
     /// The names that there are examples of.

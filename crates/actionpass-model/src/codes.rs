@@ -124,6 +124,27 @@ pub enum CodeClass {
 }
 
 impl CodeClass {
+    /// The name, as `docs/error-codes.md` has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reason => "Reason",
+            Self::Internal => "Internal",
+            Self::Usage => "Usage",
+            Self::Declined => "Declined",
+            Self::NotAuthentic => "NotAuthentic",
+            Self::Mismatch => "Mismatch",
+            Self::OutOfTime => "OutOfTime",
+            Self::Revoked => "Revoked",
+            Self::AlreadyDone => "AlreadyDone",
+            Self::Approval => "Approval",
+            Self::Stale => "Stale",
+            Self::LedgerBroken => "LedgerBroken",
+            Self::InputRefused => "InputRefused",
+            Self::Unavailable => "Unavailable",
+        }
+    }
+
     /// The exit code of a program that fails for this (`docs/cli.md`).
     #[must_use]
     pub const fn exit_code(self) -> u8 {

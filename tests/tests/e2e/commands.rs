@@ -6,6 +6,7 @@ mod authorize;
 mod concurrency;
 mod documents;
 mod examples;
+mod explain;
 mod home;
 mod keys;
 mod ledger;

@@ -45,6 +45,7 @@ const ORDER: &[&str] = &[
     "doctor",
     "ledger restored",
     "schema",
+    "explain",
     "help",
     "version",
     "completions",

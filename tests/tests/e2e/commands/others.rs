@@ -48,6 +48,7 @@ fn help() {
         "policy",
         "schema",
         "doctor",
+        "explain",
         "help",
         "version",
         "completions",
