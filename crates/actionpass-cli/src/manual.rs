@@ -229,6 +229,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "trust restored",
+        &[example(
+            "Go on from a trust.json that came out of a backup",
+            "actionpass trust restored",
+        )],
+    ),
+    (
         "trust check",
         &[
             example("Check the home's", "actionpass trust check"),

@@ -31,6 +31,7 @@ const ORDER: &[&str] = &[
     "trust",
     "trust show",
     "trust refresh",
+    "trust restored",
     "trust check",
     "ledger",
     "ledger show",
