@@ -19,18 +19,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// use actionpass_model::CodeClass;
 ///
 /// actionpass_model::codes! {
-///     /// Why a door stays shut.
-///     pub enum DoorCode: Unavailable {
-///         /// The key doesn't fit.
-///         WrongKey = "wrong_key" => NotAuthentic,
-///         /// The lock is stuck.
-///         Stuck = "lock_stuck",
+///     /// Why a message is not taken in.
+///     pub enum InboxCode: Unavailable {
+///         /// Its signature doesn't verify.
+///         WrongKey = "inbox_wrong_key" => NotAuthentic,
+///         /// There is no room for it.
+///         Full = "inbox_full",
 ///     }
 /// }
-/// assert_eq!(DoorCode::WrongKey.as_str(), "wrong_key");
-/// assert_eq!(DoorCode::from_code("wrong_key"), Some(DoorCode::WrongKey));
-/// assert_eq!(DoorCode::WrongKey.class(), CodeClass::NotAuthentic);
-/// assert_eq!(DoorCode::Stuck.class().exit_code(), 40);
+/// assert_eq!(InboxCode::WrongKey.as_str(), "inbox_wrong_key");
+/// assert_eq!(InboxCode::from_code("inbox_wrong_key"), Some(InboxCode::WrongKey));
+/// assert_eq!(InboxCode::WrongKey.class(), CodeClass::NotAuthentic);
+/// assert_eq!(InboxCode::Full.class().exit_code(), 40);
 /// ```
 #[macro_export]
 macro_rules! codes {

@@ -23,6 +23,8 @@ mod decisions;
 #[cfg(test)]
 mod dependencies;
 #[cfg(test)]
+mod doctoring;
+#[cfg(test)]
 mod emergency;
 #[cfg(test)]
 mod entropy;

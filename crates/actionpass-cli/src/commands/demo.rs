@@ -288,7 +288,7 @@ fn tampered(action: &Path) -> Outcome<String> {
     let payload = value.pointer_mut("/capability/payload").and_then(Value::as_object_mut);
     let word = payload.and_then(|payload| payload.values_mut().find(|value| value.is_string()));
     if let Some(word) = word {
-        *word = Value::from(format!("{} and a back door", word.as_str().unwrap_or_default()));
+        *word = Value::from(format!("{} and one thing more", word.as_str().unwrap_or_default()));
     }
     Ok(value.to_string())
 }

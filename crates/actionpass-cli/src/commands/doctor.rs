@@ -3,15 +3,19 @@
 use std::fs;
 
 use actionpass_core::AuthorizeCode;
+use actionpass_crypto::KeyCode;
+use actionpass_custodians::SecretSourceCode;
+use actionpass_custody::{CustodianCode, KeyFileCode};
 use actionpass_home::{Config, Home, HomeError, home};
 use actionpass_model::{CodeClass, KeyStatus, KeyUse, Tenant, Timestamp};
-use actionpass_policy::PolicyEngine;
+use actionpass_policy::{PolicyEngine, RulePolicy, WarningCode};
 use actionpass_store::ledger::ChainVerifier;
 use actionpass_store::{Ledger, StoreCode};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::ledger::verify_home;
+use super::policy::held_roles;
 use crate::clock;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -28,7 +32,24 @@ pub(crate) struct DoctorArgs {
 }
 
 /// A check: its name, and what was found or what is wrong.
-type Check = (&'static str, Outcome<String>);
+type Check = (&'static str, Outcome<Found>);
+
+/// What a check found that is in order.
+#[derive(Clone, Debug)]
+struct Found {
+    text: String,
+    /// What works and still may not be meant.
+    notes: Vec<String>,
+}
+
+impl From<String> for Found {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            notes: Vec::new(),
+        }
+    }
+}
 
 impl DoctorArgs {
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
@@ -38,7 +59,7 @@ impl DoctorArgs {
         let mut results = Vec::new();
         for (name, outcome) in &checks {
             let (mark, said) = match outcome {
-                Ok(found) => (ink.good("ok  "), visible(found)),
+                Ok(found) => (ink.good("ok  "), visible(&found.text)),
                 Err(failure) => (
                     ink.bad("FAIL"),
                     format!("{} ({})", visible(failure.message()), failure.code()),
@@ -47,6 +68,9 @@ impl DoctorArgs {
             text.push_str(&format!("{mark}  {name:<7}  {said}\n"));
             if let Some(hint) = outcome.as_ref().err().and_then(Failure::hint) {
                 text.push_str(&format!("               {} {}\n", ink.bold("mend:"), visible(hint)));
+            }
+            for note in outcome.iter().flat_map(|found| &found.notes) {
+                text.push_str(&format!("               {} {}\n", ink.warn("note:"), visible(note)));
             }
             results.push(result_json(name, outcome));
         }
@@ -67,9 +91,10 @@ impl DoctorArgs {
     fn examine(&self, context: &Context) -> Outcome<Vec<Check>> {
         let mut checks: Vec<Check> = Vec::new();
         let now = clock::now();
-        checks.push(("clock", now.clone().and_then(sane)));
+        checks.push(("clock", now.clone().and_then(sane).map(Found::from)));
         let home = context.home();
-        checks.push(("home", home.as_ref().map_err(Clone::clone).and_then(private)));
+        let files = home.as_ref().map_err(Clone::clone).and_then(private);
+        checks.push(("home", files.map(Found::from)));
         let (Ok(home), Ok(now)) = (home, now) else {
             return Ok(checks);
         };
@@ -79,15 +104,11 @@ impl DoctorArgs {
             "config",
             config
                 .as_ref()
-                .map(|config| format!("issuer {}", config.issuer))
+                .map(|config| format!("issuer {}", config.issuer).into())
                 .map_err(Clone::clone),
         ));
-        checks.push((
-            "policy",
-            home.policy()
-                .map_err(Failure::from)
-                .map(|policy| format!("{}, {} rules", policy.id(), policy.rules().count())),
-        ));
+        let policy = home.policy().map_err(Failure::from);
+        checks.push(("policy", policy.map(|policy| ruled(&policy, &home))));
         let trust = home.trust().map_err(|error| {
             let is_old = error.code() == "trust_rolled_back";
             let failure = Failure::from(error);
@@ -101,13 +122,14 @@ impl DoctorArgs {
             trust
                 .as_ref()
                 .map_err(Clone::clone)
-                .and_then(|trust| trusted(trust, now, context)),
+                .and_then(|trust| trusted(trust, now, context))
+                .map(Found::from),
         ));
         let Ok(config) = config else { return Ok(checks) };
         if let Ok(trust) = &trust {
             checks.push(("key", self.key(&home, &config, trust, now, context)));
         }
-        checks.push(("ledger", ledger(context)));
+        checks.push(("ledger", ledger(context).map(Found::from)));
         Ok(checks)
     }
 
@@ -118,7 +140,7 @@ impl DoctorArgs {
         trust: &actionpass_verify::Trust,
         now: Timestamp,
         context: &Context,
-    ) -> Outcome<String> {
+    ) -> Outcome<Found> {
         let rotate = format!(
             "`{} keys rotate`, or point `[signing] key` at the right key",
             context.program()
@@ -130,7 +152,7 @@ impl DoctorArgs {
         let asked = self.passphrase.of_old(config.signing.passphrase.as_ref());
         let opened = asked
             .settle(home.open_signing_key(config, &asked))
-            .map_err(|failure| failure.with_hint(format!("bring the key back if you can, else: {rotate}")))?;
+            .map_err(|failure| mend_key(failure, &rotate))?;
         let key = &*opened.signer;
         let entry = trust
             .keyring()
@@ -163,13 +185,79 @@ impl DoctorArgs {
             return Err(refused(AuthorizeCode::SignerNotForTenant, &problem));
         }
         probe(key, entry.key())?;
-        Ok(format!("{} signs, custodian `{}`", entry.kid(), key.custodian()))
+        let others: Vec<String> = trust
+            .keyring()
+            .iter()
+            .filter(|other| !other.is_revoked() && other.kid() != entry.kid())
+            .map(|other| other.trust())
+            .filter(|other| {
+                let is_ours = other.key_use == KeyUse::Pass && other.issuer.as_ref() == Some(&config.issuer);
+                is_ours && other.status == KeyStatus::Active && other.signs_at(now)
+            })
+            .map(|other| other.kid.to_string())
+            .collect();
+        let note = format!(
+            "executors also believe {} for this issuer: whoever holds that key can issue passes. Retire what isn't used: `{} keys retire KID`",
+            others.join(", "),
+            context.program()
+        );
+        Ok(Found {
+            text: format!("{} signs, custodian `{}`", entry.kid(), key.custodian()),
+            notes: if others.is_empty() { Vec::new() } else { vec![note] },
+        })
     }
 }
 
-fn result_json(name: &str, outcome: &Outcome<String>) -> Value {
+/// What to do about a signing key that can't be opened. Another key takes its place only where it is gone: where a secret is
+/// missing, or its custodian doesn't answer, it is still there.
+fn mend_key(failure: Failure, rotate: &str) -> Failure {
+    let code = failure.code().as_str().to_owned();
+    let is = |codes: &[&str]| codes.contains(&&*code);
+    let is_gone = is(&[
+        KeyFileCode::Missing.as_str(),
+        KeyFileCode::VariableMissing.as_str(),
+        CustodianCode::KeyMissing.as_str(),
+    ]);
+    if is_gone {
+        return failure.with_hint(format!("bring the key back if you can, else: {rotate}"));
+    }
+    if failure.hint().is_some() {
+        return failure;
+    }
+    let is_secret = is(&[
+        CustodianCode::SecretMissing.as_str(),
+        KeyCode::PassphraseRequired.as_str(),
+        KeyCode::PassphraseWrong.as_str(),
+        SecretSourceCode::Missing.as_str(),
+    ]);
+    let remedy = if is_secret {
+        "the key is there; hand its passphrase or PIN to whoever runs this, as `[signing]` in config.toml says"
+    } else {
+        "the key may well be there: mend what the message names first"
+    };
+    let explain = format!("{remedy} (`actionpass explain {code}`)");
+    failure.with_hint(explain)
+}
+
+/// What a policy says that works, and that nobody can fulfil.
+fn ruled(policy: &RulePolicy, home: &Home) -> Found {
+    let held = home.trust_snapshot().ok().map(|trust| held_roles(&trust.document));
+    let warnings = held.map_or_else(Vec::new, |held| policy.warnings(Some(&held)));
+    let unheld = warnings
+        .into_iter()
+        .filter(|warning| warning.code == WarningCode::RoleUnheld);
+    Found {
+        text: format!("{}, {} rules", policy.id(), policy.rules().count()),
+        notes: unheld
+            .map(|warning| format!("rule {}: {}", warning.rule, warning.message))
+            .collect(),
+    }
+}
+
+fn result_json(name: &str, outcome: &Outcome<Found>) -> Value {
     match outcome {
-        Ok(found) => json!({ "name": name, "ok": true, "found": found }),
+        Ok(Found { text, notes }) if notes.is_empty() => json!({ "name": name, "ok": true, "found": text }),
+        Ok(Found { text, notes }) => json!({ "name": name, "ok": true, "found": text, "notes": notes }),
         Err(failure) => {
             let mut json = json!({ "name": name, "ok": false, "code": failure.code(), "message": failure.message() });
             if let (Some(hint), Some(members)) = (failure.hint(), json.as_object_mut()) {

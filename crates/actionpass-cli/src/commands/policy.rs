@@ -124,7 +124,8 @@ impl CheckArgs {
 }
 
 /// The roles of those who may approve today.
-fn held_roles(trust: &TrustStore) -> Vec<Role> {
+/// The roles that somebody holds who may approve.
+pub(crate) fn held_roles(trust: &TrustStore) -> Vec<Role> {
     let keys = trust.keys.iter();
     keys.filter(|key| key.key_use == KeyUse::Approval && key.status == KeyStatus::Active)
         .flat_map(|key| key.roles.iter().cloned())

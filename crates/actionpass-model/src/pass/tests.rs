@@ -201,7 +201,7 @@ proptest! {
         );
     }
 
-    /// The same for approvals, through the one door that is open to others.
+    /// The same for approvals, through the one constructor that others have.
     #[test]
     fn both_readers_of_an_approval_agree(edits in prop::collection::vec(edits(), 0..3)) {
         let text = edits.iter().fold(written::<ApprovalClaims>(&approval()), |text, change| edit(&text, change));
