@@ -1,7 +1,7 @@
 //! [`RulePolicy`]: the built-in engine.
 
 use actionpass_canon::{CanonError, canonicalize, sha256};
-use actionpass_model::{Digest, PolicyId, RuleId};
+use actionpass_model::{Digest, PolicyId, Role, RuleId};
 use serde::Serialize;
 
 use crate::evaluate::evaluate;
@@ -57,6 +57,13 @@ impl RulePolicy {
     /// The rules' ids and effects, in the order of the file.
     pub fn rules(&self) -> impl Iterator<Item = (&RuleId, Effect)> {
         self.rules.iter().map(|rule| (&rule.id, rule.effect))
+    }
+
+    /// The deny rules that an override lifts, in the order of the file, each with the roles of which the approver must hold
+    /// one (`docs/spec/policy.md`, "Overrides").
+    pub fn overridable(&self) -> impl Iterator<Item = (&RuleId, &[Role])> {
+        let rules = self.rules.iter().filter(|rule| !rule.overridable_by.is_empty());
+        rules.map(|rule| (&rule.id, &*rule.overridable_by))
     }
 
     /// The rules as they are compiled.
@@ -128,6 +135,17 @@ mod tests {
     use super::*;
 
     const EMPTY: &str = "schema = \"actionpass.policy.v1\"\nid = \"empty\"\n";
+
+    #[test]
+    fn only_what_somebody_may_lift_is_overridable() {
+        let rules = "[[rule]]\nid = \"a\"\neffect = \"deny\"\ntool = \"x\"\n\
+            [[rule]]\nid = \"b\"\neffect = \"deny\"\ntool = \"x\"\noverridable_by = [\"r\", \"s\"]\n\
+            [[rule]]\nid = \"c\"\neffect = \"allow\"\ntool = \"y\"\n";
+        let policy = RulePolicy::load(&format!("{EMPTY}{rules}"), "policy.toml").unwrap();
+        let found: Vec<_> = policy.overridable().collect();
+        let roles = ["r", "s"].map(|role| Role::parse(role).unwrap());
+        assert_eq!(found, [(&RuleId::parse("b").unwrap(), &roles[..])]);
+    }
 
     #[test]
     fn the_digest_is_over_the_file_and_its_name() {
