@@ -15,6 +15,7 @@ mod hint;
 mod input;
 mod log;
 mod manual;
+mod look_alike;
 mod output;
 mod owner;
 mod passphrase;

@@ -15,53 +15,72 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "`approve` hides whom the agent acts for",
         "render.rs",
-        "        line(\"  acting for\", via.as_str());
+        "            self.named(\"  acting for\", via.as_str());
 ",
-        "        let _ = via;
+        "            let _ = via;
 ",
     ),
     Mutant::new(
         "`approve` hides which server lists the tool",
         "render.rs",
-        "        line(\"server\", definition.server.as_str());
+        "            self.named(\"server\", definition.server.as_str());
 ",
         "",
     ),
     Mutant::new(
         "`approve` hides the owner",
         "render.rs",
-        "    line(\"owner\", head.actor.human_owner.as_str());
+        "        self.named(\"owner\", head.actor.human_owner.as_str());
 ",
         "",
     ),
     Mutant::new(
         "`approve` hides the tenant",
         "render.rs",
-        "    line(\"tenant\", head.tenant.as_str());
+        "        self.named(\"tenant\", head.tenant.as_str());
 ",
         "",
     ),
     Mutant::new(
         "`approve` shows a part of the payload",
         "render.rs",
-        "    text.push_str(&indented(&pretty(action.payload_value()), \"  \"));
+        "        let payload = self.shown(&in_lines(action.payload_value()), Notation::Json);
+        self.lines(&payload, PAYLOAD);
 ",
-        "    text.push_str(&words(&pretty(action.payload_value())));
+        "        self.words(&in_lines(action.payload_value()), Notation::Json);
 ",
     ),
     Mutant::new(
         "hidden characters stay hidden",
         "render.rs",
-        "        if is_hidden(character) {
-            shown.push_str(&format!(\"\\\\u{{{:x}}}\", u32::from(character)));",
-        "        if is_hidden(character) && character.is_ascii() {
-            shown.push_str(&format!(\"\\\\u{{{:x}}}\", u32::from(character)));",
+        "            let is_hidden = is_hidden(character) && !",
+        "            let is_hidden = is_hidden(character) && character.is_ascii() && !",
     ),
     Mutant::new(
         "the agent's words look like ours",
         "render.rs",
-        "let mut lines = indented(shown, \"| \");",
-        "let mut lines = indented(shown, \"\");",
+        "self.lines(shown, WORDS);",
+        "self.lines(shown, OURS);",
+    ),
+    Mutant::new(
+        "a broken line looks like two",
+        "render.rs",
+        "    next: \"> \",
+    at_spaces: false,",
+        "    next: \"  \",
+    at_spaces: false,",
+    ),
+    Mutant::new(
+        "look-alikes are shown as they are",
+        "render.rs",
+        "_ if !is_hidden && ascii.is_none() => shown.push(character),",
+        "_ if !is_hidden => shown.push(character),",
+    ),
+    Mutant::new(
+        "a quote that looks like one is none",
+        "look_alike.rs",
+        "!(is_letter && character.identifier_allowed())",
+        "!is_letter && character.identifier_allowed()",
     ),
     Mutant::new(
         "an approval without a question",

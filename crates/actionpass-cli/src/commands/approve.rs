@@ -25,7 +25,7 @@ use crate::input;
 use crate::output::{self, Ink, Reply};
 use crate::passphrase::{PassphraseArgs, has_terminal};
 use crate::private_key;
-use crate::render;
+use crate::render::Page;
 use actionpass_home::duration;
 use pollster::block_on;
 
@@ -199,13 +199,14 @@ impl ApproveArgs {
             Mode::PolicyOverride => format!("OVERRIDES {rules} for this action"),
         };
         let lifetime = duration::text(self.expires.unwrap_or(DEFAULT_APPROVAL_LIFETIME));
-        format!(
-            "{}{}{}\n{}\n",
-            render::wrapped(&format!("{} {what}", self.approver)),
-            render::named("issuer", &format!("{issuer}, for {lifetime}")),
-            render::named("reason", self.reason.as_str()),
-            render::action(action)
-        )
+        let mut page = Page::default();
+        page.line(&format!("{} {what}", self.approver));
+        page.named("issuer", &format!("{issuer}, for {lifetime}"));
+        page.named("reason", self.reason.as_str());
+        page.line("");
+        page.action(action);
+        page.line("");
+        page.finish()
     }
 
     /// A person says yes on the terminal, unless `--yes` did before.
@@ -253,13 +254,13 @@ fn is_yes(answer: &str) -> bool {
 /// The question itself. It repeats what counts: the rest may have scrolled out of sight.
 fn question(action: &BoundAction) -> String {
     let capability = &action.action().capability;
-    format!(
-        "{}{}{}{} [y/N] ",
-        render::named("tool", capability.tool.as_str()),
-        render::named("resource", capability.resource.as_str()),
-        render::hash("payloadHash", &action.payload_hash()),
-        Ink::stderr().bold("Approve exactly this?")
-    )
+    let mut page = Page::default();
+    page.named("tool", capability.tool.as_str());
+    page.named("resource", capability.resource.as_str());
+    page.hash("payloadHash", &action.payload_hash());
+    let repeated = page.finish();
+    let asked = Ink::stderr().bold("Approve exactly this?");
+    format!("{repeated}{asked} [y/N] ")
 }
 
 fn sign(prepared: &Prepared, signer: &dyn Signer, is_shown: bool) -> Outcome<String> {
@@ -314,7 +315,7 @@ mod tests {
         let asked = question(&action);
         let payload_hash = action.payload_hash().to_string();
         for part in [capability.tool.as_str(), capability.resource.as_str(), &payload_hash] {
-            assert!(asked.replace(&format!("\n{:13}", ""), "").contains(part), "{asked}");
+            assert!(asked.contains(part), "{asked}");
         }
         assert!(asked.ends_with("[y/N] "), "{asked}");
     }
