@@ -23,6 +23,7 @@ mod private_key;
 mod public_key;
 mod render;
 mod shell;
+mod terminal;
 
 use std::process::ExitCode;
 

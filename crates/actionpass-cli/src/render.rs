@@ -40,7 +40,7 @@ pub(crate) fn escaped(json: &str) -> String {
 
 /// No line of a page is longer, in columns: a terminal would break it at its own edge, and what follows would stand where
 /// only our own text may.
-const MAX_COLUMNS: usize = 76;
+pub(crate) const MAX_COLUMNS: usize = 76;
 /// How much of the agent's summary is shown, and of its context, in bytes.
 const MAX_WORDS: usize = 2048;
 

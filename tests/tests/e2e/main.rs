@@ -9,6 +9,9 @@
 #[cfg(test)]
 mod action;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod approving;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod back;

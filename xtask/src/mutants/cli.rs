@@ -83,6 +83,13 @@ const MUTANTS: &[Mutant] = &[
         "!is_letter && character.identifier_allowed()",
     ),
     Mutant::new(
+        "what was typed before the question answers it",
+        "commands/approve.rs",
+        "        terminal.discard_typed().map_err(|_| required())?;
+",
+        "",
+    ),
+    Mutant::new(
         "an approval without a question",
         "commands/approve.rs",
         "        if !has_terminal() {

@@ -1,7 +1,5 @@
 //! `approve`: a person looks at an action and signs a yes to exactly this.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +23,8 @@ use crate::input;
 use crate::output::{self, Ink, Reply};
 use crate::passphrase::{PassphraseArgs, has_terminal};
 use crate::private_key;
-use crate::render::Page;
+use crate::render::{self, Page};
+use crate::terminal::{Size, Terminal};
 use actionpass_home::duration;
 use pollster::block_on;
 
@@ -116,7 +115,7 @@ impl ApproveArgs {
         let prepared = self.prepare(context)?;
         let signer = self.signer()?;
         let is_shown = (!context.is_json || !self.yes) && output::is_said(&prepared.shown);
-        self.confirm(&prepared.action)?;
+        self.confirm(&prepared)?;
         let token = sign(&prepared, &*signer, is_shown)?;
         Ok((token, prepared.action))
     }
@@ -210,7 +209,7 @@ impl ApproveArgs {
     }
 
     /// A person says yes on the terminal, unless `--yes` did before.
-    fn confirm(&self, action: &BoundAction) -> Outcome<()> {
+    fn confirm(&self, prepared: &Prepared) -> Outcome<()> {
         if self.yes {
             return Ok(());
         }
@@ -224,13 +223,13 @@ impl ApproveArgs {
         if !has_terminal() {
             return Err(required());
         }
-        output::say(&question(action));
-        // Not stdin, which may be the action itself.
-        let terminal = File::open(if cfg!(windows) { "CONIN$" } else { "/dev/tty" }).map_err(|_| required())?;
-        let mut answer = String::new();
-        BufReader::new(terminal.take(64))
-            .read_line(&mut answer)
-            .map_err(|_| required())?;
+        let size = Size::of_stderr();
+        check_width(size)?;
+        let terminal = Terminal::open().map_err(|_| required())?;
+        // Before the question, so that an answer to it is never discarded.
+        terminal.discard_typed().map_err(|_| required())?;
+        output::say(&question(prepared, size));
+        let answer = terminal.answer().map_err(|_| required())?;
         if is_yes(&answer) {
             Ok(())
         } else {
@@ -251,16 +250,42 @@ fn is_yes(answer: &str) -> bool {
     matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-/// The question itself. It repeats what counts: the rest may have scrolled out of sight.
-fn question(action: &BoundAction) -> String {
-    let capability = &action.action().capability;
+/// Refuses a terminal that breaks lines itself: what goes on there stands where only our own text may.
+fn check_width(size: Option<Size>) -> Outcome<()> {
+    match size {
+        Some(size) if size.columns < render::MAX_COLUMNS => Err(Failure::new(
+            CliCode::ConfirmationRequired,
+            format!(
+                "the terminal is too narrow to ask on: it shows {} columns, and {} are needed",
+                size.columns,
+                render::MAX_COLUMNS
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The question itself. It repeats what counts, and says what may have scrolled out of sight.
+fn question(prepared: &Prepared, size: Option<Size>) -> String {
+    let capability = &prepared.action.action().capability;
     let mut page = Page::default();
     page.named("tool", capability.tool.as_str());
     page.named("resource", capability.resource.as_str());
-    page.hash("payloadHash", &action.payload_hash());
+    page.hash("payloadHash", &prepared.action.payload_hash());
     let repeated = page.finish();
+    let above = prepared.shown.lines().count();
+    // The last line is the question.
+    let all = above.saturating_add(repeated.lines().count()).saturating_add(1);
+    let scrolled = match size {
+        Some(size) if all <= size.rows => String::new(),
+        Some(size) => format!(
+            "{above} lines above, your terminal shows {}: scroll up, or look at them first with `2>&1 | less`\n",
+            size.rows
+        ),
+        None => format!("{above} lines above\n"),
+    };
     let asked = Ink::stderr().bold("Approve exactly this?");
-    format!("{repeated}{asked} [y/N] ")
+    format!("{scrolled}{repeated}{asked} [y/N] ")
 }
 
 fn sign(prepared: &Prepared, signer: &dyn Signer, is_shown: bool) -> Outcome<String> {
@@ -308,15 +333,58 @@ mod tests {
         }
     }
 
+    /// Prepared with so many lines above the question.
+    fn prepared(lines: usize) -> Prepared {
+        Prepared {
+            action: BoundAction::admit(DEMO_ACTION.as_bytes(), &Limits::default()).unwrap(),
+            issuer: Issuer::parse("https://issuer.example").unwrap(),
+            approval: Approval::human(
+                Approver::parse("user:ann@example.com").unwrap(),
+                Statement::parse("read it").unwrap(),
+            ),
+            shown: "a line\n".repeat(lines),
+        }
+    }
+
+    const fn size(rows: usize, columns: usize) -> Option<Size> {
+        Some(Size { rows, columns })
+    }
+
     #[test]
     fn the_question_repeats_what_is_approved() {
-        let action = BoundAction::admit(DEMO_ACTION.as_bytes(), &Limits::default()).unwrap();
-        let capability = &action.action().capability;
-        let asked = question(&action);
-        let payload_hash = action.payload_hash().to_string();
+        let prepared = prepared(3);
+        let capability = &prepared.action.action().capability;
+        let asked = question(&prepared, size(24, 80));
+        let payload_hash = prepared.action.payload_hash().to_string();
         for part in [capability.tool.as_str(), capability.resource.as_str(), &payload_hash] {
             assert!(asked.contains(part), "{asked}");
         }
         assert!(asked.ends_with("[y/N] "), "{asked}");
+    }
+
+    #[test]
+    fn the_question_says_what_scrolled_by() {
+        // Tool, resource, the hash and its name, and the question itself.
+        let asked = |lines, size| question(&prepared(lines), size);
+        assert!(asked(19, size(24, 80)).starts_with("tool "));
+        let scrolled =
+            "20 lines above, your terminal shows 24: scroll up, or look at them first with `2>&1 | less`\ntool ";
+        assert!(
+            asked(20, size(24, 80)).starts_with(scrolled),
+            "{}",
+            asked(20, size(24, 80))
+        );
+        assert!(asked(2, None).starts_with("2 lines above\ntool "), "{}", asked(2, None));
+    }
+
+    #[test]
+    fn a_terminal_that_breaks_lines_itself_is_refused() {
+        assert!(check_width(None).is_ok() && check_width(size(1, 76)).is_ok());
+        let refused = check_width(size(50, 75)).unwrap_err();
+        assert_eq!(*refused.code(), "confirmation_required");
+        assert_eq!(
+            refused.message(),
+            "the terminal is too narrow to ask on: it shows 75 columns, and 76 are needed"
+        );
     }
 }
