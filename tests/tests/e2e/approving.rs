@@ -1,4 +1,4 @@
-//! `approve` in front of a person, on a terminal.
+//! `approve` in front of a person: on a terminal, and with what it knows of the issuer's policy and trust store.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -7,9 +7,10 @@ use std::process::{Child, Stdio};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+use serde_json::{Value, json};
 
-use crate::action::STEP_UP;
-use crate::home::{Home, MAINTAINER, Ran, key_file};
+use crate::action::{self, ALLOW, DENY, STEP_UP};
+use crate::home::{Home, ISSUER, MAINTAINER, Ran, jwk_file, key_file};
 
 /// The command line of an approval by somebody, of the action in a file.
 fn approve<'a>(principal: &'a str, key: &'a str, action: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -147,4 +148,265 @@ fn what_is_shown_on_a_terminal_is_what_the_approval_says_was_shown() {
     let inspected = home.run(["inspect", "approval.jwt"]).exits(0).json();
     let hash = actionpass_canon::sha256(above.as_bytes()).to_string();
     assert_eq!(inspected["payload"]["approval"]["shown"]["hash"], hash, "{shown}");
+}
+
+#[test]
+fn the_question_repeats_that_an_approval_is_useless_or_needless() {
+    for (action, warning) in [
+        (
+            DENY,
+            "warning      the policy denies it still: it takes more than this approval",
+        ),
+        (ALLOW, "warning      the policy allows it anyway"),
+    ] {
+        let (shown, ran) = OnTerminal::approving(Home::with_maintainer(), action, (100, 80), b"").answer("y\n");
+        ran.exits(0);
+        assert_eq!(shown.matches(warning).count(), 2, "{shown}");
+        let question = shown.rsplit_once("payloadHash").unwrap().1;
+        assert!(question.contains(warning), "{shown}");
+    }
+}
+
+/// What is shown to somebody who approves in the home.
+fn shown(home: &Home, principal: &str, action: &str, more: &[&str]) -> String {
+    let key = key_file(principal);
+    let ran = home.talk(approve(principal, &key, action, &[&["--yes"], more].concat()));
+    ran.exits(0).stderr
+}
+
+#[test]
+fn a_member_that_a_broken_line_pretends_is_marked() {
+    let home = Home::with_maintainer();
+    let mut action = action::read(&home, STEP_UP);
+    let pad = " ".repeat(76 - 2 - 2 - "\"note\": \"x".len());
+    let note = format!("x{pad}  \u{2ba}order\u{2ba}: \u{2ba}1\u{2ba},");
+    action["capability"]["payload"] = json!({ "account": "attacker", "note": note, "zaccount": "y" });
+    let file = home.write("spoof.json", action.to_string());
+    let shown = shown(&home, MAINTAINER, &file, &["--home", "nowhere", "--issuer", ISSUER]);
+    assert!(
+        shown.contains("\n>   \\u02baorder\\u02ba: \\u02ba1\\u02ba,\",\n    \"zaccount\": \"y\"\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("\n4 characters look like others: U+02BA like ''\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("\n1 line is broken: `>` marks where it goes on\n"),
+        "{shown}"
+    );
+    assert!(!shown.contains("order\": "), "{shown}");
+}
+
+#[test]
+fn the_policy_is_asked_with_the_roles_of_the_key() {
+    let home = Home::with_maintainer();
+    home.approver("user:intern@example.com", &["intern"]).exits(0);
+    assert!(
+        shown(&home, MAINTAINER, STEP_UP, &[]).contains(
+            "policy       starter, judged without facts\nso far       step_up (approval_required)\n  rule       github.pr.untested"
+        )
+    );
+    let by_maintainer = shown(&home, MAINTAINER, STEP_UP, &[]);
+    assert!(
+        by_maintainer.contains("\nwith this    allow (approval_satisfied), nobody else is needed\n"),
+        "{by_maintainer}"
+    );
+    let by_intern = shown(&home, "user:intern@example.com", STEP_UP, &[]);
+    assert!(
+        by_intern.contains("  not for    github.pr.untested: its approver has none of the roles\nwarning      this approval counts for nothing"),
+        "{by_intern}"
+    );
+    // What facts make of it.
+    let facts = home.write(
+        "facts.json",
+        crate::facts::document(0, &json!({ "testsPassed": true })).to_string(),
+    );
+    let with_facts = shown(&home, MAINTAINER, STEP_UP, &["--facts", &facts]);
+    assert!(
+        with_facts.contains("policy       starter\nso far       allow (rule_allowed)\n")
+            && with_facts.contains("\nwarning      the policy allows it anyway"),
+        "{with_facts}"
+    );
+    let key = key_file(MAINTAINER);
+    let nowhere = ["--yes", "--home", "nowhere", "--issuer", ISSUER, "--facts", &facts];
+    home.run(approve(MAINTAINER, &key, STEP_UP, &nowhere))
+        .fails(2, "option_missing");
+    let stale = home.write(
+        "stale.json",
+        crate::facts::document(7200, &json!({ "testsPassed": true })).to_string(),
+    );
+    home.run(approve(MAINTAINER, &key, STEP_UP, &["--yes", "--facts", &stale]))
+        .fails(31, "facts_stale");
+}
+
+#[test]
+fn who_else_is_needed_is_said() {
+    let home = Home::with_maintainer();
+    home.approver("user:anna@example.com", &["finance"]).exits(0);
+    let mut refund = action::read(&home, STEP_UP);
+    refund["capability"] = json!({
+        "tool": "payments.refunds.create", "resource": "order:7",
+        "payload": { "order": "7", "amount": 90_000, "currency": "EUR", "reason": "broken" },
+    });
+    let file = home.write("refund.json", refund.to_string());
+    let text = shown(&home, "user:anna@example.com", &file, &[]);
+    assert!(
+        text.contains(
+            "  rule       refund.large: more than 50.00\n  needs      2 people of role finance or support, not the owner\n\
+             with this    step_up (approval_required)\n  needs      1 more person of role finance or support, not the owner\n"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("warning"), "{text}");
+}
+
+#[test]
+fn an_approver_elsewhere_is_told_what_can_not_be_told() {
+    let home = Home::with_maintainer();
+    let text = shown(&home, MAINTAINER, STEP_UP, &["--home", "nowhere", "--issuer", ISSUER]);
+    let untold =
+        "policy       unknown: there is no home of this issuer here, and no --policy\nwith this    it can't be told\n";
+    assert!(text.contains(untold), "{text}");
+    assert!(!text.contains("warning"), "{text}");
+    // A home of another issuer says nothing about this one.
+    let text = shown(&home, MAINTAINER, STEP_UP, &["--issuer", "https://other.example"]);
+    assert!(text.contains(untold), "{text}");
+    // With both files at hand everything can be.
+    let files = [
+        "--home",
+        "nowhere",
+        "--issuer",
+        ISSUER,
+        "--policy",
+        "home/policy.toml",
+        "--trust",
+        "home/trust.json",
+    ];
+    let text = shown(&home, MAINTAINER, STEP_UP, &files);
+    assert!(text.contains("\nwith this    allow (approval_satisfied)"), "{text}");
+    let text = shown(&home, MAINTAINER, STEP_UP, &files[..6]);
+    assert!(
+        text.contains("\nso far       step_up (approval_required)\n")
+            && text.contains("\nwith this    it can't be told: "),
+        "{text}"
+    );
+    // An approval under another policy than the one that is here.
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let text = shown(&home, MAINTAINER, STEP_UP, &["--policy-digest", &digest]);
+    assert!(
+        text.contains("policy       unknown: the one here isn't that of --policy-digest\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_key_approves_as_its_owner_alone() {
+    let home = Home::with_approvers();
+    let key = key_file(MAINTAINER);
+    for principal in ["user:officer@example.com", "service:maintainer@example.com"] {
+        let refused = home
+            .run(approve(principal, &key, STEP_UP, &["--yes"]))
+            .fails(21, "approver_mismatch");
+        assert_eq!(
+            refused.json()["error"]["message"],
+            format!("the key is that of `{MAINTAINER}` in the trust store, and not of `{principal}`")
+        );
+    }
+    // With the trust store by its name as well, and of an approver who has no home.
+    let elsewhere = ["--yes", "--home", "nowhere", "--issuer", ISSUER];
+    let named = [&elsewhere[..], &["--trust", "home/trust.json"]].concat();
+    let officer = "user:officer@example.com";
+    home.run(approve(officer, &key, STEP_UP, &named))
+        .fails(21, "approver_mismatch");
+    home.run(approve(officer, &key, STEP_UP, &elsewhere)).exits(0);
+    // The issuer's own key is no approver's.
+    let pass_key = std::fs::read_dir(home.path("home/keys"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let pass_key = pass_key.to_str().unwrap();
+    let refused = home
+        .run(approve(officer, pass_key, STEP_UP, &["--yes"]))
+        .fails(21, "approver_mismatch");
+    assert!(
+        refused.json().to_string().contains(&format!("that of `{ISSUER}`")),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_key_that_counts_for_nothing_is_warned_of() {
+    let home = Home::with_maintainer();
+    let new = home.run([
+        "keys",
+        "new",
+        "--use",
+        "approval",
+        "--principal",
+        "user:new@example.com",
+        "--out",
+        "new.pem",
+    ]);
+    new.exits(0);
+    let text = shown(&home, "user:new@example.com", STEP_UP, &[]);
+    assert!(
+        text.contains("\nwarning      the trust store lacks this key: its approvals count for nothing\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nwith this    it can't be told: the trust store lacks this key\n"),
+        "{text}"
+    );
+    let kid = serde_json::from_str::<Value>(&home.read(&jwk_file(MAINTAINER))).unwrap()["kid"].take();
+    home.run(["revoke", "key", kid.as_str().unwrap(), "--reason", "lost"])
+        .exits(0);
+    let text = shown(&home, MAINTAINER, STEP_UP, &[]);
+    assert!(
+        text.contains("\nwarning      this key is revoked: its approvals count for nothing\n"),
+        "{text}"
+    );
+    assert!(text.contains("\nwith this    step_up (approval_required)\n"), "{text}");
+}
+
+#[test]
+fn an_override_of_what_nobody_can_override_is_refused() {
+    let home = Home::with_approvers();
+    let officer = "user:officer@example.com";
+    let overriding = |principal: &'static str, rules: &[&'static str], more: &[&'static str]| {
+        let key = key_file(principal);
+        let mode = ["--yes", "--mode", "policy_override"];
+        let rules: Vec<&str> = rules.iter().flat_map(|rule| ["--rule", *rule]).collect();
+        home.run(approve(principal, &key, DENY, &[&mode, &rules[..], more].concat()))
+    };
+    overriding(officer, &["github.protected"], &[]).exits(0);
+    let message = |refused: Ran| {
+        let refused = refused.fails(2, "rule_not_overridable").json();
+        refused["error"]["message"].as_str().unwrap().to_owned()
+    };
+    let could = "of the rules that deny this action it could lift github.protected";
+    for (rule, problem) in [
+        ("github.protectd", "the policy has no deny rule `github.protectd`"),
+        ("github.pr.untested", "the policy has no deny rule `github.pr.untested`"),
+        (
+            "slack.mentions",
+            "the rule `slack.mentions` isn't lifted by an override of `user:officer@example.com`",
+        ),
+    ] {
+        let refused = message(overriding(officer, &["github.protected", rule], &[]));
+        assert_eq!(refused, format!("{problem}; {could}"));
+    }
+    assert_eq!(
+        message(overriding(MAINTAINER, &["github.protected"], &[])),
+        "the rule `github.protected` isn't lifted by an override of `user:maintainer@example.com`; \
+         an override lifts none of the rules that deny this action"
+    );
+    // Roles that aren't known refuse nothing, rules that aren't there do.
+    let policy = ["--home", "nowhere", "--issuer", ISSUER, "--policy", "home/policy.toml"];
+    overriding(MAINTAINER, &["github.protected"], &policy).exits(0);
+    overriding(MAINTAINER, &["another"], &policy).fails(2, "rule_not_overridable");
+    // Of a policy that isn't here nothing is known.
+    overriding(MAINTAINER, &["another"], &policy[..4]).fails(2, "option_missing");
 }

@@ -228,14 +228,16 @@ fn an_approval_of_anything_else_turns_nothing() {
 #[test]
 fn an_override_lifts_a_deny_for_who_may_override_it() {
     let home = Home::with_maintainer();
-    let override_by = |principal: &str| {
-        home.approve_as(
-            principal,
-            DENY,
-            &["--mode", "policy_override", "--rule", "github.protected"],
-        )
+    let override_by = |principal: &str, more: &[&str]| {
+        let lifting = ["--mode", "policy_override", "--rule", "github.protected"];
+        home.approve_as(principal, DENY, &[&lifting, more].concat())
     };
-    home.run(["authorize", "--action", DENY, "--approval", &override_by(MAINTAINER)])
+    // Signed where nothing is known of the policy, which would refuse it.
+    let checked = home.run(["policy", "check"]).exits(0).json();
+    let digest = checked["digest"].as_str().unwrap();
+    let elsewhere = ["--home", "nowhere", "--issuer", ISSUER, "--policy-digest", digest];
+    let by_maintainer = override_by(MAINTAINER, &elsewhere);
+    home.run(["authorize", "--action", DENY, "--approval", &by_maintainer])
         .exits(10);
     // Somebody approves here, but nobody with the role that this takes.
     let advice = || home.talk(["authorize", "--action", DENY]).exits(10).stderr;
@@ -243,7 +245,7 @@ fn an_override_lifts_a_deny_for_who_may_override_it() {
     assert!(advice().contains(add), "{}", advice());
     home.approver("user:officer@example.com", &["security"]).exits(0);
     assert!(!advice().contains("trust add"), "{}", advice());
-    let lifted = override_by("user:officer@example.com");
+    let lifted = override_by("user:officer@example.com", &[]);
     // The deny is gone, the step_up behind it is not.
     home.run(["authorize", "--action", DENY, "--approval", &lifted])
         .exits(11);
@@ -344,10 +346,10 @@ fn compared(verified: &Ran) -> BTreeSet<String> {
 
 #[test]
 fn an_override_names_every_rule_that_it_is_given() {
-    let home = Home::with_maintainer();
-    let key = crate::home::key_file(MAINTAINER);
-    let rules = ["github.protected", "another"];
-    let mut command = vec!["approve", "--action", DENY, "--key", &key, "--as", MAINTAINER];
+    let home = Home::with_approvers();
+    let rules = ["github.protected", "github.secrets"];
+    let mut command = vec!["approve", "--action", DENY, "--key", "officer.pem"];
+    command.extend(["--as", "user:officer@example.com"]);
     command.extend(["--reason", "read it", "--yes", "--mode", "policy_override"]);
     command.extend(rules.iter().flat_map(|rule| ["--rule", *rule]));
     let approved = home.run(command).exits(0).json();

@@ -90,6 +90,24 @@ const MUTANTS: &[Mutant] = &[
         "",
     ),
     Mutant::new(
+        "anybody approves with a key of somebody else",
+        "commands/approve/known.rs",
+        "if key.principal.as_ref() != Some(approver) {",
+        "if key.principal.is_none() {",
+    ),
+    Mutant::new(
+        "an override of a rule that the approver's roles don't lift",
+        "commands/approve.rs",
+        "Worth::Counts(held) => held.iter().any(|role| roles.contains(role)),",
+        "Worth::Counts(_) => true,",
+    ),
+    Mutant::new(
+        "the policy of a home speaks for another issuer",
+        "commands/approve/known.rs",
+        "if config.issuer == *issuer {",
+        "if config.issuer == *issuer || !config.tenants.is_empty() {",
+    ),
+    Mutant::new(
         "an approval without a question",
         "commands/approve.rs",
         "        if !has_terminal() {

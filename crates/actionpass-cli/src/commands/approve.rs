@@ -1,5 +1,8 @@
 //! `approve`: a person looks at an action and signs a yes to exactly this.
 
+mod known;
+mod outlook;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +12,10 @@ use actionpass_core::{Approval, System};
 use actionpass_crypto::Signer;
 use actionpass_custody::KeyUri;
 use actionpass_model::{
-    ApprovalMode, Approver, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, MAX_APPROVAL_LIFETIME, RuleId, Shown, Statement,
+    ApprovalId, ApprovalMode, Approver, Assurance, DEFAULT_APPROVAL_LIFETIME, Digest, Grant, Issuer,
+    MAX_APPROVAL_LIFETIME, Role, RuleId, Shown, Statement, Timestamp,
 };
-use actionpass_policy::PolicyEngine;
+use actionpass_policy::{Effect, PolicyEngine, RulePolicy};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -26,6 +30,8 @@ use crate::private_key;
 use crate::render::{self, Page};
 use crate::terminal::{Size, Terminal};
 use actionpass_home::duration;
+use known::{Known, Worth};
+use outlook::Outlook;
 use pollster::block_on;
 
 #[derive(Args, Clone, Debug)]
@@ -57,6 +63,15 @@ pub(crate) struct ApproveArgs {
     /// How long it holds, at most `24h`
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     pub(crate) expires: Option<Duration>,
+    /// The policy to judge the action by, under the name that it has at the issuer [default: the home's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// What the issuer's host attests, `actionpass.facts.v1`, to judge the action by
+    #[arg(long, value_name = "FILE")]
+    pub(crate) facts: Option<PathBuf>,
+    /// The trust store to look the key up in [default: the home's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
     /// Don't ask: whoever runs this has seen the action
     #[arg(long)]
     pub(crate) yes: bool,
@@ -69,7 +84,10 @@ struct Prepared {
     action: BoundAction,
     issuer: Issuer,
     approval: Approval,
+    signer: Arc<dyn Signer>,
     shown: String,
+    /// What counts so much that the question repeats it.
+    warnings: Vec<String>,
 }
 
 /// How an approval counts.
@@ -113,33 +131,58 @@ impl ApproveArgs {
     /// Shows the action, asks, and signs.
     fn sign(&self, context: &Context) -> Outcome<(String, BoundAction)> {
         let prepared = self.prepare(context)?;
-        let signer = self.signer()?;
         let is_shown = (!context.is_json || !self.yes) && output::is_said(&prepared.shown);
         self.confirm(&prepared)?;
-        let token = sign(&prepared, &*signer, is_shown)?;
+        let token = sign(&prepared, is_shown)?;
         Ok((token, prepared.action))
     }
 
     /// Signs what was confirmed in another way: for commands that run others.
     pub(crate) fn sign_silently(&self, context: &Context) -> Outcome<String> {
-        sign(&self.prepare(context)?, &*self.signer()?, false)
+        sign(&self.prepare(context)?, false)
     }
 
     fn prepare(&self, context: &Context) -> Outcome<Prepared> {
+        let files = [&self.policy, &self.facts, &self.trust].into_iter().flatten();
+        input::one_stdin(files.chain([&self.action]).map(PathBuf::as_path))?;
         let action = input::action(&self.action)?;
+        let facts = input::facts(self.facts.as_deref())?;
         let issuer = self.issuer(context)?;
-        let approval = self.approval(context)?;
-        let shown = self.question(&action, &issuer);
-        Ok(Prepared {
+        self.check_mode()?;
+        let mut known = Known::read(self.policy.as_deref(), self.trust.as_deref(), &issuer, context)?;
+        if let Some(digest) = self.policy_digest {
+            known = known.under(digest);
+        }
+        let approval = self.approval(known.policy.as_ref().ok())?;
+        let signer = private_key::open(&self.key, &self.passphrase)?.signer;
+        let now = clock::now()?;
+        let worth = known.worth(signer.public_key().kid(), &self.approver, &action.action().tenant, now)?;
+        known.terms.check(&facts, &action, now)?;
+        let outlook = match &known.policy {
+            Ok(policy) => {
+                let grant = self.grant(&worth, now)?;
+                let outlook = Outlook::new(policy, &action, &facts, now, grant);
+                self.check_rules(policy, &worth, &outlook)?;
+                Ok(outlook)
+            }
+            Err(why) if self.facts.is_some() => {
+                let problem = format!("--facts is for a policy to judge by, which is unknown: {why}");
+                return Err(Failure::new(CliCode::OptionMissing, problem));
+            }
+            Err(why) => Err(*why),
+        };
+        let warnings = worth.warning().into_iter();
+        let warnings = warnings.chain(outlook.as_ref().ok().and_then(Outlook::warning).map(str::to_owned));
+        let mut prepared = Prepared {
+            warnings: warnings.collect(),
+            shown: String::new(),
             action,
             issuer,
             approval,
-            shown,
-        })
-    }
-
-    fn signer(&self) -> Outcome<Arc<dyn Signer>> {
-        Ok(private_key::open(&self.key, &self.passphrase)?.signer)
+            signer,
+        };
+        prepared.shown = self.shown(&prepared, &outlook);
+        Ok(prepared)
     }
 
     fn issuer(&self, context: &Context) -> Outcome<Issuer> {
@@ -155,29 +198,28 @@ impl ApproveArgs {
         }
     }
 
-    fn approval(&self, context: &Context) -> Outcome<Approval> {
-        let refused = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
+    fn check_mode(&self) -> Outcome<()> {
+        let problem = match self.mode {
+            Mode::Human if !self.rules.is_empty() => "--rule is for --mode policy_override",
+            Mode::PolicyOverride if self.rules.is_empty() => "an override needs --rule: the deny rules that it lifts",
+            Mode::Human | Mode::PolicyOverride => return Ok(()),
+        };
+        Err(Failure::new(CliCode::UsageInvalid, problem))
+    }
+
+    fn approval(&self, policy: Option<&RulePolicy>) -> Outcome<Approval> {
         let (approver, reason) = (self.approver.clone(), self.reason.clone());
         let approval = match self.mode {
-            Mode::Human if !self.rules.is_empty() => return refused("--rule is for --mode policy_override"),
             Mode::Human => {
                 let approval = Approval::human(approver, reason);
                 self.policy_digest
                     .map_or(approval.clone(), |digest| approval.with_policy_digest(digest))
             }
-            Mode::PolicyOverride if self.rules.is_empty() => {
-                return refused("an override needs --rule: the deny rules that it lifts");
-            }
             Mode::PolicyOverride => {
-                let digest = match self.policy_digest {
-                    Some(digest) => digest,
-                    None => match context.home_if_there()? {
-                        Some(home) => home.policy()?.digest(),
-                        None => {
-                            let problem = "an override needs --policy-digest: there is no home to take the policy from";
-                            return Err(Failure::new(CliCode::OptionMissing, problem));
-                        }
-                    },
+                let known = || policy.map(PolicyEngine::digest);
+                let Some(digest) = self.policy_digest.or_else(known) else {
+                    let problem = "an override needs --policy-digest or --policy: there is no home of this issuer to take it from";
+                    return Err(Failure::new(CliCode::OptionMissing, problem));
                 };
                 Approval::policy_override(approver, reason, digest, self.rules.clone())
             }
@@ -185,8 +227,59 @@ impl ApproveArgs {
         Ok(approval.with_lifetime(self.expires.unwrap_or(DEFAULT_APPROVAL_LIFETIME)))
     }
 
+    /// What the approval would grant: nothing if its key is good for nothing, or why that can't be told.
+    fn grant(&self, worth: &Worth, now: Timestamp) -> Outcome<Result<Option<Grant>, &'static str>> {
+        let roles = match worth {
+            Worth::Counts(roles) => roles.clone(),
+            Worth::Nothing(_) => return Ok(Ok(None)),
+            Worth::KeyMissing => return Ok(Err("the trust store lacks this key")),
+            Worth::TrustMissing => return Ok(Err("there is no trust store here that has the key's roles")),
+        };
+        Ok(Ok(Some(Grant {
+            id: ApprovalId::from_uuid(clock::uuid(now)?),
+            mode: self.mode.into(),
+            approver: self.approver.clone(),
+            roles,
+            assurance: Assurance::Signed,
+            rules: self.rules.clone(),
+        })))
+    }
+
+    /// Refuses an override of what isn't a deny rule of the policy, or of one that the approver's roles don't lift.
+    fn check_rules(&self, policy: &RulePolicy, worth: &Worth, outlook: &Outlook) -> Outcome<()> {
+        let may_lift = |roles: &[Role]| match worth {
+            Worth::Counts(held) => held.iter().any(|role| roles.contains(role)),
+            Worth::Nothing(_) | Worth::KeyMissing | Worth::TrustMissing => true,
+        };
+        let liftable: Vec<&RuleId> = policy
+            .overridable()
+            .filter(|(_, roles)| may_lift(roles))
+            .map(|(rule, _)| rule)
+            .collect();
+        let Some(rule) = self.rules.iter().find(|rule| !liftable.contains(rule)) else {
+            return Ok(());
+        };
+        let is_deny = policy.rules().any(|(id, effect)| id == rule && effect == Effect::Deny);
+        let problem = if is_deny {
+            format!("the rule `{rule}` isn't lifted by an override of `{}`", self.approver)
+        } else {
+            format!("the policy has no deny rule `{rule}`")
+        };
+        let here: Vec<&str> = outlook
+            .denying()
+            .filter(|rule| liftable.contains(rule))
+            .map(RuleId::as_str)
+            .collect();
+        let hint = if here.is_empty() {
+            "an override lifts none of the rules that deny this action".to_owned()
+        } else {
+            format!("of the rules that deny this action it could lift {}", here.join(", "))
+        };
+        Err(Failure::new(CliCode::RuleNotOverridable, format!("{problem}; {hint}")))
+    }
+
     /// What the approver sees; its hash is in the approval.
-    fn question(&self, action: &BoundAction, issuer: &Issuer) -> String {
+    fn shown(&self, prepared: &Prepared, outlook: &Result<Outlook, &'static str>) -> String {
         let rules = self
             .rules
             .iter()
@@ -200,10 +293,20 @@ impl ApproveArgs {
         let lifetime = duration::text(self.expires.unwrap_or(DEFAULT_APPROVAL_LIFETIME));
         let mut page = Page::default();
         page.line(&format!("{} {what}", self.approver));
-        page.named("issuer", &format!("{issuer}, for {lifetime}"));
+        page.named("issuer", &format!("{}, for {lifetime}", prepared.issuer));
         page.named("reason", self.reason.as_str());
+        match outlook {
+            Ok(outlook) => outlook.write(&mut page),
+            Err(why) => {
+                page.named("policy", &format!("unknown: {why}"));
+                page.named("with this", "it can't be told");
+            }
+        }
+        for warning in &prepared.warnings {
+            page.named("warning", warning);
+        }
         page.line("");
-        page.action(action);
+        page.action(&prepared.action);
         page.line("");
         page.finish()
     }
@@ -272,6 +375,9 @@ fn question(prepared: &Prepared, size: Option<Size>) -> String {
     page.named("tool", capability.tool.as_str());
     page.named("resource", capability.resource.as_str());
     page.hash("payloadHash", &prepared.action.payload_hash());
+    for warning in &prepared.warnings {
+        page.named("warning", warning);
+    }
     let repeated = page.finish();
     let above = prepared.shown.lines().count();
     // The last line is the question.
@@ -288,7 +394,7 @@ fn question(prepared: &Prepared, size: Option<Size>) -> String {
     format!("{scrolled}{repeated}{asked} [y/N] ")
 }
 
-fn sign(prepared: &Prepared, signer: &dyn Signer, is_shown: bool) -> Outcome<String> {
+fn sign(prepared: &Prepared, is_shown: bool) -> Outcome<String> {
     let renderer = concat!("actionpass-cli ", env!("CARGO_PKG_VERSION"));
     let renderer = Statement::parse(renderer).map_err(|error| Failure::internal(&error))?;
     let shown = Shown {
@@ -302,7 +408,7 @@ fn sign(prepared: &Prepared, signer: &dyn Signer, is_shown: bool) -> Outcome<Str
     Ok(block_on(approval.sign(
         &prepared.action,
         &prepared.issuer,
-        signer,
+        &*prepared.signer,
         clock::now()?,
         &System,
     ))?)
@@ -334,7 +440,7 @@ mod tests {
     }
 
     /// Prepared with so many lines above the question.
-    fn prepared(lines: usize) -> Prepared {
+    fn prepared(lines: usize, warnings: &[&str]) -> Prepared {
         Prepared {
             action: BoundAction::admit(DEMO_ACTION.as_bytes(), &Limits::default()).unwrap(),
             issuer: Issuer::parse("https://issuer.example").unwrap(),
@@ -342,7 +448,9 @@ mod tests {
                 Approver::parse("user:ann@example.com").unwrap(),
                 Statement::parse("read it").unwrap(),
             ),
+            signer: Arc::new(actionpass_crypto::SoftwareKey::generate().unwrap()),
             shown: "a line\n".repeat(lines),
+            warnings: warnings.iter().map(|warning| (*warning).to_owned()).collect(),
         }
     }
 
@@ -352,11 +460,16 @@ mod tests {
 
     #[test]
     fn the_question_repeats_what_is_approved() {
-        let prepared = prepared(3);
+        let prepared = prepared(3, &["it is useless"]);
         let capability = &prepared.action.action().capability;
         let asked = question(&prepared, size(24, 80));
         let payload_hash = prepared.action.payload_hash().to_string();
-        for part in [capability.tool.as_str(), capability.resource.as_str(), &payload_hash] {
+        for part in [
+            capability.tool.as_str(),
+            capability.resource.as_str(),
+            &payload_hash,
+            "warning      it is useless\n",
+        ] {
             assert!(asked.contains(part), "{asked}");
         }
         assert!(asked.ends_with("[y/N] "), "{asked}");
@@ -365,7 +478,7 @@ mod tests {
     #[test]
     fn the_question_says_what_scrolled_by() {
         // Tool, resource, the hash and its name, and the question itself.
-        let asked = |lines, size| question(&prepared(lines), size);
+        let asked = |lines, size| question(&prepared(lines, &[]), size);
         assert!(asked(19, size(24, 80)).starts_with("tool "));
         let scrolled =
             "20 lines above, your terminal shows 24: scroll up, or look at them first with `2>&1 | less`\ntool ";

@@ -186,6 +186,9 @@ impl Story {
             rules: Vec::new(),
             policy_digest: None,
             expires: None,
+            policy: None,
+            facts: None,
+            trust: None,
             yes: true,
             passphrase: PassphraseArgs::default(),
         };

@@ -316,7 +316,8 @@ fn named_or_home(path: Option<&Path>, context: &Context) -> Outcome<Arc<RulePoli
     }
 }
 
-fn load(path: &Path) -> Outcome<RulePolicy> {
+/// Loads a policy that the command line names.
+pub(crate) fn load(path: &Path) -> Outcome<RulePolicy> {
     Ok(RulePolicy::load_bytes(
         &input::policy(path)?,
         &path.display().to_string(),
