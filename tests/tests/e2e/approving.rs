@@ -167,6 +167,39 @@ fn the_question_repeats_that_an_approval_is_useless_or_needless() {
     }
 }
 
+#[test]
+fn without_a_terminal_everything_is_shown_also_to_a_key_that_stays_closed() {
+    let home = Home::with_maintainer();
+    home.write("passphrase", "correct horse");
+    let new = [
+        "keys",
+        "new",
+        "--use",
+        "approval",
+        "--principal",
+        MAINTAINER,
+        "--out",
+        "closed.pem",
+        "--encrypt",
+        "--passphrase-file",
+        "passphrase",
+    ];
+    home.run(new).exits(0);
+    let ran = home.talk(approve(MAINTAINER, "closed.pem", STEP_UP, &[])).exits(2);
+    for part in [
+        "\nwith this    it can't be told: the key needs its passphrase\n",
+        "\n    \"title\": \"Fix the retry loop\"\n  }\n",
+        "(confirmation_required)",
+    ] {
+        assert!(ran.stderr.contains(part), "{ran:?}");
+    }
+    assert_eq!(ran.stdout, "");
+    home.run(approve(MAINTAINER, "closed.pem", STEP_UP, &["--yes"]))
+        .fails(40, "key_passphrase_required");
+    let opened = ["--yes", "--passphrase-file", "passphrase"];
+    home.run(approve(MAINTAINER, "closed.pem", STEP_UP, &opened)).exits(0);
+}
+
 /// What is shown to somebody who approves in the home.
 fn shown(home: &Home, principal: &str, action: &str, more: &[&str]) -> String {
     let key = key_file(principal);

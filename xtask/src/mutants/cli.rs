@@ -85,7 +85,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "what was typed before the question answers it",
         "commands/approve.rs",
-        "        terminal.discard_typed().map_err(|_| required())?;
+        "        terminal.discard_typed().map_err(|_| unanswered())?;
 ",
         "",
     ),
@@ -111,7 +111,7 @@ const MUTANTS: &[Mutant] = &[
         "an approval without a question",
         "commands/approve.rs",
         "        if !has_terminal() {
-            return Err(required());
+            return Err(unanswered());
         }",
         "        if !has_terminal() {
             return Ok(());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actionpass_canon::{BoundAction, sha256};
 use actionpass_core::{Approval, System};
-use actionpass_crypto::Signer;
+use actionpass_crypto::{KeyCode, Signer};
 use actionpass_custody::KeyUri;
 use actionpass_model::{
     ApprovalId, ApprovalMode, Approver, Assurance, DEFAULT_APPROVAL_LIFETIME, Digest, Grant, Issuer,
@@ -84,7 +84,8 @@ struct Prepared {
     action: BoundAction,
     issuer: Issuer,
     approval: Approval,
-    signer: Arc<dyn Signer>,
+    /// `None` if it couldn't be opened, where nothing is signed anyway.
+    signer: Option<Arc<dyn Signer>>,
     shown: String,
     /// What counts so much that the question repeats it.
     warnings: Vec<String>,
@@ -154,9 +155,12 @@ impl ApproveArgs {
             known = known.under(digest);
         }
         let approval = self.approval(known.policy.as_ref().ok())?;
-        let signer = private_key::open(&self.key, &self.passphrase)?.signer;
+        let signer = self.signer()?;
         let now = clock::now()?;
-        let worth = known.worth(signer.public_key().kid(), &self.approver, &action.action().tenant, now)?;
+        let worth = match &signer {
+            Some(signer) => known.worth(signer.public_key().kid(), &self.approver, &action.action().tenant, now)?,
+            None => Worth::KeyClosed,
+        };
         known.terms.check(&facts, &action, now)?;
         let outlook = match &known.policy {
             Ok(policy) => {
@@ -183,6 +187,18 @@ impl ApproveArgs {
         };
         prepared.shown = self.shown(&prepared, &outlook);
         Ok(prepared)
+    }
+
+    /// The key. Where nobody is there to be asked, and so nothing is signed, one that needs a passphrase stays closed: all the
+    /// rest can be shown.
+    fn signer(&self) -> Outcome<Option<Arc<dyn Signer>>> {
+        match private_key::open(&self.key, &self.passphrase) {
+            Ok(key) => Ok(Some(key.signer)),
+            Err(failure) if !self.yes && !has_terminal() && *failure.code() == KeyCode::PassphraseRequired.as_str() => {
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     fn issuer(&self, context: &Context) -> Outcome<Issuer> {
@@ -234,6 +250,7 @@ impl ApproveArgs {
             Worth::Nothing(_) => return Ok(Ok(None)),
             Worth::KeyMissing => return Ok(Err("the trust store lacks this key")),
             Worth::TrustMissing => return Ok(Err("there is no trust store here that has the key's roles")),
+            Worth::KeyClosed => return Ok(Err("the key needs its passphrase")),
         };
         Ok(Ok(Some(Grant {
             id: ApprovalId::from_uuid(clock::uuid(now)?),
@@ -249,7 +266,7 @@ impl ApproveArgs {
     fn check_rules(&self, policy: &RulePolicy, worth: &Worth, outlook: &Outlook) -> Outcome<()> {
         let may_lift = |roles: &[Role]| match worth {
             Worth::Counts(held) => held.iter().any(|role| roles.contains(role)),
-            Worth::Nothing(_) | Worth::KeyMissing | Worth::TrustMissing => true,
+            Worth::Nothing(_) | Worth::KeyMissing | Worth::TrustMissing | Worth::KeyClosed => true,
         };
         let liftable: Vec<&RuleId> = policy
             .overridable()
@@ -316,23 +333,16 @@ impl ApproveArgs {
         if self.yes {
             return Ok(());
         }
-        let required = || {
-            Failure::new(
-                CliCode::ConfirmationRequired,
-                "an approval is confirmed on a terminal, and there is none",
-            )
-            .with_hint("--yes approves without asking, for whoever has seen the action")
-        };
         if !has_terminal() {
-            return Err(required());
+            return Err(unanswered());
         }
         let size = Size::of_stderr();
         check_width(size)?;
-        let terminal = Terminal::open().map_err(|_| required())?;
+        let terminal = Terminal::open().map_err(|_| unanswered())?;
         // Before the question, so that an answer to it is never discarded.
-        terminal.discard_typed().map_err(|_| required())?;
+        terminal.discard_typed().map_err(|_| unanswered())?;
         output::say(&question(prepared, size));
-        let answer = terminal.answer().map_err(|_| required())?;
+        let answer = terminal.answer().map_err(|_| unanswered())?;
         if is_yes(&answer) {
             Ok(())
         } else {
@@ -346,6 +356,15 @@ impl ApproveArgs {
             Ink::stderr().good("approved")
         )
     }
+}
+
+/// That nobody can be asked.
+fn unanswered() -> Failure {
+    Failure::new(
+        CliCode::ConfirmationRequired,
+        "an approval is confirmed on a terminal, and there is none",
+    )
+    .with_hint("--yes approves without asking, for whoever has seen the action")
 }
 
 /// Whether an answer is a yes: nothing else is, neither silence nor what may be meant as one.
@@ -401,6 +420,7 @@ fn sign(prepared: &Prepared, is_shown: bool) -> Outcome<String> {
         hash: sha256(prepared.shown.as_bytes()),
         renderer,
     };
+    let signer = prepared.signer.as_ref().ok_or_else(unanswered)?;
     let mut approval = prepared.approval.clone();
     if is_shown {
         approval = approval.with_shown(shown);
@@ -408,7 +428,7 @@ fn sign(prepared: &Prepared, is_shown: bool) -> Outcome<String> {
     Ok(block_on(approval.sign(
         &prepared.action,
         &prepared.issuer,
-        &*prepared.signer,
+        &**signer,
         clock::now()?,
         &System,
     ))?)
@@ -448,7 +468,7 @@ mod tests {
                 Approver::parse("user:ann@example.com").unwrap(),
                 Statement::parse("read it").unwrap(),
             ),
-            signer: Arc::new(actionpass_crypto::SoftwareKey::generate().unwrap()),
+            signer: None,
             shown: "a line\n".repeat(lines),
             warnings: warnings.iter().map(|warning| (*warning).to_owned()).collect(),
         }

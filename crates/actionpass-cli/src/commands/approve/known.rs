@@ -33,6 +33,8 @@ pub(super) enum Worth {
     KeyMissing,
     /// There is no trust store here.
     TrustMissing,
+    /// The key wasn't opened, so that nobody knows which one it is.
+    KeyClosed,
 }
 
 impl Known {
@@ -115,7 +117,7 @@ impl Worth {
         match self {
             Self::Nothing(why) => Some(format!("{why}: its approvals count for nothing")),
             Self::KeyMissing => Some("the trust store lacks this key: its approvals count for nothing".to_owned()),
-            Self::Counts(_) | Self::TrustMissing => None,
+            Self::Counts(_) | Self::TrustMissing | Self::KeyClosed => None,
         }
     }
 }
