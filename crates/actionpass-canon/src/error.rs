@@ -72,7 +72,9 @@ impl AdmitCode {
             Self::DepthExceeded => "nested too deep",
             Self::SizeExceeded => "too large",
             Self::NumberOutOfRange => "a number too large for a double; write it as a string",
-            Self::NumberUnsafeInteger => "an integer outside of ±(2^53−1); write it as a string",
+            Self::NumberUnsafeInteger => {
+                "an integer outside of ±(2^53−1), which readers round differently; send 64-bit integers as strings"
+            }
             Self::NumberNotExact => "a number that no double equals",
         }
     }

@@ -1,5 +1,7 @@
 //! [`Limits`]: how much the gate reads before it refuses.
 
+use crate::AdmitCode;
+
 /// How large, how deep and how wide an admitted document may be.
 ///
 /// ```
@@ -61,6 +63,25 @@ impl Limits {
         self
     }
 
+    /// The limit that a refusal is about, by the name of its method here, and its value; `None` for a refusal that other
+    /// limits would not change.
+    ///
+    /// ```
+    /// use actionpass_canon::{Limits, admit};
+    /// let limits = Limits::default().with_max_depth(1);
+    /// let refused = admit(b"[[]]", &limits).unwrap_err();
+    /// assert_eq!(limits.exceeded(refused.code()), Some(("max_depth", 1)));
+    /// ```
+    #[must_use]
+    pub const fn exceeded(&self, code: AdmitCode) -> Option<(&'static str, usize)> {
+        match code {
+            AdmitCode::SizeExceeded => Some(("max_bytes", self.max_bytes)),
+            AdmitCode::DepthExceeded => Some(("max_depth", self.max_depth)),
+            AdmitCode::MembersExceeded => Some(("max_members", self.max_members)),
+            _ => None,
+        }
+    }
+
     /// The largest size in bytes, of input and canonical form.
     #[must_use]
     pub const fn max_bytes(&self) -> usize {
@@ -83,5 +104,31 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admit;
+
+    #[test]
+    fn a_refusal_names_the_limit_that_it_is_about() {
+        let limits = Limits::default()
+            .with_max_bytes(9)
+            .with_max_depth(2)
+            .with_max_members(1);
+        let exceeded = |text: &str| limits.exceeded(admit(text.as_bytes(), &limits).unwrap_err().code());
+        assert_eq!(exceeded("[0,1,2,3,4]"), Some(("max_bytes", 9)));
+        assert_eq!(exceeded("[[[0]]]"), Some(("max_depth", 2)));
+        assert_eq!(
+            Limits::default().with_max_members(1).exceeded(
+                admit(br#"{"a":1,"b":2}"#, &Limits::default().with_max_members(1))
+                    .unwrap_err()
+                    .code()
+            ),
+            Some(("max_members", 1))
+        );
+        assert_eq!(exceeded("[1,]"), None);
     }
 }
