@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::log::LogArgs;
 use crate::manual;
-use crate::output::{self, Reply};
+use crate::output::{self, Reader, Reply};
 
 /// Authorizes what AI agents do: one exact tool call, judged by policy, approved by people where policy says so,
 /// signed as a short-lived pass, verified offline, and recorded in a tamper-evident ledger.
@@ -156,6 +156,31 @@ fn command_line() -> clap::Command {
     manual::with_examples(Cli::command())
 }
 
+/// The commands that only read, by their names in `schema`: whoever closes their output early has seen enough.
+const READERS: &[&str] = &[
+    "canon",
+    "completions",
+    "doctor",
+    "explain",
+    "hash",
+    "help",
+    "inspect",
+    "keys-export",
+    "keys-list",
+    "ledger-export",
+    "ledger-show",
+    "ledger-verify",
+    "man",
+    "policy-check",
+    "policy-explain",
+    "policy-test",
+    "schema",
+    "trust-check",
+    "trust-export",
+    "trust-show",
+    "version",
+];
+
 /// Runs a command line, prints what comes of it, and gives the exit code.
 pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.collect();
@@ -165,10 +190,16 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
     let parsed = command_line().try_get_matches_from(&args);
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
-            let schema = schema_of(cli.command.name());
+            let name = cli.command.name();
+            let schema = schema_of(name);
+            let reader = if READERS.contains(&name) {
+                Reader::MayLeave
+            } else {
+                Reader::Needed
+            };
             let context = Context::new(cli.home, cli.json, command_line);
             match cli.log.start().and_then(|()| cli.command.run(&context)) {
-                Ok(reply) => reply.print(&schema, context.is_json),
+                Ok(reply) => reply.print(&schema, context.is_json, reader),
                 Err(failure) => output::print_failure(&failure, &schema, context.is_json),
             }
         }
@@ -349,5 +380,17 @@ mod tests {
         sorted.0.sort_unstable();
         sorted.1.sort_unstable();
         assert_eq!(sorted.0, sorted.1);
+    }
+
+    #[test]
+    fn readers_are_commands() {
+        let command_line = Cli::command();
+        for reader in READERS {
+            let alone = command_line.find_subcommand(reader);
+            let of_group = reader
+                .split_once('-')
+                .and_then(|(group, name)| command_line.find_subcommand(group)?.find_subcommand(name));
+            assert!(alone.or(of_group).is_some(), "{reader}");
+        }
     }
 }

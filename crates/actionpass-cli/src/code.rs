@@ -27,6 +27,8 @@ actionpass_model::codes! {
         RecordUnknown = "record_unknown",
         /// A test of a policy came out otherwise than it expects.
         PolicyTestFailed = "policy_test_failed" => InputRefused,
+        /// Nobody reads what a command would print that decides, or uses a pass up: it ended before it did either.
+        OutputClosed = "output_closed" => Internal,
         /// The command failed in a way that only a fault of ours explains.
         Internal = "internal_error" => Internal,
     }

@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use serde_json::{Map, Value};
 
-use crate::failure::Failure;
+use crate::code::CliCode;
+use crate::failure::{Failure, Outcome};
 use crate::render;
 
 /// What a command yields: for programs one JSON object, for people data (stdout) and talk (stderr).
@@ -52,16 +53,16 @@ impl Reply {
     }
 
     /// Prints the reply and gives the exit code.
-    pub(crate) fn print(&self, schema: &str, is_json: bool) -> u8 {
+    pub(crate) fn print(&self, schema: &str, is_json: bool, reader: Reader) -> u8 {
         if is_json {
             let mut members = match &self.json {
                 Value::Object(members) => members.clone(),
                 other => Map::from_iter([("value".to_owned(), other.clone())]),
             };
             members.insert("schema".to_owned(), schema.into());
-            return settle(print_json(&Value::Object(members)), self.exit);
+            return settle(print_json(&Value::Object(members)), self.exit, reader);
         }
-        let data = settle(write_all(&mut io::stdout().lock(), &self.data), self.exit);
+        let data = settle(write_all(&mut io::stdout().lock(), &self.data), self.exit, reader);
         say(&self.talk);
         data
     }
@@ -80,6 +81,7 @@ pub(crate) fn print_failure(failure: &Failure, schema: &str, is_json: bool) -> u
         return settle(
             print_json(&serde_json::json!({ "schema": schema, "error": error })),
             exit,
+            Reader::Needed,
         );
     }
     let ink = Ink::stderr();
@@ -113,11 +115,55 @@ fn write_all(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes).and_then(|()| to.flush())
 }
 
+/// What it means if whoever reads stdout closes it before everything is written, as `head` does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reader {
+    /// Of a command that only reads: they have seen enough.
+    MayLeave,
+    /// Of a command that decides or changes something: they don't have what they asked for.
+    Needed,
+}
+
+/// Refuses to go on where nobody reads stdout any more, for commands that can't take back what they are about to do.
+///
+/// Whoever leaves later can't be foreseen: then the command exits 1 after it was done. A program that is started without
+/// any stdout has the null device in its place, which takes everything.
+pub(crate) fn needs_reader(undone: &str) -> Outcome<()> {
+    if is_open() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        CliCode::OutputClosed,
+        format!("nobody reads stdout, so {undone}"),
+    ))
+}
+
+/// Whether what is written to stdout can reach anybody.
+#[cfg(unix)]
+fn is_open() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    let mut polled = [PollFd::new(&stdout, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Where this can't be asked, writing shows it.
+    let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+    poll(&mut polled, Some(&at_once)).is_err() || !polled.iter().any(|polled| polled.revents().intersects(gone))
+}
+
+/// Where this can't be asked, writing shows it.
+#[cfg(not(unix))]
+fn is_open() -> bool {
+    true
+}
+
 /// What was decided stands, but who doesn't get it must not see a success.
-fn settle(written: io::Result<()>, exit: u8) -> u8 {
+fn settle(written: io::Result<()>, exit: u8, reader: Reader) -> u8 {
     match written {
         Ok(()) => exit,
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit.max(1),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => match reader {
+            Reader::MayLeave => exit,
+            Reader::Needed => exit.max(1),
+        },
         Err(error) => {
             say(&format!("error: stdout can't be written: {error} (internal_error)\n"));
             exit.max(1)

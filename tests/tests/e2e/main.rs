@@ -16,6 +16,8 @@ mod attacks;
 #[cfg(test)]
 mod back;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crowds;

@@ -172,6 +172,29 @@ const MUTANTS: &[Mutant] = &[
         "let read = block_on(administrator.read_trust()).map_err(HomeError::from)?;",
         "let read = block_on(administrator.trust().read())?;",
     ),
+    // Readers that have left.
+    Mutant::new(
+        "a pass is issued to nobody",
+        "commands/authorize.rs",
+        "        output::needs_reader(\"nothing was decided: a pass would reach nobody\")?;
+",
+        "",
+    ),
+    Mutant::new(
+        "a pass is used up for nobody",
+        "commands/verify.rs",
+        "        output::needs_reader(\"the pass was not used up: the verdict would reach nobody\")?;
+",
+        "",
+    ),
+    Mutant::new(
+        "a verdict that nobody hears is a success",
+        "output.rs",
+        "            Reader::Needed => exit.max(1),
+",
+        "            Reader::Needed => exit,
+",
+    ),
     Mutant::new(
         "a deny exits like an allow",
         "exit.rs",

@@ -13,7 +13,7 @@ use pollster::block_on;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
-use crate::output::{Ink, Reply};
+use crate::output::{self, Ink, Reply};
 use crate::passphrase::PassphraseArgs;
 use crate::render::visible;
 use crate::shell::quote;
@@ -77,6 +77,7 @@ impl AuthorizeArgs {
         let home = context.open_home()?;
         let secrets = Arc::new(self.passphrase.of_old(home.config.signing.passphrase.as_ref()));
         let issuer = secrets.settle(block_on(home.issuer_of_one_request(Arc::clone(&secrets) as _)))?;
+        output::needs_reader("nothing was decided: a pass would reach nobody")?;
         let answer = secrets.settle(block_on(issuer.authorize(request)))?;
         let trust = block_on(issuer.trust())?;
         let nobody_holds = nobody_holds(&answer.required, &action.action().tenant, &trust);

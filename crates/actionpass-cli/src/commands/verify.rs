@@ -24,7 +24,7 @@ use crate::code::CliCode;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
-use crate::output::{Ink, Reply};
+use crate::output::{self, Ink, Reply};
 
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("call").required(true))]
@@ -172,6 +172,7 @@ impl VerifyArgs {
         };
         let verifier = self.verifier(Some(&opened.config), stated.tool())?;
         let executor = Executor::with_fixed_trust(verifier, Arc::new(trust), Arc::clone(&opened.store) as _);
+        output::needs_reader("the pass was not used up: the verdict would reach nobody")?;
         let consumed = match block_on(executor.consume(token, &stated.call())) {
             Ok(consumed) => consumed,
             Err(refusal) => return Ok(Verdict::Refused(refusal)),
