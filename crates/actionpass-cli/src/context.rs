@@ -9,6 +9,7 @@ use actionpass_verify::Trust;
 use pollster::block_on;
 
 use crate::failure::Outcome;
+use crate::input::Bounds;
 use crate::shell::quote;
 
 /// What every command gets.
@@ -77,6 +78,12 @@ impl Context {
             Ok(place) => Ok(Home::open_if_there(&place)?),
             Err(_) => Ok(None),
         }
+    }
+
+    /// What documents are admitted by: the limits of the home, if there is one.
+    pub(crate) fn bounds(&self) -> Outcome<Bounds> {
+        let config = self.home_if_there()?.as_ref().map(Home::config).transpose()?;
+        Ok(Bounds::of_issuer(config.as_ref()))
     }
 
     /// The home with its ledger open.

@@ -49,6 +49,15 @@ impl Failure {
         }
     }
 
+    /// The same, with what belongs to it behind.
+    #[must_use]
+    pub(crate) fn followed_by(self, what: &str) -> Self {
+        Self {
+            message: format!("{}: {what}", self.message),
+            ..self
+        }
+    }
+
     /// The same, with the byte offset in the input.
     #[must_use]
     pub(crate) fn at(self, offset: Option<usize>) -> Self {

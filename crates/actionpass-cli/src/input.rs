@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::mem::ManuallyDrop;
 use std::path::Path;
 
-use actionpass_canon::{BoundAction, BoundFacts, CanonicalBytes, Limits, admit};
-use actionpass_home::{Exposure, HomeCode, HomeError};
+use actionpass_canon::{BindError, BoundAction, BoundFacts, CanonicalBytes, Limits, admit};
+use actionpass_home::{Config, Exposure, HomeCode, HomeError};
 use actionpass_model::{MAX_TOKEN_BYTES, Principal};
 use actionpass_store::trust_file::{MAX_TRUST_BYTES, TrustFile};
 use actionpass_verify::{Trust, TrustError};
@@ -65,28 +65,78 @@ pub(crate) fn name(path: &Path) -> String {
     }
 }
 
+/// What documents are admitted by, and whose limits these are: for refusals.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    limits: Limits,
+    side: Side,
+}
+
+/// On whose behalf a document is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Side {
+    /// The issuer's, or that of somebody who asks what the issuer would say.
+    Issuer,
+    /// The executor's.
+    Executor,
+}
+
+impl Bounds {
+    /// The limits of an issuer: those of its home, or the default ones where there is none.
+    pub(crate) fn of_issuer(config: Option<&Config>) -> Self {
+        Self {
+            limits: config.map_or_else(Limits::default, Config::limits),
+            side: Side::Issuer,
+        }
+    }
+
+    /// The limits of an executor.
+    pub(crate) const fn of_executor(limits: Limits) -> Self {
+        Self {
+            limits,
+            side: Side::Executor,
+        }
+    }
+
+    /// A refusal, with the limit that it is about.
+    fn refuse(&self, error: BindError, what: &str) -> Failure {
+        let exceeded = match &error {
+            BindError::Admit(error) => self.limits.exceeded(error.code()),
+            _ => None,
+        };
+        let failure = Failure::from(error).about(what);
+        let Some((limit, value)) = exceeded else { return failure };
+        failure.followed_by(&match self.side {
+            Side::Issuer => {
+                format!("`{limit}` is {value} here (`[limits]` in config.toml, and executors need the same)")
+            }
+            Side::Executor => format!(
+                "`{limit}` is {value} for this executor; the issuer may permit more, and both need the same limits (`--{}`)",
+                limit.replace('_', "-")
+            ),
+        })
+    }
+}
+
 /// Admits a JSON document of any kind.
-pub(crate) fn document(path: &Path) -> Outcome<CanonicalBytes> {
-    let limits = Limits::default();
-    let raw = read(path, limits.max_bytes())?;
-    admit(&raw, &limits).map_err(|error| Failure::from(error).about(&name(path)))
+pub(crate) fn document(path: &Path, bounds: &Bounds) -> Outcome<CanonicalBytes> {
+    let raw = read(path, bounds.limits.max_bytes())?;
+    admit(&raw, &bounds.limits).map_err(|error| bounds.refuse(error.into(), &name(path)))
 }
 
 /// Admits an action.
-pub(crate) fn action(path: &Path) -> Outcome<BoundAction> {
-    let limits = Limits::default();
-    let raw = read(path, limits.max_bytes())?;
-    BoundAction::admit(&raw, &limits).map_err(|error| Failure::from(error).about(&name(path)))
+pub(crate) fn action(path: &Path, bounds: &Bounds) -> Outcome<BoundAction> {
+    let raw = read(path, bounds.limits.max_bytes())?;
+    BoundAction::admit(&raw, &bounds.limits).map_err(|error| bounds.refuse(error, &name(path)))
 }
 
 /// Admits facts; none if no file is named.
-pub(crate) fn facts(path: Option<&Path>) -> Outcome<BoundFacts> {
+pub(crate) fn facts(path: Option<&Path>, bounds: &Bounds) -> Outcome<BoundFacts> {
     let Some(path) = path else {
         return Ok(BoundFacts::none());
     };
-    let limits = Limits::default();
-    let raw = read(path, limits.max_bytes())?;
-    BoundFacts::admit(&raw, &limits).map_err(|error| Failure::from(error).about(&name(path)))
+    let raw = read(path, bounds.limits.max_bytes())?;
+    BoundFacts::admit(&raw, &bounds.limits).map_err(|error| bounds.refuse(error, &name(path)))
 }
 
 /// The text of a token, without the line end that files have. What isn't UTF-8 is no token, which its reader says.

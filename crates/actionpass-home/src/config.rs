@@ -9,9 +9,19 @@ use actionpass_core::{FactsTerms, IssuerConfig};
 use actionpass_custodians::SecretSource;
 use actionpass_custody::KeyUri;
 use actionpass_model::{Agent, Audience, Commitment, Issuer, MAX_PASS_LIFETIME, Tenant, Tool};
+use actionpass_verify::canon::Limits;
 use serde::{Deserialize, Deserializer};
 
 use crate::{HomeError, duration};
+
+/// The largest limits that a configuration may set: 64 MiB, depth 120, 4,194,304 members.
+///
+/// Whoever reads an action or a payload after it was admitted still has to take it: `serde_json` stops at depth 127, and an
+/// answer of the command line nests a payload once more. Members cost the gate 32 bytes each while their object is open.
+pub const MAX_LIMITS: Limits = Limits::new()
+    .with_max_bytes(64 << 20)
+    .with_max_depth(120)
+    .with_max_members(1 << 22);
 
 /// The configuration of an issuer, closed: a key that isn't known refuses the file.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,6 +53,20 @@ pub struct Config {
     ledger: LedgerSection,
     #[serde(default)]
     store: StoreSection,
+    #[serde(default)]
+    limits: LimitsSection,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsSection {
+    #[serde(default, deserialize_with = "max_bytes")]
+    max_bytes: Option<usize>,
+    #[serde(default, deserialize_with = "max_depth")]
+    max_depth: Option<usize>,
+    #[serde(default, deserialize_with = "max_members")]
+    max_members: Option<usize>,
 }
 
 /// `[store]`.
@@ -153,6 +177,35 @@ fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
     Ok(Some(lifetime))
 }
 
+/// A limit as somebody sets it: from 1 to the largest one.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn limit(value: u64, largest: usize) -> Result<usize, String> {
+    usize::try_from(value)
+        .ok()
+        .filter(|value| (1..=largest).contains(value))
+        .ok_or_else(|| format!("this limit is between 1 and {largest}"))
+}
+
+fn limit_of<'de, D: Deserializer<'de>>(deserializer: D, largest: usize) -> Result<Option<usize>, D::Error> {
+    limit(u64::deserialize(deserializer)?, largest)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}
+
+fn max_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    limit_of(deserializer, MAX_LIMITS.max_bytes())
+}
+
+fn max_depth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    limit_of(deserializer, MAX_LIMITS.max_depth())
+}
+
+fn max_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    limit_of(deserializer, MAX_LIMITS.max_members())
+}
+
 impl Config {
     /// Reads the text of a `config.toml`; errors name line and column.
     ///
@@ -219,6 +272,28 @@ impl Config {
             terms = terms.requiring_action_hash();
         }
         terms
+    }
+
+    /// How large, how deep and how wide what is admitted may be: the defaults of [`Limits`] unless `[limits]` says
+    /// something else. The executors of this issuer need the same.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let LimitsSection {
+            max_bytes,
+            max_depth,
+            max_members,
+        } = self.limits;
+        let default = Limits::new();
+        default
+            .with_max_bytes(max_bytes.unwrap_or(default.max_bytes()))
+            .with_max_depth(max_depth.unwrap_or(default.max_depth()))
+            .with_max_members(max_members.unwrap_or(default.max_members()))
+    }
+
+    /// The agents that are served; all of the tenants' if there are none.
+    #[must_use]
+    pub fn agents(&self) -> &[Agent] {
+        &self.agents
     }
 
     /// Where the witness is, if that was said.
@@ -310,6 +385,13 @@ dangerously_accept_asserted = false
 # Keep the payloads of calls that were not allowed, too, up to 64 KiB each; of others only the hash is kept.
 keep_denied = false
 
+[limits]
+# How large (bytes), how deep and how wide (members of all objects) an action may be. Larger ones are refused. Executors
+# need the same limits, or they refuse what was allowed here.
+max_bytes = 1048576
+max_depth = 64
+max_members = 65536
+
 # Executors that share one replay store. A tool that stands nowhere is its own audience.
 # [[audience]]
 # name = \"github-executor\"
@@ -392,6 +474,40 @@ mod tests {
             let error = Config::parse(&text, Path::new("config.toml")).unwrap_err();
             assert_eq!(error.code(), "config_invalid", "{wrong}");
         }
+    }
+
+    #[test]
+    fn limits_are_those_of_the_gate_unless_they_are_set_and_have_bounds() {
+        let section = "[limits]\n";
+        let before = text().split(section).next().unwrap().to_owned();
+        let limits =
+            |said: &str| Config::parse(&format!("{before}{said}"), Path::new("config.toml")).map(|c| c.limits());
+        // As a home of 0.1 has it, and as the starter says it.
+        assert_eq!(limits("").unwrap(), Limits::default());
+        assert_eq!(
+            Config::parse(&text(), Path::new("config.toml")).unwrap().limits(),
+            Limits::default()
+        );
+        assert_eq!(
+            limits("[limits]\nmax_bytes = 4_096").unwrap(),
+            Limits::default().with_max_bytes(4096)
+        );
+        let largest = "[limits]\nmax_bytes = 67108864\nmax_depth = 120\nmax_members = 4194304";
+        assert_eq!(limits(largest).unwrap(), MAX_LIMITS);
+        for wrong in [
+            "max_bytes = 67108865",
+            "max_depth = 121",
+            "max_members = 4194305",
+            "max_bytes = 0",
+            "max_depth = -1",
+            "max_depth = \"64\"",
+            "max_size = 1",
+        ] {
+            let error = limits(&format!("{section}{wrong}")).unwrap_err();
+            assert_eq!(error.code(), "config_invalid", "{wrong}");
+        }
+        let error = limits(&format!("{section}max_depth = 121")).unwrap_err().to_string();
+        assert!(error.contains("between 1 and 120"), "{error}");
     }
 
     #[test]

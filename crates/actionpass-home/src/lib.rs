@@ -39,7 +39,7 @@ mod open;
 
 pub use actionpass_custody::Exposure;
 pub use code::HomeCode;
-pub use config::{Config, Signing};
+pub use config::{Config, MAX_LIMITS, Signing, limit};
 pub use create::{EXAMPLE_TENANT, Made, NewHome};
 pub use error::HomeError;
 pub use home::{Home, KeyForm};

@@ -172,6 +172,15 @@ const MUTANTS: &[Mutant] = &[
         "let read = block_on(administrator.read_trust()).map_err(HomeError::from)?;",
         "let read = block_on(administrator.trust().read())?;",
     ),
+    // Calls by their parts, and what is handed back of them.
+    Mutant::new(
+        "an issuer goes by the default limits",
+        "input.rs",
+        "            limits: config.map_or_else(Limits::default, Config::limits),
+",
+        "            limits: config.map_or_else(Limits::default, |_| Limits::default()),
+",
+    ),
     // Readers that have left.
     Mutant::new(
         "a pass is issued to nobody",

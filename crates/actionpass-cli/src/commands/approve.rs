@@ -146,7 +146,7 @@ impl ApproveArgs {
     fn prepare(&self, context: &Context) -> Outcome<Prepared> {
         let files = [&self.policy, &self.facts, &self.trust].into_iter().flatten();
         input::one_stdin(files.chain([&self.action]).map(PathBuf::as_path))?;
-        let action = input::action(&self.action)?;
+        let action = input::action(&self.action, &context.bounds()?)?;
         let facts = input::facts(self.facts.as_deref())?;
         let issuer = self.issuer(context)?;
         self.check_mode()?;

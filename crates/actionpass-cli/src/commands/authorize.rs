@@ -12,7 +12,7 @@ use pollster::block_on;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::input;
+use crate::input::{self, Bounds};
 use crate::output::{self, Ink, Reply};
 use crate::passphrase::PassphraseArgs;
 use crate::render::visible;
@@ -52,8 +52,10 @@ impl AuthorizeArgs {
             .flatten()
             .chain(&self.approvals);
         input::one_stdin(paths.map(PathBuf::as_path))?;
-        let action = input::action(&self.action)?;
-        let facts = input::facts(self.facts.as_deref())?;
+        let home = context.open_home()?;
+        let bounds = Bounds::of_issuer(Some(&home.config));
+        let action = input::action(&self.action, &bounds)?;
+        let facts = input::facts(self.facts.as_deref(), &bounds)?;
         let approvals = self
             .approvals
             .iter()
@@ -74,7 +76,6 @@ impl AuthorizeArgs {
             request = request.with_trace(trace);
         }
 
-        let home = context.open_home()?;
         let secrets = Arc::new(self.passphrase.of_old(home.config.signing.passphrase.as_ref()));
         let issuer = secrets.settle(block_on(home.issuer_of_one_request(Arc::clone(&secrets) as _)))?;
         output::needs_reader("nothing was decided: a pass would reach nobody")?;

@@ -18,8 +18,8 @@ pub(crate) struct CanonArgs {
 }
 
 impl CanonArgs {
-    pub(crate) fn run(self, _: &Context) -> Outcome<Reply> {
-        let canonical = input::document(&self.file)?;
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let canonical = input::document(&self.file, &context.bounds()?)?;
         let json = json!({ "hash": canonical.digest().to_string(), "canonical": canonical.as_str() });
         let mut bytes = canonical.into_vec();
         // Piped, exactly the canonical bytes; a terminal wants its line ended.

@@ -22,9 +22,10 @@ pub(crate) struct HashArgs {
 }
 
 impl HashArgs {
-    pub(crate) fn run(self, _: &Context) -> Outcome<Reply> {
+    pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
+        let bounds = context.bounds()?;
         if let Some(path) = &self.action {
-            let action = input::action(path)?;
+            let action = input::action(path, &bounds)?;
             let (payload, bound, context) = (action.payload_hash(), action.action_hash(), action.context_hash());
             let json = json!({
                 "payloadHash": payload.to_string(), "actionHash": bound.to_string(), "contextHash": context.to_string()
@@ -32,7 +33,9 @@ impl HashArgs {
             let data = format!("payloadHash  {payload}\nactionHash   {bound}\ncontextHash  {context}\n");
             return Ok(Reply::new(json).with_data(data));
         }
-        let hash = input::document(&self.file.unwrap_or_default())?.digest().to_string();
+        let hash = input::document(&self.file.unwrap_or_default(), &bounds)?
+            .digest()
+            .to_string();
         Ok(Reply::new(json!({ "hash": hash })).with_data(format!("{hash}\n")))
     }
 }

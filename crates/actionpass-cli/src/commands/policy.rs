@@ -137,8 +137,9 @@ impl ExplainArgs {
         let paths = [Some(&self.action), self.facts.as_ref(), self.policy.as_ref()];
         let paths = paths.into_iter().flatten().chain(&self.approvals);
         input::one_stdin(paths.map(PathBuf::as_path))?;
-        let action = input::action(&self.action)?;
-        let facts = input::facts(self.facts.as_deref())?;
+        let bounds = context.bounds()?;
+        let action = input::action(&self.action, &bounds)?;
+        let facts = input::facts(self.facts.as_deref(), &bounds)?;
         let policy = named_or_home(self.policy.as_deref(), context)?;
         let at = self.at.or_else(|| facts.document().map(|facts| facts.as_of));
         // What `authorize` would refuse before it asks policy, policy doesn't explain.

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actionpass_canon::Limits;
 use actionpass_crypto::JwsCode;
-use actionpass_home::{Config, Home, HomeError, duration};
+use actionpass_home::{Config, Home, HomeError, MAX_LIMITS, duration, limit};
 use actionpass_model::{
     Agent, ApprovalMode, Audience, Code, CodeClass, Issuer, ObligationId, Resource, Task, Tenant, Tool, UnixSeconds,
     UseBody, UseSchema,
@@ -23,7 +24,7 @@ use crate::clock;
 use crate::code::CliCode;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::input;
+use crate::input::{self, Bounds};
 use crate::output::{self, Ink, Reply};
 
 #[derive(Args, Clone, Debug)]
@@ -71,9 +72,54 @@ pub(crate) struct VerifyArgs {
     /// Mark the pass used, in the home: succeeds once
     #[arg(long)]
     pub(crate) consume: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
     /// Verify as of this time
     #[arg(long, conflicts_with = "consume", value_name = "TIME", value_parser = clock::parse)]
     pub(crate) at: Option<UnixSeconds>,
+}
+
+/// How large a call may be for this executor.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct LimitArgs {
+    /// The largest action or payload, in bytes; the issuer's limits and these must be the same [default: the home's, else 1048576]
+    #[arg(long, value_name = "BYTES", value_parser = max_bytes)]
+    max_bytes: Option<usize>,
+    /// How many objects and arrays may be open at once [default: the home's, else 64]
+    #[arg(long, value_name = "N", value_parser = max_depth)]
+    max_depth: Option<usize>,
+    /// How many members all objects may have together [default: the home's, else 65536]
+    #[arg(long, value_name = "N", value_parser = max_members)]
+    max_members: Option<usize>,
+}
+
+impl LimitArgs {
+    fn bounds(self, config: Option<&Config>) -> Bounds {
+        let default = config.map_or_else(Limits::default, Config::limits);
+        Bounds::of_executor(
+            default
+                .with_max_bytes(self.max_bytes.unwrap_or(default.max_bytes()))
+                .with_max_depth(self.max_depth.unwrap_or(default.max_depth()))
+                .with_max_members(self.max_members.unwrap_or(default.max_members())),
+        )
+    }
+}
+
+fn max_bytes(text: &str) -> Result<usize, String> {
+    parse_limit(text, MAX_LIMITS.max_bytes())
+}
+
+fn max_depth(text: &str) -> Result<usize, String> {
+    parse_limit(text, MAX_LIMITS.max_depth())
+}
+
+fn max_members(text: &str) -> Result<usize, String> {
+    parse_limit(text, MAX_LIMITS.max_members())
+}
+
+fn parse_limit(text: &str, largest: usize) -> Result<usize, String> {
+    // A number that is too large for its type is too large for the limit.
+    limit(text.parse().unwrap_or_default(), largest)
 }
 
 /// Everything that a call may state; what is missing in a verdict's `compared` was not stated.
@@ -117,6 +163,11 @@ impl VerifyArgs {
             enforces: Vec::new(),
             max_revocations_age: None,
             consume: false,
+            limits: LimitArgs {
+                max_bytes: None,
+                max_depth: None,
+                max_members: None,
+            },
             at: None,
         }
     }
@@ -136,10 +187,8 @@ impl VerifyArgs {
         ];
         input::one_stdin(paths.into_iter().flatten().map(PathBuf::as_path))?;
         let token = input::token(&self.token)?;
-        let stated = self.stated()?;
-        let call = stated.call();
         if self.consume {
-            return self.consume(context, &token, &stated);
+            return self.consume(context, &token);
         }
         let home = if self.needs_home() {
             context.home_if_there()?
@@ -147,6 +196,8 @@ impl VerifyArgs {
             None
         };
         let config = home.as_ref().map(Home::config).transpose()?;
+        let stated = self.stated(&self.limits.bounds(config.as_ref()))?;
+        let call = stated.call();
         let verifier = self.verifier(config.as_ref(), stated.tool())?;
         // Freed by the end of the process, at no cost.
         let trust = ManuallyDrop::new(self.read_trust(home.as_ref())?);
@@ -160,8 +211,9 @@ impl VerifyArgs {
         })
     }
 
-    fn consume(&self, context: &Context, token: &str, stated: &OwnedCall) -> Outcome<Verdict> {
+    fn consume(&self, context: &Context, token: &str) -> Outcome<Verdict> {
         let opened = context.open_home()?;
+        let stated = self.stated(&self.limits.bounds(Some(&opened.config)))?;
         let administrator = opened.administrator();
         let trust = match &self.trust {
             Some(path) => input::trust(path)?,
@@ -198,15 +250,15 @@ impl VerifyArgs {
         self.trust.is_none() || self.issuer.is_none() || self.audience.is_none() || self.tenant.is_none()
     }
 
-    fn stated(&self) -> Outcome<OwnedCall> {
+    fn stated(&self, bounds: &Bounds) -> Outcome<OwnedCall> {
         if let Some(path) = &self.action {
-            return Ok(OwnedCall::action(input::action(path)?));
+            return Ok(OwnedCall::action(input::action(path, bounds)?));
         }
         match (&self.tool, &self.resource, &self.payload) {
             (Some(tool), Some(resource), Some(payload)) => Ok(OwnedCall::Parts {
                 tool: tool.clone(),
                 resource: resource.clone(),
-                payload: input::document(payload)?,
+                payload: input::document(payload, bounds)?,
                 agent: self.agent.clone(),
                 task: self.task.clone(),
             }),
