@@ -127,7 +127,12 @@ pub(crate) fn document(path: &Path, bounds: &Bounds) -> Outcome<CanonicalBytes> 
 /// Admits an action.
 pub(crate) fn action(path: &Path, bounds: &Bounds) -> Outcome<BoundAction> {
     let raw = read(path, bounds.limits.max_bytes())?;
-    BoundAction::admit(&raw, &bounds.limits).map_err(|error| bounds.refuse(error, &name(path)))
+    action_of(&raw, bounds, &name(path))
+}
+
+/// Admits the text of an action; `what` is how it is called in messages.
+pub(crate) fn action_of(raw: &[u8], bounds: &Bounds, what: &str) -> Outcome<BoundAction> {
+    BoundAction::admit(raw, &bounds.limits).map_err(|error| bounds.refuse(error, what))
 }
 
 /// Admits facts; none if no file is named.

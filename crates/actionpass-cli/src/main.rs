@@ -3,6 +3,7 @@
 //! What a command yields is data on stdout, what it says to people goes to stderr; `--json` makes both one object.
 //! The exit code says what became of it: `docs/cli.md` has the table.
 
+mod call;
 mod cli;
 mod clock;
 mod code;

@@ -1,4 +1,4 @@
-//! Calls by their parts: verified without a home; the limits of both sides; and readers that leave early.
+//! Calls by their parts: authorized without an action file, verified without a home; the limits of both sides; and readers that leave early.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::action::{self, ALLOW};
+use crate::action::{self, ALLOW, STEP_UP};
 use crate::home::{Home, ISSUER, Ran};
 
 /// What an executor without a home knows by itself.
@@ -21,6 +21,18 @@ const EXECUTOR: [&str; 10] = [
     "linear.issues.create",
     "--tenant",
     "org:example",
+];
+
+/// Who calls, as a host states it.
+const CALLER: [&str; 8] = [
+    "--agent",
+    "agent:codex-prod",
+    "--owner",
+    "user:owner@example.com",
+    "--runtime",
+    "runtime:codex-cli",
+    "--task",
+    "AXT-418",
 ];
 
 /// The call of an action in a file, its payload in another.
@@ -59,6 +71,140 @@ fn configure(home: &Home, from: &str, to: &str) {
     let changed = config.replacen(from, to, 1);
     assert_ne!(config, changed, "{from}");
     home.write("home/config.toml", changed);
+}
+
+#[test]
+fn a_call_has_the_hash_of_the_action_that_says_the_same() {
+    let home = Home::new();
+    for payload in [
+        "{ \"b\": 1.0, \"a\": [1e2, -0, 0.10, 1e21], \"\\u00e9\": \"caf\\u00e9\\/\\u2028\" }",
+        "\"}},\\\"tenant\\\":\\\"org:other\\\"\"",
+        "null",
+        " [9007199254740991, 5e-324] ",
+    ] {
+        home.write("payload.json", payload);
+        let file = home.write(
+            "action.json",
+            format!(
+                r#"{{ "schema": "actionpass.action.v1", "tenant": "org:example",
+                "actor": {{ "agent": "agent:codex-prod", "humanOwner": "user:owner@example.com", "runtime": "runtime:codex-cli" }},
+                "intent": {{ "task": "AXT-418", "summary": "what it says is not hashed" }},
+                "capability": {{ "tool": "some.tool", "resource": "thing:\u00e9", "payload": {payload} }} }}"#
+            ),
+        );
+        let hashes = home.run(["hash", "--action", &file]).exits(0).json();
+        let call = [
+            "authorize",
+            "--tool",
+            "some.tool",
+            "--resource",
+            "thing:é",
+            "--payload",
+            "payload.json",
+        ];
+        let decided = home.run([&call[..], &CALLER].concat()).exits(10).json();
+        for hash in ["actionHash", "payloadHash"] {
+            assert_eq!(decided[hash], hashes[hash], "{payload}");
+        }
+        // And the payload is what the ledger would keep: read again, it is the same.
+        assert_eq!(
+            home.run(["hash", "payload.json"]).exits(0).json()["hash"],
+            hashes["payloadHash"]
+        );
+    }
+}
+
+#[test]
+fn the_payload_of_a_call_goes_through_the_gate() {
+    let home = Home::new();
+    let mut args = vec![
+        "authorize",
+        "--tool",
+        "some.tool",
+        "--resource",
+        "thing:x",
+        "--payload",
+        "payload.json",
+    ];
+    args.extend(CALLER);
+    for (payload, code, offset) in [
+        (r#"{"a":1,"a":2}"#, "member_duplicate", 7),
+        (r#"{"a":1,"\u0061":2}"#, "member_duplicate", 7),
+        ("[9007199254740993]", "number_unsafe_integer", 1),
+        ("0.10000000000000001", "number_not_exact", 0),
+        ("{},\"resource\":\"thing:y\"", "trailing_bytes", 2),
+    ] {
+        home.write("payload.json", payload);
+        let ran = home.run(&args).fails(31, code);
+        assert_eq!(ran.json()["error"]["offset"], json!(offset), "{payload}");
+        if code == "number_unsafe_integer" {
+            let message = ran.json()["error"]["message"].to_string();
+            assert!(message.contains("send 64-bit integers as strings"), "{message}");
+        }
+    }
+    assert_eq!(home.decisions().len(), 0);
+    home.write("payload.json", r#"{"Path":1,"path":2}"#);
+    home.run(&args).fails(31, "member_names_collide");
+}
+
+#[test]
+fn what_a_call_leaves_open_is_named_unless_the_configuration_settles_it() {
+    let home = Home::new();
+    let call = parts(&home, ALLOW);
+    let call: Vec<&str> = call.iter().map(String::as_str).collect();
+    let authorize = |more: &[&str]| home.run([&["authorize"], &call[..], more].concat());
+    let named = |ran: Ran| {
+        let ran = ran.fails(2, "option_missing");
+        let message = ran.json()["error"]["message"].as_str().unwrap().to_owned();
+        message.rsplit(": ").next().unwrap().to_owned()
+    };
+    assert_eq!(named(authorize(&[])), "--agent, --owner, --runtime, --task");
+    let rest = &CALLER[2..];
+    assert_eq!(named(authorize(rest)), "--agent");
+    configure(&home, "agents = []", "agents = [\"agent:codex-prod\"]");
+    authorize(rest).exits(0);
+    configure(&home, "[\"agent:codex-prod\"]", "[\"agent:codex-prod\", \"agent:b\"]");
+    assert_eq!(named(authorize(rest)), "--agent");
+    authorize(&CALLER).exits(0);
+    configure(&home, "[\"org:example\"]", "[\"org:example\", \"org:other\"]");
+    assert_eq!(named(authorize(&CALLER)), "--tenant");
+    authorize(&[&CALLER[..], &["--tenant", "org:example"]].concat()).exits(0);
+    // What belongs to a call doesn't go with an action, and a call is whole.
+    home.run(["authorize", "--action", ALLOW, "--task", "AXT-418"])
+        .fails(2, "usage_invalid");
+    home.run(["authorize", "--tool", "linear.issues.create"])
+        .fails(2, "usage_invalid");
+    home.run([&["authorize", "--action", ALLOW], &call[..]].concat())
+        .fails(2, "usage_invalid");
+}
+
+#[test]
+fn the_action_of_a_call_is_written_for_its_approver() {
+    let home = Home::with_maintainer();
+    let call = parts(&home, STEP_UP);
+    let head = action::read(&home, STEP_UP);
+    let text = |pointer: &str| head.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    let caller = [
+        ("--agent", text("/actor/agent")),
+        ("--owner", text("/actor/humanOwner")),
+        ("--runtime", text("/actor/runtime")),
+        ("--task", text("/intent/task")),
+    ];
+    let mut args = vec!["authorize"];
+    args.extend(call.iter().map(String::as_str));
+    args.extend(caller.iter().flat_map(|(name, value)| [*name, value]));
+    let told = home.talk(&args).exits(11).stderr;
+    assert!(
+        told.contains("after the same again with --save-action action.json"),
+        "{told}"
+    );
+    let told = home
+        .talk([&args[..], &["--save-action", "mine.json"]].concat())
+        .exits(11)
+        .stderr;
+    assert!(told.contains("approve --action mine.json"), "{told}");
+    let approval = home.approve("mine.json");
+    home.run([&args[..], &["--approval", &approval]].concat()).exits(0);
 }
 
 #[test]

@@ -181,6 +181,14 @@ const MUTANTS: &[Mutant] = &[
         "            limits: config.map_or_else(Limits::default, |_| Limits::default()),
 ",
     ),
+    Mutant::new(
+        "`--save-action` writes nothing",
+        "call.rs",
+        "            fs::write(path, action.document().as_bytes()).map_err(|error| {
+",
+        "            fs::write(path, []).map_err(|error| {
+",
+    ),
     // Readers that have left.
     Mutant::new(
         "a pass is issued to nobody",

@@ -7,9 +7,10 @@ use actionpass_core::{Authorization, AuthorizeCode, Request};
 use actionpass_model::{Audience, Caller, Decision, KeyStatus, KeyUse, Reason, Tenant, Trace};
 use actionpass_policy::{ReasonCode, Requirement};
 use actionpass_verify::Trust;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use pollster::block_on;
 
+use crate::call::CallArgs;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input::{self, Bounds};
@@ -18,28 +19,47 @@ use crate::passphrase::PassphraseArgs;
 use crate::render::visible;
 use crate::shell::quote;
 
+/// The file of an action in commands that are suggested, where it is in none yet.
+const UNSAVED: &str = "action.json";
+
 #[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("call").required(true))]
 pub(crate) struct AuthorizeArgs {
     /// The action; `-` is stdin. Who calls is taken from it: whoever runs this command is the host
-    #[arg(long, value_name = "FILE")]
-    pub(crate) action: PathBuf,
+    #[arg(long, group = "call", value_name = "FILE")]
+    action: Option<PathBuf>,
+    #[command(flatten)]
+    call: CallArgs,
     /// An approval (the JWT that `approve` prints); may be repeated
     #[arg(long = "approval", value_name = "FILE")]
-    pub(crate) approvals: Vec<PathBuf>,
+    approvals: Vec<PathBuf>,
     /// What the host attests, `actionpass.facts.v1`
     #[arg(long, value_name = "FILE")]
-    pub(crate) facts: Option<PathBuf>,
+    facts: Option<PathBuf>,
     /// The audience of the pass [default: the one that the configuration gives the tool, else the tool]
     #[arg(long, value_name = "AUDIENCE")]
-    pub(crate) audience: Option<Audience>,
+    audience: Option<Audience>,
     /// What the record can be correlated by, such as a W3C traceparent
     #[arg(long, value_name = "ID")]
-    pub(crate) trace: Option<Trace>,
+    trace: Option<Trace>,
     #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
+    passphrase: PassphraseArgs,
 }
 
 impl AuthorizeArgs {
+    /// An action with its approvals: for commands that run others.
+    pub(crate) fn of(action: PathBuf, approvals: Vec<PathBuf>) -> Self {
+        Self {
+            action: Some(action),
+            call: CallArgs::default(),
+            approvals,
+            facts: None,
+            audience: None,
+            trace: None,
+            passphrase: PassphraseArgs::default(),
+        }
+    }
+
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
         let decided = self.decide(context)?;
         self.reply(&decided, context)
@@ -47,14 +67,17 @@ impl AuthorizeArgs {
 
     /// Decides, and records the decision.
     pub(crate) fn decide(&self, context: &Context) -> Outcome<Decided> {
-        let paths = [Some(&self.action), self.facts.as_ref()]
+        let paths = [self.action.as_ref(), self.call.payload(), self.facts.as_ref()]
             .into_iter()
             .flatten()
             .chain(&self.approvals);
         input::one_stdin(paths.map(PathBuf::as_path))?;
         let home = context.open_home()?;
         let bounds = Bounds::of_issuer(Some(&home.config));
-        let action = input::action(&self.action, &bounds)?;
+        let action = match &self.action {
+            Some(path) => input::action(path, &bounds)?,
+            None => self.call.action(&home.config, &bounds)?,
+        };
         let facts = input::facts(self.facts.as_deref(), &bounds)?;
         let approvals = self
             .approvals
@@ -167,7 +190,8 @@ impl AuthorizeArgs {
             return String::new();
         }
         let program = context.program();
-        let file = self.action.display().to_string();
+        let written = self.action.as_ref().or(self.call.saved());
+        let file = written.map_or_else(|| UNSAVED.to_owned(), |path| path.display().to_string());
         let file = quote(&file);
         let overrides: String = answer.required.iter().filter_map(override_rule).collect();
         let needs_approval = answer
@@ -204,7 +228,11 @@ impl AuthorizeArgs {
         }
         let ink = Ink::stderr();
         let lines: String = lines.iter().map(|line| format!("  {}\n", ink.bold(line))).collect();
-        format!("next:\n{lines}")
+        if written.is_some() {
+            format!("next:\n{lines}")
+        } else {
+            format!("next, after the same again with --save-action {UNSAVED}:\n{lines}")
+        }
     }
 }
 

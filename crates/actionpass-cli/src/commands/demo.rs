@@ -273,15 +273,7 @@ impl Story {
 }
 
 fn decide(action: &Path, approvals: &[PathBuf], context: &Context) -> Outcome<Decided> {
-    let args = AuthorizeArgs {
-        action: action.to_owned(),
-        approvals: approvals.to_vec(),
-        facts: None,
-        audience: None,
-        trace: None,
-        passphrase: PassphraseArgs::default(),
-    };
-    args.decide(context)
+    AuthorizeArgs::of(action.to_owned(), approvals.to_vec()).decide(context)
 }
 
 /// The action with one text of its payload changed.
