@@ -9,7 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::code::CliCode;
 use crate::commands::{
     approve, authorize, canon, completions, demo, doctor, explain, hash, help, init, inspect, keys, ledger, man,
-    policy, revoke, schema, trust, verify, version,
+    policy, replay, revoke, schema, trust, verify, version,
 };
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -79,6 +79,9 @@ enum Command {
     /// Read, verify and export the ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Make and look after the file of used passes of an executor that has no home
+    #[command(subcommand)]
+    ReplayStore(replay::ReplayStoreCommand),
     /// Check, explain and test the policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -114,6 +117,7 @@ impl Command {
             Self::Keys(command) => command.name(),
             Self::Trust(command) => command.name(),
             Self::Ledger(command) => command.name(),
+            Self::ReplayStore(command) => command.name(),
             Self::Policy(command) => command.name(),
             Self::Schema(_) => "schema",
             Self::Doctor(_) => "doctor",
@@ -139,6 +143,7 @@ impl Command {
             Self::Keys(command) => command.run(context),
             Self::Trust(command) => command.run(context),
             Self::Ledger(command) => command.run(context),
+            Self::ReplayStore(command) => command.run(context),
             Self::Policy(command) => command.run(context),
             Self::Schema(args) => args.run(context),
             Self::Doctor(args) => args.run(context),

@@ -15,6 +15,7 @@ pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod man;
 pub(crate) mod policy;
+pub(crate) mod replay;
 pub(crate) mod revoke;
 pub(crate) mod schema;
 pub(crate) mod trust;

@@ -26,6 +26,7 @@
 //! | who the issuer is and whom it serves | [`Config`] |
 //! | ledger, trust and issuer of a home | [`OpenHome`] |
 //! | a home that is made | [`NewHome`] |
+//! | used passes of an executor that has no home | [`ReplayFile`] |
 //! | why one can't be used | [`HomeError`], [`HomeCode`] |
 
 mod code;
@@ -36,6 +37,7 @@ mod error;
 mod files;
 pub mod home;
 mod open;
+mod replay;
 
 pub use actionpass_custody::Exposure;
 pub use code::HomeCode;
@@ -44,3 +46,4 @@ pub use create::{EXAMPLE_TENANT, Made, NewHome};
 pub use error::HomeError;
 pub use home::{Home, KeyForm};
 pub use open::{OpenHome, SharedSecrets};
+pub use replay::ReplayFile;

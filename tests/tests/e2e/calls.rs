@@ -1,10 +1,14 @@
-//! Calls by their parts: authorized without an action file, verified without a home; the limits of both sides; and readers that leave early.
+//! Calls by their parts: authorized without an action file, verified and consumed without a home, executed as verified; the
+//! limits of both sides; and readers that leave early.
 
 use std::fs;
 use std::io;
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
-use serde_json::json;
+use actionpass_canon::{Limits, admit};
+use serde_json::{Value, json};
 
 use crate::action::{self, ALLOW, STEP_UP};
 use crate::home::{Home, ISSUER, Ran};
@@ -148,6 +152,31 @@ fn the_payload_of_a_call_goes_through_the_gate() {
 }
 
 #[test]
+fn a_call_is_authorized_verified_and_executed_without_an_action_file() {
+    let home = home();
+    home.run(["replay-store", "new", "used.db"]).exits(0);
+    let call = parts(&home, ALLOW);
+    let mut authorize = vec!["authorize", "--id", "call-7"];
+    authorize.extend(call.iter().map(String::as_str));
+    authorize.extend(CALLER);
+    let decided = home.run(&authorize).exits(0);
+    let pass = home.write_pass(&decided);
+    // Asked again with its id, the call gets the pass that it has.
+    assert_eq!(home.run(&authorize).exits(0).pass_id(), decided.pass_id());
+
+    let verdict = execute(&home, &pass, &["--consume", "--replay-store", "used.db"])
+        .exits(0)
+        .json();
+    assert_eq!(verdict["consumed"], json!(true));
+    assert_eq!(verdict["pass"]["payloadHash"], decided.json()["payloadHash"]);
+    let text = verdict["payloadCanonical"].as_str().unwrap();
+    let canonical = admit(text.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(canonical.as_str(), text);
+    assert_eq!(json!(canonical.digest()), verdict["pass"]["payloadHash"]);
+    assert_eq!(serde_json::from_str::<Value>(text).unwrap(), verdict["payload"]);
+}
+
+#[test]
 fn what_a_call_leaves_open_is_named_unless_the_configuration_settles_it() {
     let home = Home::new();
     let call = parts(&home, ALLOW);
@@ -205,6 +234,105 @@ fn the_action_of_a_call_is_written_for_its_approver() {
     assert!(told.contains("approve --action mine.json"), "{told}");
     let approval = home.approve("mine.json");
     home.run([&args[..], &["--approval", &approval]].concat()).exits(0);
+}
+
+#[test]
+fn a_replay_store_is_made_on_purpose_and_consumes_once() {
+    let home = home();
+    let old = home.pass(ALLOW);
+    let consume = |pass: &str| execute(&home, pass, &["--consume", "--replay-store", "used.db"]);
+    // One that is missing may be on a disk that isn't mounted: it isn't made on the way.
+    consume(&old).fails(40, "store_missing");
+    assert!(!home.path("used.db").exists());
+    // A pass of before may have been used where nobody remembers.
+    thread::sleep(Duration::from_millis(1100));
+    home.run(["replay-store", "new", "used.db"]).exits(0);
+    home.run(["replay-store", "new", "used.db"]).fails(2, "store_exists");
+    consume(&old).refuses(26, &["replay_state_lost"]);
+
+    let pass = home.pass(ALLOW);
+    let verdict = execute(&home, &pass, &[]).exits(0).json();
+    assert_eq!(verdict["consumed"], json!(false));
+    let verdict = consume(&pass).exits(0).json();
+    assert_eq!((&verdict["consumed"], verdict.get("record")), (&json!(true), None));
+    let refused = consume(&pass);
+    assert_eq!(refused.json()["consumed"], json!(false));
+    assert_eq!(refused.json().get("payload"), None);
+    refused.refuses(24, &["already_used"]);
+
+    home.run(["replay-store", "restored", "used.db"]).exits(0);
+    let later = home.pass(ALLOW);
+    consume(&later).refuses(26, &["replay_state_lost"]);
+    // Nothing of this touched the home.
+    assert!(home.records().iter().all(|record| record["kind"] != "use"));
+    // A ledger is no such file: its home would record the use.
+    execute(&home, &later, &["--consume", "--replay-store", "home/ledger.db"]).fails(40, "store_log_mismatch");
+    home.run(["replay-store", "restored", "home/ledger.db"])
+        .fails(40, "store_log_mismatch");
+    home.verify(&later, ALLOW).exits(0);
+    execute(&home, &later, &["--replay-store", "used.db"]).fails(2, "usage_invalid");
+}
+
+#[test]
+fn g06_of_8_processes_without_a_home_exactly_one_consumes_a_pass() {
+    let home = home();
+    home.run(["replay-store", "new", "used.db"]).exits(0);
+    for _ in 0..3 {
+        let pass = home.pass(ALLOW);
+        let mut args = vec!["verify", "--token", &pass, "--action", ALLOW];
+        args.extend(EXECUTOR);
+        args.extend(["--consume", "--replay-store", "used.db"]);
+        let ran = home.at_once((0..8).map(|_| args.clone()));
+        let (won, lost): (Vec<_>, Vec<_>) = ran.into_iter().partition(|ran| ran.exit == 0);
+        assert_eq!((won.len(), lost.len()), (1, 7), "{lost:#?}");
+        for ran in lost {
+            ran.refuses(24, &["already_used"]);
+        }
+    }
+}
+
+#[test]
+fn the_payload_that_is_printed_is_the_one_that_was_hashed() {
+    let home = home();
+    let pass = home.pass(ALLOW);
+    let verify = ["verify", "--token", &pass, "--action", ALLOW, "--print-payload"];
+    let printed = home.talk(verify).exits(0);
+    home.write(
+        "payload.json",
+        action::read(&home, ALLOW)["capability"]["payload"].to_string(),
+    );
+    assert_eq!(printed.stdout, home.talk(["canon", "payload.json"]).exits(0).stdout);
+    assert!(printed.stderr.starts_with("valid"), "{printed:?}");
+    let mut changed = action::read(&home, ALLOW);
+    changed["capability"]["payload"]["title"] = json!("Another title");
+    home.write("changed.json", changed.to_string());
+    let refused = home
+        .talk([
+            "verify",
+            "--token",
+            &pass,
+            "--action",
+            "changed.json",
+            "--print-payload",
+        ])
+        .exits(21);
+    assert_eq!(refused.stdout, "");
+    assert!(refused.stderr.contains("payload_hash_mismatch"), "{refused:?}");
+}
+
+#[test]
+fn a_verdict_says_when_it_was_judged() {
+    let home = home();
+    let pass = home.pass(ALLOW);
+    let at = "2030-01-01T00:00:00.000Z";
+    let refused = home
+        .run(["verify", "--token", &pass, "--action", ALLOW, "--at", at])
+        .exits(22)
+        .json();
+    assert_eq!((&refused["at"], &refused["consumed"]), (&json!(at), &json!(false)));
+    let valid = home.verify(&pass, ALLOW).exits(0).json();
+    let now = valid["at"].as_str().unwrap();
+    assert!(valid["pass"]["issuedAt"].as_str().unwrap() <= now && now < at, "{now}");
 }
 
 #[test]
@@ -287,7 +415,8 @@ fn unread(home: &Home, args: &[&str]) -> Ran {
 
 #[test]
 fn nothing_is_decided_for_a_reader_that_has_left() {
-    let home = Home::new();
+    let home = home();
+    home.run(["replay-store", "new", "used.db"]).exits(0);
     let pass = home.pass(ALLOW);
     let before = home.read("home/ledger.witness");
     for args in [
@@ -298,11 +427,15 @@ fn nothing_is_decided_for_a_reader_that_has_left() {
         assert!(args.len() == 4 || ran.stderr.contains("output_closed"), "{ran:?}");
     }
     let consume = ["verify", "--token", &pass, "--action", ALLOW, "--consume"];
-    let ran = unread(&home, &consume).exits(1);
-    assert!(ran.stderr.contains("output_closed"), "{ran:?}");
+    let by_file = [&consume[..], &EXECUTOR, &["--replay-store", "used.db"]].concat();
+    for args in [&consume[..], &by_file] {
+        let ran = unread(&home, args).exits(1);
+        assert!(ran.stderr.contains("output_closed"), "{ran:?}");
+    }
     assert_eq!(home.read("home/ledger.witness"), before);
     assert_eq!(home.decisions().len(), 1);
-    // The store has not seen the pass.
+    // Neither store has seen the pass.
+    home.run(by_file).exits(0);
     home.run(consume).exits(0);
     // A verdict that nobody hears is no success.
     unread(&home, &["verify", "--token", &pass, "--action", ALLOW]).exits(1);

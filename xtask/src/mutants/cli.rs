@@ -161,18 +161,32 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a use without its record is valid",
         "commands/verify.rs",
-        "            .map_err(|error| Failure::from(error).about(\"the pass is used up, and its use was not recorded\"))?;
-        Ok(Verdict::Valid(Box::new(pass), Some(record)))",
-        "            .ok();
-        Ok(Verdict::Valid(Box::new(pass), record))",
+        "            .map_err(|error| Failure::from(error).about(\"the pass is used up, and its use was not recorded\"))
+",
+        "            .or(Ok(Use::Consumed))
+",
     ),
     Mutant::new(
         "a pass is consumed by a trust store that went back",
         "commands/verify.rs",
-        "let read = block_on(administrator.read_trust()).map_err(HomeError::from)?;",
-        "let read = block_on(administrator.trust().read())?;",
+        "let read = block_on(opened.administrator().read_trust()).map_err(HomeError::from)?;",
+        "let read = block_on(opened.administrator().trust().read())?;",
     ),
     // Calls by their parts, and what is handed back of them.
+    Mutant::new(
+        "a replay store is made on the way",
+        "commands/verify.rs",
+        "        match ReplayFile::open(path) {
+",
+        "        match ReplayFile::create(path, clock::now()?.to_unix_seconds()).or_else(|_| ReplayFile::open(path)) {
+",
+    ),
+    Mutant::new(
+        "a verdict that uses nothing up says that it does",
+        "commands/verify.rs",
+        "matches!(&judged.verdict, Verdict::Valid(_, Use::Consumed | Use::Recorded(_)))",
+        "matches!(&judged.verdict, Verdict::Valid(_, _))",
+    ),
     Mutant::new(
         "an issuer goes by the default limits",
         "input.rs",

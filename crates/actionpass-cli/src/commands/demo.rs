@@ -18,7 +18,7 @@ use super::authorize::{AuthorizeArgs, Decided};
 use super::init::InitArgs;
 use super::ledger::verify_home;
 use super::trust::AddArgs;
-use super::verify::{Verdict, VerifyArgs};
+use super::verify::{Judged, Verdict, VerifyArgs};
 use crate::code::CliCode;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -227,8 +227,8 @@ impl Story {
         )
     }
 
-    fn verdict(&mut self, name: &str, told: &str, verdict: &Verdict, promised: Option<&str>) -> Outcome<()> {
-        let (is_promised, found) = match (verdict, promised) {
+    fn verdict(&mut self, name: &str, told: &str, judged: &Judged, promised: Option<&str>) -> Outcome<()> {
+        let (is_promised, found) = match (&judged.verdict, promised) {
             (Verdict::Valid(pass, _), promised) => (promised.is_none(), format!("valid, {}", pass.claims().jti)),
             (Verdict::Refused(refusal), promised) => {
                 let codes: Vec<&str> = refusal.codes().map(actionpass_model::Code::as_str).collect();

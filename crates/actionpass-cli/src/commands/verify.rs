@@ -1,20 +1,20 @@
 //! `verify`: a pass against the call that is about to be made.
 
+use std::io::{self, IsTerminal};
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_canon::Limits;
 use actionpass_crypto::JwsCode;
-use actionpass_home::{Config, Home, HomeError, MAX_LIMITS, duration, limit};
+use actionpass_home::{Config, Home, HomeError, MAX_LIMITS, OpenHome, ReplayFile, duration, limit};
 use actionpass_model::{
     Agent, ApprovalMode, Audience, Code, CodeClass, Issuer, ObligationId, Resource, Task, Tenant, Tool, UnixSeconds,
     UseBody, UseSchema,
 };
 use actionpass_store::ledger::RecordRef;
-use actionpass_store::{ReplayCode, StoreCode};
-use actionpass_verify::{Executor, OwnedCall, Refusal, Trust, VerifiedPass, Verifier, VerifyCode};
+use actionpass_store::{ReplayCode, ReplayStore, StoreCode};
+use actionpass_verify::{OwnedCall, Refusal, Trust, VerifiedPass, Verifier, VerifyCode};
 use clap::{ArgGroup, Args};
 use pollster::block_on;
 use serde::Serialize;
@@ -26,6 +26,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input::{self, Bounds};
 use crate::output::{self, Ink, Reply};
+use crate::shell::quote;
 
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("call").required(true))]
@@ -69,9 +70,15 @@ pub(crate) struct VerifyArgs {
     /// How old the trust store's revocations may be [default: any age]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) max_revocations_age: Option<Duration>,
-    /// Mark the pass used, in the home: succeeds once
+    /// Mark the pass used, in the home or in --replay-store: succeeds once
     #[arg(long)]
     pub(crate) consume: bool,
+    /// The file of used passes that the executors of this audience share, in the place of a home's; `replay-store new` makes it
+    #[arg(long, requires = "consume", value_name = "FILE")]
+    pub(crate) replay_store: Option<PathBuf>,
+    /// Print the canonical payload of a call that holds on stdout, and nothing else: what is to be executed
+    #[arg(long)]
+    pub(crate) print_payload: bool,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     /// Verify as of this time
@@ -138,11 +145,29 @@ const COMPARABLE: [&str; 10] = [
 
 /// What verifying came to.
 #[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    /// The time that it was judged at.
+    at: UnixSeconds,
+}
+
+#[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Everything held; with the record of its use, if it was consumed.
-    Valid(Box<VerifiedPass>, Option<RecordRef>),
+    /// Everything held.
+    Valid(Box<VerifiedPass>, Use),
     /// Something didn't.
     Refused(Refusal),
+}
+
+/// What became of a pass that holds.
+#[derive(Debug)]
+pub(crate) enum Use {
+    /// It was not to be consumed, and nobody was asked whether it was before.
+    Untouched,
+    /// This was its one use, by a replay store that holds no log.
+    Consumed,
+    /// This was its one use, and the ledger of the home has the record.
+    Recorded(RecordRef),
 }
 
 impl VerifyArgs {
@@ -163,6 +188,8 @@ impl VerifyArgs {
             enforces: Vec::new(),
             max_revocations_age: None,
             consume: false,
+            replay_store: None,
+            print_payload: false,
             limits: LimitArgs {
                 max_bytes: None,
                 max_depth: None,
@@ -173,12 +200,12 @@ impl VerifyArgs {
     }
 
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
-        let verdict = self.judge(context)?;
-        self.reply(&verdict)
+        let judged = self.judge(context)?;
+        self.reply(&judged)
     }
 
     /// Verifies, and consumes if that was asked for.
-    pub(crate) fn judge(&self, context: &Context) -> Outcome<Verdict> {
+    pub(crate) fn judge(&self, context: &Context) -> Outcome<Judged> {
         let paths = [
             Some(&self.token),
             self.action.as_ref(),
@@ -186,63 +213,69 @@ impl VerifyArgs {
             self.trust.as_ref(),
         ];
         input::one_stdin(paths.into_iter().flatten().map(PathBuf::as_path))?;
-        let token = input::token(&self.token)?;
-        if self.consume {
-            return self.consume(context, &token);
-        }
-        let home = if self.needs_home() {
-            context.home_if_there()?
-        } else {
-            None
+        let used = self.place_of_use(context)?;
+        let home = match used {
+            Some(PlaceOfUse::Home(_)) => None,
+            _ if self.needs_home() => context.home_if_there()?,
+            _ => None,
         };
-        let config = home.as_ref().map(Home::config).transpose()?;
-        let stated = self.stated(&self.limits.bounds(config.as_ref()))?;
+        let read = home.as_ref().map(Home::config).transpose()?;
+        let config = match &used {
+            Some(PlaceOfUse::Home(opened)) => Some(&opened.config),
+            _ => read.as_ref(),
+        };
+        let token = input::token(&self.token)?;
+        let stated = self.stated(&self.limits.bounds(config))?;
         let call = stated.call();
-        let verifier = self.verifier(config.as_ref(), stated.tool())?;
+        let verifier = self.verifier(config, stated.tool())?;
         // Freed by the end of the process, at no cost.
-        let trust = ManuallyDrop::new(self.read_trust(home.as_ref())?);
-        let now = match self.at {
+        let trust = ManuallyDrop::new(match &used {
+            Some(PlaceOfUse::Home(opened)) => self.read_trust_of(opened)?,
+            _ => self.read_trust(home.as_ref())?,
+        });
+        let at = match self.at {
             Some(at) => at,
             None => clock::now()?.to_unix_seconds(),
         };
-        Ok(match verifier.verify(&token, &call, &trust, now) {
-            Ok(pass) => Verdict::Valid(Box::new(pass), None),
+        let Some(used) = used else {
+            let verdict = match verifier.verify(&token, &call, &trust, at) {
+                Ok(pass) => Verdict::Valid(Box::new(pass), Use::Untouched),
+                Err(refusal) => Verdict::Refused(refusal),
+            };
+            return Ok(Judged { verdict, at });
+        };
+        output::needs_reader("the pass was not used up: the verdict would reach nobody")?;
+        let verdict = match block_on(verifier.consume(&token, &call, &trust, at, used.store())) {
+            Ok(consumed) => {
+                let pass = consumed.pass().clone();
+                let recorded = used.record(&pass)?;
+                Verdict::Valid(Box::new(pass), recorded)
+            }
             Err(refusal) => Verdict::Refused(refusal),
-        })
+        };
+        Ok(Judged { verdict, at })
     }
 
-    fn consume(&self, context: &Context, token: &str) -> Outcome<Verdict> {
-        let opened = context.open_home()?;
-        let stated = self.stated(&self.limits.bounds(Some(&opened.config)))?;
-        let administrator = opened.administrator();
-        let trust = match &self.trust {
-            Some(path) => input::trust(path)?,
-            None => {
-                let read = block_on(administrator.read_trust()).map_err(HomeError::from)?;
-                Trust::from_snapshot(&read)?
+    /// Where the pass is marked used, if it is to be.
+    fn place_of_use(&self, context: &Context) -> Outcome<Option<PlaceOfUse>> {
+        if !self.consume {
+            return Ok(None);
+        }
+        let Some(path) = &self.replay_store else {
+            return Ok(Some(PlaceOfUse::Home(Box::new(context.open_home()?))));
+        };
+        match ReplayFile::open(path) {
+            Ok(file) => Ok(Some(PlaceOfUse::File(file))),
+            Err(error) if error.code() == StoreCode::StoreMissing.as_str() => {
+                let file = path.display().to_string();
+                let hint = format!(
+                    "`actionpass replay-store new {0}` makes one; if there was one, restore it and say so: `actionpass replay-store restored {0}`",
+                    quote(&file)
+                );
+                Err(Failure::from(error).with_hint(hint))
             }
-        };
-        let verifier = self.verifier(Some(&opened.config), stated.tool())?;
-        let executor = Executor::with_fixed_trust(verifier, Arc::new(trust), Arc::clone(&opened.store) as _);
-        output::needs_reader("the pass was not used up: the verdict would reach nobody")?;
-        let consumed = match block_on(executor.consume(token, &stated.call())) {
-            Ok(consumed) => consumed,
-            Err(refusal) => return Ok(Verdict::Refused(refusal)),
-        };
-        let pass = consumed.pass().clone();
-        let claims = pass.claims();
-        let body = UseBody {
-            schema: UseSchema,
-            pass: claims.jti.clone(),
-            issuer: claims.iss.clone(),
-            audience: claims.aud.clone(),
-            token_hash: pass.token_hash(),
-            commitment: None,
-        };
-        // The pass is used up whatever becomes of the record: without it nothing must be executed.
-        let record = block_on(administrator.record_use(body))
-            .map_err(|error| Failure::from(error).about("the pass is used up, and its use was not recorded"))?;
-        Ok(Verdict::Valid(Box::new(pass), Some(record)))
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether anything has to come from a home.
@@ -316,39 +349,125 @@ impl VerifyArgs {
         }
     }
 
-    fn reply(&self, verdict: &Verdict) -> Outcome<Reply> {
-        Ok(match verdict {
-            Verdict::Valid(pass, used) => {
-                let mut json = to_json(&**pass)?;
-                if let (Some(used), Some(members)) = (used, json.as_object_mut()) {
-                    members.insert("record".to_owned(), json!(used));
-                }
-                Reply::new(json).with_data(valid_text(pass, used.is_some()))
+    /// The trust in force of a home whose ledger is open, which notices one that went back.
+    fn read_trust_of(&self, opened: &OpenHome) -> Outcome<Trust> {
+        match &self.trust {
+            Some(path) => input::trust(path),
+            None => {
+                let read = block_on(opened.administrator().read_trust()).map_err(HomeError::from)?;
+                Ok(Trust::from_snapshot(&read)?)
             }
+        }
+    }
+
+    fn reply(&self, judged: &Judged) -> Outcome<Reply> {
+        let ink = if self.print_payload {
+            Ink::stderr()
+        } else {
+            Ink::stdout()
+        };
+        let (mut json, mut text, exit) = match &judged.verdict {
+            Verdict::Valid(pass, used) => (valid_json(pass, used)?, valid_text(pass, used, ink), 0),
             Verdict::Refused(refusal) => {
                 let exit = CodeClass::exit_code_of_all(refusal.codes().map(Code::class));
-                Reply::new(to_json(refusal)?)
-                    .with_exit(exit)
-                    .with_data(refused_text(refusal, exit))
+                (to_json(refusal)?, refused_text(refusal, ink), exit)
             }
+        };
+        let is_consumed = matches!(&judged.verdict, Verdict::Valid(_, Use::Consumed | Use::Recorded(_)));
+        let at = judged.at.to_timestamp();
+        if let Some(members) = json.as_object_mut() {
+            members.insert("at".to_owned(), json!(at));
+            members.insert("consumed".to_owned(), is_consumed.into());
+        }
+        if self.at.is_some() {
+            text.push_str(&format!("judged as of {at}, not of now\n"));
+        }
+        if matches!(judged.verdict, Verdict::Refused(_)) {
+            text.push_str(&format!("next: {}\n", next(exit)));
+        }
+        let reply = Reply::new(json).with_exit(exit);
+        Ok(match &judged.verdict {
+            _ if !self.print_payload => reply.with_data(text),
+            Verdict::Valid(pass, _) => reply.with_data(printed(pass)).with_talk(text),
+            // Nothing is to be executed.
+            Verdict::Refused(_) => reply.with_talk(text),
         })
     }
+}
+
+/// Where a pass is marked used.
+enum PlaceOfUse {
+    /// In a home, whose ledger gets a record of it.
+    Home(Box<OpenHome>),
+    /// In a file of its own.
+    File(ReplayFile),
+}
+
+impl PlaceOfUse {
+    fn store(&self) -> &dyn ReplayStore {
+        match self {
+            Self::Home(opened) => &*opened.store,
+            Self::File(file) => file.store(),
+        }
+    }
+
+    /// Records the use of a pass that was just consumed, where there is a ledger.
+    fn record(&self, pass: &VerifiedPass) -> Outcome<Use> {
+        let Self::Home(opened) = self else {
+            return Ok(Use::Consumed);
+        };
+        let claims = pass.claims();
+        let body = UseBody {
+            schema: UseSchema,
+            pass: claims.jti.clone(),
+            issuer: claims.iss.clone(),
+            audience: claims.aud.clone(),
+            token_hash: pass.token_hash(),
+            commitment: None,
+        };
+        // The pass is used up whatever becomes of the record: without it nothing must be executed.
+        block_on(opened.administrator().record_use(body))
+            .map(Use::Recorded)
+            .map_err(|error| Failure::from(error).about("the pass is used up, and its use was not recorded"))
+    }
+}
+
+/// The canonical payload, exactly; a terminal wants its line ended.
+fn printed(pass: &VerifiedPass) -> Vec<u8> {
+    let mut bytes = pass.payload().as_bytes().to_vec();
+    if io::stdout().is_terminal() {
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// The verdict with the payload, as a value and as the text whose bytes were hashed.
+fn valid_json(pass: &VerifiedPass, used: &Use) -> Outcome<Value> {
+    let payload = pass.payload();
+    let value: Value = serde_json::from_slice(payload.as_bytes()).map_err(|error| Failure::internal(&error))?;
+    let mut json = to_json(pass)?;
+    if let Some(members) = json.as_object_mut() {
+        members.insert("payload".to_owned(), value);
+        members.insert("payloadCanonical".to_owned(), payload.as_str().into());
+        if let Use::Recorded(record) = used {
+            members.insert("record".to_owned(), json!(record));
+        }
+    }
+    Ok(json)
 }
 
 fn to_json(verdict: &impl Serialize) -> Outcome<Value> {
     serde_json::to_value(verdict).map_err(|error| Failure::internal(&error))
 }
 
-fn valid_text(pass: &VerifiedPass, is_consumed: bool) -> String {
-    let ink = Ink::stdout();
+fn valid_text(pass: &VerifiedPass, used: &Use, ink: Ink) -> String {
     let claims = pass.claims();
     let terms = &claims.actionpass;
     let mut text = format!(
         "{}  {}\n",
-        ink.good(if is_consumed {
-            "valid, and used up by this"
-        } else {
-            "valid"
+        ink.good(match used {
+            Use::Untouched => "valid",
+            Use::Consumed | Use::Recorded(_) => "valid, and used up by this",
         }),
         claims.jti
     );
@@ -378,8 +497,7 @@ fn valid_text(pass: &VerifiedPass, is_consumed: bool) -> String {
     text
 }
 
-fn refused_text(refusal: &Refusal, exit: u8) -> String {
-    let ink = Ink::stdout();
+fn refused_text(refusal: &Refusal, ink: Ink) -> String {
     let first = refusal.codes().next().map(ToString::to_string).unwrap_or_default();
     let mut text = format!("{}  {first}\n", ink.bad("refused"));
     for finding in refusal.findings() {
@@ -396,7 +514,6 @@ fn refused_text(refusal: &Refusal, exit: u8) -> String {
     if !refusal.compared().is_empty() {
         text.push_str(&compared_text(refusal.compared()));
     }
-    text.push_str(&format!("next: {}\n", next(exit)));
     text
 }
 
