@@ -269,7 +269,7 @@ impl VerifyArgs {
             Err(error) if error.code() == StoreCode::StoreMissing.as_str() => {
                 let file = path.display().to_string();
                 let hint = format!(
-                    "`actionpass replay-store new {0}` makes one; if there was one, restore it and say so: `actionpass replay-store restored {0}`",
+                    "`actionpass replay-store new {0}` makes one for an audience that never had one; where it is lost, `actionpass replay-store restored {0}` says so then",
                     quote(&file)
                 );
                 Err(Failure::from(error).with_hint(hint))
