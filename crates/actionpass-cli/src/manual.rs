@@ -76,6 +76,12 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "actionpass authorize --action action.json > pass.jwt",
             ),
             example(
+                "By the parts of a call",
+                "actionpass authorize --tool linear.issues.create --resource team:ENG --payload payload.json \\\n      \
+                 --agent agent:codex-prod --owner user:owner@example.com \\\n      \
+                 --runtime runtime:codex-cli --task AXT-418",
+            ),
+            example(
                 "With an approval",
                 "actionpass authorize --action step_up.json --approval approval.jwt > approved.jwt",
             ),
@@ -117,7 +123,35 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Check it and mark it used; a second time it is refused",
                 "actionpass verify --token pass.jwt --action action.json --consume",
             ),
+            example(
+                "Mark it used without a home, and keep the payload to execute",
+                "actionpass verify --token tested.jwt --action tested.json --trust trust.json \\\n      \
+                 --issuer https://issuer.example --tenant org:example \\\n      \
+                 --audience github.pull_requests.create --consume --replay-store used.db \\\n      \
+                 --print-payload > verified.json",
+            ),
         ],
+    ),
+    (
+        "replay-store",
+        &[example(
+            "Make the store of an audience, before its first pass",
+            "actionpass replay-store new other.db",
+        )],
+    ),
+    (
+        "replay-store new",
+        &[example(
+            "Make the store of an audience, before its first pass",
+            "actionpass replay-store new used.db",
+        )],
+    ),
+    (
+        "replay-store restored",
+        &[example(
+            "Say that it came out of a backup",
+            "actionpass replay-store restored used.db",
+        )],
     ),
     (
         "inspect",

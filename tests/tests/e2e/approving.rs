@@ -170,7 +170,7 @@ fn the_question_repeats_that_an_approval_is_useless_or_needless() {
 #[test]
 fn without_a_terminal_everything_is_shown_also_to_a_key_that_stays_closed() {
     let home = Home::with_maintainer();
-    home.write("passphrase", "correct horse");
+    home.write_secret("passphrase", "correct horse");
     let new = [
         "keys",
         "new",

@@ -146,8 +146,9 @@ impl ApproveArgs {
     fn prepare(&self, context: &Context) -> Outcome<Prepared> {
         let files = [&self.policy, &self.facts, &self.trust].into_iter().flatten();
         input::one_stdin(files.chain([&self.action]).map(PathBuf::as_path))?;
-        let action = input::action(&self.action, &context.bounds()?)?;
-        let facts = input::facts(self.facts.as_deref())?;
+        let bounds = context.bounds()?;
+        let action = input::action(&self.action, &bounds)?;
+        let facts = input::facts(self.facts.as_deref(), &bounds)?;
         let issuer = self.issuer(context)?;
         self.check_mode()?;
         let mut known = Known::read(self.policy.as_deref(), self.trust.as_deref(), &issuer, context)?;

@@ -23,11 +23,14 @@ const ORDER: &[&str] = &[
     "policy check",
     "policy explain",
     "policy test",
+    "replay-store new",
+    "replay-store",
     "approve",
     "authorize",
     "inspect",
     "trust export",
     "verify",
+    "replay-store restored",
     "trust",
     "trust show",
     "trust refresh",
@@ -84,6 +87,8 @@ fn prepare(home: &Home, command: &str) {
         "hash" => {
             copy("home/examples/allow.json", "action.json");
             copy("home/examples/step_up.json", "step_up.json");
+            let payload = crate::action::read(home, "action.json")["capability"]["payload"].take();
+            home.write("payload.json", payload.to_string());
             copy("home/examples/step_up.json", "tested.json");
             copy("home/examples/facts.json", "facts.json");
         }
