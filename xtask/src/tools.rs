@@ -70,6 +70,12 @@ const TOOLS: &[Tool] = &[
         packages: &["swtpm", "libtss2-dev", "libtss2-tcti-swtpm0", "pkg-config"],
     },
     Tool {
+        // The how-to on operating makes a backup with it.
+        name: "sqlite3",
+        detect: &[&["sqlite3", "--version"]],
+        packages: &["sqlite3"],
+    },
+    Tool {
         name: "strace",
         detect: &[&["strace", "--version"]],
         packages: &["strace"],

@@ -59,6 +59,8 @@ mod opens;
 #[expect(dead_code, reason = "the tests of interop use the rest")]
 mod other_languages;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 mod program;
