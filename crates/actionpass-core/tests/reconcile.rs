@@ -7,9 +7,12 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actionpass_core::{NewRevocation, System, reconcile, reconcile_with, revoke};
+use actionpass_core::{
+    AdminError, Administrator, NewRevocation, System, reconcile, reconcile_with, revoke, revoke_unrecorded,
+};
 use actionpass_model::{
     Origin, Principal, RecordKind, Revocation, RevocationId, RevocationSchema, RevocationTarget, Statement, Timestamp,
     TrustStore,
@@ -246,4 +249,56 @@ fn an_older_reading_is_no_step_back() {
     assert_eq!(block_on(reconcile(&trust, &ledger, now(), &System)).unwrap(), 4);
     assert_eq!(block_on(reconcile_with(&older, &ledger, now(), &System)).unwrap(), 0);
     assert_eq!((watermark(&ledger), recorded(&ledger.inner).len()), (3, 4));
+}
+
+/// G7: a trust store that went back is refused by what it lacks, whatever its version; what may be pruned and what was
+/// lifted is not missed. Put back, it is above both versions, and every revocation is recorded once.
+#[test]
+fn g07_a_trust_store_that_lacks_a_revocation_is_refused_whatever_its_version() {
+    for unrecorded in 0..5 {
+        let ledger = Arc::new(MemoryDecisionStore::new(log()));
+        let newest = trust(3);
+        let expiring = NewRevocation {
+            target: RevocationTarget::Pass {
+                id: "ap_01920000000070008000000000000001".parse().unwrap(),
+                issuer: log().issuer().clone(),
+            },
+            expires_at: Some(now()),
+            ..new_revocation()
+        };
+        let _ = block_on(revoke(expiring, &newest, &ledger, now(), &System)).unwrap();
+        assert_eq!(block_on(reconcile(&newest, &ledger, now(), &System)).unwrap(), 3);
+
+        // Version 1 of a trust store that knows one of the three, then changed without the ledger.
+        let older = Arc::new(MemoryTrust::new(&TrustStore::new(now())).unwrap());
+        add(&older, 0..1);
+        for _ in 0..unrecorded {
+            let _ = block_on(revoke_unrecorded(new_revocation(), &*older, now(), &System)).unwrap();
+        }
+        let administrator = Administrator::new(Arc::clone(&older) as _, Arc::clone(&ledger) as _);
+        let version = block_on(older.read()).unwrap().document.version;
+        match block_on(administrator.open()).unwrap_err() {
+            AdminError::RolledBack { known, .. } => assert!(version <= known.version, "{unrecorded}"),
+            AdminError::RevocationLost { revocation: lost, .. } => {
+                assert!(version > 3, "{unrecorded}");
+                assert_eq!(lost, revocation(1).id);
+            }
+            other => panic!("{other}"),
+        }
+
+        let (put_back, evidence) = block_on(administrator.put_back_revocations()).unwrap();
+        let put_back: Vec<_> = put_back.into_iter().map(|revocation| revocation.id).collect();
+        assert_eq!(put_back, [revocation(1).id, revocation(2).id]);
+        assert!(evidence.version > version.max(3), "{unrecorded}: {}", evidence.version);
+        assert_eq!(block_on(administrator.open()).unwrap().evidence(), evidence);
+        assert_eq!(
+            block_on(older.read()).unwrap().document.revocations.len(),
+            3 + unrecorded
+        );
+        let records = block_on(ledger.read(0, usize::MAX)).unwrap();
+        let revocations = records
+            .iter()
+            .filter(|record| record.to_record().unwrap().kind == RecordKind::Revocation);
+        assert_eq!(revocations.count(), 4 + unrecorded);
+    }
 }

@@ -296,9 +296,47 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "revocations that a crash left out",
         "admin.rs",
-        "let appended = reconcile_with(&snapshot, &*self.ledger, self.now()?, &*self.random).await?;",
+        "let appended = reconcile_with(&snapshot, &*self.ledger, now, &*self.random).await?;",
         "let appended = 0;
         let _ = reconcile_with;",
+    ),
+    Mutant::new(
+        "a trust store that lacks what the ledger holds",
+        "admin.rs",
+        "if snapshot.document.version > self.ledger.state().await?.reconciled
+",
+        "if snapshot.document.version > self.ledger.state().await?.reconciled.saturating_add(99)
+",
+    ),
+    Mutant::new(
+        "what was pruned is missed",
+        "revoke.rs",
+        "if revocation.expires_at.is_none_or(|end| end > now) {",
+        "if revocation.expires_at.is_none_or(|_| true) {",
+    ),
+    Mutant::new(
+        "what may be pruned some day is not missed",
+        "revoke.rs",
+        "if revocation.expires_at.is_none_or(|end| end > now) {",
+        "if revocation.expires_at.is_none() {",
+    ),
+    Mutant::new(
+        "a lifted revocation is missed",
+        "revoke.rs",
+        "held.chain(trust.lifted.iter().map(|entry| &entry.revocation)).collect();",
+        "held.chain(trust.lifted.iter().take(0).map(|entry| &entry.revocation)).collect();",
+    ),
+    Mutant::new(
+        "a trust store is put back below what the ledger knows",
+        "revoke.rs",
+        "document.version = document.version.max(known);",
+        "document.version = document.version.min(known);",
+    ),
+    Mutant::new(
+        "what a trust store lacks is not put back",
+        "revoke.rs",
+        "                for revocation in &entries {",
+        "                for revocation in entries.iter().take(1) {",
     ),
     Mutant::new(
         "the watermark moves before the last batch",

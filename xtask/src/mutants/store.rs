@@ -211,8 +211,29 @@ const MUTANTS: &[Mutant] = &[
     ),
     Mutant::new(
         "two change the trust store at once",
+        "lock_file.rs",
+        "        Ok(()) => return Ok(file),
+",
+        "        Ok(()) | Err(TryLockError::WouldBlock) => return Ok(file),
+",
+    ),
+    Mutant::new(
+        "whoever can read a lock can hold it",
+        "lock_file.rs",
+        "    if is_open {",
+        "    if is_open && file.metadata().is_err() {",
+    ),
+    Mutant::new(
+        "a link is replaced",
         "trust_file/disk.rs",
-        "    lock.lock().map_err(unwritable)?;
+        "    let path = &*target(path);
+",
+        "",
+    ),
+    Mutant::new(
+        "a change may lower the version",
+        "trust_file.rs",
+        "            .max(self.document.version)
 ",
         "",
     ),
