@@ -195,6 +195,53 @@ fn an_older_trust_store_is_gone_on_from_once_that_is_said() {
     home.run(["doctor"]).exits(0);
 }
 
+/// The way on that `docs/howto/restore-a-backup.md` tells where there is no backup of the ledger: another issuer.
+#[test]
+fn without_a_ledger_another_issuer_goes_on() {
+    let home = Home::with_maintainer();
+    home.pass_into("pass.jwt", ALLOW);
+    revoke(&home, "agent:rogue").exits(0);
+    let export = home.talk(["ledger", "export"]).exits(0).stdout;
+    home.write("ledger.jsonl", export);
+    fs::remove_file(home.path("home/ledger.db")).unwrap();
+    let mend = home.run(["doctor"]).json().to_string();
+    assert!(mend.contains("docs/howto/restore-a-backup.md"), "{mend}");
+
+    home.run(["--home", "new", "init", "--issuer", "https://issuer.example/2"])
+        .exits(0);
+    fs::copy(home.path("home/policy.toml"), home.path("new/policy.toml")).unwrap();
+    home.run(["trust", "show"]).exits(0);
+    let approver = [
+        "--use",
+        "approval",
+        "--principal",
+        crate::home::MAINTAINER,
+        "--role",
+        "maintainer",
+    ];
+    home.run([&["--home", "new", "trust", "add", "maintainer.jwk"], &approver[..]].concat())
+        .exits(0);
+    home.run([
+        "--home",
+        "new",
+        "revoke",
+        "principal",
+        "agent:rogue",
+        "--reason",
+        "as before",
+    ])
+    .exits(0);
+    let pass = home.run(["--home", "new", "authorize", "--action", ALLOW]).exits(0);
+    let pass = home.write_pass(&pass);
+    home.run(["--home", "new", "verify", "--token", &pass, "--action", ALLOW])
+        .exits(0);
+    // Passes of the old issuer are not its own, and the old evidence still verifies.
+    home.run(["--home", "new", "verify", "--token", "pass.jwt", "--action", ALLOW])
+        .refuses(20, &["key_unknown"]);
+    home.run(["ledger", "verify", "ledger.jsonl", "--trust", TRUST])
+        .exits(0);
+}
+
 /// What may be pruned is not missed, and neither is what was lifted.
 #[test]
 fn what_was_pruned_or_lifted_is_not_put_back() {
