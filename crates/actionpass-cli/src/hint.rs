@@ -30,7 +30,12 @@ fn of_home(error: &HomeError) -> Option<String> {
         HomeError::Exposed { path, exposure } => exposed(path, *exposure),
         HomeError::Custodian(error) => of_custodian(error),
         _ if error.code() == "trust_rolled_back" => {
-            Some("put the newest trust.json back: an older one lacks what was revoked since. If that is lost, `actionpass trust restored` puts back what the ledger knows of".to_owned())
+            Some("put the newest trust.json back: an older one lacks what was revoked since. If that is lost, `actionpass trust restored` (of the same home) puts back what the ledger knows of".to_owned())
+        }
+        HomeError::Unreadable { path, source }
+            if source.kind() == std::io::ErrorKind::NotFound && path.ends_with(home::CONFIG) =>
+        {
+            Some("restore config.toml from a backup, or write it anew (docs/cli.md): every record of the ledger names the issuer, and the key is in keys/ unless a custodian has it".to_owned())
         }
         _ => None,
     }

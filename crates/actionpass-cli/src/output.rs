@@ -88,9 +88,14 @@ pub(crate) fn print_failure(failure: &Failure, schema: &str, is_json: bool) -> u
     // Names out of documents and files stand in both, whoever wrote them.
     let message = render::visible(failure.message());
     let mut text = format!("{} {message} ({})\n", ink.bad("error:"), failure.code());
-    if let Some(hint) = failure.hint() {
-        text.push_str(&format!("{} {}\n", ink.faint("hint:"), render::visible(hint)));
-    }
+    let explained = || {
+        format!(
+            "`actionpass explain {}` says what causes this and what to do",
+            failure.code()
+        )
+    };
+    let hint = failure.hint().map_or_else(explained, str::to_owned);
+    text.push_str(&format!("{} {}\n", ink.faint("hint:"), render::visible(&hint)));
     say(&text);
     exit
 }

@@ -13,6 +13,7 @@ use crate::code::CliCode;
 use crate::failure::{Failure, Outcome};
 use crate::foreign_jwk::{Foreign, ForeignJwk};
 use crate::input;
+use crate::owner::Use;
 
 /// Has a custodian sign something that can't be a document, and checks it with the key that others believe.
 pub(crate) fn probe(signer: &dyn Signer, believed: &PublicKey) -> Outcome<()> {
@@ -31,13 +32,13 @@ pub(crate) fn public_json(key: &PublicKey) -> Outcome<Value> {
 
 /// Reads a public key of somebody else: a JWK, out of a JWK Set the one with this thumbprint, SubjectPublicKeyInfo in PEM, or
 /// a line of OpenSSH. A key that is pinned and has another thumbprint is refused: whoever swapped the file would be believed.
-pub(crate) fn read_public(path: &Path, pin: Option<&KeyId>) -> Outcome<PublicKey> {
+pub(crate) fn read_public(path: &Path, pin: Option<&KeyId>, key_use: Use) -> Outcome<PublicKey> {
     const MAX_BYTES: usize = 64 * 1024;
     let bytes = input::read(path, MAX_BYTES)?;
     let key = if bytes.len() > MAX_BYTES {
         Err(malformed("the file is longer than 64 KiB"))
     } else {
-        read_any(&bytes, pin)
+        read_any(&bytes, pin, key_use)
     };
     match (key, pin) {
         (Ok(key), Some(pin)) if key.kid() != pin => Err(Failure::new(
@@ -49,11 +50,20 @@ pub(crate) fn read_public(path: &Path, pin: Option<&KeyId>) -> Outcome<PublicKey
     .map_err(|failure| failure.about(&input::name(path)))
 }
 
+/// Refuses a key that opens sessions of SSH as one that signs passes: a key has one use (NIST SP 800-57 Part 1, §5.2). People
+/// may approve with theirs.
+pub(crate) fn openssh_signs_no_passes(what: &str) -> Failure {
+    let problem = format!("the key is {what}: it opens sessions of SSH, and what signs passes signs nothing else");
+    Failure::new(KeyCode::Unsupported, problem).with_hint(
+        "`actionpass keys new` makes a key for passes; with `--use approval` this one is taken for its owner's approvals",
+    )
+}
+
 fn malformed(problem: &'static str) -> Failure {
     KeyError::Malformed { problem }.into()
 }
 
-fn read_any(bytes: &[u8], pin: Option<&KeyId>) -> Outcome<PublicKey> {
+fn read_any(bytes: &[u8], pin: Option<&KeyId>, key_use: Use) -> Outcome<PublicKey> {
     let text = actionpass_crypto::pem::text(bytes)?;
     if text.trim_start().starts_with('{') {
         return match Foreign::read(text)? {
@@ -69,6 +79,9 @@ fn read_any(bytes: &[u8], pin: Option<&KeyId>) -> Outcome<PublicKey> {
         return Ok(PublicKey::from_spki_pem(text)?);
     }
     if PublicKey::is_openssh(text) {
+        if key_use == Use::Pass {
+            return Err(openssh_signs_no_passes("a line of OpenSSH"));
+        }
         return Ok(PublicKey::from_openssh(text)?);
     }
     Err(malformed("it is no JWK, no PEM and no line of OpenSSH"))

@@ -149,11 +149,15 @@ impl Home {
     /// `config.toml`.
     ///
     /// # Errors
-    /// [`HomeError::Missing`] without one; [`HomeError::ConfigInvalid`].
+    /// [`HomeError::Missing`] without a home, [`HomeError::Unreadable`] in one that lacks it; [`HomeError::ConfigInvalid`].
     pub fn config(&self) -> Result<Config, HomeError> {
         let path = self.file(CONFIG)?;
         match files::text(&path, HomeCode::ConfigInvalid) {
-            Err(HomeError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            // Where the rest of a home is, it is the configuration that is missing.
+            Err(HomeError::Unreadable { source, .. })
+                if source.kind() == ErrorKind::NotFound
+                    && ![TRUST, LEDGER].map(|name| self.path(name).exists()).contains(&true) =>
+            {
                 Err(HomeError::Missing(self.root.clone()))
             }
             text => Config::parse(&text?, &path),

@@ -23,7 +23,7 @@ const BREAKAGES: [Breakage; 5] = [
     (
         "the configuration is gone",
         |home| fs::remove_file(home.path("home/config.toml")).unwrap(),
-        "home_missing",
+        "file_unreadable",
     ),
     (
         "the ledger is gone",

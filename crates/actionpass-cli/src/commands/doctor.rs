@@ -115,7 +115,7 @@ impl DoctorArgs {
             if is_old {
                 return failure;
             }
-            failure.with_hint("restore trust.json from a copy; nothing is authorized without it")
+            failure.with_hint("put a copy of trust.json back, an executor's for instance, and say so: `actionpass trust restored` puts back what it lacks")
         });
         checks.push((
             "trust",
@@ -129,7 +129,7 @@ impl DoctorArgs {
         if let Ok(trust) = &trust {
             checks.push(("key", self.key(&home, &config, trust, now, context)));
         }
-        checks.push(("ledger", ledger(context).map(Found::from)));
+        checks.push(("ledger", ledger(context).map(|found| noted(found, &home, &config))));
         Ok(checks)
     }
 
@@ -244,13 +244,13 @@ fn ruled(policy: &RulePolicy, home: &Home) -> Found {
     let held = home.trust_snapshot().ok().map(|trust| held_roles(&trust.document));
     let warnings = held.map_or_else(Vec::new, |held| policy.warnings(Some(&held)));
     let unheld = warnings
-        .into_iter()
-        .filter(|warning| warning.code == WarningCode::RoleUnheld);
+        .iter()
+        .filter(|warning| warning.code == WarningCode::RoleUnheld)
+        .count();
+    let note = format!("{unheld} of them ask for roles that no approver holds (`actionpass policy check` lists them)");
     Found {
         text: format!("{}, {} rules", policy.id(), policy.rules().count()),
-        notes: unheld
-            .map(|warning| format!("rule {}: {}", warning.rule, warning.message))
-            .collect(),
+        notes: if unheld == 0 { Vec::new() } else { vec![note] },
     }
 }
 
@@ -328,6 +328,24 @@ fn ledger(context: &Context) -> Outcome<String> {
         return Err(mend(behind));
     }
     Ok(format!("{} records, the chain is whole", verified.head.size()))
+}
+
+/// A ledger that is in order, and what keeps it from being used or watched.
+fn noted(found: String, home: &Home, config: &Config) -> Found {
+    let mut notes = Vec::new();
+    let witness = home.witness(config);
+    let database = home.path(home::LEDGER);
+    // Whether the file can be opened to be written is what its modes, its owner and its file system come to.
+    if fs::OpenOptions::new().append(true).open(&database).is_err() {
+        notes.push("whoever runs this can't write ledger.db, so nothing can be issued; reading works".to_owned());
+    }
+    if matches!(witness.read(), Ok(None)) {
+        notes.push(format!(
+            "there is no witness `{}`: a ledger.db that is put back would not be noticed until the next record makes one",
+            witness.path().display()
+        ));
+    }
+    Found { text: found, notes }
 }
 
 /// What to do about a ledger. A backup loses what came after it, so it is put back only where the ledger itself was found to

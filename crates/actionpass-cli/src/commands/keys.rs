@@ -24,7 +24,7 @@ use crate::output::{Ink, Reply, Table};
 use crate::owner::{Alg, Owner, Use, check_owner, entry};
 use crate::passphrase::PassphraseArgs;
 use crate::private_key::{self, NewKey, place_text};
-use crate::public_key::{find, owner_text, probe, public_json, validity};
+use crate::public_key::{find, openssh_signs_no_passes, owner_text, probe, public_json, validity};
 use crate::shell::quote;
 
 #[derive(Debug, Subcommand)]
@@ -188,6 +188,9 @@ impl NewArgs {
         for role in &self.purpose.owner.roles {
             next.push_str(&format!(" --role {role}"));
         }
+        if self.purpose.owner.roles.is_empty() && self.purpose.key_use == Use::Approval {
+            next.push_str(" [--role ROLE]");
+        }
         format!(
             "The private key is in {}, for you alone. stdout has the public key:\nwhoever runs the issuer adds it with\n  {}\n",
             quote(&path),
@@ -203,17 +206,13 @@ impl PurposeArgs {
     }
 }
 
-/// Refuses a key that opens sessions of SSH as one that signs passes: a key has one use (NIST SP 800-57 Part 1, §5.2). People
-/// may approve with theirs.
+/// Refuses the file of a key of SSH as that of one for passes.
 fn refuse_openssh(path: &Path) -> Outcome<()> {
     let is_openssh = std::fs::read_to_string(path).is_ok_and(|pem| PrivatePem::is_openssh(&Zeroizing::new(pem)));
-    if !is_openssh {
-        return Ok(());
+    match is_openssh {
+        true => Err(openssh_signs_no_passes("an `OPENSSH PRIVATE KEY`")),
+        false => Ok(()),
     }
-    let problem =
-        "it is an `OPENSSH PRIVATE KEY`, which opens sessions of SSH, and what signs passes signs nothing else";
-    Err(Failure::from(KeyError::Unusable { problem })
-        .with_hint("`actionpass keys new` makes a key for passes; with `--use approval` this one is taken for its owner's approvals"))
 }
 
 impl ImportArgs {

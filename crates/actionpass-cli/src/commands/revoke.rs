@@ -224,13 +224,13 @@ impl Reach {
                 })
             }
             Err(error @ AdminError::Ledger(_)) => Self::trust_alone(home, HomeError::from(error).into()),
-            Err(error) => Err(HomeError::from(error).into()),
+            Err(error) => Err(without_trust(HomeError::from(error))),
         }
     }
 
     fn trust_alone(home: Home, why: Failure) -> Outcome<Self> {
         let file = home.trust_file()?;
-        let trust = file.read().map_err(HomeError::from)?;
+        let trust = file.read().map_err(|error| without_trust(error.into()))?;
         Ok(Self::TrustAlone {
             config: home.config().ok().map(Box::new),
             home,
@@ -277,6 +277,13 @@ impl Reach {
             Self::TrustAlone { trust, .. } => Ok(Trust::from_snapshot(trust)?),
         }
     }
+}
+
+/// There is no trust store to write to. Any copy of it will do, since what it lacks is put back.
+fn without_trust(error: HomeError) -> Failure {
+    Failure::from(error).with_hint(
+        "put any copy of trust.json back, an executor's for instance, and run this again: what it lacks is put back",
+    )
 }
 
 /// What was put back into a trust store that went back.

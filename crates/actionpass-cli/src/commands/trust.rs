@@ -25,6 +25,7 @@ use crate::render::visible;
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     /// Show keys and revocations
+    #[command(alias = "list")]
     Show,
     /// Believe a public key: an approver's, another issuer's
     Add(AddArgs),
@@ -72,7 +73,7 @@ pub(crate) struct RemoveArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct LiftArgs {
-    /// The revocation, `rev_…`, as `trust show --json` has it
+    /// The revocation, `rev_…`, as `trust show` has it
     revocation: RevocationId,
     /// Why
     #[arg(long, value_name = "TEXT")]
@@ -146,7 +147,7 @@ fn show(context: &Context) -> Outcome<Reply> {
     );
     text.push_str(&keys.render(ink));
     if !trust.revocations.is_empty() {
-        let mut revocations = Table::new(&["REVOKED", "ID", "AT", "BY", "REASON"]);
+        let mut revocations = Table::new(&["REVOKED", "ID", "AT", "BY", "REVOCATION", "REASON"]);
         for revocation in &trust.revocations {
             let (kind, id) = target_text(&revocation.target);
             revocations.row([
@@ -154,6 +155,7 @@ fn show(context: &Context) -> Outcome<Reply> {
                 id,
                 revocation.revoked_at.to_string(),
                 revocation.revoked_by.to_string(),
+                revocation.id.to_string(),
                 visible(revocation.reason.as_str()),
             ]);
         }
@@ -184,7 +186,7 @@ impl AddArgs {
     }
 
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
-        let key = read_public(&self.file, self.pin.as_ref())?;
+        let key = read_public(&self.file, self.pin.as_ref(), self.key_use)?;
         let home = context.administer()?;
         let mut entry = entry(&key, self.key_use.into(), &self.owner, &home.opened.config)?;
         entry.not_before = self.not_before;

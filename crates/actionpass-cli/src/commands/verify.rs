@@ -262,7 +262,15 @@ impl VerifyArgs {
             return Ok(None);
         }
         let Some(path) = &self.replay_store else {
-            return Ok(Some(PlaceOfUse::Home(Box::new(context.open_home()?))));
+            let opened = context.open_home().map_err(|failure| {
+                let is_missing = *failure.code() == actionpass_home::HomeCode::HomeMissing.as_str();
+                if is_missing {
+                    let hint = "without a home, `--replay-store FILE` says where used passes are marked; `actionpass replay-store new FILE` makes it";
+                    return failure.with_hint(hint);
+                }
+                failure
+            })?;
+            return Ok(Some(PlaceOfUse::Home(Box::new(opened))));
         };
         match ReplayFile::open(path) {
             Ok(file) => Ok(Some(PlaceOfUse::File(file))),

@@ -111,6 +111,9 @@ impl RotateArgs {
     fn new_key(&self, home: &Administered, old: Option<&KeyId>) -> Outcome<OpenKey> {
         let (folder, signing) = (&home.opened.home, &home.opened.config.signing);
         if let Some(uri) = &self.to {
+            if uri.scheme() == "file" {
+                super::refuse_openssh(&folder.path(uri.rest()))?;
+            }
             let asked = self.passphrase.of_old(signing.passphrase.as_ref());
             return asked.settle(folder.custodians().open(uri, &asked));
         }
