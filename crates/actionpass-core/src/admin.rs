@@ -32,6 +32,8 @@ pub struct Administrator {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     salted_commitments: bool,
+    /// A version of the trust store that was seen outside of the ledger.
+    seen: u64,
 }
 
 /// A change of a key that was made and recorded.
@@ -72,6 +74,22 @@ pub enum AdminError {
         found: TrustEvidence,
         /// The first that it lacks.
         revocation: RevocationId,
+    },
+    /// The trust store is older than one that was seen outside of the ledger.
+    #[error("the trust store is version {}, and version {seen} was seen before", .found.version)]
+    Older {
+        /// The one that was read.
+        found: TrustEvidence,
+        /// The version that was seen.
+        seen: u64,
+    },
+    /// It is revoked, and the ledger doesn't say so yet: [`Administrator::open`] appends the record.
+    #[error("it is revoked, but the ledger doesn't hold the record yet")]
+    Unrecorded {
+        /// The revocation.
+        revocation: Box<Revocation>,
+        /// Why it was not recorded.
+        source: StoreError,
     },
     /// A step that is not the issuer's own, such as writing a configuration, failed.
     #[error("the new key was not named")]
@@ -131,7 +149,10 @@ impl AdminError {
         match self {
             Self::Trust(error) => trust_code(error),
             Self::Ledger(error) => error.code().into(),
-            Self::RolledBack { .. } | Self::RevocationLost { .. } => TrustFileCode::TrustRolledBack.into(),
+            Self::RolledBack { .. } | Self::RevocationLost { .. } | Self::Older { .. } => {
+                TrustFileCode::TrustRolledBack.into()
+            }
+            Self::Unrecorded { source, .. } => source.code().into(),
             Self::Step { code, .. } => code.clone(),
             Self::ClockUnknown => VerifyCode::ClockUnknown.into(),
             Self::NoRandomness => AuthorizeCode::RandomnessUnavailable.into(),
@@ -148,7 +169,12 @@ impl AdminError {
         match self {
             Self::Trust(error) => error.code() != TrustFileCode::TrustUnwritable,
             Self::Ledger(_) | Self::Step { .. } => false,
-            Self::RolledBack { .. } | Self::RevocationLost { .. } | Self::ClockUnknown | Self::NoRandomness => true,
+            Self::Unrecorded { .. } => false,
+            Self::RolledBack { .. }
+            | Self::RevocationLost { .. }
+            | Self::Older { .. }
+            | Self::ClockUnknown
+            | Self::NoRandomness => true,
         }
     }
 }
@@ -158,6 +184,7 @@ impl From<RevokeError> for AdminError {
         match error {
             RevokeError::Trust(error) => Self::Trust(error),
             RevokeError::Ledger(error) => Self::Ledger(error),
+            RevokeError::Unrecorded { revocation, source } => Self::Unrecorded { revocation, source },
             RevokeError::NoRandomness => Self::NoRandomness,
         }
     }
@@ -211,7 +238,25 @@ impl Administrator {
             clock: Arc::new(System),
             random: Arc::new(System),
             salted_commitments: false,
+            seen: 0,
         }
+    }
+
+    /// Refuses a trust store below this version as well, which was seen outside of the ledger: by a witness, for instance.
+    #[must_use]
+    pub const fn with_seen_version(mut self, version: u64) -> Self {
+        self.seen = version;
+        self
+    }
+
+    /// Whether an error says that the trust store went back, so that [`put_back_revocations`](Self::put_back_revocations)
+    /// can go on from it.
+    #[must_use]
+    pub const fn went_back(error: &AdminError) -> bool {
+        matches!(
+            error,
+            AdminError::RolledBack { .. } | AdminError::RevocationLost { .. } | AdminError::Older { .. }
+        )
     }
 
     /// Goes by this clock.
@@ -252,7 +297,7 @@ impl Administrator {
     /// revocations that a crash kept out of the ledger. Gives the trust store as it was read.
     ///
     /// # Errors
-    /// [`AdminError::RolledBack`], [`AdminError::RevocationLost`]; [`AdminError::Trust`] and [`AdminError::Ledger`] if they can't be read.
+    /// [`AdminError::RolledBack`], [`AdminError::RevocationLost`], [`AdminError::Older`]; [`AdminError::Trust`] and [`AdminError::Ledger`] if they can't be read.
     pub async fn open(&self) -> Result<TrustSnapshot, AdminError> {
         self.open_with(self.trust.read().await?).await
     }
@@ -263,17 +308,7 @@ impl Administrator {
     /// Those of [`open`](Self::open).
     pub async fn open_with(&self, snapshot: TrustSnapshot) -> Result<TrustSnapshot, AdminError> {
         let snapshot = self.refuse_rollback(snapshot).await?;
-        let now = self.now()?;
-        // A version that the ledger was told of came with all revocations; another may be that of an older trust store.
-        if snapshot.document.version > self.ledger.state().await?.reconciled
-            && let Some(revocation) = lost(&snapshot.document, &*self.ledger, now).await?.into_iter().next()
-        {
-            return Err(AdminError::RevocationLost {
-                found: snapshot.evidence(),
-                revocation: revocation.id,
-            });
-        }
-        let appended = reconcile_with(&snapshot, &*self.ledger, now, &*self.random).await?;
+        let appended = reconcile_with(&snapshot, &*self.ledger, self.now()?, &*self.random).await?;
         if appended > 0 {
             tracing::warn!(
                 appended,
@@ -290,7 +325,8 @@ impl Administrator {
     /// # Errors
     /// [`AdminError::Trust`], [`AdminError::Ledger`].
     pub async fn put_back_revocations(&self) -> Result<(Vec<Revocation>, TrustEvidence), AdminError> {
-        let (revocations, trust) = put_back(&*self.trust, &*self.ledger, self.now()?, &*self.random).await?;
+        let (now, random) = (self.now()?, &*self.random);
+        let (revocations, trust) = put_back(&*self.trust, &*self.ledger, self.seen, now, random).await?;
         tracing::warn!(
             revocations = revocations.len(),
             trust = trust.version,
@@ -303,7 +339,8 @@ impl Administrator {
     /// Changes nothing: for programs that only read.
     ///
     /// # Errors
-    /// [`AdminError::RolledBack`]; [`AdminError::Trust`] and [`AdminError::Ledger`] if they can't be read.
+    /// [`AdminError::RolledBack`], [`AdminError::RevocationLost`], [`AdminError::Older`]; [`AdminError::Trust`] and
+    /// [`AdminError::Ledger`] if they can't be read.
     pub async fn read_trust(&self) -> Result<TrustSnapshot, AdminError> {
         self.refuse_rollback(self.trust.read().await?).await
     }
@@ -313,21 +350,36 @@ impl Administrator {
     /// # Errors
     /// Those of [`read_trust`](Self::read_trust).
     pub async fn refuse_rollback(&self, snapshot: TrustSnapshot) -> Result<TrustSnapshot, AdminError> {
-        let Some(known) = self.ledger.state().await?.trust else {
-            return Ok(snapshot);
-        };
-        if newest_trust(Some(known), snapshot.evidence()).is_ok() {
-            return Ok(snapshot);
-        }
+        let known = self.ledger.state().await?.trust;
+        let is_newest = |found: &TrustSnapshot| newest_trust(known, found.evidence()).is_ok();
         // It was read before the ledger: what was changed in between is newer in the ledger, and in the trust store too.
-        let again = self.trust.read().await?;
-        match newest_trust(Some(known), again.evidence()) {
-            Ok(_) => Ok(again),
-            Err(known) => Err(AdminError::RolledBack {
-                found: again.evidence(),
-                known,
-            }),
+        let is_read_in_time = is_newest(&snapshot) && snapshot.document.version >= self.seen;
+        let snapshot = if is_read_in_time {
+            snapshot
+        } else {
+            self.trust.read().await?
+        };
+        let found = snapshot.evidence();
+        if let Some(known) = known.filter(|_| !is_newest(&snapshot)) {
+            return Err(AdminError::RolledBack { found, known });
         }
+        if found.version < self.seen {
+            return Err(AdminError::Older { found, seen: self.seen });
+        }
+        // The one that the ledger names came with all revocations. Of another the version says nothing: it may be that of an
+        // older file which was changed since.
+        if known != Some(found)
+            && let Some(revocation) = lost(&snapshot.document, &*self.ledger, self.now()?)
+                .await?
+                .into_iter()
+                .next()
+        {
+            return Err(AdminError::RevocationLost {
+                found,
+                revocation: revocation.id,
+            });
+        }
+        Ok(snapshot)
     }
 
     /// Puts a policy into force, whole: from its record on the ledger takes no allow under another. `None` if it was in
@@ -401,7 +453,7 @@ impl Administrator {
     /// Revokes something: the trust store first, which is what verifiers read, and then the record.
     ///
     /// # Errors
-    /// [`AdminError`]; only [`AdminError::Ledger`] leaves a revocation behind, and it is in force.
+    /// [`AdminError`]; only [`AdminError::Unrecorded`] leaves a revocation behind, and it is in force.
     pub async fn revoke(&self, revocation: NewRevocation) -> Result<(Revocation, RecordRef), AdminError> {
         let revoked = revoke(revocation, &*self.trust, &*self.ledger, self.now()?, &*self.random).await?;
         tracing::info!(revocation = %revoked.0.id, record = revoked.1.seq, "revoked");

@@ -89,6 +89,7 @@ pub struct IssuerBuilder {
     approvals: Option<Arc<dyn ApprovalSource>>,
     replay: Option<Arc<dyn ReplayStore>>,
     judges_without_key: bool,
+    seen: u64,
 }
 
 impl IssuerBuilder {
@@ -135,6 +136,13 @@ impl IssuerBuilder {
         self
     }
 
+    /// Refuses a trust store below this version, as [`Administrator::with_seen_version`] does.
+    #[must_use]
+    pub const fn with_seen_version(mut self, version: u64) -> Self {
+        self.seen = version;
+        self
+    }
+
     /// Opens the issuer also where its key can't be had: it judges and records, and whatever would be allowed fails with
     /// the error of the custodian, which the record of a deny says. For programs that answer one request: one that lives
     /// should not start without its key.
@@ -154,6 +162,7 @@ impl IssuerBuilder {
         let administrator = Administrator::new(Arc::clone(&self.document), ledger)
             .with_clock(Arc::clone(&self.clock))
             .with_random(Arc::clone(&self.random))
+            .with_seen_version(self.seen)
             .with_salted_commitments(self.config.salted_commitments);
         let trust: Arc<dyn TrustSource> = match self.trust {
             Some((source, read)) => {
@@ -240,6 +249,7 @@ impl Issuer {
             approvals: None,
             replay: None,
             judges_without_key: false,
+            seen: 0,
         }
     }
 

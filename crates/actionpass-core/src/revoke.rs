@@ -37,9 +37,17 @@ pub enum RevokeError {
     /// The trust store was not changed: nothing is revoked.
     #[error("the trust store was not changed")]
     Trust(#[from] TrustFileError),
-    /// The trust store holds the revocation, and the ledger doesn't: [`reconcile`] appends it.
-    #[error("it is revoked, but the ledger doesn't hold the record yet")]
+    /// The ledger can't be read or doesn't hold a record.
+    #[error("the ledger can't be read, or doesn't hold the record yet")]
     Ledger(#[from] StoreError),
+    /// The trust store holds this revocation, and the ledger doesn't: [`reconcile`] appends it.
+    #[error("it is revoked, but the ledger doesn't hold the record yet")]
+    Unrecorded {
+        /// The revocation.
+        revocation: Box<Revocation>,
+        /// Why it was not recorded.
+        source: StoreError,
+    },
     /// There is no randomness to make an id from: nothing is revoked.
     #[error("no randomness is to be had")]
     NoRandomness,
@@ -51,7 +59,7 @@ impl RevokeError {
     pub fn code(&self) -> Code {
         match self {
             Self::Trust(error) => trust_code(error),
-            Self::Ledger(error) => error.code().into(),
+            Self::Ledger(error) | Self::Unrecorded { source: error, .. } => error.code().into(),
             Self::NoRandomness => AuthorizeCode::RandomnessUnavailable.into(),
         }
     }
@@ -60,7 +68,7 @@ impl RevokeError {
 /// Revokes: writes the trust store, which is what verifiers read, and then the record.
 ///
 /// # Errors
-/// [`RevokeError`]; only [`RevokeError::Ledger`] leaves a revocation behind, and it is in force.
+/// [`RevokeError`]; only [`RevokeError::Unrecorded`] leaves a revocation behind, and it is in force.
 pub async fn revoke(
     revocation: NewRevocation,
     trust: &dyn TrustDocument,
@@ -71,9 +79,18 @@ pub async fn revoke(
     let (revocation, changed) = enter(revocation, trust, now, random).await?;
     let range = changed.range();
     let draft = record(&revocation, changed.after.evidence(), now, random)?;
-    let outcomes = ledger.append(Batch::of(draft).with_reconciled(range)).await?;
-    let outcome = outcomes.first().ok_or(StoreError::new(StoreCode::StoreCorrupt))?;
-    Ok((revocation, outcome.to_ref()))
+    let appended = ledger.append(Batch::of(draft).with_reconciled(range)).await;
+    let recorded = appended.and_then(|outcomes| {
+        let outcome = outcomes.first().ok_or(StoreError::new(StoreCode::StoreCorrupt))?;
+        Ok(outcome.to_ref())
+    });
+    match recorded {
+        Ok(record) => Ok((revocation, record)),
+        Err(source) => Err(RevokeError::Unrecorded {
+            revocation: Box::new(revocation),
+            source,
+        }),
+    }
 }
 
 /// Revokes where the ledger can't be had: writes the trust store alone. [`reconcile`] appends the record once the ledger is
@@ -155,10 +172,11 @@ pub(crate) async fn lost(
 pub(crate) async fn put_back(
     trust: &dyn TrustDocument,
     ledger: &dyn Ledger,
+    seen: u64,
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<(Vec<Revocation>, TrustEvidence), RevokeError> {
-    let known = ledger.state().await?.trust.map_or(0, |known| known.version);
+    let known = ledger.state().await?.trust.map_or(0, |known| known.version).max(seen);
     let missing = lost(&trust.read().await?.document, ledger, now).await?;
     let entries = missing.clone();
     let changed = trust

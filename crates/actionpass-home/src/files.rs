@@ -1,8 +1,9 @@
 //! Files of a home: read with limits, written durably, and refused where others could have changed them.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use actionpass_model::Code;
 
@@ -14,7 +15,13 @@ const MAX_BYTES: u64 = 1 << 20;
 /// A file of a home: at most 1 MiB, and one byte more of a larger one, so that its reader sees that it is.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, HomeError> {
     let mut bytes = Vec::new();
-    File::open(path)
+    // A pipe would be waited for without end.
+    let regular = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is not a regular file")),
+    });
+    regular
+        .and_then(|()| File::open(path))
         .and_then(|file| file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(|error| HomeError::unreadable(path, error))?;
     Ok(bytes)
@@ -116,15 +123,40 @@ pub(crate) fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), Ho
     refuse(path, Exposure::of_public(metadata))
 }
 
+/// How many links a path may lead through, as in Linux.
+const MAX_LINKS: usize = 40;
+
 /// Refuses a path in a folder that others can write, or that belongs to somebody else: they could put another in its place.
-/// Looks at every folder above it, by its name and by where links lead.
+/// Looks at every folder on the way, also of each link that it leads through.
 pub(crate) fn refuse_writable_parents(path: &Path) -> Result<(), HomeError> {
     let unreadable = |error| HomeError::unreadable(path, error);
     let named = std::path::absolute(path).map_err(unreadable)?;
-    let real = fs::canonicalize(path).map_err(unreadable)?;
-    for folder in named.ancestors().skip(1).chain(real.ancestors().skip(1)) {
-        let metadata = fs::metadata(folder).map_err(|error| HomeError::unreadable(folder, error))?;
-        refuse(folder, Exposure::of_folder(&metadata))?;
+    let mut left: Vec<OsString> = named
+        .components()
+        .rev()
+        .map(|part| part.as_os_str().to_owned())
+        .collect();
+    let (mut here, mut links) = (PathBuf::new(), 0_usize);
+    while let Some(part) = left.pop() {
+        let next = here.join(&part);
+        if next.parent().is_some() {
+            let metadata = fs::metadata(&here).map_err(|error| HomeError::unreadable(&here, error))?;
+            refuse(&here, Exposure::of_folder(&metadata))?;
+        }
+        match fs::read_link(&next) {
+            Ok(target) => {
+                links = links.saturating_add(1);
+                if links > MAX_LINKS {
+                    return Err(unreadable(io::Error::other("it leads through too many links")));
+                }
+                left.extend(target.components().rev().map(|part| part.as_os_str().to_owned()));
+            }
+            // No link, or nothing at all, which is for its reader to miss.
+            Err(_) if part == ".." => {
+                here.pop();
+            }
+            Err(_) => here = next,
+        }
     }
     Ok(())
 }

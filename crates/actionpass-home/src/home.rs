@@ -122,6 +122,10 @@ impl Home {
         if let Ok(metadata) = fs::metadata(&path) {
             files::refuse_writable(&path, &metadata)?;
         }
+        // What a link leads to may lie in a folder of others.
+        if path.is_symlink() {
+            files::refuse_writable_parents(&path)?;
+        }
         Ok(path)
     }
 
@@ -231,16 +235,23 @@ impl Home {
         Witness::at(self.root.join(config.witness().unwrap_or(Path::new(WITNESS))))
     }
 
+    /// Has the witness say that the trust store has this version, where it was changed without the ledger; `config` where it
+    /// can be read. `false` without a witness: then nothing notices a trust store that goes back to before that.
+    ///
+    /// # Errors
+    /// [`HomeError::Store`].
+    pub fn witness_trust(&self, config: Option<&Config>, version: u64) -> Result<bool, HomeError> {
+        let witness = config.map_or_else(|| Witness::at(self.path(WITNESS)), |config| self.witness(config));
+        let advanced = witness.advance_trust(version);
+        advanced.map_err(|error| HomeError::store(witness.path(), error))
+    }
+
     /// The file of the trust store. Nothing is read yet.
     ///
     /// # Errors
     /// [`HomeError::Exposed`].
     pub fn trust_file(&self) -> Result<TrustFile, HomeError> {
-        let path = self.file(TRUST)?;
-        if path.is_symlink() {
-            files::refuse_writable_parents(&path)?;
-        }
-        Ok(TrustFile::open(&path))
+        Ok(TrustFile::open(&self.file(TRUST)?))
     }
 
     /// The trust store for a program that lives, and as it was read just now.
@@ -279,6 +290,12 @@ impl Home {
         open: impl FnOnce(&Path) -> Result<SqliteStore, StoreError>,
     ) -> Result<SqliteStore, HomeError> {
         let path = self.file(LEDGER)?;
+        let witness = self.witness(config);
+        if let Ok(metadata) = fs::metadata(witness.path()) {
+            files::refuse_writable(witness.path(), &metadata)?;
+        }
+        // Whoever can take it away, or put a former one back, keeps a ledger that went back from being noticed.
+        files::refuse_writable_parents(witness.path())?;
         let about = |error| HomeError::store(&path, error);
         let store = open(&path).map_err(about)?;
         if store.log() == Some(&log(config)?) {

@@ -70,6 +70,15 @@ impl OpenHome {
     pub fn administrator(&self) -> Administrator {
         Administrator::new(Arc::new(self.trust.clone()), Arc::clone(&self.store) as _)
             .with_salted_commitments(self.config.has_salted_commitments())
+            .with_seen_version(self.seen())
+    }
+
+    /// The version of the trust store that the witness saw: it outlives a ledger that is put back, and revocations that were
+    /// written without one.
+    fn seen(&self) -> u64 {
+        // It was read when the store was opened; one that can't be read now says nothing.
+        let said = self.home.witness(&self.config).read();
+        said.ok().flatten().map_or(0, |seen| seen.trust_version)
     }
 
     /// Opens the issuer: trust, policy and key are read once each, checked, and the policy comes into force.
@@ -106,6 +115,7 @@ impl OpenHome {
             Arc::clone(&self.store) as _,
         )
         .with_trust_source(Arc::new(live), read)
+        .with_seen_version(self.seen())
         .with_replay_store(Arc::clone(&self.store) as _))
     }
 

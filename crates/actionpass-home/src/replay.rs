@@ -6,7 +6,7 @@ use actionpass_model::UnixSeconds;
 use actionpass_store::{ReplayStart, ReplayStore, StoreCode, StoreError};
 use actionpass_store_sqlite::SqliteStore;
 
-use crate::HomeError;
+use crate::{HomeError, files};
 
 /// Which passes were used, in a file of its own: what executors without a home share.
 ///
@@ -24,8 +24,10 @@ impl ReplayFile {
     /// Where there was one and it is lost, [`restart`](Self::restart) it right after.
     ///
     /// # Errors
-    /// [`HomeError::Store`], with `store_exists` if something is there already.
+    /// [`HomeError::Store`], with `store_exists` if something is there already; [`HomeError::Exposed`] in a folder that others
+    /// can write, who could put a former one in its place.
     pub fn create(path: &Path, now: UnixSeconds) -> Result<Self, HomeError> {
+        files::refuse_writable_parents(path)?;
         SqliteStore::create(path, None, ReplayStart::first(now))
             .map(|store| Self::of(path, store))
             .map_err(|error| HomeError::store(path, error))
@@ -38,6 +40,10 @@ impl ReplayFile {
     /// an issuer: that one is used by way of its home, which records each use.
     pub fn open(path: &Path) -> Result<Self, HomeError> {
         let about = |error| HomeError::store(path, error);
+        if let Ok(metadata) = std::fs::metadata(path) {
+            files::refuse_writable(path, &metadata)?;
+        }
+        files::refuse_writable_parents(path)?;
         let store = SqliteStore::open(path).map_err(about)?;
         if store.log().is_some() {
             return Err(about(StoreError::new(StoreCode::StoreLogMismatch)));

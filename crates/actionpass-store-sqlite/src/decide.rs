@@ -120,10 +120,6 @@ pub(crate) fn check_witnessed(connection: &Connection, log: &Log, seen: &Witness
             "the witness is that of another log",
         ));
     }
-    let known = state(connection)?;
-    if known.trust.map_or(0, |trust| trust.version) < seen.trust_version {
-        return Err(BACK);
-    }
     let Some(seq) = seen.size.checked_sub(1) else {
         return Ok(());
     };

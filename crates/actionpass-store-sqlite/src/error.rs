@@ -57,6 +57,11 @@ impl Failure {
         matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen))
     }
 
+    /// What the operating system says of the witness: that it isn't there says nothing of the store.
+    pub(crate) fn unwitnessed(error: io::Error) -> Self {
+        Self::File(StoreCode::StoreUnavailable, Arc::new(error))
+    }
+
     pub(crate) const fn corrupt(problem: &'static str) -> Self {
         Self::Store(StoreCode::StoreCorrupt, problem)
     }

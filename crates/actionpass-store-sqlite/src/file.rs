@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actionpass_store::ledger::Log;
@@ -16,6 +16,9 @@ use crate::schema::{APPLICATION_ID, MIGRATIONS};
 
 /// How long a call waits for other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many times it is looked whether a file that has two names is one that is just made.
+const MADE_IN: usize = 100;
 
 /// Makes the file, complete and durable, or leaves nothing at `path`.
 pub(crate) fn create(path: &Path, log: Option<&Log>, start: ReplayStart) -> Result<(), Failure> {
@@ -67,9 +70,23 @@ pub(crate) enum Access {
 
 /// Opens the file for a thread of its own, and checks it.
 pub(crate) fn open(path: &Path, access: Access) -> Result<Connection, Failure> {
-    let metadata = fs::metadata(path)?;
+    let mut metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(Failure::Store(StoreCode::StoreForeign, "not a file"));
+    }
+    // Whoever makes a file takes its first name away right after.
+    for _ in 0..MADE_IN {
+        if names(&metadata) < 2 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        metadata = fs::metadata(path)?;
+    }
+    if names(&metadata) > 1 {
+        return Err(Failure::Store(
+            StoreCode::StoreNotPrivate,
+            "the file has another name, whose users have another write-ahead log",
+        ));
     }
     if others_can_write(&metadata) {
         return Err(Failure::Store(
@@ -194,7 +211,11 @@ fn immutable(path: &Path) -> io::Result<String> {
 /// A connection to a copy of the file and of its log, in a folder of its user alone, which is gone by the time that this
 /// returns: what is open stays readable.
 fn copied(path: &Path, log: &Path) -> Result<Connection, Failure> {
-    let folder = tempfile::Builder::new().prefix("actionpass-").tempdir()?;
+    let folder = tempfile::Builder::new().prefix("actionpass-").tempdir();
+    let folder = folder.map_err(|error| {
+        let why = format!("its write-ahead log is read from a copy, which can't be made: {error}");
+        Failure::File(StoreCode::StoreUnavailable, Arc::new(io::Error::other(why)))
+    })?;
     let copy = folder.path().join("ledger.db");
     for (from, to) in [(path, copy.clone()), (log, beside(&copy, "-wal"))] {
         // The mode of a copy is that of its original, which may be read only.
@@ -286,6 +307,17 @@ pub(crate) fn private_file(path: &Path) -> io::Result<File> {
 #[cfg(not(unix))]
 pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// How many names a file has. Each would have a write-ahead log of its own.
+#[cfg(unix)]
+fn names(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(metadata)
+}
+
+#[cfg(not(unix))]
+const fn names(_: &fs::Metadata) -> u64 {
+    1
 }
 
 #[cfg(unix)]

@@ -32,7 +32,8 @@ pub struct Witnessed {
     pub size: u64,
     /// The hash of the last of them.
     pub hash: Digest,
-    /// The newest version of the trust store that the log knew of; 0 if none.
+    /// The newest version of the trust store that the log knew of, or that was written while there was no log to be had; 0 if
+    /// none.
     pub trust_version: u64,
     /// Of which log it speaks: SHA-256 of origin, line feed, issuer.
     log: Digest,
@@ -66,53 +67,88 @@ impl Witness {
     }
 
     /// Makes it say what a store knows now, also if that is less: for a store that was put back on purpose, and of which it
-    /// was said what may be lost.
+    /// was said what may be lost. The trust store went back with it only if somebody says so, so its version stays.
     ///
     /// # Errors
     /// [`StoreCode::StoreUnavailable`] if it can't be written.
     pub fn reset(&self, log: &Log, state: &LedgerState) -> Result<(), StoreError> {
-        self.make(&Witnessed::of(log, state), |draft, path| fs::rename(draft, path))
-            .map_err(|error| Failure::from(error).to_error())
+        let mut next = Witnessed::of(log, state);
+        // One that can't be read says nothing that could stay.
+        if let Ok(Some(before)) = self.said() {
+            next.trust_version = next.trust_version.max(before.trust_version);
+        }
+        self.make(&next, |draft, path| fs::rename(draft, path))
+            .map_err(|error| Failure::unwitnessed(error).to_error())
+    }
+
+    /// Makes it say that the trust store has this version, where it was changed without the log. `false` if there is no
+    /// witness to say it.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read); [`StoreCode::StoreUnavailable`] if it can't be written.
+    pub fn advance_trust(&self, version: u64) -> Result<bool, StoreError> {
+        let Some(_) = self.read()? else { return Ok(false) };
+        let advanced = self.open_locked().and_then(|(file, known, place)| {
+            let next = Witnessed {
+                trust_version: known.trust_version.max(version),
+                ..known
+            };
+            next.replace(&file, place)
+        });
+        advanced.map(|()| true).map_err(|failure| failure.to_error())
     }
 
     pub(crate) fn said(&self) -> Result<Option<Witnessed>, Failure> {
-        match fs::read(&self.path) {
+        match self.regular().and_then(|()| fs::read(&self.path)) {
             Ok(bytes) => Ok(Some(newest(&bytes)?.0)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(Failure::unwitnessed(error)),
+        }
+    }
+
+    /// Refuses what is there and is no file: a pipe would be waited for without end.
+    fn regular(&self) -> io::Result<()> {
+        match fs::metadata(&self.path)?.is_file() {
+            true => Ok(()),
+            false => Err(io::Error::other("the witness is not a regular file")),
         }
     }
 
     /// Says that the log has come this far, durably, unless more was said already.
     pub(crate) fn advance(&self, log: &Log, state: &LedgerState) -> Result<(), Failure> {
         let next = Witnessed::of(log, state);
-        let open = || OpenOptions::new().read(true).write(true).open(&self.path);
-        let file = match open() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Whoever comes first: a link never takes the place of another's.
-                match self.make(&next, |draft, path| fs::hard_link(draft, path)) {
-                    // It is there by now, or it is a link that leads nowhere.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open().map_err(io::Error::other)?,
-                    made => return Ok(made?),
-                }
+        if matches!(self.regular(), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            // Whoever comes first: a link never takes the place of another's.
+            match self.make(&next, |draft, path| fs::hard_link(draft, path)) {
+                // It is there by now, or it is a link that leads nowhere.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made.map_err(Failure::unwitnessed),
             }
-            opened => opened?,
-        };
-        lock(&file)?;
-        let mut bytes = Vec::new();
-        (&file).read_to_end(&mut bytes)?;
-        let (known, place) = newest(&bytes)?;
+        }
+        let (file, known, place) = self.open_locked()?;
         if known.log != next.log {
             return Err(Failure::Store(
                 StoreCode::StoreLogMismatch,
                 "the witness is that of another log",
             ));
         }
-        if (known.size, known.trust_version) >= (next.size, next.trust_version) {
+        let trust_version = next.trust_version.max(known.trust_version);
+        if (known.size, known.trust_version) >= (next.size, trust_version) {
             return Ok(());
         }
-        write_at(&file, &next.to_place(), 1_usize.saturating_sub(place))?;
-        Ok(file.sync_data()?)
+        Witnessed { trust_version, ..next }.replace(&file, place)
+    }
+
+    /// The file, for this process alone until it is closed, what it says, and in which place.
+    fn open_locked(&self) -> Result<(File, Witnessed, usize), Failure> {
+        self.regular().map_err(Failure::unwitnessed)?;
+        let opened = OpenOptions::new().read(true).write(true).open(&self.path);
+        let mut file = opened.map_err(Failure::unwitnessed)?;
+        lock(&file)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(Failure::unwitnessed)?;
+        let (known, place) = newest(&bytes)?;
+        Ok((file, known, place))
     }
 
     /// Makes the file, whole, under another name, and puts it in its place.
@@ -146,6 +182,12 @@ impl Witnessed {
     /// Whether it speaks of this log.
     pub(crate) fn is_of(&self, log: &Log) -> bool {
         self.log == name_of(log)
+    }
+
+    /// Writes it into the other place than the one that counts until then, durably.
+    fn replace(self, file: &File, place: usize) -> Result<(), Failure> {
+        write_at(file, &self.to_place(), 1_usize.saturating_sub(place)).map_err(Failure::unwitnessed)?;
+        file.sync_data().map_err(Failure::unwitnessed)
     }
 
     fn to_place(self) -> [u8; PLACE] {

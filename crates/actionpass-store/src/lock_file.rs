@@ -53,6 +53,10 @@ impl fmt::Display for Holder {
 /// # Errors
 /// [`LockError`].
 pub fn exclusive(path: &Path) -> Result<File, LockError> {
+    // Neither a link to somewhere else nor a pipe is opened, and no other file is made private.
+    if std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::other("it is not a regular file").into());
+    }
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]

@@ -331,3 +331,199 @@ fn a_home_in_a_folder_of_everybody_is_refused() {
         }
     }
 }
+
+/// What an attacker tried with a revoked agent: each way to get back to a trust store that doesn't say so. `authorize`,
+/// `verify --consume` and `doctor` all refuse it.
+#[test]
+fn g07_no_way_leads_back_to_a_trust_store_without_a_revocation() {
+    let without_config = |home: &Home, act: &dyn Fn()| {
+        let config = home.read("home/config.toml");
+        append(home, "home/config.toml", "x = [");
+        act();
+        home.write("home/config.toml", config);
+    };
+    let without_ledger = |home: &Home, act: &dyn Fn()| {
+        let ledger = back::copy(home);
+        fs::remove_file(home.path("home/ledger.db")).unwrap();
+        act();
+        back::put_back(home, &ledger);
+    };
+    // Versions that the ledger was not told of lie between the two.
+    let refreshed = |home: &Home, before: &str| {
+        revoke(home, "agent:codex-prod").exits(0);
+        home.run(["trust", "refresh"]).exits(0);
+        home.run(["trust", "refresh"]).exits(0);
+        home.write(TRUST, before);
+        without_config(home, &|| {
+            revoke(home, "agent:a").exits(0);
+            revoke(home, "agent:b").exits(0);
+        });
+    };
+    let overtaken = |home: &Home, before: &str| {
+        revoke(home, "agent:codex-prod").exits(0);
+        home.write(TRUST, before);
+        without_ledger(home, &|| {
+            revoke(home, "agent:a").exits(0);
+            revoke(home, "agent:b").exits(0);
+        });
+    };
+    // The ledger came out of a backup as well: only the witness has seen the newer trust store.
+    let all_restored = |home: &Home, before: &str| {
+        let ledger = back::copy(home);
+        revoke(home, "agent:codex-prod").exits(0);
+        home.write(TRUST, before);
+        back::put_back(home, &ledger);
+        home.run(["ledger", "restored"]).fails(26, "trust_rolled_back");
+    };
+    let unrecorded = |home: &Home, before: &str| {
+        without_ledger(home, &|| {
+            let said = revoke(home, "agent:codex-prod").exits(0).json();
+            assert_eq!(said["warning"]["witnessed"], true);
+        });
+        home.write(TRUST, before);
+    };
+    type Way<'a> = (&'a str, &'a dyn Fn(&Home, &str));
+    let ways: [Way<'_>; 4] = [
+        ("refreshed", &refreshed),
+        ("overtaken", &overtaken),
+        ("all restored", &all_restored),
+        ("unrecorded", &unrecorded),
+    ];
+    for (way, go) in ways {
+        let home = Home::new();
+        home.pass_into("pass.jwt", ALLOW);
+        let before = home.read(TRUST);
+        go(&home, &before);
+        home.run(["authorize", "--action", ALLOW])
+            .fails(26, "trust_rolled_back");
+        home.run(["verify", "--token", "pass.jwt", "--action", ALLOW, "--consume"])
+            .fails(26, "trust_rolled_back");
+        let doctor = home.run(["doctor"]);
+        assert_eq!(doctor.exit, 26, "{way}: {doctor:?}");
+        // Going on from it is possible, and takes its version above all that was seen.
+        home.run(["trust", "restored"]).exits(0);
+        home.run(["doctor"]).exits(0);
+        if way == "refreshed" || way == "overtaken" {
+            home.run(["authorize", "--action", ALLOW]).exits(10);
+        }
+    }
+}
+
+/// A failure after the trust store was written is no failure of the revocation.
+#[test]
+fn what_is_revoked_and_not_recorded_is_a_warning() {
+    let home = Home::new();
+    let connection = rusqlite::Connection::open(home.path("home/ledger.db")).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let said = revoke(&home, "agent:codex-prod").exits(0).json();
+    assert_eq!(said["warning"]["code"], "store_busy", "{said}");
+    connection.execute_batch("ROLLBACK").unwrap();
+    drop(connection);
+    assert_eq!(revoked(&home), ["agent:codex-prod"]);
+    home.run(["authorize", "--action", ALLOW]).exits(10);
+    assert_eq!(recorded(&home), ["agent:codex-prod"]);
+}
+
+/// Links and pipes in the place of files: nothing hangs, and nothing of others is touched.
+#[cfg(unix)]
+#[test]
+fn links_and_pipes_are_no_files_of_a_home() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let home = Home::new();
+    home.write("precious", "");
+    fs::set_permissions(home.path("precious"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::remove_file(home.path("home/trust.json.lock")).unwrap();
+    symlink(home.path("precious"), home.path("home/trust.json.lock")).unwrap();
+    revoke(&home, "agent:a").fails(40, "trust_unwritable");
+    let mode = fs::metadata(home.path("precious")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    fs::remove_file(home.path("home/trust.json.lock")).unwrap();
+
+    for file in [
+        "trust.json.lock",
+        "trust.json",
+        "config.toml",
+        "policy.toml",
+        "ledger.witness",
+    ] {
+        let path = home.path("home").join(file);
+        let before = fs::read(&path).ok();
+        // Absent where a lock was never taken.
+        let _ = fs::remove_file(&path);
+        let made = home.finish(home.command_of("mkfifo", [&path]).spawn().unwrap());
+        assert_eq!(made.exit, 0);
+        if file == "trust.json.lock" {
+            revoke(&home, "agent:a").fails(40, "trust_unwritable");
+        } else {
+            assert_ne!(home.run(["authorize", "--action", ALLOW]).exit, 0, "{file}");
+        }
+        fs::remove_file(&path).unwrap();
+        if let Some(before) = before {
+            fs::write(&path, before).unwrap();
+        }
+    }
+    home.run(["authorize", "--action", ALLOW]).exits(0);
+}
+
+/// Whoever may write the folder of a replay store puts a former one in its place; a second name has another log.
+#[cfg(unix)]
+#[test]
+fn a_replay_store_that_others_can_swap_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = Home::new();
+    home.pass_into("pass.jwt", ALLOW);
+    let tool = crate::action::read(&home, ALLOW)["capability"]["tool"].take();
+    let consume = |store: &str| {
+        home.run([
+            "verify",
+            "--token",
+            "pass.jwt",
+            "--action",
+            ALLOW,
+            "--trust",
+            TRUST,
+            "--issuer",
+            crate::home::ISSUER,
+            "--audience",
+            tool.as_str().unwrap(),
+            "--tenant",
+            "org:example",
+            "--consume",
+            "--replay-store",
+            store,
+        ])
+    };
+    fs::create_dir(home.path("open")).unwrap();
+    fs::set_permissions(home.path("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    home.run(["replay-store", "new", "open/used.db"])
+        .fails(40, "home_not_private");
+    fs::set_permissions(home.path("open"), fs::Permissions::from_mode(0o755)).unwrap();
+    home.run(["replay-store", "new", "open/used.db"]).exits(0);
+    fs::set_permissions(home.path("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    consume("open/used.db").fails(40, "home_not_private");
+    fs::set_permissions(home.path("open"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::hard_link(home.path("open/used.db"), home.path("open/second.db")).unwrap();
+    consume("open/second.db").fails(40, "store_not_private");
+}
+
+/// Every folder that a link leads through counts.
+#[cfg(unix)]
+#[test]
+fn a_link_through_a_folder_of_everybody_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let home = Home::new();
+    fs::create_dir(home.path("open")).unwrap();
+    symlink(home.path("home"), home.path("open/current")).unwrap();
+    symlink(home.path("open/current"), home.path("mine")).unwrap();
+    let authorize = || home.run(["--home", "mine", "authorize", "--action", ALLOW]);
+    authorize().exits(0);
+    fs::set_permissions(home.path("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    authorize().fails(40, "home_not_private");
+    // A file behind a link counts like the home itself.
+    fs::rename(home.path("home/policy.toml"), home.path("open/policy.toml")).unwrap();
+    symlink(home.path("open/policy.toml"), home.path("home/policy.toml")).unwrap();
+    home.run(["authorize", "--action", ALLOW]).fails(40, "home_not_private");
+}

@@ -296,17 +296,29 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "revocations that a crash left out",
         "admin.rs",
-        "let appended = reconcile_with(&snapshot, &*self.ledger, now, &*self.random).await?;",
+        "let appended = reconcile_with(&snapshot, &*self.ledger, self.now()?, &*self.random).await?;",
         "let appended = 0;
         let _ = reconcile_with;",
     ),
     Mutant::new(
         "a trust store that lacks what the ledger holds",
         "admin.rs",
-        "if snapshot.document.version > self.ledger.state().await?.reconciled
+        "        if known != Some(found)
 ",
-        "if snapshot.document.version > self.ledger.state().await?.reconciled.saturating_add(99)
+        "        if known.is_none()
 ",
+    ),
+    Mutant::new(
+        "what was seen outside of the ledger",
+        "admin.rs",
+        "        if found.version < self.seen {",
+        "        if found.version < self.seen && known.is_none() {",
+    ),
+    Mutant::new(
+        "a trust store is put back below what a witness saw",
+        "revoke.rs",
+        "known.version).max(seen);",
+        "known.version).max(seen.min(1));",
     ),
     Mutant::new(
         "what was pruned is missed",

@@ -178,10 +178,24 @@ const MUTANTS: &[Mutant] = &[
         "if json.is_some_and(|json| json.contains(&hash) || !json.is_empty()) {",
     ),
     Mutant::new(
-        "a database that knows of older trust than its witness",
-        "decide.rs",
-        "known.trust.map_or(0, |trust| trust.version) < seen.trust_version",
-        "known.trust.map_or(0, |trust| trust.version) > seen.trust_version && seen.size == 0",
+        "a witness forgets the trust store with its ledger",
+        "witness.rs",
+        "            next.trust_version = next.trust_version.max(before.trust_version);
+",
+        "            let _ = before.trust_version;
+",
+    ),
+    Mutant::new(
+        "a witness is not told of a trust store without a ledger",
+        "witness.rs",
+        "trust_version: known.trust_version.max(version),",
+        "trust_version: known.trust_version.min(version),",
+    ),
+    Mutant::new(
+        "a file with two names",
+        "file.rs",
+        "    if names(&metadata) > 1 {",
+        "    if names(&metadata) > 9 {",
     ),
     Mutant::new(
         "the witness of another log",
@@ -192,8 +206,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "the witness goes back",
         "witness.rs",
-        "if (known.size, known.trust_version) >= (next.size, next.trust_version) {",
-        "if (known.size, known.trust_version) == (next.size, next.trust_version) {",
+        "if (known.size, known.trust_version) >= (next.size, trust_version) {",
+        "if (known.size, known.trust_version) == (next.size, trust_version) {",
     )
     .survives("what says most is in the place that is not written, so the file says it still; this saves a write and its sync"),
     Mutant::new(

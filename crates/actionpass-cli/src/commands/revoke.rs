@@ -116,31 +116,26 @@ impl RevokeArgs {
             );
         }
         let program = context.program();
-        let json = match &reach {
-            Reach::Whole { put_back: None, .. } => json!({ "revocation": revocation, "record": record }),
-            Reach::Whole {
-                put_back: Some(put_back),
-                ..
-            } => {
-                talk.push_str(&put_back.talk(ink));
-                json!({ "revocation": revocation, "record": record, "putBack": put_back })
-            }
-            Reach::TrustAlone { why, .. } => {
-                talk.push_str(&format!(
-                    "{} in the trust store alone, which is what executors are handed: {}\n\
-                     The ledger gets the record once it can be opened. Until then nothing is issued, and after it nothing by a trust\n\
-                     store that went back: `{program} doctor` says what to mend.\n",
-                    ink.warn("warning"),
-                    why.message()
-                ));
-                let warning = json!({ "code": why.code().as_str(), "message": why.message() });
-                json!({ "revocation": revocation, "warning": warning })
-            }
+        let put_back = match &reach {
+            Reach::Whole { put_back, .. } => put_back.as_ref(),
+            Reach::TrustAlone { .. } => None,
         };
+        let mut json = serde_json::Map::from_iter([("revocation".to_owned(), json!(revocation))]);
+        if let Some(put_back) = put_back {
+            talk.push_str(&put_back.talk(ink));
+            json.insert("putBack".to_owned(), json!(put_back));
+        }
+        match record {
+            Ok(record) => drop(json.insert("record".to_owned(), json!(record))),
+            Err(unrecorded) => {
+                talk.push_str(&unrecorded.talk(ink, &program));
+                json.insert("warning".to_owned(), unrecorded.json());
+            }
+        }
         talk.push_str(&format!(
             "Hand the trust store on to your executors: `{program} trust export`.\n"
         ));
-        Ok(Reply::new(json)
+        Ok(Reply::new(json.into())
             .with_data(format!("{}\n", revocation.id))
             .with_talk(talk))
     }
@@ -215,7 +210,7 @@ impl Reach {
                 home: Box::new(Administered::new(opened, administrator, trust)),
                 put_back: None,
             }),
-            Err(AdminError::RolledBack { .. } | AdminError::RevocationLost { .. }) => {
+            Err(error) if Administrator::went_back(&error) => {
                 let put_back = PutBack::into(&administrator)?;
                 let trust = block_on(administrator.open()).map_err(HomeError::from)?;
                 Ok(Self::Whole {
@@ -239,16 +234,27 @@ impl Reach {
         })
     }
 
-    fn revoke(&self, revocation: NewRevocation, now: Timestamp) -> Outcome<(Revocation, Option<RecordRef>)> {
+    /// Revokes, and gives the record or why there is none yet.
+    fn revoke(
+        &self,
+        revocation: NewRevocation,
+        now: Timestamp,
+    ) -> Outcome<(Revocation, Result<RecordRef, Unrecorded>)> {
         match self {
-            Self::Whole { home, .. } => {
-                let (revocation, record) = block_on(home.administrator.revoke(revocation))?;
-                Ok((revocation, Some(record)))
-            }
-            Self::TrustAlone { home, .. } => {
+            Self::Whole { home, .. } => match block_on(home.administrator.revoke(revocation)) {
+                Ok((revocation, record)) => Ok((revocation, Ok(record))),
+                Err(AdminError::Unrecorded { revocation, source }) => {
+                    let version = home.opened.trust.read().map_err(HomeError::from)?.document.version;
+                    let told = home.opened.home.witness_trust(Some(&home.opened.config), version);
+                    Ok((*revocation, Err(Unrecorded::new(source.into(), told))))
+                }
+                Err(error) => Err(error.into()),
+            },
+            Self::TrustAlone { home, config, why, .. } => {
                 let file = home.trust_file()?;
-                let (revocation, _) = block_on(revoke_unrecorded(revocation, &file, now, &System))?;
-                Ok((revocation, None))
+                let (revocation, trust) = block_on(revoke_unrecorded(revocation, &file, now, &System))?;
+                let told = home.witness_trust(config.as_deref(), trust.version);
+                Ok((revocation, Err(Unrecorded::new(why.clone(), told))))
             }
         }
     }
@@ -276,6 +282,41 @@ impl Reach {
             Self::Whole { home, .. } => home.trust(),
             Self::TrustAlone { trust, .. } => Ok(Trust::from_snapshot(trust)?),
         }
+    }
+}
+
+/// Why the ledger doesn't hold the record of a revocation yet, and whether something else notices if that is lost.
+#[derive(Debug)]
+struct Unrecorded {
+    why: Failure,
+    is_witnessed: bool,
+}
+
+impl Unrecorded {
+    /// With what the witness said that was told the version of the trust store.
+    fn new(why: Failure, told: Result<bool, HomeError>) -> Self {
+        Self {
+            why,
+            is_witnessed: told.unwrap_or(false),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({ "code": self.why.code().as_str(), "message": self.why.message(), "witnessed": self.is_witnessed })
+    }
+
+    fn talk(&self, ink: Ink, program: &str) -> String {
+        let kept = if self.is_witnessed {
+            "The witness knows its version: if an older trust.json is put back, nothing is issued."
+        } else {
+            "There is no witness to know of it: keep a copy of trust.json until the ledger has the record."
+        };
+        format!(
+            "{} in the trust store alone, which is what executors are handed: {}\n\
+             The ledger gets the record when it is opened next; `{program} doctor` says what to mend. {kept}\n",
+            ink.warn("warning"),
+            self.why.message()
+        )
     }
 }
 

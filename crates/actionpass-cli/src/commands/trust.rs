@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use actionpass_core::AdminError;
+use actionpass_core::Administrator;
 use actionpass_crypto::Keyring;
 use actionpass_home::HomeError;
 use actionpass_model::{KeyId, KeyStatus, Principal, RevocationId, Statement, Timestamp};
@@ -269,7 +269,7 @@ fn refresh(context: &Context) -> Outcome<Reply> {
 fn restored(context: &Context) -> Outcome<Reply> {
     let administrator = context.open_home()?.administrator();
     let put_back = match block_on(administrator.open()) {
-        Err(AdminError::RolledBack { .. } | AdminError::RevocationLost { .. }) => Some(PutBack::into(&administrator)?),
+        Err(error) if Administrator::went_back(&error) => Some(PutBack::into(&administrator)?),
         opened => {
             opened.map_err(HomeError::from)?;
             None
