@@ -15,13 +15,7 @@ const MAX_BYTES: u64 = 1 << 20;
 /// A file of a home: at most 1 MiB, and one byte more of a larger one, so that its reader sees that it is.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, HomeError> {
     let mut bytes = Vec::new();
-    // A pipe would be waited for without end.
-    let regular = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
-        true => Ok(()),
-        false => Err(io::Error::other("it is not a regular file")),
-    });
-    regular
-        .and_then(|()| File::open(path))
+    File::open(path)
         .and_then(|file| file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(|error| HomeError::unreadable(path, error))?;
     Ok(bytes)

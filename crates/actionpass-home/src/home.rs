@@ -116,11 +116,18 @@ impl Home {
     /// The path of a file in it that nobody else can write. A file that isn't there is for its reader to miss.
     ///
     /// # Errors
-    /// [`HomeError::Exposed`].
+    /// [`HomeError::Exposed`]; [`HomeError::Unreadable`] for a pipe or a device.
     pub fn file(&self, name: &str) -> Result<PathBuf, HomeError> {
         let path = self.path(name);
         if let Ok(metadata) = fs::metadata(&path) {
             files::refuse_writable(&path, &metadata)?;
+            // A pipe would be waited for without end.
+            if !metadata.is_file() && !metadata.is_dir() {
+                return Err(HomeError::unreadable(
+                    &path,
+                    io::Error::other("it is not a regular file"),
+                ));
+            }
         }
         // What a link leads to may lie in a folder of others.
         if path.is_symlink() {

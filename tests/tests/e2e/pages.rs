@@ -17,8 +17,7 @@ struct Step {
 /// The steps of a page.
 fn steps(page: &str) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut blocks = page.split("```sh\n").skip(1);
-    while let Some(block) = blocks.next() {
+    for block in page.split("```sh\n").skip(1) {
         let (block, _) = block.split_once("```").unwrap();
         let mut lines = block.lines();
         while let Some(line) = lines.next() {

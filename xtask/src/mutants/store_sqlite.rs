@@ -213,14 +213,16 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "the witness is written in one place",
         "witness.rs",
-        "write_at(&file, &next.to_place(), 1_usize.saturating_sub(place))?;",
-        "write_at(&file, &next.to_place(), place)?;",
+        "write_at(file, &self.to_place(), 1_usize.saturating_sub(place))",
+        "write_at(file, &self.to_place(), place)",
     ),
     Mutant::new(
         "the witness isn't synced",
         "witness.rs",
-        "Ok(file.sync_data()?)",
-        "Ok(())",
+        "        file.sync_data().map_err(Failure::unwitnessed)
+",
+        "        Ok(())
+",
     ),
     Mutant::new(
         "a half-written witness is believed",
