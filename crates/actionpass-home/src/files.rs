@@ -134,8 +134,12 @@ pub(crate) fn refuse_writable_parents(path: &Path) -> Result<(), HomeError> {
     while let Some(part) = left.pop() {
         let next = here.join(&part);
         if next.parent().is_some() {
-            let metadata = fs::metadata(&here).map_err(|error| HomeError::unreadable(&here, error))?;
-            refuse(&here, Exposure::of_folder(&metadata))?;
+            match fs::metadata(&here) {
+                Ok(metadata) => refuse(&here, Exposure::of_folder(&metadata))?,
+                // Nothing lies there, which is for its reader to miss.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(HomeError::unreadable(&here, error)),
+            }
         }
         match fs::read_link(&next) {
             Ok(target) => {
