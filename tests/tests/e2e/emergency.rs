@@ -54,6 +54,15 @@ fn revoke(home: &Home, agent: &str) -> crate::home::Ran {
     home.run(["revoke", "principal", agent, "--reason", "stolen"])
 }
 
+/// Verifies `pass.jwt` as an executor does, which has the trust store and no home.
+fn verify_outside(home: &Home, more: &[&str]) -> crate::home::Ran {
+    let tool = crate::action::read(home, ALLOW)["capability"]["tool"].take();
+    let call = ["verify", "--token", "pass.jwt", "--action", ALLOW];
+    let accepted = ["--trust", TRUST, "--issuer", crate::home::ISSUER];
+    let served = ["--audience", tool.as_str().unwrap(), "--tenant", "org:example"];
+    home.run([&call[..], &accepted, &served, more].concat())
+}
+
 /// The targets of the revocations in the trust store.
 fn revoked(home: &Home) -> Vec<String> {
     let trust = trust(home);
@@ -79,6 +88,15 @@ fn recorded(home: &Home) -> Vec<String> {
         .collect()
 }
 
+/// The newest version of the trust store that the witness has seen.
+fn witnessed(home: &Home) -> u64 {
+    let said = home.read("home/ledger.witness");
+    let places = said
+        .lines()
+        .map(|line| line.split(' ').nth(4).unwrap().parse().unwrap());
+    places.max().unwrap()
+}
+
 /// A copy of everything in the home that a breakage touches.
 fn copies(home: &Home) -> Vec<(&'static str, Vec<u8>)> {
     let files = ["home/config.toml", "home/ledger.db", "home/ledger.witness"];
@@ -101,23 +119,7 @@ fn g07_what_is_stolen_is_revoked_whatever_is_broken() {
         );
         assert_eq!(revoked(&home), ["agent:codex-prod"], "{what}");
         // Executors go by it at once, and it is recorded as soon as it can be.
-        let tool = crate::action::read(&home, ALLOW)["capability"]["tool"].take();
-        home.run([
-            "verify",
-            "--token",
-            "pass.jwt",
-            "--action",
-            ALLOW,
-            "--trust",
-            TRUST,
-            "--issuer",
-            crate::home::ISSUER,
-            "--audience",
-            tool.as_str().unwrap(),
-            "--tenant",
-            "org:example",
-        ])
-        .refuses(23, &["principal_revoked"]);
+        verify_outside(&home, &[]).refuses(23, &["principal_revoked"]);
         for (file, bytes) in copies {
             home.write(file, bytes);
         }
@@ -401,7 +403,10 @@ fn g07_no_way_leads_back_to_a_trust_store_without_a_revocation() {
         let doctor = home.run(["doctor"]);
         assert_eq!(doctor.exit, 26, "{way}: {doctor:?}");
         // Going on from it is possible, and takes its version above all that was seen.
-        home.run(["trust", "restored"]).exits(0);
+        let seen = witnessed(&home);
+        let said = home.run(["trust", "restored"]).exits(0).json();
+        let version = said["putBack"]["version"].as_u64();
+        assert!(version > Some(seen), "{way}: {version:?} {seen}");
         home.run(["doctor"]).exits(0);
         if way == "refreshed" || way == "overtaken" {
             home.run(["authorize", "--action", ALLOW]).exits(10);
@@ -474,27 +479,7 @@ fn a_replay_store_that_others_can_swap_is_refused() {
 
     let home = Home::new();
     home.pass_into("pass.jwt", ALLOW);
-    let tool = crate::action::read(&home, ALLOW)["capability"]["tool"].take();
-    let consume = |store: &str| {
-        home.run([
-            "verify",
-            "--token",
-            "pass.jwt",
-            "--action",
-            ALLOW,
-            "--trust",
-            TRUST,
-            "--issuer",
-            crate::home::ISSUER,
-            "--audience",
-            tool.as_str().unwrap(),
-            "--tenant",
-            "org:example",
-            "--consume",
-            "--replay-store",
-            store,
-        ])
-    };
+    let consume = |store: &str| verify_outside(&home, &["--consume", "--replay-store", store]);
     fs::create_dir(home.path("open")).unwrap();
     fs::set_permissions(home.path("open"), fs::Permissions::from_mode(0o777)).unwrap();
     home.run(["replay-store", "new", "open/used.db"])

@@ -145,7 +145,7 @@ mod tests {
 
     /// A lost wake-up would leave a call lying, and this test waiting.
     #[test]
-    fn no_call_is_left_lying() {
+    fn no_call_is_left_unanswered() {
         let queue = Queue::new(1024, 4);
         let (done, count) = mpsc::channel();
         thread::scope(|scope| {
