@@ -1176,8 +1176,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a condition about a member that `members` leaves out",
         "load/together.rs",
-        ".all(|name| is_among(name, names))",
-        ".all(|name| is_among(name, names) || names.len() < 9)",
+        "needed.iter().all(|name| is_among(name, names))",
+        "needed.iter().all(|name| is_among(name, names) || names.len() < 9)",
     ),
     Mutant::new(
         "what a value is compared with is anything",

@@ -3,7 +3,7 @@
 //! Every condition of a list asks something of the value at its path, and of each value on the way there: that it is an
 //! object, or an array. What `same_as` looks at must be there, too. Whatever is asked of one value is held together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::condition::impossible;
 use super::{Node, Result, Source};
@@ -188,6 +188,8 @@ pub(super) fn consistent(source: &Source<'_>, all: &[AskedAt<'_, '_, '_>], work:
     let mut most = None;
     let tests = || all.iter().filter_map(|(asked, node)| Some((asked.test()?, *node)));
     let whole = tests().any(|(test, _)| matches!(test, Test::Integer { .. }));
+    // Each once: a list that holds them all is as long as they are many, so that this takes time by the size of the file.
+    let needed: HashSet<&str> = needed_members(all).collect();
     let must_exist = all.iter().any(|(asked, _)| !asked.permits_absence());
     for (asked, node) in all {
         types = types.and(asked.types());
@@ -200,7 +202,7 @@ pub(super) fn consistent(source: &Source<'_>, all: &[AskedAt<'_, '_, '_>], work:
             Test::Exists(false) if must_exist => {
                 return Err(impossible(source, node, "what doesn't exist has no value to test"));
             }
-            Test::Members(names) if !needed_members(all).take(MAX_COMPARED).all(|name| is_among(name, names)) => {
+            Test::Members(names) if !needed.iter().all(|name| is_among(name, names)) => {
                 let problem = "another condition needs a member that isn't among these";
                 return Err(impossible(source, node, problem));
             }
