@@ -1,12 +1,13 @@
-//! Approving: an approver's signed yes to one exact action.
+//! Approving: an approver's signed yes to one exact action, or, of a request, the signed no.
 
 use std::time::Duration;
 
 use actionpass_canon::BoundAction;
 use actionpass_crypto::{SignError, Signer, sign_document};
 use actionpass_model::{
-    ActionId, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalTerms, Approver, ClaimsVersion, Code,
-    DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, RuleId, Shown, Statement, Timestamp,
+    ActionId, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalRequest, ApprovalTerms, Approver, ClaimsError,
+    ClaimsVersion, Code, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, RefusalClaims, RequestId, RuleId, Shown, Statement,
+    Timestamp, UnixSeconds,
 };
 
 use crate::AuthorizeCode;
@@ -30,12 +31,20 @@ pub struct Approval {
     approver: Approver,
     mode: ApprovalMode,
     reason: Statement,
-    lifetime: Duration,
+    expires: Expires,
     policy_digest: Option<Digest>,
     rules: Option<Vec<RuleId>>,
     action_id: Option<ActionId>,
     binds_context: bool,
+    facts_hash: Option<Digest>,
+    request: Option<RequestId>,
     shown: Option<Shown>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Expires {
+    After(Duration),
+    At(UnixSeconds),
 }
 
 /// Nothing was approved.
@@ -71,11 +80,13 @@ impl Approval {
             approver,
             mode: ApprovalMode::Human,
             reason,
-            lifetime: DEFAULT_APPROVAL_LIFETIME,
+            expires: Expires::After(DEFAULT_APPROVAL_LIFETIME),
             policy_digest: None,
             rules: None,
             action_id: None,
             binds_context: false,
+            facts_hash: None,
+            request: None,
             shown: None,
         }
     }
@@ -94,7 +105,7 @@ impl Approval {
     /// How long it holds; more than 24 hours is refused when it is signed.
     #[must_use]
     pub const fn with_lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
+        self.expires = Expires::After(lifetime);
         self
     }
 
@@ -126,6 +137,27 @@ impl Approval {
         self
     }
 
+    /// Holds only for the facts that the approver saw: this is their hash.
+    #[must_use]
+    pub const fn with_facts_hash(mut self, hash: Digest) -> Self {
+        self.facts_hash = Some(hash);
+        self
+    }
+
+    /// A vote on a request: it expires when the request does, and holds for its context, its facts, its policy and the
+    /// rules that it waits for, and for no occurrence in particular.
+    #[must_use]
+    pub fn for_request(mut self, request: &ApprovalRequest) -> Self {
+        self.expires = Expires::At(request.expires_at.to_unix_seconds());
+        self.policy_digest = Some(request.policy.digest);
+        self.rules = Some(request.rules.clone());
+        self.action_id = None;
+        self.binds_context = true;
+        self.facts_hash = Some(request.facts_hash);
+        self.request = Some(request.id.clone());
+        self
+    }
+
     /// Says what the approver was shown.
     #[must_use]
     pub fn with_shown(mut self, shown: Shown) -> Self {
@@ -145,14 +177,50 @@ impl Approval {
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<String, ApproveError> {
+        let claims = self.claims(action, issuer, now, random)?;
+        Ok(sign_document(signer, &claims).await?.into_string())
+    }
+
+    /// Signs the opposite with the approver's own key: a refusal of the request that it was made for.
+    ///
+    /// # Errors
+    /// [`ApproveError`]; what is no vote on a request is not signed.
+    pub async fn sign_refusal(
+        self,
+        action: &BoundAction,
+        issuer: &Issuer,
+        signer: &dyn Signer,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<String, ApproveError> {
+        let claims = self.claims(action, issuer, now, random)?;
+        let refusal =
+            RefusalClaims::new(claims).map_err(|error| SignError::ClaimsNotSignable(ClaimsError::Malformed(error)))?;
+        Ok(sign_document(signer, &refusal).await?.into_string())
+    }
+
+    /// The claims that are signed: for signers that are no [`Signer`], as a passkey in a browser.
+    ///
+    /// # Errors
+    /// [`ApproveError::NoRandomness`].
+    pub fn claims(
+        self,
+        action: &BoundAction,
+        issuer: &Issuer,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<ApprovalClaims, ApproveError> {
         let id = uuid(now, random).ok_or(ApproveError::NoRandomness)?;
         let iat = now.to_unix_seconds();
-        let claims = ApprovalClaims {
+        Ok(ApprovalClaims {
             iss: self.approver,
             sub: action.action().actor.agent.clone(),
             aud: issuer.clone(),
             iat,
-            exp: iat.saturating_add(self.lifetime.as_secs()),
+            exp: match self.expires {
+                Expires::After(lifetime) => iat.saturating_add(lifetime.as_secs()),
+                Expires::At(exp) => exp,
+            },
             jti: ApprovalId::from_uuid(id),
             approval: ApprovalTerms {
                 v: ClaimsVersion,
@@ -165,10 +233,11 @@ impl Approval {
                 rules: self.rules,
                 action_id: self.action_id,
                 context_hash: self.binds_context.then(|| action.context_hash()),
+                facts_hash: self.facts_hash,
+                request: self.request,
                 shown: self.shown,
                 ext: None,
             },
-        };
-        Ok(sign_document(signer, &claims).await?.into_string())
+        })
     }
 }

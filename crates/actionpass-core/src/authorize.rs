@@ -17,7 +17,7 @@ use actionpass_store::{
     ActionKey, Allow, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind, StoreCode,
     StoreError, StoreFuture, newest_trust,
 };
-use actionpass_verify::approval::VerifiedApproval;
+use actionpass_verify::approval::{OfRequest, VerifiedApproval};
 use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ use crate::call::{AdmittedCall, Asked, Judged, Settled, SignedPass};
 use crate::environment::{Ids, Random, System, Timer, random_salt, within};
 use crate::offered::{MAX_OFFERED, Occasion, Offered};
 use crate::quota::{Quota, Who};
-use crate::source::{ApprovalAnswer, ApprovalRequest, ApprovalSource};
+use crate::source::{ApprovalAnswer, ApprovalQuestion, ApprovalSource};
 use crate::{
     AdminError, Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, MAX_DENIED_PAYLOAD_BYTES,
     Request, documents, log,
@@ -404,6 +404,8 @@ impl Authorizer {
         let occasion = Occasion {
             action: call.action,
             action_id: &call.key.action,
+            facts_hash: call.facts.hash(),
+            request: OfRequest::NoRequest,
             policy_digest: self.parts.policy.digest(),
             at: now,
             restored: call.restored,
@@ -467,7 +469,7 @@ impl Authorizer {
 
     /// Asks an approval source for what it has to offer.
     async fn ask(&self, source: &dyn ApprovalSource, call: &AdmittedCall<'_>, verdict: &Verdict) -> Vec<String> {
-        let request = ApprovalRequest {
+        let request = ApprovalQuestion {
             action: call.action,
             action_id: &call.key.action,
             issuer: &self.config.issuer,

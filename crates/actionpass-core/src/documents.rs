@@ -110,6 +110,9 @@ pub(crate) fn allowed(
         commitment: None,
         offered: offered(judged),
         unrecorded: None,
+        request: None,
+        mode: None,
+        door: None,
     }
 }
 
@@ -148,6 +151,9 @@ pub(crate) fn refused(
         commitment: None,
         offered: offered(judged),
         unrecorded: None,
+        request: None,
+        mode: None,
+        door: None,
     }
 }
 
@@ -213,5 +219,8 @@ pub(crate) fn refused_before(
         commitment: None,
         offered: None,
         unrecorded: None,
+        request: None,
+        mode: None,
+        door: None,
     }
 }

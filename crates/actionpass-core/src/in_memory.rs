@@ -212,14 +212,14 @@ mod tests {
     use pollster::block_on;
 
     use super::*;
-    use crate::{Approval, ApprovalAnswer, ApprovalFuture, ApprovalRequest};
+    use crate::{Approval, ApprovalAnswer, ApprovalFuture, ApprovalQuestion};
 
     /// Somebody who approves whatever they are asked for.
     #[derive(Debug)]
     struct Maya(SoftwareKey);
 
     impl ApprovalSource for Maya {
-        fn request<'a>(&'a self, request: ApprovalRequest<'a>) -> ApprovalFuture<'a> {
+        fn request<'a>(&'a self, request: ApprovalQuestion<'a>) -> ApprovalFuture<'a> {
             Box::pin(async move {
                 let approval = Approval::human(
                     Approver::parse("user:maya@example.com").unwrap(),

@@ -69,4 +69,4 @@ pub use issuer::{Deployment, FixedDeployment, Issuer, IssuerBuilder, PartFuture}
 pub use offered::{Occasion, Offered};
 pub use request::{Authorization, IssuedPass, Request};
 pub use revoke::{NewRevocation, RevokeError, reconcile, reconcile_with, revoke, revoke_unrecorded};
-pub use source::{ApprovalAnswer, ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};
+pub use source::{ApprovalAnswer, ApprovalFuture, ApprovalQuestion, ApprovalSource, ApprovalSourceError};

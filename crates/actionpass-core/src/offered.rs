@@ -4,7 +4,7 @@ use actionpass_canon::BoundAction;
 use actionpass_model::{ActionId, ApprovalRef, Digest, Grant, OfferedEvidence, Reason, Timestamp, UnixSeconds};
 use actionpass_policy::Verdict;
 use actionpass_verify::Trust;
-use actionpass_verify::approval::{self, ApprovalContext, VerifiedApproval};
+use actionpass_verify::approval::{self, ApprovalContext, OfRequest, VerifiedApproval};
 
 use crate::{AuthorizeCode, AuthorizeError, IssuerConfig};
 
@@ -20,6 +20,10 @@ pub struct Occasion<'a> {
     pub action: &'a BoundAction,
     /// Which occurrence of it.
     pub action_id: &'a ActionId,
+    /// The facts that it is judged by.
+    pub facts_hash: Digest,
+    /// The approval request that waits for it.
+    pub request: OfRequest<'a>,
     /// The policy that judges it.
     pub policy_digest: Digest,
     /// When it is judged.
@@ -76,6 +80,8 @@ impl Offered {
             action_hash: action.action_hash(),
             payload_hash: action.payload_hash(),
             context_hash: action.context_hash(),
+            facts_hash: occasion.facts_hash,
+            request: occasion.request,
             action_id: occasion.action_id,
             policy_digest: occasion.policy_digest,
             at: occasion.at.to_unix_seconds(),

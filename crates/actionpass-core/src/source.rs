@@ -13,7 +13,7 @@ use actionpass_policy::Requirement;
 /// What an approver is asked for.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct ApprovalRequest<'a> {
+pub struct ApprovalQuestion<'a> {
     /// The exact action.
     pub action: &'a BoundAction,
     /// Which occurrence.
@@ -52,14 +52,14 @@ pub struct ApprovalSourceError(#[source] pub Box<dyn std::error::Error + Send + 
 /// - It answers with approval tokens. They are verified like any other; a source is not trusted.
 /// - It is asked at most once per authorization, after the step_up was recorded, and its answer judged afresh: with too
 ///   few approvals the decision stays step_up. An error or no answer in time counts as [`ApprovalAnswer::NoneYet`].
-/// - The future may be dropped at any time, at the latest when [`ApprovalRequest::wait`] is over.
+/// - The future may be dropped at any time, at the latest when [`ApprovalQuestion::wait`] is over.
 pub trait ApprovalSource: Debug + Send + Sync {
     /// Asks for approvals of one exact action.
-    fn request<'a>(&'a self, request: ApprovalRequest<'a>) -> ApprovalFuture<'a>;
+    fn request<'a>(&'a self, request: ApprovalQuestion<'a>) -> ApprovalFuture<'a>;
 }
 
 impl<T: ApprovalSource + ?Sized> ApprovalSource for Arc<T> {
-    fn request<'a>(&'a self, request: ApprovalRequest<'a>) -> ApprovalFuture<'a> {
+    fn request<'a>(&'a self, request: ApprovalQuestion<'a>) -> ApprovalFuture<'a> {
         (**self).request(request)
     }
 }

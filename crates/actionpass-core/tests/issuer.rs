@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use actionpass_canon::{BoundAction, Limits};
 use actionpass_core::{
-    Administrator, Approval, ApprovalAnswer, ApprovalFuture, ApprovalRequest, ApprovalSource, Authorization,
+    Administrator, Approval, ApprovalAnswer, ApprovalFuture, ApprovalQuestion, ApprovalSource, Authorization,
     AuthorizeError, Clock, Deployment, Issuer, IssuerBuilder, IssuerConfig, KeyChanged, NewRevocation, PartFuture,
     Request, Rotation, System,
 };
@@ -810,7 +810,7 @@ struct Maya {
 }
 
 impl ApprovalSource for Maya {
-    fn request<'a>(&'a self, request: ApprovalRequest<'a>) -> ApprovalFuture<'a> {
+    fn request<'a>(&'a self, request: ApprovalQuestion<'a>) -> ApprovalFuture<'a> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let approval = Approval::human(Approver::parse(APPROVER).unwrap(), "read it".parse().unwrap());

@@ -10,7 +10,7 @@ use crate::document::{
     ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument, read_claims, schema_tag,
     write_claims,
 };
-use crate::ids::{ActionId, Agent, ApprovalId, Approver, Issuer, RuleId, Statement, Tenant};
+use crate::ids::{ActionId, Agent, ApprovalId, Approver, Issuer, RequestId, RuleId, Statement, Tenant};
 use crate::json::{JsonObject, present};
 use crate::key_use::KeyUse;
 use crate::layout::Layout;
@@ -71,6 +71,12 @@ pub struct ApprovalTerms {
     /// The context that the approver saw.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub context_hash: Option<Digest>,
+    /// The facts that the approver saw.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub facts_hash: Option<Digest>,
+    /// The approval request that it is a vote on.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
     /// What the approver was shown.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub shown: Option<Shown>,
@@ -186,6 +192,16 @@ impl ApprovalTerms {
         } else {
             None
         };
+        let facts_hash = if from.has(",\"factsHash\":") {
+            Some(from.text(Digest::parse)?)
+        } else {
+            None
+        };
+        let request = if from.has(",\"request\":") {
+            Some(from.text(RequestId::parse)?)
+        } else {
+            None
+        };
         let shown = if from.has(",\"shown\":{\"hash\":") {
             let hash = from.text(Digest::parse)?;
             from.expect(",\"renderer\":")?;
@@ -208,6 +224,8 @@ impl ApprovalTerms {
             rules,
             action_id,
             context_hash,
+            facts_hash,
+            request,
             shown,
             ext: None,
         })
@@ -231,6 +249,49 @@ impl SignedDocument for ApprovalClaims {
     fn to_claims(&self) -> Result<Vec<u8>, ClaimsError> {
         self.check().map_err(ClaimsError::Malformed)?;
         write_claims(self)
+    }
+}
+
+/// The claims of a signed refusal (`typ: actionpass-refusal+jwt`): those of an approval, for one request, under another
+/// type. It ends the request that it names and grants nothing anywhere.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transparent))]
+pub struct RefusalClaims(ApprovalClaims);
+
+impl RefusalClaims {
+    /// A refusal of what these claims name.
+    ///
+    /// # Errors
+    /// [`DocumentError`] if they are no refusal: one is of mode `human` and names its request.
+    pub fn new(claims: ApprovalClaims) -> Result<Self, DocumentError> {
+        let wrong = |path: &str, problem: &str| Err(DocumentError::new(DocumentCode::MembersContradict, path, problem));
+        if claims.approval.mode != ApprovalMode::Human {
+            return wrong("approval.mode", "is not `human`: a refusal lifts no rule");
+        }
+        if claims.approval.request.is_none() {
+            return wrong("approval.request", "is missing, and a refusal is of one request");
+        }
+        Ok(Self(claims))
+    }
+
+    /// What it says. Of an approval they would be its claims; here they are what was refused.
+    #[must_use]
+    pub const fn as_claims(&self) -> &ApprovalClaims {
+        &self.0
+    }
+}
+
+impl SignedDocument for RefusalClaims {
+    const TYP: &'static str = "actionpass-refusal+jwt";
+    const KEY_USE: KeyUse = KeyUse::Approval;
+
+    fn from_claims(payload: &[u8]) -> Result<Self, ClaimsError> {
+        ApprovalClaims::from_claims(payload).and_then(|claims| Self::new(claims).map_err(ClaimsError::Malformed))
+    }
+
+    fn to_claims(&self) -> Result<Vec<u8>, ClaimsError> {
+        self.0.to_claims()
     }
 }
 

@@ -104,6 +104,14 @@ text_type! {
     RevocationId, "revocation id", "^rev_[0-9a-f]{32}$", |text| made_id(text, "rev_")
 }
 text_type! {
+    /// The id of an approval request: `req_` and 32 lower-case hex digits of a UUIDv7.
+    RequestId, "request id", "^req_[0-9a-f]{32}$", |text| made_id(text, "req_")
+}
+text_type! {
+    /// The name of a front door, as its configuration has it: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`.
+    DoorName, "door", "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", |text| name(text, b"._-", 128)
+}
+text_type! {
     /// A key id: the JWK thumbprint (RFC 7638) with SHA-256, 43 characters of unpadded base64url.
     KeyId, "kid", "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$", key_id
 }
@@ -142,6 +150,7 @@ make!(PassId, "ap_");
 make!(ApprovalId, "apr_");
 make!(RecordId, "rec_");
 make!(RevocationId, "rev_");
+make!(RequestId, "req_");
 
 impl ActionId {
     /// When an id of our form was made, as it says itself: the milliseconds of its UUIDv7 (RFC 9562 §5.7). `None` for any other.

@@ -15,9 +15,10 @@
 //! | what | where |
 //! |---|---|
 //! | an intended tool call, and what its hash covers | [`Action`], [`Binding`], [`Facts`] |
-//! | a human's yes | [`ApprovalClaims`], [`AssertedApproval`] |
+//! | a human's yes or no | [`ApprovalClaims`], [`RefusalClaims`], [`AssertedApproval`] |
 //! | the permission | [`PassClaims`] |
 //! | whom to believe | [`TrustStore`], [`TrustKey`], [`Revocation`] |
+//! | what waits for people | [`ApprovalRequest`], [`Vote`] |
 //! | evidence | [`Record`] and its bodies |
 //! | stable codes | [`codes!`], [`Code`], [`CodeClass`], [`CodedError`] |
 //!
@@ -40,6 +41,7 @@ mod key_use;
 mod layout;
 mod pass;
 mod record;
+mod request;
 mod revocation;
 #[cfg(feature = "schema")]
 mod schemas;
@@ -53,7 +55,7 @@ pub use action::{
 };
 pub use approval::{
     ApprovalClaims, ApprovalRef, ApprovalSchema, ApprovalTerms, AssertedApproval, DEFAULT_APPROVAL_LIFETIME,
-    MAX_APPROVAL_LIFETIME, Shown,
+    MAX_APPROVAL_LIFETIME, RefusalClaims, Shown,
 };
 pub use codes::{Code, CodeClass, CodedError, message_with_sources};
 pub use decision::{ApprovalMode, Assurance, Decision, Grant, Obligation, PolicyRef, Reason};
@@ -61,9 +63,9 @@ pub use digest::Digest;
 pub use document::{ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument};
 pub use facts::{Facts, FactsSchema};
 pub use ids::{
-    ActionId, Agent, AnyPrincipal, ApprovalId, Approver, Audience, Issuer, KeyId, ObligationId, Origin, Owner, PassId,
-    PolicyId, Principal, RecordId, Resource, RevocationId, Role, RuleId, Runtime, Server, Statement, Task, Tenant,
-    Tool, Trace, fold_principal, is_hidden,
+    ActionId, Agent, AnyPrincipal, ApprovalId, Approver, Audience, DoorName, Issuer, KeyId, ObligationId, Origin,
+    Owner, PassId, PolicyId, Principal, RecordId, RequestId, Resource, RevocationId, Role, RuleId, Runtime, Server,
+    Statement, Task, Tenant, Tool, Trace, fold_principal, is_hidden,
 };
 pub use json::{JsonObject, JsonValue, SkippedObject, SkippedValue};
 pub use jwk::Jwk;
@@ -73,10 +75,14 @@ pub use pass::{
     PassTerms,
 };
 pub use record::{
-    ApprovalEvidence, Commitment, DecisionBody, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef, FactsEvidence,
-    KeyBody, KeyEvent, KeyEventSchema, LiftedEvidence, MAX_ENTRY_BYTES, OfferedEvidence, OutcomeBody, OutcomeSchema,
-    OutcomeStatus, PassEvidence, PolicyBody, PolicyChangeSchema, Record, RecordKind, RecordSchema, RevocationBody,
-    RevocationRecordSchema, TrustBody, TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
+    ApprovalEvidence, Commitment, DecisionBody, DecisionMode, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef,
+    FactsEvidence, KeyBody, KeyEvent, KeyEventSchema, LiftedEvidence, MAX_ENTRY_BYTES, OfferedEvidence, OutcomeBody,
+    OutcomeSchema, OutcomeStatus, PassEvidence, PolicyBody, PolicyChangeSchema, Record, RecordKind, RecordSchema,
+    RevocationBody, RevocationRecordSchema, TrustBody, TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
+};
+pub use request::{
+    ApprovalRequest, DEFAULT_REQUEST_LIFETIME, DecisionRef, EndState, MAX_REQUEST_LIFETIME, PolicyVersion, RequestBody,
+    RequestChange, RequestChangeSchema, RequestEnd, RequestSchema, RequiredApproval, RuleNote, Vote, VoteKind,
 };
 pub use revocation::{Revocation, RevocationSchema, RevocationTarget};
 #[cfg(feature = "schema")]

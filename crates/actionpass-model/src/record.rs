@@ -8,11 +8,12 @@ use crate::decision::{ApprovalMode, Assurance, Decision, Obligation, PolicyRef, 
 use crate::digest::Digest;
 use crate::document::{Document, schema_tag};
 use crate::ids::{
-    ActionId, ApprovalId, Approver, Audience, Issuer, KeyId, Origin, PassId, Principal, RecordId, Resource,
-    RevocationId, Role, RuleId, Server, Statement, Task, Tenant, Tool, Trace,
+    ActionId, ApprovalId, Approver, Audience, DoorName, Issuer, KeyId, Origin, PassId, Principal, RecordId, RequestId,
+    Resource, RevocationId, Role, RuleId, Server, Statement, Task, Tenant, Tool, Trace,
 };
 use crate::json::{JsonObject, present};
 use crate::key_use::KeyUse;
+use crate::request::DecisionRef;
 use crate::revocation::Revocation;
 use crate::time::Timestamp;
 use crate::trust::Tenants;
@@ -46,6 +47,8 @@ pub enum RecordKind {
     Policy,
     /// Side data was erased.
     Erasure,
+    /// Something happened to an approval request.
+    Request,
 }
 
 impl RecordKind {
@@ -61,6 +64,7 @@ impl RecordKind {
             Self::Trust => "trust",
             Self::Policy => "policy",
             Self::Erasure => "erasure",
+            Self::Request => "request",
         }
     }
 }
@@ -141,6 +145,9 @@ pub struct DecisionBody {
     /// The hash of the tool's definition.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub definition_hash: Option<Digest>,
+    /// The front door that the call came through, if it was one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub door: Option<DoorName>,
     /// Hashes of further evidence that is kept elsewhere.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Vec<EvidenceRef>>,
@@ -149,6 +156,9 @@ pub struct DecisionBody {
     pub facts: Option<FactsEvidence>,
     /// The hash of the facts, or its commitment.
     pub facts_hash: Digest,
+    /// Whether the decision was only observed; absent where it is enforced.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub mode: Option<DecisionMode>,
     /// What the executor must enforce.
     pub obligations: Vec<Obligation>,
     /// The approvals that were offered and that the decision didn't rely on. Records of 0.1 don't say.
@@ -163,6 +173,9 @@ pub struct DecisionBody {
     pub policy: PolicyRef,
     /// Why.
     pub reasons: Vec<Reason>,
+    /// The approval request that it opened, joined, met or settled, if there is one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
     /// On what.
     pub resource: Resource,
     /// The version of this body.
@@ -198,6 +211,15 @@ impl DecisionBody {
         .chain(offered)
         .chain(self.pass.as_mut().map(|pass| &mut pass.token_hash))
     }
+}
+
+/// How a decision counts.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case", remote = "Self")]
+pub enum DecisionMode {
+    /// It was made and recorded and nothing was held to it: the call ran, with no pass, whatever was decided.
+    Observe,
 }
 
 /// How the hashes of a record are hidden.
@@ -322,23 +344,30 @@ schema_tag!(
 pub struct OutcomeBody {
     /// The version of this body.
     pub schema: OutcomeSchema,
-    /// The pass that the call was made under.
-    pub pass: PassId,
-    /// Whether the call succeeded.
+    /// The pass that the call was made under. Either this or `decision` is there.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub pass: Option<PassId>,
+    /// The decision that was only observed when the call was made.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionRef>,
+    /// What became of the call.
     pub status: OutcomeStatus,
+    /// What the provider calls what was done, if it names it: the number of a pull request, the id of a refund.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<Statement>,
     /// SHA-256 of the canonical result, if the executor states it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub result_hash: Option<Digest>,
 }
 
-/// Whether an executed call succeeded.
+/// What became of a call.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", remote = "Self")]
 pub enum OutcomeStatus {
-    /// It did.
-    Succeeded,
-    /// It did not.
+    /// It was executed.
+    Executed,
+    /// It was not executed, or without effect.
     Failed,
     /// Nobody knows.
     Unknown,
@@ -506,4 +535,4 @@ crate::closed::objects!(
     PolicyBody,
     ErasureBody
 );
-crate::closed::names!(RecordKind, Commitment, OutcomeStatus, KeyEvent);
+crate::closed::names!(RecordKind, DecisionMode, Commitment, OutcomeStatus, KeyEvent);

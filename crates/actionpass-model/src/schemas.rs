@@ -4,8 +4,9 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::{
-    Action, ApprovalClaims, AssertedApproval, DecisionBody, ErasureBody, Facts, KeyBody, OutcomeBody, PassClaims,
-    PolicyBody, Record, Revocation, RevocationBody, TrustBody, TrustStore, UseBody,
+    Action, ApprovalClaims, ApprovalRequest, AssertedApproval, DecisionBody, ErasureBody, Facts, KeyBody, OutcomeBody,
+    PassClaims, PolicyBody, Record, RefusalClaims, RequestBody, Revocation, RevocationBody, TrustBody, TrustStore,
+    UseBody,
 };
 
 /// The name of every document of this version with its JSON Schema (draft 2020-12).
@@ -18,6 +19,9 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("facts.v1", of::<Facts>()),
         ("approval-claims.v1", of::<ApprovalClaims>()),
         ("approval.v1", of::<AssertedApproval>()),
+        ("refusal-claims.v1", of::<RefusalClaims>()),
+        ("request.v1", of::<ApprovalRequest>()),
+        ("request-change.v1", of::<RequestBody>()),
         ("pass-claims.v1", of::<PassClaims>()),
         ("revocation.v1", of::<Revocation>()),
         ("trust.v1", of::<TrustStore>()),

@@ -3,7 +3,7 @@
 use std::future::{pending, ready};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actionpass_core::{ApprovalAnswer, ApprovalFuture, ApprovalRequest, ApprovalSource, ApprovalSourceError};
+use actionpass_core::{ApprovalAnswer, ApprovalFuture, ApprovalQuestion, ApprovalSource, ApprovalSourceError};
 
 /// Answers at once with what a closure makes of the request: approvals, or junk.
 pub struct Answering<F> {
@@ -19,7 +19,7 @@ pub struct Silent;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Broken;
 
-impl<F: Fn(ApprovalRequest<'_>) -> Vec<String> + Send + Sync> Answering<F> {
+impl<F: Fn(ApprovalQuestion<'_>) -> Vec<String> + Send + Sync> Answering<F> {
     /// Answers with what this closure gives.
     #[must_use]
     pub const fn new(answer: F) -> Self {
@@ -44,21 +44,21 @@ impl<F> std::fmt::Debug for Answering<F> {
     }
 }
 
-impl<F: Fn(ApprovalRequest<'_>) -> Vec<String> + Send + Sync> ApprovalSource for Answering<F> {
-    fn request<'a>(&'a self, request: ApprovalRequest<'a>) -> ApprovalFuture<'a> {
+impl<F: Fn(ApprovalQuestion<'_>) -> Vec<String> + Send + Sync> ApprovalSource for Answering<F> {
+    fn request<'a>(&'a self, request: ApprovalQuestion<'a>) -> ApprovalFuture<'a> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         Box::pin(ready(Ok(ApprovalAnswer::Tokens((self.answer)(request)))))
     }
 }
 
 impl ApprovalSource for Silent {
-    fn request<'a>(&'a self, _: ApprovalRequest<'a>) -> ApprovalFuture<'a> {
+    fn request<'a>(&'a self, _: ApprovalQuestion<'a>) -> ApprovalFuture<'a> {
         Box::pin(pending())
     }
 }
 
 impl ApprovalSource for Broken {
-    fn request<'a>(&'a self, _: ApprovalRequest<'a>) -> ApprovalFuture<'a> {
+    fn request<'a>(&'a self, _: ApprovalQuestion<'a>) -> ApprovalFuture<'a> {
         Box::pin(ready(Err(ApprovalSourceError("the queue is gone".into()))))
     }
 }

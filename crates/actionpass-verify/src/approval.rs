@@ -1,10 +1,13 @@
 //! Checks of approvals: the issuer runs them on what it is offered, the verifier again on what a pass embeds.
 
+use std::sync::Arc;
+
 use actionpass_canon::sha256;
 use actionpass_crypto::{JwsCode, Unverified, Verified};
 use actionpass_model::{
     ActionId, Agent, AnyPrincipal, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalRef, Approver, AssertedApproval,
-    Assurance, Digest, Document, Grant, Issuer, KeyId, Role, RuleId, Tenant, UnixSeconds,
+    Assurance, Digest, Document, Grant, Issuer, KeyId, RefusalClaims, RequestId, Role, RuleId, SignedDocument,
+    Statement, Tenant, TrustKey, UnixSeconds,
 };
 
 use actionpass_store::LEEWAY_SECS;
@@ -29,6 +32,10 @@ pub struct ApprovalContext<'a> {
     pub payload_hash: Digest,
     /// The context.
     pub context_hash: Digest,
+    /// The facts.
+    pub facts_hash: Digest,
+    /// The approval request that an approval may be a vote on.
+    pub request: OfRequest<'a>,
     /// The occurrence.
     pub action_id: &'a ActionId,
     /// The policy in force.
@@ -37,6 +44,82 @@ pub struct ApprovalContext<'a> {
     pub at: UnixSeconds,
     /// Whether approvals that nobody signed are accepted. Dangerous: anybody can write a name.
     pub dangerously_accept_asserted: bool,
+}
+
+/// Which approval request an approval may name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever checks an approval knows requests or doesn't"
+)]
+pub enum OfRequest<'a> {
+    /// Any: who verifies a pass knows no requests, and the issuer compared it.
+    Any,
+    /// Only this one.
+    Only(&'a RequestId),
+    /// None: nothing waits for this action.
+    NoRequest,
+}
+
+impl OfRequest<'_> {
+    fn permits(self, named: Option<&RequestId>) -> bool {
+        match (self, named) {
+            (_, None) | (Self::Any, _) => true,
+            (Self::Only(request), Some(named)) => request == named,
+            (Self::NoRequest, Some(_)) => false,
+        }
+    }
+}
+
+/// A refusal all of whose checks held, of one request.
+#[derive(Clone, Debug)]
+pub struct VerifiedRefusal {
+    refused: VerifiedApproval,
+    reason: Statement,
+}
+
+impl VerifiedRefusal {
+    /// What names it.
+    #[must_use]
+    pub fn to_ref(&self) -> ApprovalRef {
+        self.refused.to_ref()
+    }
+
+    /// Who refused.
+    #[must_use]
+    pub const fn principal(&self) -> &Approver {
+        &self.refused.approver
+    }
+
+    /// Why, in their words.
+    #[must_use]
+    pub const fn reason(&self) -> &Statement {
+        &self.reason
+    }
+
+    /// How sure it is who.
+    #[must_use]
+    pub const fn assurance(&self) -> Assurance {
+        self.refused.assurance
+    }
+
+    /// The key that signed it.
+    #[must_use]
+    pub const fn kid(&self) -> Option<&KeyId> {
+        self.refused.kid.as_ref()
+    }
+
+    /// SHA-256 of its signing input.
+    #[must_use]
+    pub const fn token_hash(&self) -> Digest {
+        self.refused.token_hash
+    }
+
+    /// What the same person's yes would grant: only whoever could say yes can say no. A refusal itself grants nothing.
+    #[must_use]
+    pub fn would_grant(&self) -> Grant {
+        self.refused.grant()
+    }
 }
 
 /// An approval all of whose checks held, for one action.
@@ -232,14 +315,39 @@ fn check_signed(
     context: &ApprovalContext<'_>,
     trust: &Trust,
 ) -> Result<VerifiedApproval, ApprovalRefusal> {
-    let verified = authentic(token, trust).map_err(|code| ApprovalRefusal {
-        id: None,
-        codes: vec![code],
-        signed: None,
-        token_hash: token_hash(token),
-    })?;
-    let claims = verified.claims();
-    let key = verified.key().trust();
+    let verified = authentic::<ApprovalClaims>(token, trust)?;
+    let key = Arc::clone(verified.key());
+    let token_hash = verified.token_hash();
+    hold(token, token_hash, verified.into_claims(), key.trust(), context, trust)
+}
+
+/// Checks a refusal, a compact JWS, against the action that it refuses: by all that an approval is checked by.
+///
+/// # Errors
+/// [`ApprovalRefusal`] with one code where it isn't authentic, and with all of them where it is.
+pub fn check_refusal(
+    token: &str,
+    context: &ApprovalContext<'_>,
+    trust: &Trust,
+) -> Result<VerifiedRefusal, ApprovalRefusal> {
+    let verified = authentic::<RefusalClaims>(token, trust)?;
+    let key = Arc::clone(verified.key());
+    let token_hash = verified.token_hash();
+    let claims = verified.into_claims().as_claims().clone();
+    let reason = claims.approval.reason.clone();
+    let refused = hold(token, token_hash, claims, key.trust(), context, trust)?;
+    Ok(VerifiedRefusal { refused, reason })
+}
+
+/// The checks behind the signature.
+fn hold(
+    token: &str,
+    token_hash: Digest,
+    claims: ApprovalClaims,
+    key: &TrustKey,
+    context: &ApprovalContext<'_>,
+    trust: &Trust,
+) -> Result<VerifiedApproval, ApprovalRefusal> {
     let terms = &claims.approval;
     let mut codes = Vec::new();
     let mut check = |holds: bool, code| {
@@ -257,7 +365,9 @@ fn check_signed(
     );
     check(
         terms.action_id.as_ref().is_none_or(|id| id == context.action_id)
-            && terms.context_hash.is_none_or(|hash| hash == context.context_hash),
+            && terms.context_hash.is_none_or(|hash| hash == context.context_hash)
+            && terms.facts_hash.is_none_or(|hash| hash == context.facts_hash)
+            && context.request.permits(terms.request.as_ref()),
         VerifyCode::ApprovalBindingMismatch,
     );
     check(
@@ -283,11 +393,10 @@ fn check_signed(
             id: Some(claims.jti.clone()),
             codes,
             signed: Some((claims.iss.clone(), key.kid.clone())),
-            token_hash: verified.token_hash(),
+            token_hash,
         });
     }
-    let (roles, kid, token_hash) = (key.roles.clone(), key.kid.clone(), verified.token_hash());
-    let claims = verified.into_claims();
+    let (roles, kid) = (key.roles.clone(), key.kid.clone());
     Ok(VerifiedApproval {
         id: claims.jti,
         approver: claims.iss,
@@ -303,10 +412,15 @@ fn check_signed(
     })
 }
 
-fn authentic(token: &str, trust: &Trust) -> Result<Verified<ApprovalClaims>, VerifyCode> {
-    Unverified::<ApprovalClaims>::parse(token)
+fn authentic<D: SignedDocument>(token: &str, trust: &Trust) -> Result<Verified<D>, ApprovalRefusal> {
+    Unverified::<D>::parse(token)
         .and_then(|unverified| unverified.verify(trust.keyring()))
-        .map_err(|error| approval_code(error.code()))
+        .map_err(|error| ApprovalRefusal {
+            id: None,
+            codes: vec![approval_code(error.code())],
+            signed: None,
+            token_hash: token_hash(token),
+        })
 }
 
 /// What a fault of an approval's JWS is called within a pass, where the plain codes speak of the pass itself.

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 use actionpass_store::{Consumption, LEEWAY_SECS, Mark, ReplayStore};
 
-use crate::approval::{self, ApprovalContext};
+use crate::approval::{self, ApprovalContext, OfRequest};
 use crate::trust::{Trust, signs_in};
 use crate::{Call, Finding, Refusal, VerifyCode, log};
 
@@ -254,6 +254,8 @@ impl Verifier {
             action_hash: terms.action_hash,
             payload_hash: terms.payload_hash,
             context_hash: terms.context_hash,
+            facts_hash: terms.facts_hash,
+            request: OfRequest::Any,
             action_id: &terms.action_id,
             policy_digest: terms.policy.digest,
             at: claims.iat,

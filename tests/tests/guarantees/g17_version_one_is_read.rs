@@ -225,6 +225,8 @@ fn g17_approvals_of_then_count() {
         action_hash: action.action_hash(),
         payload_hash: action.payload_hash(),
         context_hash: action.context_hash(),
+        facts_hash: BoundFacts::none().hash(),
+        request: approval::OfRequest::Any,
         action_id: head.id.as_ref().unwrap(),
         policy_digest: sha256(b"any"),
         at: fixtures::seconds(),
@@ -282,7 +284,7 @@ fn g17_policies_of_then_decide_alike() {
 fn g17_ledgers_of_then_are_whole() {
     let ledger = golden("ledger.jsonl");
     let whole = verify_jsonl(ledger.as_slice(), ChainVerifier::new()).unwrap();
-    assert_eq!(whole.head.size(), 8);
+    assert_eq!(whole.head.size(), 9);
     assert_eq!(whole.log, Some(actionpass_testkit::Testbed::log()));
     let kinds: Vec<String> = String::from_utf8(ledger)
         .unwrap()
@@ -305,7 +307,8 @@ fn g17_ledgers_of_then_are_whole() {
             "key",
             "trust",
             "policy",
-            "erasure"
+            "erasure",
+            "request"
         ]
     );
 }

@@ -116,15 +116,18 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
         context_hash,
         decision,
         definition_hash,
+        door,
         evidence,
         facts,
         facts_hash,
+        mode,
         obligations,
         offered,
         pass,
         payload_hash,
         policy,
         reasons,
+        request,
         resource,
         schema: DecisionSchema,
         server,
@@ -147,6 +150,9 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
     if let Some(hash) = definition_hash {
         to.digest(",\"definitionHash\":", *hash);
     }
+    if let Some(door) = door {
+        to.text(",\"door\":", door.as_str());
+    }
     if let Some(evidence) = evidence {
         to.any(",\"evidence\":", evidence)?;
     }
@@ -154,6 +160,9 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
         to.any(",\"facts\":", facts)?;
     }
     to.digest(",\"factsHash\":", *facts_hash);
+    if let Some(mode) = mode {
+        to.any(",\"mode\":", mode)?;
+    }
     to.any(",\"obligations\":", obligations)?;
     if let Some(offered) = offered {
         to.any(",\"offered\":", offered)?;
@@ -164,6 +173,9 @@ fn decision(to: &mut Writer, body: &DecisionBody) -> Result<(), CanonError> {
     to.digest(",\"payloadHash\":", *payload_hash);
     policy_members(to, policy);
     to.list(",\"reasons\":", reasons, reason);
+    if let Some(request) = request {
+        to.text(",\"request\":", request.as_str());
+    }
     to.text(",\"resource\":", resource.as_str());
     to.literal(",\"schema\":\"actionpass.decision.v1\"");
     if let Some(server) = server {
@@ -269,14 +281,15 @@ mod tests {
                 { "approvedBy": "user:f", "assurance": "signed", "id": "apr_01920000000070008000000000000001", "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "mode": "human", "tokenHash": digest(2) },
                 { "approvedBy": "service:g", "assurance": "asserted", "id": "apr_01920000000070008000000000000002", "mode": "policy_override", "tokenHash": digest(3) }
             ],
-            "audience": "x", "commitment": "salted", "contextHash": digest(4), "decision": "step_up", "definitionHash": digest(5),
+            "audience": "x", "commitment": "salted", "contextHash": digest(4), "decision": "step_up", "definitionHash": digest(5), "door": "ide",
             "evidence": [{ "name": "log", "hash": digest(6) }],
-            "facts": { "asOf": "2026-11-23T01:02:03.004Z", "source": "ci \"é\"" }, "factsHash": digest(7),
+            "facts": { "asOf": "2026-11-23T01:02:03.004Z", "source": "ci \"é\"" }, "factsHash": digest(7), "mode": "observe",
             "offered": [{ "approvedBy": "user:h", "codes": ["approval_expired"], "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "tokenHash": digest(12) }, { "codes": [], "tokenHash": digest(13) }],
             "obligations": [{ "id": "o", "params": { "z": [1, -0.5, null], "a\n": "é\u{1f}" } }, { "id": "p", "params": {} }],
             "pass": { "expiresAt": "2026-11-23T01:02:03.004Z", "id": "ap_01920000000070008000000000000001", "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "tokenHash": digest(8) },
             "payloadHash": digest(9), "policy": { "digest": digest(10), "id": "starter", "rules": ["a", "b"] },
             "reasons": [{ "code": "c", "path": "payload.\"é\n\".x", "rule": "r" }, { "code": "d" }, { "code": "e", "path": "" }, { "code": "f", "rule": "s" }],
+            "request": "req_01920000000070008000000000000001",
             "resource": "file:ü \"x\"", "schema": "actionpass.decision.v1", "server": "mcp://x", "task": "T-1", "tool": "t.u",
             "trust": { "digest": digest(11), "version": 7 }, "unrecorded": 3
         })
@@ -297,10 +310,13 @@ mod tests {
         for name in [
             "commitment",
             "definitionHash",
+            "door",
             "evidence",
             "facts",
+            "mode",
             "offered",
             "pass",
+            "request",
             "server",
             "unrecorded",
         ] {

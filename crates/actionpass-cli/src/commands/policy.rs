@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_canon::BoundAction;
+use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_core::{FactsTerms, Occasion, Offered};
 use actionpass_model::{ActionId, Digest, KeyStatus, KeyUse, Role, Timestamp, TrustStore};
 use actionpass_policy::testing::{PolicyTests, TestOutcome};
 use actionpass_policy::{PolicyEngine, PolicyInput, RulePolicy, decode};
 use actionpass_store::{DecisionStore, Ledger};
+use actionpass_verify::approval::OfRequest;
 use clap::{Args, Subcommand};
 use pollster::block_on;
 use serde_json::{Value, json};
@@ -155,7 +156,7 @@ impl ExplainArgs {
             }
             _ => None,
         };
-        let offered = self.offered(&action, policy.digest(), context)?;
+        let offered = self.offered(&action, &facts, policy.digest(), context)?;
         let grants = offered.grants();
         let input = PolicyInput::new(&action, &facts, &grants);
         let mut explanation = policy.explain(&at.map_or(input, |at| input.at(at)));
@@ -221,7 +222,13 @@ fn facts_terms(policy: Option<&Path>, context: &Context) -> Outcome<FactsTerms> 
 
 impl ExplainArgs {
     /// The approvals that are offered, as `authorize` would find them, which is in the home.
-    fn offered(&self, action: &BoundAction, policy_digest: Digest, context: &Context) -> Outcome<Offered> {
+    fn offered(
+        &self,
+        action: &BoundAction,
+        facts: &BoundFacts,
+        policy_digest: Digest,
+        context: &Context,
+    ) -> Outcome<Offered> {
         let tokens = self.approvals.iter().map(|path| input::token(path));
         let tokens = tokens.collect::<Outcome<Vec<_>>>()?;
         if tokens.is_empty() {
@@ -236,6 +243,9 @@ impl ExplainArgs {
         let occasion = Occasion {
             action,
             action_id: &action_id,
+            facts_hash: facts.hash(),
+            // Whether the request that a vote names still waits isn't asked here.
+            request: OfRequest::Any,
             policy_digest,
             at: self.at.unwrap_or(now),
             restored: block_on(opened.store.state())?.restored,

@@ -227,6 +227,9 @@ pub fn decision_by(
         commitment: None,
         offered: None,
         unrecorded: None,
+        request: None,
+        mode: None,
+        door: None,
     };
     let allow = Allow {
         pass: pass(number),

@@ -2,8 +2,8 @@
 
 use actionpass_canon::{CanonError, CanonicalBytes, canonicalize, canonicalize_decision};
 use actionpass_model::{
-    DecisionBody, Digest, ErasureBody, KeyBody, OutcomeBody, PolicyBody, RecordId, RecordKind, RevocationBody,
-    RevocationId, Tenant, Timestamp, Trace, TrustBody, TrustEvidence, UseBody,
+    DecisionBody, Digest, ErasureBody, KeyBody, OutcomeBody, PolicyBody, RecordId, RecordKind, RequestBody,
+    RevocationBody, RevocationId, Tenant, Timestamp, Trace, TrustBody, TrustEvidence, UseBody,
 };
 use serde::Serialize;
 
@@ -169,6 +169,7 @@ record_body!(RevocationBody, Revocation, |body| Effects {
     revocation: Some(body.revocation.id.clone()),
     ..Effects::default()
 });
+record_body!(RequestBody, Request, |_body| Effects::default());
 record_body!(OutcomeBody, Outcome, |_body| Effects::default());
 record_body!(UseBody, Use, |_body| Effects::default());
 record_body!(KeyBody, Key, |body| Effects {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actionpass_canon::sha256_parts;
-use actionpass_model::{Commitment, DecisionBody, Digest, UseBody};
+use actionpass_model::{Commitment, DecisionBody, Digest, RequestBody, UseBody};
 
 /// The salt of one record's commitments: 32 random bytes, kept beside the record and erasable
 /// ([`SideKind::Salt`](crate::SideKind::Salt)).
@@ -53,6 +53,14 @@ impl Salt {
 
     /// Replaces every hash of a decision that could confirm a guess of what was decided on.
     pub fn hide_decision(&self, body: &mut DecisionBody) {
+        for hash in body.committed_hashes() {
+            *hash = self.commit(*hash);
+        }
+        body.commitment = Some(Commitment::Salted);
+    }
+
+    /// The same for a change of a request.
+    pub fn hide_request(&self, body: &mut RequestBody) {
         for hash in body.committed_hashes() {
             *hash = self.commit(*hash);
         }

@@ -13,8 +13,8 @@ use proptest::prelude::*;
 
 use super::ids::{
     action_ids, agents, approval_ids, approvers, audiences, digests, issuers, key_ids, origins, owners, pass_ids,
-    principals, record_ids, resources, revocation_ids, roles, rule_ids, runtimes, seconds, servers, statements, tasks,
-    tenants, timestamps, tools, traces,
+    principals, record_ids, request_ids, resources, revocation_ids, roles, rule_ids, runtimes, seconds, servers,
+    statements, tasks, tenants, timestamps, tools, traces,
 };
 use super::json::{json_objects, payloads};
 use crate::fixtures::{self, FixtureKey};
@@ -102,9 +102,22 @@ pub fn approval_claims() -> impl Strategy<Value = ApprovalClaims> + Clone {
         rules,
         of(action_ids()),
         of(shown),
+        (of(digests()), of(request_ids())),
     )
         .prop_map(
-            |(is_override, reason, tenant, action_hash, payload_hash, policy_digest, rules, action_id, shown)| {
+            |(
+                is_override,
+                reason,
+                tenant,
+                action_hash,
+                payload_hash,
+                policy_digest,
+                rules,
+                action_id,
+                shown,
+                of_request,
+            )| {
+                let (facts_hash, request) = of_request;
                 ApprovalTerms {
                     mode: if is_override {
                         ApprovalMode::PolicyOverride
@@ -121,6 +134,8 @@ pub fn approval_claims() -> impl Strategy<Value = ApprovalClaims> + Clone {
                     shown,
                     v: actionpass_model::ClaimsVersion,
                     context_hash: None,
+                    facts_hash,
+                    request,
                     ext: None,
                 }
             },
@@ -268,7 +283,7 @@ pub fn approval_keys() -> impl Strategy<Value = TrustKey> + Clone {
 pub fn record_drafts() -> impl Strategy<Value = RecordDraft> + Clone {
     let trust = (0_u64..1 << 53, digests()).prop_map(|(version, digest)| TrustEvidence { version, digest });
     let status = prop_oneof![
-        Just(OutcomeStatus::Succeeded),
+        Just(OutcomeStatus::Executed),
         Just(OutcomeStatus::Failed),
         Just(OutcomeStatus::Unknown)
     ];
@@ -279,7 +294,9 @@ pub fn record_drafts() -> impl Strategy<Value = RecordDraft> + Clone {
                 time,
                 &OutcomeBody {
                     schema: OutcomeSchema,
-                    pass,
+                    pass: Some(pass),
+                    decision: None,
+                    provider_id: None,
                     status,
                     result_hash,
                 },

@@ -2,8 +2,8 @@
 
 use actionpass_model::{
     ActionId, Agent, ApprovalId, Approver, Audience, Code, Digest, Issuer, KeyId, ObligationId, Origin, Owner, PassId,
-    PolicyId, Principal, RecordId, Resource, RevocationId, Role, RuleId, Runtime, Server, Statement, Task, Tenant,
-    Timestamp, Tool, Trace, UnixSeconds,
+    PolicyId, Principal, RecordId, RequestId, Resource, RevocationId, Role, RuleId, Runtime, Server, Statement, Task,
+    Tenant, Timestamp, Tool, Trace, UnixSeconds,
 };
 use proptest::prelude::*;
 
@@ -66,6 +66,8 @@ texts! {
     record_ids: RecordId = "rec_[0-9a-f]{32}";
     /// Ids of revocations.
     revocation_ids: RevocationId = "rev_[0-9a-f]{32}";
+    /// Ids of approval requests.
+    request_ids: RequestId = "req_[0-9a-f]{32}";
     /// Ids of keys that nobody has.
     key_ids: KeyId = "[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]";
     /// What people say.

@@ -385,6 +385,7 @@ fn summary(record: &Record) -> String {
         RecordKind::Policy => vec![text(&["policy", "id"]), digest(&["policy", "digest"])],
         RecordKind::Outcome => vec![text(&["status"]), text(&["pass"])],
         RecordKind::Erasure => vec![text(&["reason"])],
+        RecordKind::Request => vec![text(&["change"]), text(&["request"]), text(&["principal"])],
         RecordKind::Trust => vec![digest(&["trust", "digest"])],
         _ => Vec::new(),
     };
