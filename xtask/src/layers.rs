@@ -8,16 +8,26 @@ use crate::process::{Result, capture, cargo};
 const FLOORS: &[(&str, &[&str])] = &[
     ("actionpass-model", &[]),
     ("actionpass-canon", &["actionpass-model"]),
+    // What may happen to an approval request: every store of requests keeps this law.
+    ("actionpass-queue", &["actionpass-model"]),
     // These three don't know each other.
     ("actionpass-policy", &["actionpass-canon", "actionpass-model"]),
     ("actionpass-crypto", &["actionpass-canon", "actionpass-model"]),
-    ("actionpass-store", &["actionpass-canon", "actionpass-model"]),
+    (
+        "actionpass-store",
+        &["actionpass-canon", "actionpass-model", "actionpass-queue"],
+    ),
     // Above: where private keys are kept. An executor has none.
     ("actionpass-custody", &["actionpass-crypto", "actionpass-model"]),
     // Backends stand beside the layers: nothing below the command line names one.
     (
         "actionpass-store-sqlite",
-        &["actionpass-canon", "actionpass-model", "actionpass-store"],
+        &[
+            "actionpass-canon",
+            "actionpass-model",
+            "actionpass-queue",
+            "actionpass-store",
+        ],
     ),
     (
         "actionpass-verify",
@@ -35,6 +45,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-crypto",
             "actionpass-model",
             "actionpass-policy",
+            "actionpass-queue",
             "actionpass-store",
             "actionpass-verify",
         ],
@@ -48,6 +59,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-custody",
             "actionpass-model",
             "actionpass-policy",
+            "actionpass-queue",
             "actionpass-store",
             "actionpass-store-sqlite",
             "actionpass-verify",
@@ -83,6 +95,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-custody",
             "actionpass-model",
             "actionpass-policy",
+            "actionpass-queue",
             "actionpass-store",
             "actionpass-store-sqlite",
             "actionpass-verify",
@@ -100,6 +113,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-home",
             "actionpass-model",
             "actionpass-policy",
+            "actionpass-queue",
             "actionpass-store",
             "actionpass-verify",
         ],
@@ -116,6 +130,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-home",
             "actionpass-model",
             "actionpass-policy",
+            "actionpass-queue",
             "actionpass-store",
             "actionpass-verify",
         ],
@@ -132,6 +147,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-custodians",
             "actionpass-model",
             "actionpass-policy",
+            "actionpass-queue",
             "actionpass-store",
             "actionpass-store-sqlite",
             "actionpass-testkit",

@@ -1,0 +1,133 @@
+//! [`step`]: the state machine of a request.
+
+use std::time::Duration;
+
+use actionpass_model::{
+    Agent, AnyPrincipal, ApprovalRequest, Code, Digest, EndState, Principal, RequestEnd, Tenant, Timestamp, Vote,
+    VoteKind,
+};
+
+use crate::RequestCode;
+
+/// What a request is about: at most one of each waits.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_structs, reason = "what is asked for is asked for by these three")]
+pub struct RequestKey {
+    /// The organization.
+    pub tenant: Tenant,
+    /// The agent.
+    pub agent: Agent,
+    /// The exact action, and never a commitment to it.
+    pub action_hash: Digest,
+}
+
+impl RequestKey {
+    /// What this request is about.
+    #[must_use]
+    pub fn of(request: &ApprovalRequest) -> Self {
+        Self {
+            tenant: request.tenant.clone(),
+            agent: request.actor.agent.clone(),
+            action_hash: request.action_hash,
+        }
+    }
+}
+
+/// Something that happens to a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the table of the crate is all there is")]
+pub enum Step {
+    /// Somebody says yes or no. A no ends it, and answers every action of the same hash for `holds`, and for what is left
+    /// of the request's time if that is longer.
+    Vote {
+        /// The vote.
+        vote: Vote,
+        /// How long a no holds, from the vote on.
+        holds: Duration,
+    },
+    /// The action gets its pass.
+    Use {
+        /// When.
+        at: Timestamp,
+    },
+    /// It is taken back, or what it is about changed.
+    Cancel {
+        /// When.
+        at: Timestamp,
+        /// Who did it, if it was somebody.
+        by: Option<Principal>,
+        /// Why.
+        code: Code,
+    },
+    /// Its time is over.
+    Expire {
+        /// When that was noticed.
+        at: Timestamp,
+    },
+}
+
+impl Step {
+    /// When it happens.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Vote { vote, .. } => vote.at,
+            Self::Use { at } | Self::Cancel { at, .. } | Self::Expire { at } => *at,
+        }
+    }
+}
+
+/// Why nothing but its expiry can happen to a request at this time; `None` while it waits.
+#[must_use]
+pub fn refused(request: &ApprovalRequest, now: Timestamp) -> Option<RequestCode> {
+    request.ended(now).map(RequestCode::of_end)
+}
+
+/// The request as it is after a step, with the next version.
+///
+/// # Errors
+/// [`RequestCode`] for every step that the table of the crate doesn't have: the request stays as it is.
+pub fn step(request: &ApprovalRequest, step: Step) -> Result<ApprovalRequest, RequestCode> {
+    if let Some(end) = &request.end {
+        return Err(RequestCode::of_end(end.state));
+    }
+    let is_over = request.is_over(step.at());
+    let mut next = request.clone();
+    next.version = next.version.saturating_add(1);
+    match step {
+        Step::Expire { at } if is_over => next.end = Some(RequestEnd::new(EndState::Expired, at)),
+        Step::Expire { .. } => return Err(RequestCode::RequestWaiting),
+        _ if is_over => return Err(RequestCode::RequestExpired),
+        Step::Vote { vote, holds } => {
+            if request.votes.iter().any(|former| repeats(&vote, former)) {
+                return Err(RequestCode::VoteRepeated);
+            }
+            if vote.kind == VoteKind::Decline {
+                next.end = Some(RequestEnd {
+                    by: Some(Principal::from(&vote.principal)),
+                    holds_until: Some(vote.at.saturating_add(holds).max(request.expires_at)),
+                    ..RequestEnd::new(EndState::Declined, vote.at)
+                });
+            }
+            next.votes.push(vote);
+        }
+        Step::Use { at } => next.end = Some(RequestEnd::new(EndState::Used, at)),
+        Step::Cancel { at, by, code } => {
+            next.end = Some(RequestEnd {
+                by,
+                code: Some(code),
+                ..RequestEnd::new(EndState::Cancelled, at)
+            });
+        }
+    }
+    Ok(next)
+}
+
+/// One person says yes once, whatever the spelling of the name. Whoever said yes may still say no, which ends the request.
+fn repeats(vote: &Vote, former: &Vote) -> bool {
+    let is_same_vote = former.id == vote.id && former.principal == vote.principal;
+    is_same_vote || (vote.kind == VoteKind::Approve && former.principal.is_same_person_as(&vote.principal))
+}
+
+#[cfg(test)]
+mod tests;
