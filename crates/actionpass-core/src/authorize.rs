@@ -14,8 +14,8 @@ use actionpass_model::{
 use actionpass_policy::{PolicyEngine, PolicyInput, Verdict};
 use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
-    ActionKey, Allow, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, ReplayStore, SideKind, StoreCode,
-    StoreError, StoreFuture, newest_trust,
+    ActionKey, Allow, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, LedgerState, LookUp,
+    ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, newest_trust,
 };
 use actionpass_verify::approval::{OfRequest, VerifiedApproval};
 use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
@@ -247,20 +247,19 @@ impl Authorizer {
             // Afresh in every round: asking for approvals may have taken a while.
             let now = self.now()?;
             let trust = self.current_trust().await?;
-            if let Some(issued) = self.bounded(self.parts.store.find(&call.key)).await? {
-                return match self.again(&call, issued, trust, now).await {
+            let known = self.look_up(LookUp::new().of_action(call.key.clone())).await?;
+            if let Some(issued) = known.issued {
+                return match self.again(&call, issued, &known.state, trust, now).await {
                     Err(error) if error.is(AuthorizeCode::ActionIdReused) => {
                         Err(self.refuse_before(&request, error, now).await)
                     }
                     answer => answer,
                 };
             }
+            let mut state = known.state;
             let names_itself = call.action.action().id.is_some();
-            if names_itself || !call.offered.is_empty() {
-                call.restored = self.bounded(self.parts.store.state()).await?.restored;
-            }
             if names_itself
-                && call
+                && state
                     .restored
                     .is_some_and(|start| is_forgotten(&call.key.action, start, now))
             {
@@ -271,15 +270,20 @@ impl Authorizer {
             if let Err(error) = self.config.facts.check_age(&call.facts, now) {
                 return Err(self.refuse_before(&request, error, now).await);
             }
-            let judged = self.judge(&call, &trust, now);
+            let judged = self.judge(&call, &trust, state.restored, now);
             if judged.verdict.decision != Decision::Allow {
                 // What an allow relies on the store looks at when it commits. A refusal says how much is missing, and must
                 // not count what was used before: judged again without it, it says the right number.
-                if self.discard_used(&mut call, &judged).await? {
-                    continue;
+                if !judged.told.is_empty() {
+                    let known = self.look_up(LookUp::new().of_approvals(judged.told.clone())).await?;
+                    // Each of them is found at most once, so this ends; not only up to the first that is new.
+                    if known.used.iter().filter(|approval| call.discard(approval)).count() > 0 {
+                        continue;
+                    }
+                    state = known.state;
                 }
-                // Of an allow the store sees to it.
-                if self.is_superseded().await? {
+                // Whether another policy is in force: of an allow the store sees to it.
+                if state.policy.is_some_and(|digest| digest != self.parts.policy.digest()) {
                     return Err(self
                         .fail(&mut call, judged, AuthorizeCode::PolicyChanged.into(), now)
                         .await);
@@ -342,6 +346,10 @@ impl Authorizer {
         }
     }
 
+    async fn look_up(&self, question: LookUp) -> Result<Known, AuthorizeError> {
+        self.bounded(self.parts.store.look_up(question)).await
+    }
+
     fn id<T>(&self, ids: &mut Ids, now: Timestamp, from_uuid: fn(Uuid) -> T) -> Result<T, AuthorizeError> {
         ids.next(now, &*self.random)
             .map(from_uuid)
@@ -394,13 +402,12 @@ impl Authorizer {
             used: Vec::new(),
             trace: request.trace.as_deref().cloned(),
             ids,
-            restored: None,
             unrecorded: None,
         })
     }
 
     /// Verifies what is offered and asks policy. Pure but for the clock of its arguments.
-    fn judge(&self, call: &AdmittedCall<'_>, trust: &Trust, now: Timestamp) -> Judged {
+    fn judge(&self, call: &AdmittedCall<'_>, trust: &Trust, restored: Option<UnixSeconds>, now: Timestamp) -> Judged {
         let occasion = Occasion {
             action: call.action,
             action_id: &call.key.action,
@@ -408,7 +415,7 @@ impl Authorizer {
             request: OfRequest::NoRequest,
             policy_digest: self.parts.policy.digest(),
             at: now,
-            restored: call.restored,
+            restored,
         };
         let mut offered = Offered::checked(&call.offered, &self.config, &occasion, trust, &call.used);
         let grants = offered.grants();
@@ -445,26 +452,6 @@ impl Authorizer {
             policy,
             trust: trust.evidence(),
         }
-    }
-
-    /// Takes away the approvals that policy was told of and that are used; whether there were any. Each is found at most
-    /// once.
-    async fn discard_used(&self, call: &mut AdmittedCall<'_>, judged: &Judged) -> Result<bool, AuthorizeError> {
-        if judged.told.is_empty() {
-            return Ok(false);
-        }
-        let used = self
-            .bounded(self.parts.store.used_approvals(judged.told.clone()))
-            .await?;
-        // Each of them: not only up to the first that is new.
-        let new = used.iter().filter(|approval| call.discard(approval)).count();
-        Ok(new > 0)
-    }
-
-    /// Whether another policy than this issuer's is in force.
-    async fn is_superseded(&self) -> Result<bool, AuthorizeError> {
-        let known = self.bounded(self.parts.store.state()).await?.policy;
-        Ok(known.is_some_and(|digest| digest != self.parts.policy.digest()))
     }
 
     /// Asks an approval source for what it has to offer.
@@ -725,6 +712,7 @@ impl Authorizer {
         &self,
         call: &AdmittedCall<'_>,
         issued: Issued,
+        state: &LedgerState,
         trust: Arc<Trust>,
         now: Timestamp,
     ) -> Result<Authorization, AuthorizeError> {
@@ -736,11 +724,10 @@ impl Authorizer {
             None => return Err(gone()),
         }
         let token = issued.token.ok_or_else(gone)?;
-        let known = self.bounded(self.parts.store.state()).await?;
-        if known.policy.is_some_and(|digest| digest != self.parts.policy.digest()) {
+        if state.policy.is_some_and(|digest| digest != self.parts.policy.digest()) {
             return Err(AuthorizeCode::PolicyChanged.into());
         }
-        let trust = self.not_rolled_back(trust, known.trust).await?;
+        let trust = self.not_rolled_back(trust, state.trust).await?;
         let claims = self.still_verifies(call, &token, &trust, now).ok_or_else(gone)?;
         // What another policy allowed this one may deny.
         if claims.actionpass.policy.digest != self.parts.policy.digest() {

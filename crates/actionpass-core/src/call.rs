@@ -6,7 +6,6 @@ use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_crypto::CompactJws;
 use actionpass_model::{
     ApprovalRef, Audience, Decision, KeyId, OfferedEvidence, PassClaims, PolicyRef, Reason, Trace, TrustEvidence,
-    UnixSeconds,
 };
 use actionpass_policy::Verdict;
 use actionpass_store::ActionKey;
@@ -27,8 +26,6 @@ pub(crate) struct AdmittedCall<'a> {
     pub(crate) used: Vec<ApprovalRef>,
     pub(crate) trace: Option<Trace>,
     pub(crate) ids: Ids,
-    /// From when on the store can judge approvals, if it was restored.
-    pub(crate) restored: Option<UnixSeconds>,
     /// How many refusals before it the record that is made counts.
     pub(crate) unrecorded: Option<u64>,
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use actionpass_model::{ApprovalRef, Digest, RecordKind, TrustEvidence, UnixSeconds};
 use actionpass_store::ledger::{Head, Log, PreparedRecord, RecordDraft, RecordRef, Salt, SealedRecord};
 use actionpass_store::{
-    ActionKey, Allow, AppendOutcome, Batch, CommitOutcome, DecisionCommit, Issued, LedgerState, ReplayStart, SideKind,
-    StoreCode, StoreError, StoredRecord, TrustRange, newest_trust,
+    ActionKey, Allow, AppendOutcome, Batch, CommitOutcome, DecisionCommit, Issued, Known, LedgerState, LookUp,
+    ReplayStart, SideKind, StoreCode, StoreError, StoredRecord, TrustRange, newest_trust,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
@@ -133,7 +133,7 @@ pub(crate) fn check_witnessed(connection: &Connection, log: &Log, seen: &Witness
     }
 }
 
-pub(crate) fn find(connection: &Connection, action: &ActionKey) -> Result<Option<Issued>, Failure> {
+fn find(connection: &Connection, action: &ActionKey) -> Result<Option<Issued>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT action_hash, seq, record, ledger_hash, pass, expires, audience FROM issued
          WHERE action = ?1 AND tenant = ?2 AND agent = ?3",
@@ -182,11 +182,19 @@ fn is_committed(connection: &Connection, seq: u64) -> Result<bool, Failure> {
         .ok_or_else(|| Failure::corrupt("the record of an issued pass"))
 }
 
+/// What the store knows of what is asked for, in one moment.
+pub(crate) fn look_up(connection: &Connection, question: LookUp) -> Result<Known, Failure> {
+    let moment = connection.unchecked_transaction()?;
+    let mut known = Known::new(state(&moment)?);
+    if let Some(action) = &question.action {
+        known.issued = find(&moment, action)?;
+    }
+    known.used = used_approvals(&moment, question.approvals)?;
+    Ok(known)
+}
+
 /// Those of these approvals that are used.
-pub(crate) fn used_approvals(
-    connection: &Connection,
-    approvals: Vec<ApprovalRef>,
-) -> Result<Vec<ApprovalRef>, Failure> {
+fn used_approvals(connection: &Connection, approvals: Vec<ApprovalRef>) -> Result<Vec<ApprovalRef>, Failure> {
     let mut marked = connection.prepare_cached("SELECT 1 FROM approval WHERE id = ?1 AND approver = ?2")?;
     let mut used = Vec::new();
     for approval in approvals {

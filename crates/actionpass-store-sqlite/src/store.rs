@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
 use actionpass_store::ledger::Log;
 use actionpass_store::{
-    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
-    LedgerState, Mark, ReplayStart, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Known, Ledger, LedgerState,
+    LookUp, Mark, ReplayStart, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 use futures_channel::oneshot::{Receiver, channel};
 use rusqlite::{Connection, params};
@@ -333,13 +333,8 @@ const fn gone() -> StoreError {
 }
 
 impl DecisionStore for SqliteStore {
-    fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
-        let action = action.clone();
-        self.ask(move |connection| decide::find(connection, &action))
-    }
-
-    fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
-        self.ask(move |connection| decide::used_approvals(connection, approvals))
+    fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known> {
+        self.ask(move |connection| decide::look_up(connection, question))
     }
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {

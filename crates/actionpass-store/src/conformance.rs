@@ -169,6 +169,7 @@ macro_rules! decision_store_conformance {
             ids_that_differ_in_anything_differ
             g05_an_approval_is_used_once
             g05_used_approvals_are_told
+            a_look_up_answers_what_was_asked
             an_older_trust_store_is_refused
             another_policy_is_refused
             a_decision_never_moves_the_watermark

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actionpass_model::{ActionId, Agent, ApprovalRef, Audience, Digest, PassId, Tenant, TrustEvidence, UnixSeconds};
 
 use crate::ledger::{RecordDraft, RecordRef, Salt, SealedRecord};
-use crate::{Ledger, StoreFuture};
+use crate::{Ledger, LedgerState, StoreFuture};
 
 /// What an issuer keeps: the ledger, which approvals are used, and which actions have their pass.
 ///
@@ -17,17 +17,14 @@ use crate::{Ledger, StoreFuture};
 /// - **Atomicity.** The checks of `commit` and its writes are one step: of two commits that use one approval, or that
 ///   are for one action, at most one is `Committed`, whatever processes share the store.
 /// - **Refusals write nothing.** Every outcome other than `Committed` leaves the store as it was.
-/// - **Errors.** After an `Err`, find out with [`find`](Self::find), or commit again: idempotency by action makes that
-///   safe.
+/// - **One moment.** All that an answer of `look_up` says was true at one moment between the call and the answer.
+/// - **Errors.** After an `Err`, find out with [`look_up`](Self::look_up), or commit again: idempotency by action makes
+///   that safe.
 /// - **Watermark.** A commit never moves [`LedgerState::reconciled`](crate::LedgerState::reconciled): that a decision
 ///   relied on a trust store doesn't say that its revocations are in the log.
 pub trait DecisionStore: Ledger {
-    /// The former allow of an action, if there is one. Only an allow is final: a deny or step_up is not found here.
-    fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>>;
-
-    /// Those of these approvals that are used, in the order of the question: what a commit gave as
-    /// [`CommitOutcome::Committed`] is among them from then on. An answer permits nothing; only a commit does.
-    fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>>;
+    /// What this store knows of what is about to be decided. An answer permits nothing; only a commit does.
+    fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known>;
 
     /// Records a decision and, if it is an allow, marks its approvals used and keeps its token, in one step.
     ///
@@ -41,6 +38,78 @@ pub trait DecisionStore: Ledger {
     ///
     /// Marks of used approvals are never forgotten.
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome>;
+
+    /// [`Known::issued`] of an action.
+    fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
+        Box::pin(async move { Ok(self.look_up(LookUp::new().of_action(action.clone())).await?.issued) })
+    }
+
+    /// [`Known::used`] of approvals.
+    fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
+        Box::pin(async move { Ok(self.look_up(LookUp::new().of_approvals(approvals)).await?.used) })
+    }
+}
+
+/// What an issuer asks before it decides, answered in one step by [`DecisionStore::look_up`]. What isn't asked for isn't
+/// looked for.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct LookUp {
+    /// The occurrence of an action that may have been allowed before.
+    pub action: Option<ActionKey>,
+    /// The approvals that may be used.
+    pub approvals: Vec<ApprovalRef>,
+}
+
+impl LookUp {
+    /// Asks only for what every answer says: [`Known::state`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            action: None,
+            approvals: Vec::new(),
+        }
+    }
+
+    /// Asks also whether this action was allowed before.
+    #[must_use]
+    pub fn of_action(self, action: ActionKey) -> Self {
+        Self {
+            action: Some(action),
+            ..self
+        }
+    }
+
+    /// Asks also which of these approvals are used.
+    #[must_use]
+    pub fn of_approvals(self, approvals: Vec<ApprovalRef>) -> Self {
+        Self { approvals, ..self }
+    }
+}
+
+/// What a store knows: the answer to a [`LookUp`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Known {
+    /// Where the log ends, and what the store was told of.
+    pub state: LedgerState,
+    /// The former allow of the action that was asked for. Only an allow is final: a deny or step_up is not found here.
+    pub issued: Option<Issued>,
+    /// Those of the approvals asked for that are used, in the order of the question: what a commit gave as
+    /// [`CommitOutcome::Committed`] is among them from then on.
+    pub used: Vec<ApprovalRef>,
+}
+
+impl Known {
+    /// Nothing but this state. A store sets the other fields.
+    #[must_use]
+    pub const fn new(state: LedgerState) -> Self {
+        Self {
+            state,
+            issued: None,
+            used: Vec::new(),
+        }
+    }
 }
 
 /// One occurrence of an action, scoped by tenant and agent (and by the issuer, whose store it is).
@@ -215,16 +284,20 @@ impl Issued {
 macro_rules! forward {
     ($pointer:ident) => {
         impl<T: DecisionStore + ?Sized> DecisionStore for $pointer<T> {
+            fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known> {
+                (**self).look_up(question)
+            }
+
+            fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
+                (**self).commit(commit)
+            }
+
             fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
                 (**self).find(action)
             }
 
             fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
                 (**self).used_approvals(approvals)
-            }
-
-            fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
-                (**self).commit(commit)
             }
         }
     };

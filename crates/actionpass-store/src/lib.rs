@@ -48,7 +48,9 @@ mod replay;
 mod trust_document;
 pub mod trust_file;
 
-pub use decision::{ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, newest_trust};
+pub use decision::{
+    ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, LookUp, newest_trust,
+};
 pub use error::{StoreCode, StoreError, StoreFuture};
 pub use log::{AppendOutcome, Batch, Ledger, LedgerExt, LedgerState, SideKind, StoredRecord, TrustRange};
 pub use memory::{MemoryDecisionStore, MemoryReplayStore};

@@ -10,14 +10,14 @@ use actionpass_canon::{BoundAction, Limits};
 use actionpass_core::{Approval, Authorizer, AuthorizerParts, Clock, IssuerConfig, Request, System};
 use actionpass_crypto::{Signer, SoftwareKey};
 use actionpass_model::{
-    ApprovalRef, Approver, Audience, Caller, Issuer, RevocationId, Role, Statement, Tenant, Tenants, Timestamp,
-    TrustKey, TrustStore, UnixSeconds,
+    Approver, Audience, Caller, Issuer, RevocationId, Role, Statement, Tenant, Tenants, Timestamp, TrustKey,
+    TrustStore, UnixSeconds,
 };
 use actionpass_policy::{RulePolicy, STARTER_POLICY};
 use actionpass_store::ledger::{Head, Log, SealedRecord, seal};
 use actionpass_store::{
-    ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger, LedgerState,
-    SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Known, Ledger, LedgerState, LookUp, SideKind,
+    StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 use actionpass_verify::{FixedTrust, Trust, Verifier};
 
@@ -275,12 +275,8 @@ fn unavailable<'a, T: Send + 'a>() -> StoreFuture<'a, T> {
 }
 
 impl DecisionStore for NoStore {
-    fn find<'a>(&'a self, _action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
-        nothing(None)
-    }
-
-    fn used_approvals(&self, _approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
-        nothing(Vec::new())
+    fn look_up(&self, _question: LookUp) -> StoreFuture<'_, Known> {
+        nothing(Known::new(LedgerState::new(Head::EMPTY)))
     }
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {

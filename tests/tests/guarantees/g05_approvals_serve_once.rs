@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use actionpass_canon::BoundAction;
 use actionpass_core::Approval;
-use actionpass_model::{
-    ActionId, ApprovalClaims, ApprovalRef, Decision, RevocationId, RevocationTarget, Statement, Tenants,
-};
+use actionpass_model::{ActionId, ApprovalClaims, Decision, RevocationId, RevocationTarget, Statement, Tenants};
 use actionpass_store::{
-    ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger, LedgerState,
+    AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Known, Ledger, LedgerState, LookUp,
     MemoryDecisionStore, SideKind, StoreFuture, StoredRecord,
 };
 use actionpass_testkit::fixtures::{self, FixtureKey, approval_key};
@@ -295,11 +293,8 @@ fn g05_offered_twice_it_counts_once() {
 struct Forgetful(MemoryDecisionStore);
 
 impl DecisionStore for Forgetful {
-    fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
-        self.0.find(action)
-    }
-    fn used_approvals(&self, approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
-        self.0.used_approvals(approvals)
+    fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known> {
+        self.0.look_up(question)
     }
     fn commit(&self, mut commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
         if let Some(allow) = &mut commit.allow {

@@ -12,8 +12,8 @@ use super::ledger::too_large;
 use super::{OpenDecisions, Suite};
 use crate::ledger::SealedRecord;
 use crate::{
-    AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Ledger, LedgerExt, SideKind, StoreCode,
-    StoredRecord, TrustRange,
+    AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Known, Ledger, LedgerExt, LookUp, SideKind,
+    StoreCode, StoredRecord, TrustRange,
 };
 
 type Decisions<'a> = Suite<'a, OpenDecisions<'a>>;
@@ -183,6 +183,26 @@ pub fn g05_used_approvals_are_told(suite: &Decisions<'_>) {
         [third.clone(), first.clone()]
     );
     assert_eq!(told(&[]), []);
+}
+
+/// One question is answered in one step, and only what was asked.
+pub fn a_look_up_answers_what_was_asked(suite: &Decisions<'_>) {
+    let store = suite.store();
+    let (used, unused) = (approval("user:ann", 1), approval("user:ann", 2));
+    let asked = || vec![unused.clone(), used.clone()];
+    let whole = || LookUp::new().of_action(action(1)).of_approvals(asked());
+    let look_up = |question| suite.run(store.look_up(question)).unwrap();
+    assert_eq!(look_up(whole()), Known::new(suite.state(&store)));
+
+    let commit = decision(1, Decision::Allow, vec![used.clone()]);
+    let record = suite.committed(&store, commit);
+    let known = look_up(whole());
+    assert_eq!(known.state, suite.state(&store));
+    assert_eq!(known.state.head, record.head());
+    assert_eq!(known.issued.map(|issued| issued.record), Some(record.to_ref()));
+    assert_eq!(known.used, [used]);
+    assert_eq!(look_up(LookUp::new()), Known::new(known.state));
+    assert_eq!(look_up(LookUp::new().of_action(action(2))), Known::new(known.state));
 }
 
 /// G5: an approval serves once, and is named by its approver as well.

@@ -11,8 +11,8 @@ use crate::ledger::{Log, RecordDraft, RecordRef, Salt, SealedRecord, seal};
 use crate::offload::{Sender, channel};
 use crate::process::Process;
 use crate::{
-    ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Ledger, LedgerState,
-    ReplayStart, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, Ledger, LedgerState,
+    LookUp, ReplayStart, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 
 /// An issuer's store in the memory of one process. Nothing survives it: for tests and examples.
@@ -257,6 +257,14 @@ impl State {
         Some(issued.with_token(token))
     }
 
+    fn look_up(&self, question: LookUp) -> Known {
+        let mut known = Known::new(self.known);
+        known.issued = question.action.and_then(|action| self.find(&action));
+        known.used = question.approvals;
+        known.used.retain(|approval| self.approvals.contains(approval));
+        known
+    }
+
     fn read(&self, seq: u64, limit: usize) -> Vec<StoredRecord> {
         let start = usize::try_from(seq).unwrap_or(usize::MAX);
         let records = self.records.iter().skip(start).take(limit);
@@ -268,16 +276,8 @@ impl State {
 }
 
 impl DecisionStore for MemoryDecisionStore {
-    fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
-        Box::pin(ready(self.lock().map(|state| state.find(action))))
-    }
-
-    fn used_approvals(&self, mut approvals: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
-        let used = self.lock().map(|state| {
-            approvals.retain(|approval| state.approvals.contains(approval));
-            approvals
-        });
-        Box::pin(ready(used))
+    fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known> {
+        Box::pin(ready(self.lock().map(|state| state.look_up(question))))
     }
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {

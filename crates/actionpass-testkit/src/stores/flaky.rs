@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, UnixSeconds};
 use actionpass_store::{
-    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
-    LedgerState, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Known, Ledger,
+    LedgerState, LookUp, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 
 /// A store that works, but for one call: the nth, counted from 1 over all methods.
@@ -84,6 +84,10 @@ impl<S> Flaky<S> {
     reason = "a wrapper that forgets a method would change its meaning"
 )]
 impl<S: DecisionStore> DecisionStore for Flaky<S> {
+    fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known> {
+        self.call(|store| store.look_up(question))
+    }
+
     fn find<'a>(&'a self, action: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
         self.call(|store| store.find(action))
     }

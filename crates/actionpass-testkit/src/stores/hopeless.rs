@@ -2,10 +2,10 @@
 
 use std::future::{pending, ready};
 
-use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
 use actionpass_store::{
-    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
-    LedgerState, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Known, Ledger, LedgerState,
+    LookUp, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 
 /// Answers everything with the same error.
@@ -19,12 +19,7 @@ pub struct StallingStore;
 macro_rules! hopeless {
     ($name:ident, |$self:ident| $answer:expr) => {
         impl DecisionStore for $name {
-            fn find<'a>(&'a self, _: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
-                let $self = self;
-                $answer
-            }
-
-            fn used_approvals(&self, _: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
+            fn look_up(&self, _: LookUp) -> StoreFuture<'_, Known> {
                 let $self = self;
                 $answer
             }

@@ -2,11 +2,11 @@
 
 use std::future::{pending, ready};
 
-use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
 use actionpass_store::ledger::{Head, Log, seal};
 use actionpass_store::{
-    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Ledger,
-    LedgerState, Mark, ReplayStore, SideKind, StoreFuture, StoredRecord,
+    AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Known, Ledger, LedgerState,
+    LookUp, Mark, ReplayStore, SideKind, StoreFuture, StoredRecord,
 };
 
 /// Acknowledges everything and keeps nothing. Nobody can tell it from a store by its answers, so a test that passes
@@ -23,12 +23,8 @@ impl LosingStore {
 }
 
 impl DecisionStore for LosingStore {
-    fn find<'a>(&'a self, _: &'a ActionKey) -> StoreFuture<'a, Option<Issued>> {
-        Box::pin(ready(Ok(None)))
-    }
-
-    fn used_approvals(&self, _: Vec<ApprovalRef>) -> StoreFuture<'_, Vec<ApprovalRef>> {
-        Box::pin(ready(Ok(Vec::new())))
+    fn look_up(&self, _: LookUp) -> StoreFuture<'_, Known> {
+        Box::pin(ready(Ok(Known::new(LedgerState::default()))))
     }
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
