@@ -544,7 +544,10 @@ impl Authorizer {
                 ))))
             }
             // Another caller was faster with the same id: what it got is found at the next round.
-            CommitOutcome::AlreadyIssued(_) => Ok(Settled::StartOver),
+            CommitOutcome::AlreadyIssued(_)
+            | CommitOutcome::Joined(_)
+            | CommitOutcome::RequestMoved
+            | CommitOutcome::NotOpened(_) => Ok(Settled::StartOver),
             CommitOutcome::TrustChanged(_) => {
                 // The ledger knows of a newer trust store than the source gave: it looks again, whatever it remembers.
                 self.parts.trust.refresh().await.map_err(AuthorizeError::trust)?;

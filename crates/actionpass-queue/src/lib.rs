@@ -20,8 +20,8 @@ mod limits;
 mod machine;
 
 pub use code::RequestCode;
-pub use limits::{ENDS_THAT_HOLD, HOLD_WINDOW, Limits, Load};
-pub use machine::{RequestKey, Step, refused, step};
+pub use limits::{ENDS_THAT_HOLD, HOLD_WINDOW, Limits, Load, OPENED_WINDOW};
+pub use machine::{RequestKey, Step, came_to_nothing, holds, refused, step};
 
 #[cfg(doc)]
 use actionpass_model::ApprovalRequest;

@@ -9,6 +9,9 @@ pub const ENDS_THAT_HOLD: u64 = 3;
 /// The time within which they count.
 pub const HOLD_WINDOW: Duration = Duration::from_secs(60 * 60);
 
+/// The time within which [`Limits::opened_per_hour`] counts.
+pub const OPENED_WINDOW: Duration = Duration::from_secs(60 * 60);
+
 /// How many requests may wait, and how fast an agent may open them. People read them one by one: a flood hides the one
 /// that matters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -77,6 +77,24 @@ impl Step {
     }
 }
 
+/// When a request came to nothing, if it did: it was declined, or its time was over. Of these
+/// [`ENDS_THAT_HOLD`](crate::ENDS_THAT_HOLD) within [`HOLD_WINDOW`](crate::HOLD_WINDOW) hold new requests of their agent.
+#[must_use]
+pub fn came_to_nothing(request: &ApprovalRequest) -> Option<Timestamp> {
+    match request.end.as_ref()? {
+        end if end.state == EndState::Declined => Some(end.at),
+        end if end.state == EndState::Expired => Some(request.expires_at),
+        _ => None,
+    }
+}
+
+/// Whether a decline of this request answers every action of its hash at this time.
+#[must_use]
+pub fn holds(request: &ApprovalRequest, now: Timestamp) -> bool {
+    let until = request.end.as_ref().and_then(|end| end.holds_until);
+    until.is_some_and(|until| now < until)
+}
+
 /// Why nothing but its expiry can happen to a request at this time; `None` while it waits.
 #[must_use]
 pub fn refused(request: &ApprovalRequest, now: Timestamp) -> Option<RequestCode> {

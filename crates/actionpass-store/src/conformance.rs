@@ -33,7 +33,9 @@ pub mod decision;
 pub mod fixtures;
 mod folder;
 pub mod ledger;
+pub mod queue;
 pub mod replay;
+pub mod requests;
 pub mod trust;
 
 use std::fmt;
@@ -42,7 +44,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::ledger::Log;
-use crate::{DecisionStore, Ledger, ReplayStart, ReplayStore, TrustDocument};
+use crate::{DecisionStore, Ledger, QueueStore, ReplayStart, ReplayStore, TrustDocument};
 
 #[doc(no_inline)]
 pub use actionpass_model::TrustStore;
@@ -57,6 +59,9 @@ pub type OpenLedger<'a> = dyn Fn(&Path, &Log) -> Arc<dyn Ledger> + Sync + 'a;
 
 /// Opens a decision store in a folder.
 pub type OpenDecisions<'a> = dyn Fn(&Path, &Log) -> Arc<dyn DecisionStore> + Sync + 'a;
+
+/// Opens a store of requests in a folder.
+pub type OpenQueue<'a> = dyn Fn(&Path, &Log) -> Arc<dyn QueueStore> + Sync + 'a;
 
 /// Opens a replay store in a folder.
 pub type OpenReplay<'a> = dyn Fn(&Path, ReplayStart) -> Arc<dyn ReplayStore> + Sync + 'a;
@@ -189,6 +194,51 @@ macro_rules! decision_store_conformance {
             };
             let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
             $crate::conformance::decision::$clause(&$crate::conformance::Suite::new(&open, &block_on));
+        }
+    )+};
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`QueueStore`] that is not one of [`DecisionStore`]; see
+/// [`conformance`](mod@self).
+#[macro_export]
+macro_rules! queue_store_conformance {
+    (durable, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::queue_store_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::queue_store_conformance!(@clauses $open, $block_on;
+            g18_requests_are_there_after_opening_again
+            g20_two_handles_see_one_queue
+        );
+    };
+    (volatile, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::queue_store_conformance!(@clauses $open, $block_on;
+            g18_a_request_is_opened_with_its_decision
+            g20_one_request_waits_for_an_action
+            g20_a_decision_by_another_version_is_refused
+            g20_an_allow_settles_its_request_once
+            g18_a_vote_is_recorded
+            g18_what_is_refused_changes_nothing
+            g18_the_table_of_steps_is_the_law
+            g19_a_decline_stands_in_the_way_while_it_holds
+            g18_what_is_superseded_ends_with_the_decision
+            a_step_up_under_another_policy_is_refused
+            limits_are_kept
+            three_requests_for_nothing_hold_the_next
+            overdue_requests_are_told
+            requests_are_listed
+            g18_erasing_ends_what_waits
+            g18_erasing_in_a_salted_log_leaves_no_hash
+            g20_of_16_threads_one_changes_a_version
+            g20_of_16_threads_one_opens
+        );
+    };
+    (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(
+        #[test]
+        fn $clause() {
+            let open = |folder: &::std::path::Path, log: &$crate::ledger::Log| -> ::std::sync::Arc<dyn $crate::QueueStore> {
+                ::std::sync::Arc::new(($open)(folder, log))
+            };
+            let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
+            $crate::conformance::queue::$clause(&$crate::conformance::Suite::new(&open, &block_on));
         }
     )+};
 }

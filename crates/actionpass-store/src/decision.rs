@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use actionpass_model::{ActionId, Agent, ApprovalRef, Audience, Digest, PassId, Tenant, TrustEvidence, UnixSeconds};
+use actionpass_model::{
+    ActionId, Agent, ApprovalRef, Audience, Digest, PassId, RequestId, Tenant, Timestamp, TrustEvidence, UnixSeconds,
+};
+use actionpass_queue::{RequestCode, RequestKey};
 
 use crate::ledger::{RecordDraft, RecordRef, Salt, SealedRecord};
-use crate::{Ledger, LedgerState, StoreFuture};
+use crate::{Ledger, LedgerState, QueuePart, Standing, StoreFuture};
 
 /// What an issuer keeps: the ledger, which approvals are used, and which actions have their pass.
 ///
@@ -35,6 +38,10 @@ pub trait DecisionStore: Ledger {
     /// 3. For an allow: the policy that it names is the one last recorded, if any was: else
     ///    [`CommitOutcome::PolicyChanged`].
     /// 4. For an allow: each of its approvals is unused: else [`CommitOutcome::ApprovalUsed`].
+    /// 5. With a [`QueuePart`]: what it supersedes is at the version that it names and can be ended, else
+    ///    [`CommitOutcome::RequestMoved`]; [`RequestPart::check`](crate::RequestPart::check) holds, else
+    ///    [`CommitOutcome::Joined`] or `RequestMoved`; and if it opens or joins a request, the policy is the one last recorded
+    ///    (3), and there is room for one more, else [`CommitOutcome::NotOpened`].
     ///
     /// Marks of used approvals are never forgotten.
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome>;
@@ -59,6 +66,8 @@ pub struct LookUp {
     pub action: Option<ActionKey>,
     /// The approvals that may be used.
     pub approvals: Vec<ApprovalRef>,
+    /// The action that the queue may have something to say of, and the time.
+    pub request: Option<(RequestKey, Timestamp)>,
 }
 
 impl LookUp {
@@ -68,6 +77,7 @@ impl LookUp {
         Self {
             action: None,
             approvals: Vec::new(),
+            request: None,
         }
     }
 
@@ -80,6 +90,15 @@ impl LookUp {
         }
     }
 
+    /// Asks also what the queue has to say of this action at this time.
+    #[must_use]
+    pub fn of_request(self, key: RequestKey, now: Timestamp) -> Self {
+        Self {
+            request: Some((key, now)),
+            ..self
+        }
+    }
+
     /// Asks also which of these approvals are used.
     #[must_use]
     pub fn of_approvals(self, approvals: Vec<ApprovalRef>) -> Self {
@@ -88,7 +107,7 @@ impl LookUp {
 }
 
 /// What a store knows: the answer to a [`LookUp`].
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Known {
     /// Where the log ends, and what the store was told of.
@@ -98,6 +117,8 @@ pub struct Known {
     /// Those of the approvals asked for that are used, in the order of the question: what a commit gave as
     /// [`CommitOutcome::Committed`] is among them from then on.
     pub used: Vec<ApprovalRef>,
+    /// What the queue has to say of the action that was asked for; absent where nothing was asked or no queue is kept.
+    pub standing: Option<Standing>,
 }
 
 impl Known {
@@ -108,6 +129,7 @@ impl Known {
             state,
             issued: None,
             used: Vec::new(),
+            standing: None,
         }
     }
 }
@@ -135,6 +157,8 @@ pub struct DecisionCommit {
     pub record: RecordDraft,
     /// What becomes of an allow; `None` for a deny or step_up.
     pub allow: Option<Allow>,
+    /// What it has to do with the queue; `None` if its issuer has none.
+    pub queue: Option<QueuePart>,
 }
 
 impl DecisionCommit {
@@ -146,6 +170,7 @@ impl DecisionCommit {
             action_hash,
             record,
             allow: None,
+            queue: None,
         }
     }
 
@@ -154,6 +179,16 @@ impl DecisionCommit {
     pub fn with_allow(self, allow: Allow) -> Self {
         Self {
             allow: Some(allow),
+            ..self
+        }
+    }
+
+    /// The same, with what it does to the queue. Only a [`QueueStore`](crate::QueueStore) takes it; another store refuses it with
+    /// [`StoreCode::StoreMisused`](crate::StoreCode::StoreMisused).
+    #[must_use]
+    pub fn with_queue(self, queue: QueuePart) -> Self {
+        Self {
+            queue: Some(queue),
             ..self
         }
     }
@@ -209,6 +244,12 @@ pub enum CommitOutcome {
     TrustChanged(TrustEvidence),
     /// The decision relied on another policy than the one in force.
     PolicyChanged(Digest),
+    /// Another request for the same waits already: the decision joins it.
+    Joined(RequestId),
+    /// The queue isn't what the decision was made by: a vote was cast, a request was opened or has ended.
+    RequestMoved,
+    /// No request may be opened.
+    NotOpened(RequestCode),
 }
 
 /// A former allow.

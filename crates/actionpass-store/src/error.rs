@@ -51,6 +51,8 @@ codes! {
         RecordInvalid = "record_invalid",
         /// A store was asked to do in one way what it only does in another.
         StoreMisused = "store_misused",
+        /// A decline still holds for what is to be erased: without its hash it would hold nothing. Later it can be erased.
+        SideDataHeld = "side_data_held" => InputRefused,
         /// The store, or the disk that it is on, has no room left; nothing is dropped to make some.
         StoreFull = "store_full",
         /// This is a copy of a process that was forked while a store was open; stores are opened after the fork.
@@ -79,6 +81,7 @@ impl StoreCode {
             Self::RecordTooLarge => "the record is larger than a log takes",
             Self::RecordInvalid => "the record can't be written",
             Self::StoreMisused => "the store can't be used like this",
+            Self::SideDataHeld => "a decline still holds for what is to be erased",
             Self::StoreFull => "the store is full",
             Self::StoreForked => "the store was opened before this process was forked",
         }

@@ -26,6 +26,7 @@
 //! |---|---|
 //! | the issuer's log: records in one chain, appended in batches, followed | [`Ledger`], [`Batch`] |
 //! | the issuer's store: approvals used, records, tokens, in one commit | [`DecisionStore`], [`MemoryDecisionStore`] |
+//! | what waits for people, in the same transactions | [`QueueStore`], [`MemoryDecisionStore`] |
 //! | the executor's store: passes used once | [`ReplayStore`], [`MemoryReplayStore`] |
 //! | sealing records, verifying a log | [`ledger`] |
 //! | keys and revocations, wherever they are kept | [`TrustDocument`], [`MemoryTrust`], in a JSON file [`trust_file`] |
@@ -44,6 +45,7 @@ mod log;
 mod memory;
 pub mod offload;
 mod process;
+mod queue;
 mod replay;
 mod trust_document;
 pub mod trust_file;
@@ -54,5 +56,9 @@ pub use decision::{
 pub use error::{StoreCode, StoreError, StoreFuture};
 pub use log::{AppendOutcome, Batch, Ledger, LedgerExt, LedgerState, SideKind, StoredRecord, TrustRange};
 pub use memory::{MemoryDecisionStore, MemoryReplayStore};
+pub use queue::{
+    Change, ChangeOutcome, Found, MAX_LISTED, MAX_OVERDUE, Obstacle, Open, QueuePart, QueueStore, RequestFilter,
+    RequestPart, Standing, StateFilter, StoredRequest, VoteToken, hide,
+};
 pub use replay::{Consumption, LEEWAY_SECS, Mark, ReplayCode, ReplayStart, ReplayStore, judge};
 pub use trust_document::{MemoryTrust, TrustChange, TrustChanged, TrustDocument, TrustFuture};

@@ -16,6 +16,14 @@ mod decisions {
         block_on: block_on);
 }
 
+mod queue {
+    use super::*;
+
+    actionpass_store::queue_store_conformance!(volatile,
+        open: |_: &Path, log: &Log| MemoryDecisionStore::new(log.clone()),
+        block_on: block_on);
+}
+
 mod replay {
     use super::*;
 

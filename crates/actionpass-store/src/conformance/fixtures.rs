@@ -71,8 +71,14 @@ pub fn approval(approver: &str, number: u64) -> ApprovalRef {
 /// A draft of a record with this body.
 #[must_use]
 pub fn draft<B: RecordBody>(number: u64, body: &B) -> RecordDraft {
+    draft_at(number, 0, body)
+}
+
+/// A draft of a record with this body, so many seconds after [`NOW`].
+#[must_use]
+pub fn draft_at<B: RecordBody>(number: u64, seconds: u64, body: &B) -> RecordDraft {
     let id: RecordId = format!("rec_{number:032x}").parse().unwrap();
-    let time: Timestamp = at(0).to_timestamp();
+    let time: Timestamp = at(seconds).to_timestamp();
     RecordDraft::new(id, time, body)
         .unwrap()
         .with_tenant("org:example".parse().unwrap())
@@ -243,6 +249,7 @@ pub fn decision_by(
         action_hash: digest(number),
         record: draft(number, &body).with_side(SideKind::Payload, b"{}".to_vec()),
         allow: (decision == Decision::Allow).then_some(allow),
+        queue: None,
     }
 }
 

@@ -75,6 +75,12 @@ impl RecordDraft {
         })
     }
 
+    /// The same under another id and time.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn as_another(self, id: RecordId, time: Timestamp) -> Self {
+        Self { id, time, ..self }
+    }
+
     /// The same, concerning one tenant.
     #[must_use]
     pub fn with_tenant(self, tenant: Tenant) -> Self {

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard};
 
-use actionpass_model::{ApprovalRef, RecordKind, RevocationId};
+use actionpass_model::{
+    ApprovalRef, ApprovalRequest, DecisionRef, Document, RecordKind, RequestId, RevocationId, Timestamp,
+};
 
+use super::queue::{Queue, Refused};
 use crate::decision::newest_trust;
 use crate::ledger::{Log, RecordDraft, RecordRef, Salt, SealedRecord, seal};
 use crate::offload::{Sender, channel};
 use crate::process::Process;
 use crate::{
-    ActionKey, AppendOutcome, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, Ledger, LedgerState,
-    LookUp, ReplayStart, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, DecisionCommit, DecisionStore, Issued,
+    Known, Ledger, LedgerState, LookUp, QueueStore, ReplayStart, RequestFilter, RequestPart, SideKind, StoreCode,
+    StoreError, StoreFuture, StoredRecord, StoredRequest,
 };
 
 /// An issuer's store in the memory of one process. Nothing survives it: for tests and examples.
@@ -49,6 +53,7 @@ struct State {
     approvals: HashSet<ApprovalRef>,
     revocations: HashMap<RevocationId, RecordRef>,
     side: BTreeMap<(u64, SideKind), Vec<u8>>,
+    queue: Queue,
 }
 
 impl MemoryDecisionStore {
@@ -112,16 +117,57 @@ impl MemoryDecisionStore {
             }
         }
 
-        self.check_room(&state, 1)?;
+        let mut superseding = None;
+        let plan = match commit.queue {
+            Some(mut part) => {
+                if matches!(part.request, RequestPart::Opens(_) | RequestPart::Joins(..))
+                    && let Some(policy) = known.policy.filter(|policy| Some(*policy) != effects.policy)
+                {
+                    return Ok(CommitOutcome::PolicyChanged(policy));
+                }
+                superseding = part.supersedes.as_ref().map(|change| change.record.clone());
+                if let RequestPart::Opens(open) = &mut part.request {
+                    open.request
+                        .request
+                        .check()
+                        .map_err(|error| StoreError::with_source(StoreCode::StoreMisused, error))?;
+                }
+                match state.queue.plan(part, commit.record.time()) {
+                    Ok(plan) => Some(plan),
+                    Err(outcome) => return Ok(outcome),
+                }
+            }
+            None => None,
+        };
+
+        self.check_room(&state, if superseding.is_some() { 2 } else { 1 })?;
+        let superseding = match superseding {
+            Some(draft) => {
+                let record = seal(&self.log, &known.head, &draft)?;
+                known.head = record.head();
+                Some((draft, record))
+            }
+            None => None,
+        };
         let record = seal(&self.log, &known.head, &commit.record)?;
         known.head = record.head();
+        if let Some((draft, record)) = superseding {
+            state.keep(&draft, &record, &mut known);
+        }
         state.keep_side(&commit.record, &record);
+        let is_committed = commit.record.side().iter().any(|(kind, _)| *kind == SideKind::Salt);
+        if let Some(plan) = plan {
+            let decision = DecisionRef {
+                seq: record.seq(),
+                id: commit.record.id().clone(),
+            };
+            state.queue.carry_out(plan, decision, is_committed);
+        }
         if let Some(allow) = commit.allow {
             state.approvals.extend(allow.approvals);
             state
                 .side
                 .insert((record.seq(), SideKind::Token), allow.token.into_bytes());
-            let is_committed = commit.record.side().iter().any(|(kind, _)| *kind == SideKind::Salt);
             let mut issued = Issued::new(
                 commit.action_hash,
                 record.to_ref(),
@@ -147,6 +193,7 @@ impl MemoryDecisionStore {
         let mut outcomes = Vec::with_capacity(drafts.len());
         let mut revoked: HashMap<&RevocationId, RecordRef> = HashMap::new();
         for draft in &drafts {
+            state.queue.check_erasure(&draft.effects().erases, draft.time())?;
             let revocation = draft.effects().revocation.as_ref();
             let recorded = revocation.and_then(|id| revoked.get(id).or_else(|| state.revocations.get(id)));
             if let Some(record) = recorded {
@@ -182,6 +229,45 @@ impl MemoryDecisionStore {
             return Err(StoreError::new(StoreCode::StoreFull));
         }
         Ok(())
+    }
+
+    fn change_now(&self, change: Change) -> Result<ChangeOutcome, StoreError> {
+        let mut state = self.lock()?;
+        let next = match state.queue.step(&change) {
+            Ok(next) => next,
+            Err(Refused::Moved(request)) => return Ok(ChangeOutcome::Moved(request)),
+            Err(Refused::Law(code)) => return Ok(ChangeOutcome::Refused(code)),
+        };
+        let record = self.keep_one(&mut state, &change.record)?;
+        state.queue.put(next.clone(), change.token);
+        let (ready, known) = (state.advance_followers(), state.known);
+        drop(state);
+        answer(ready, known);
+        Ok(ChangeOutcome::Changed(Box::new(next), record))
+    }
+
+    fn lift_now(&self, request: &RequestId, draft: &RecordDraft) -> Result<Option<SealedRecord>, StoreError> {
+        let mut state = self.lock()?;
+        if !state.queue.is_holding(request) {
+            return Ok(None);
+        }
+        let record = self.keep_one(&mut state, draft)?;
+        state.queue.lift(request, draft.time());
+        let (ready, known) = (state.advance_followers(), state.known);
+        drop(state);
+        answer(ready, known);
+        Ok(Some(record))
+    }
+
+    /// Seals and keeps one record of the queue.
+    fn keep_one(&self, state: &mut State, draft: &RecordDraft) -> Result<SealedRecord, StoreError> {
+        self.check_room(state, 1)?;
+        let mut known = state.known;
+        let record = seal(&self.log, &known.head, draft)?;
+        known.head = record.head();
+        state.keep(draft, &record, &mut known);
+        state.known = known;
+        Ok(record)
     }
 
     async fn follow_from(&self, seq: u64) -> Result<u64, StoreError> {
@@ -233,13 +319,18 @@ impl State {
         if !effects.erases.is_empty() {
             let gone: HashSet<u64> = effects.erases.iter().copied().collect();
             self.side.retain(|(seq, _), _| !gone.contains(seq));
+            self.queue.erase(&gone, draft.time());
         }
     }
 
     /// What is known from now on, and who waited for it.
     fn advance(&mut self, known: LedgerState) -> Vec<Sender<u64>> {
         self.known = known;
-        let size = known.head.size();
+        self.advance_followers()
+    }
+
+    fn advance_followers(&mut self) -> Vec<Sender<u64>> {
+        let size = self.known.head.size();
         let waits = |(seq, _): &mut (u64, Sender<u64>)| size > *seq;
         self.followers.extract_if(.., waits).map(|(_, sender)| sender).collect()
     }
@@ -262,6 +353,7 @@ impl State {
         known.issued = question.action.and_then(|action| self.find(&action));
         known.used = question.approvals;
         known.used.retain(|approval| self.approvals.contains(approval));
+        known.standing = question.request.map(|(key, now)| self.queue.standing(&key, now));
         known
     }
 
@@ -272,6 +364,29 @@ impl State {
             .zip(records)
             .map(|(seq, json)| StoredRecord::new(seq, json.clone()))
             .collect()
+    }
+}
+
+impl QueueStore for MemoryDecisionStore {
+    fn request<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<StoredRequest>> {
+        Box::pin(ready(self.lock().map(|state| state.queue.get(id).cloned())))
+    }
+
+    fn request_version<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
+        let version = |state: MutexGuard<'_, State>| Some(state.queue.get(id)?.request.version);
+        Box::pin(ready(self.lock().map(version)))
+    }
+
+    fn requests<'a>(&'a self, filter: &'a RequestFilter, now: Timestamp) -> StoreFuture<'a, Vec<ApprovalRequest>> {
+        Box::pin(ready(self.lock().map(|state| state.queue.list(filter, now))))
+    }
+
+    fn change(&self, change: Change) -> StoreFuture<'_, ChangeOutcome> {
+        Box::pin(ready(self.change_now(change)))
+    }
+
+    fn lift(&self, request: RequestId, record: RecordDraft) -> StoreFuture<'_, Option<SealedRecord>> {
+        Box::pin(ready(self.lift_now(&request, &record)))
     }
 }
 
