@@ -209,6 +209,7 @@ pub fn binding_hash(binding: &Binding<'_>) -> Result<Digest, DocumentError> {
 #[derive(Clone, Debug)]
 pub struct BoundFacts {
     document: Option<Facts>,
+    canonical: Option<CanonicalBytes>,
     hash: Digest,
     none: Map<String, Value>,
 }
@@ -225,6 +226,7 @@ impl BoundFacts {
         let hash = document.member(&["facts"]).ok_or_else(|| lost("facts"))?.digest();
         Ok(Self {
             document: Some(facts),
+            canonical: Some(document),
             hash,
             none: Map::new(),
         })
@@ -235,6 +237,7 @@ impl BoundFacts {
     pub fn none() -> Self {
         Self {
             document: None,
+            canonical: None,
             hash: EMPTY_OBJECT_HASH,
             none: Map::new(),
         }
@@ -244,6 +247,12 @@ impl BoundFacts {
     #[must_use]
     pub const fn document(&self) -> Option<&Facts> {
         self.document.as_ref()
+    }
+
+    /// The whole document, canonical, if there is one: admitted again it gives the same.
+    #[must_use]
+    pub const fn canonical(&self) -> Option<&CanonicalBytes> {
+        self.canonical.as_ref()
     }
 
     /// The facts by name; empty where there are none.

@@ -5,34 +5,39 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::sync::Arc;
 
-use actionpass_canon::{BoundFacts, names};
+use actionpass_canon::{BoundAction, BoundFacts, names};
 use actionpass_crypto::{SignError, Signer, Unverified, sign_document};
 use actionpass_model::{
-    ActionId, Decision, DecisionBody, KeyId, KeyStatus, KeyUse, MAX_APPROVAL_LIFETIME, MAX_APPROVALS, PassClaims,
-    PassEvidence, PassId, Reason, RecordId, Tenant, Timestamp, Trace, TrustEvidence, TrustKey, UnixSeconds,
+    ActionId, ApprovalRequest, Decision, DecisionBody, KeyId, KeyStatus, KeyUse, MAX_APPROVAL_LIFETIME, MAX_APPROVALS,
+    PassClaims, PassEvidence, PassId, Reason, RecordId, Tenant, Timestamp, Trace, TrustEvidence, TrustKey, UnixSeconds,
 };
 use actionpass_policy::{PolicyEngine, PolicyInput, Verdict};
+use actionpass_queue::RequestCode;
 use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
     ActionKey, Allow, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, LedgerState, LookUp,
-    ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, newest_trust,
+    QueuePart, QueueStore, ReplayStore, RequestPart, SideKind, StoreCode, StoreError, StoreFuture, StoredRequest,
+    newest_trust,
 };
-use actionpass_verify::approval::{OfRequest, VerifiedApproval};
+use actionpass_verify::approval::VerifiedApproval;
 use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
 use uuid::Uuid;
 
 use crate::call::{AdmittedCall, Asked, Judged, Settled, SignedPass};
 use crate::environment::{Ids, Random, System, Timer, random_salt, within};
 use crate::offered::{MAX_OFFERED, Occasion, Offered};
+use crate::queue::{Recent, Waits, standing};
 use crate::quota::{Quota, Who};
 use crate::source::{ApprovalAnswer, ApprovalQuestion, ApprovalSource};
 use crate::{
     AdminError, Authorization, AuthorizeCode, AuthorizeError, IssuedPass, IssuerConfig, MAX_DENIED_PAYLOAD_BYTES,
-    Request, documents, log,
+    Request, RequestState, documents, log,
 };
 
 /// How often an authorization starts over when trust or policy changed under it.
 const MAX_ROUNDS: usize = 3;
+/// How often it does when the queue moved under it. Each time somebody else got on: a vote, a retry, an end.
+const MAX_MOVES: usize = 64;
 
 /// The issuer: judges actions by policy, records every decision, and signs passes for what is allowed.
 ///
@@ -40,23 +45,26 @@ const MAX_ROUNDS: usize = 3;
 /// of them yields no pass.
 #[derive(Clone, Debug)]
 pub struct Authorizer {
-    config: IssuerConfig,
+    pub(crate) config: IssuerConfig,
     /// What signs, or why nothing does: then nothing is allowed, and every other decision is made as ever.
     key: Result<Arc<dyn Signer>, AuthorizeError>,
-    parts: Parts,
+    pub(crate) parts: Parts,
     clock: Arc<dyn Clock>,
-    timer: Arc<dyn Timer>,
-    random: Arc<dyn Random>,
+    pub(crate) timer: Arc<dyn Timer>,
+    pub(crate) random: Arc<dyn Random>,
     approvals: Option<Arc<dyn ApprovalSource>>,
     replay: Option<Arc<dyn ReplayStore>>,
     quota: Arc<Quota>,
+    pub(crate) recent: Arc<Recent>,
 }
 
 #[derive(Clone, Debug)]
-struct Parts {
-    policy: Arc<dyn PolicyEngine>,
-    trust: Arc<dyn TrustSource>,
-    store: Arc<dyn DecisionStore>,
+pub(crate) struct Parts {
+    pub(crate) policy: Arc<dyn PolicyEngine>,
+    pub(crate) trust: Arc<dyn TrustSource>,
+    pub(crate) store: Arc<dyn DecisionStore>,
+    /// The same store, where it keeps approval requests.
+    pub(crate) queue: Option<Arc<dyn QueueStore>>,
 }
 
 /// What an issuer can't do without.
@@ -96,6 +104,15 @@ impl AuthorizerBuilder {
     #[must_use]
     pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
         self.0.random = random;
+        self
+    }
+
+    /// Keeps approval requests: a step_up opens or joins one, an allow settles it. This is the store of its decisions from
+    /// now on, whatever it was built with.
+    #[must_use]
+    pub fn with_requests(mut self, store: Arc<dyn QueueStore>) -> Self {
+        self.0.parts.store = Arc::clone(&store) as _;
+        self.0.parts.queue = Some(store);
         self
     }
 
@@ -156,13 +173,19 @@ impl Authorizer {
         AuthorizerBuilder(Self {
             config,
             key,
-            parts: Parts { policy, trust, store },
+            parts: Parts {
+                policy,
+                trust,
+                store,
+                queue: None,
+            },
             clock: Arc::new(System),
             timer: Arc::new(System),
             random: Arc::new(System),
             approvals: None,
             replay: None,
             quota: Arc::default(),
+            recent: Arc::default(),
         })
     }
 
@@ -242,12 +265,20 @@ impl Authorizer {
             Err(error) => return Err(self.refuse_before(&request, error, now).await),
         };
         call.offer(&asked.tokens);
-        let mut rounds: usize = 0;
+        let (mut rounds, mut moves): (usize, usize) = (0, 0);
         loop {
+            if moves > MAX_MOVES {
+                let error = AuthorizeCode::Contention.into();
+                return Err(self.refuse_before(&request, error, self.now()?).await);
+            }
             // Afresh in every round: asking for approvals may have taken a while.
             let now = self.now()?;
             let trust = self.current_trust().await?;
-            let known = self.look_up(LookUp::new().of_action(call.key.clone())).await?;
+            let mut question = LookUp::new().of_action(call.key.clone());
+            if self.parts.queue.is_some() {
+                question = question.of_request(Self::request_key(&call), now);
+            }
+            let known = self.look_up(question).await?;
             if let Some(issued) = known.issued {
                 return match self.again(&call, issued, &known.state, trust, now).await {
                     Err(error) if error.is(AuthorizeCode::ActionIdReused) => {
@@ -270,7 +301,29 @@ impl Authorizer {
             if let Err(error) = self.config.facts.check_age(&call.facts, now) {
                 return Err(self.refuse_before(&request, error, now).await);
             }
-            let judged = self.judge(&call, &trust, state.restored, now);
+            let waits = match self.queue() {
+                None => Waits::NoQueue,
+                Some(queue) => {
+                    let standing = standing(known.standing)?;
+                    if self.close_overdue(queue, standing.overdue, now).await? {
+                        moves = moves.saturating_add(1);
+                        continue;
+                    }
+                    if let Some(stored) = standing.declined {
+                        return self.deny_declined(&mut call, &stored, &trust, now).await;
+                    }
+                    let waits = self.waits(&call, standing.live, state.restored);
+                    if let Waits::Nothing = waits
+                        && let Some(end) = self.ended_meanwhile(queue, asked, now).await?
+                    {
+                        // What was waited for is over, and nobody asked for another one.
+                        call.opens = false;
+                        call.remarks = vec![Reason::new(RequestCode::of_end(end))];
+                    }
+                    waits
+                }
+            };
+            let judged = self.judge(&call, &trust, &waits, state.restored, now);
             if judged.verdict.decision != Decision::Allow {
                 // What an allow relies on the store looks at when it commits. A refusal says how much is missing, and must
                 // not count what was used before: judged again without it, it says the right number.
@@ -289,30 +342,50 @@ impl Authorizer {
                         .await);
                 }
                 // Recorded before anybody waits: the wait may outlive this process.
-                let recorded = self.refuse(&mut call, &judged, now).await?;
-                match &self.approvals {
-                    Some(source) if judged.verdict.decision == Decision::StepUp && !asked.was_asked => {
-                        asked.was_asked = true;
-                        asked.tokens = self.ask(&**source, &call, &judged.verdict).await;
-                        if asked.tokens.is_empty() {
-                            return Ok(recorded);
-                        }
-                        // What is returned is told to the log by whoever returns it; this record isn't.
-                        log::decision(&recorded);
-                        call.offer(&asked.tokens);
-                        continue;
-                    }
-                    _ => return Ok(recorded),
+                let Some((recorded, waiting)) = self.refuse(&mut call, &judged, &waits, now).await? else {
+                    moves = moves.saturating_add(1);
+                    continue;
+                };
+                if judged.verdict.decision != Decision::StepUp {
+                    return Ok(recorded);
                 }
+                // What is returned is told to the log by whoever returns it; this record isn't.
+                if let Some(source) = self.approvals.as_ref().filter(|_| !asked.was_asked) {
+                    asked.was_asked = true;
+                    match self.ask(&**source, &call, &judged.verdict, waiting.as_ref()).await {
+                        ApprovalAnswer::Tokens(tokens) if !tokens.is_empty() => {
+                            asked.tokens = tokens;
+                            log::decision(&recorded);
+                            call.offer(&asked.tokens);
+                            continue;
+                        }
+                        ApprovalAnswer::Declined { token } => {
+                            if self.take_decline(waiting.as_ref(), &token).await {
+                                log::decision(&recorded);
+                                continue;
+                            }
+                        }
+                        ApprovalAnswer::Tokens(_) | ApprovalAnswer::NoneYet => {}
+                    }
+                }
+                if let (Some(queue), Some(request)) = (self.queue(), &recorded.request)
+                    && let Some(version) = waiting.as_ref().map(|request| request.version)
+                    && self.park(queue, request, version, call.wait, asked).await?
+                {
+                    log::decision(&recorded);
+                    continue;
+                }
+                return Ok(recorded);
             }
             let outcome = match self.issue(&mut call, &judged, &trust, now).await {
-                Ok(pass) => self.commit(&mut call, &judged, &trust, pass, now).await,
+                Ok(pass) => self.commit(&mut call, &judged, &waits, &trust, pass, now).await,
                 Err(error) => Err(error),
             };
             match outcome {
                 Ok(Settled::Done(authorization)) => return Ok(*authorization),
                 // A used approval grants nothing any more; each is found at most once, so this ends.
                 Ok(Settled::Used(used)) if call.discard(&used) => {}
+                Ok(Settled::Moved) => moves = moves.saturating_add(1),
                 Ok(_) => {
                     rounds = rounds.saturating_add(1);
                     tracing::debug!(
@@ -330,27 +403,27 @@ impl Authorizer {
         }
     }
 
-    fn now(&self) -> Result<Timestamp, AuthorizeError> {
+    pub(crate) fn now(&self) -> Result<Timestamp, AuthorizeError> {
         self.clock.now().ok_or_else(AuthorizeError::clock)
     }
 
-    async fn current_trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
+    pub(crate) async fn current_trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
         self.parts.trust.current().await.map_err(AuthorizeError::trust)
     }
 
     /// What a store answers, in time. An answer that comes too late is as good as none: nothing is released on it.
-    async fn bounded<T>(&self, answer: StoreFuture<'_, T>) -> Result<T, AuthorizeError> {
+    pub(crate) async fn bounded<T>(&self, answer: StoreFuture<'_, T>) -> Result<T, AuthorizeError> {
         match within(&*self.timer, self.config.store_timeout, answer).await {
             Some(answer) => Ok(answer?),
             None => Err(StoreError::new(StoreCode::StoreUnavailable).into()),
         }
     }
 
-    async fn look_up(&self, question: LookUp) -> Result<Known, AuthorizeError> {
+    pub(crate) async fn look_up(&self, question: LookUp) -> Result<Known, AuthorizeError> {
         self.bounded(self.parts.store.look_up(question)).await
     }
 
-    fn id<T>(&self, ids: &mut Ids, now: Timestamp, from_uuid: fn(Uuid) -> T) -> Result<T, AuthorizeError> {
+    pub(crate) fn id<T>(&self, ids: &mut Ids, now: Timestamp, from_uuid: fn(Uuid) -> T) -> Result<T, AuthorizeError> {
         ids.next(now, &*self.random)
             .map(from_uuid)
             .ok_or_else(|| AuthorizeCode::RandomnessUnavailable.into())
@@ -402,27 +475,40 @@ impl Authorizer {
             used: Vec::new(),
             trace: request.trace.as_deref().cloned(),
             ids,
+            door: request.door.clone(),
+            client: request.client.clone(),
+            wait: request.wait,
+            opens: request.opens,
+            remarks: Vec::new(),
             unrecorded: None,
         })
     }
 
     /// Verifies what is offered and asks policy. Pure but for the clock of its arguments.
-    fn judge(&self, call: &AdmittedCall<'_>, trust: &Trust, restored: Option<UnixSeconds>, now: Timestamp) -> Judged {
+    fn judge(
+        &self,
+        call: &AdmittedCall<'_>,
+        trust: &Trust,
+        waits: &Waits,
+        restored: Option<UnixSeconds>,
+        now: Timestamp,
+    ) -> Judged {
         let occasion = Occasion {
             action: call.action,
             action_id: &call.key.action,
             facts_hash: call.facts.hash(),
-            request: OfRequest::NoRequest,
+            request: waits.of_request(),
             policy_digest: self.parts.policy.digest(),
             at: now,
             restored,
         };
-        let mut offered = Offered::checked(&call.offered, &self.config, &occasion, trust, &call.used);
+        let tokens: Vec<&String> = call.offered.iter().chain(waits.tokens()).collect();
+        let mut offered = Offered::checked(&tokens, &self.config, &occasion, trust, &call.used);
         let grants = offered.grants();
         // No verifier accepts these passes, so none is issued, whatever policy would say.
         let mut verdict = if trust.is_expired(now.to_unix_seconds()) {
             Verdict::deny_with(VerifyCode::TrustExpired)
-        } else if is_any_revoked(call, trust) {
+        } else if is_anybody_revoked(call.action, trust) {
             Verdict::deny_with(VerifyCode::PrincipalRevoked)
         } else {
             self.parts
@@ -437,7 +523,10 @@ impl Authorizer {
             in_vain,
         } = offered;
         reasons.append(&mut verdict.reasons);
-        if !call.offered.is_empty() {
+        if verdict.decision == Decision::StepUp {
+            reasons.extend(waits.differences().iter().chain(&call.remarks).cloned());
+        }
+        if !tokens.is_empty() {
             // Of approvals that grant nothing, each way of failing is said once: a record has room for so many reasons.
             let mut seen = HashSet::new();
             reasons.retain(|reason| seen.insert((reason.code.clone(), reason.rule.clone(), reason.path.clone())));
@@ -455,23 +544,77 @@ impl Authorizer {
     }
 
     /// Asks an approval source for what it has to offer.
-    async fn ask(&self, source: &dyn ApprovalSource, call: &AdmittedCall<'_>, verdict: &Verdict) -> Vec<String> {
+    async fn ask(
+        &self,
+        source: &dyn ApprovalSource,
+        call: &AdmittedCall<'_>,
+        verdict: &Verdict,
+        waiting: Option<&ApprovalRequest>,
+    ) -> ApprovalAnswer {
         let request = ApprovalQuestion {
             action: call.action,
             action_id: &call.key.action,
             issuer: &self.config.issuer,
             policy_digest: self.parts.policy.digest(),
             required: &verdict.required,
+            request: waiting,
             wait: self.config.approval_wait,
         };
         match within(&*self.timer, self.config.approval_wait, source.request(request)).await {
-            Some(Ok(ApprovalAnswer::Tokens(tokens))) => tokens,
+            Some(Ok(answer)) => answer,
             // No answer, no approvals: the decision stays what it is.
-            Some(Ok(_)) | None => Vec::new(),
+            None => ApprovalAnswer::NoneYet,
             Some(Err(error)) => {
                 tracing::warn!(error = &error as &dyn Error, "the approval source failed");
-                Vec::new()
+                ApprovalAnswer::NoneYet
             }
+        }
+    }
+
+    /// Takes what a source says is a no as a vote on what waits; whether it is one.
+    async fn take_decline(&self, waiting: Option<&ApprovalRequest>, token: &str) -> bool {
+        let Some(request) = waiting else { return false };
+        match self.vote(&request.id, token).await {
+            Ok(review) => review.state == RequestState::Declined,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn Error, "the approval source gave what is no vote");
+                false
+            }
+        }
+    }
+
+    /// Records the deny of an action that somebody declined.
+    async fn deny_declined(
+        &self,
+        call: &mut AdmittedCall<'_>,
+        stored: &StoredRequest,
+        trust: &Trust,
+        now: Timestamp,
+    ) -> Result<Authorization, AuthorizeError> {
+        let mut verdict = Verdict::deny_with(AuthorizeCode::ApprovalDeclined);
+        let policy = verdict.policy_ref(&*self.parts.policy);
+        let reasons = std::mem::take(&mut verdict.reasons);
+        let judged = Judged {
+            verdict,
+            reasons,
+            told: Vec::new(),
+            approvals: Vec::new(),
+            in_vain: Vec::new(),
+            policy,
+            trust: trust.evidence(),
+        };
+        let mut body = documents::refused(call, &judged, Decision::Deny, judged.reasons.clone());
+        body.request = Some(stored.request.id.clone());
+        let entry = self.entry(call, body, None, now)?;
+        match self.bounded(self.parts.store.commit(entry)).await? {
+            CommitOutcome::Committed(record) => {
+                self.settle(call);
+                let mut answer = call.answer(&judged, Decision::Deny, None, record.to_ref());
+                answer.declined = self.declined(stored, trust);
+                Ok(answer.with_request(&stored.request, RequestState::Declined))
+            }
+            CommitOutcome::AlreadyIssued(_) => Err(AuthorizeCode::ActionAlreadyIssued.into()),
+            _ => Err(AuthorizeCode::Contention.into()),
         }
     }
 
@@ -510,6 +653,7 @@ impl Authorizer {
         &self,
         call: &mut AdmittedCall<'_>,
         judged: &Judged,
+        waits: &Waits,
         trust: &Trust,
         pass: SignedPass,
         now: Timestamp,
@@ -528,26 +672,26 @@ impl Authorizer {
         let token = pass.token.into_string();
         let allow = Allow::new(id.clone(), token.clone(), expires_at, call.audience.clone())
             .with_approvals(judged.approvals.iter().map(VerifiedApproval::to_ref).collect());
-        let body = documents::allowed(pass.claims, call, judged, evidence);
-        let outcome = self
-            .bounded(self.parts.store.commit(self.entry(call, body, Some(allow), now)?))
-            .await?;
+        let mut body = documents::allowed(pass.claims, call, judged, evidence);
+        let settled = waits.request().map(|stored| &stored.request);
+        body.request = settled.map(|request| request.id.clone());
+        let part = self.queue_part(call, judged, waits, now)?;
+        let mut entry = self.entry(call, body, Some(allow), now)?;
+        entry.queue = part;
+        let outcome = self.bounded(self.parts.store.commit(entry)).await?;
         match outcome {
             CommitOutcome::Committed(record) => {
                 self.settle(call);
                 let pass = IssuedPass { id, token, expires_at };
-                Ok(Settled::Done(Box::new(call.answer(
-                    judged,
-                    Decision::Allow,
-                    Some(pass),
-                    record.to_ref(),
-                ))))
+                let mut answer = call.answer(judged, Decision::Allow, Some(pass), record.to_ref());
+                if let Some(request) = settled {
+                    answer = answer.with_request(request, RequestState::Used);
+                }
+                Ok(Settled::Done(Box::new(answer)))
             }
             // Another caller was faster with the same id: what it got is found at the next round.
-            CommitOutcome::AlreadyIssued(_)
-            | CommitOutcome::Joined(_)
-            | CommitOutcome::RequestMoved
-            | CommitOutcome::NotOpened(_) => Ok(Settled::StartOver),
+            CommitOutcome::AlreadyIssued(_) => Ok(Settled::StartOver),
+            CommitOutcome::Joined(_) | CommitOutcome::RequestMoved | CommitOutcome::NotOpened(_) => Ok(Settled::Moved),
             CommitOutcome::TrustChanged(_) => {
                 // The ledger knows of a newer trust store than the source gave: it looks again, whatever it remembers.
                 self.parts.trust.refresh().await.map_err(AuthorizeError::trust)?;
@@ -558,26 +702,87 @@ impl Authorizer {
         }
     }
 
-    /// Records a deny or step_up.
+    /// Records a deny or step_up, with the request that waits because of it. `None` if the queue moved meanwhile.
     async fn refuse(
         &self,
         call: &mut AdmittedCall<'_>,
         judged: &Judged,
+        waits: &Waits,
         now: Timestamp,
-    ) -> Result<Authorization, AuthorizeError> {
+    ) -> Result<Option<(Authorization, Option<ApprovalRequest>)>, AuthorizeError> {
         let decision = judged.verdict.decision;
-        let body = documents::refused(call, judged, decision, judged.reasons.clone());
+        let is_step_up = decision == Decision::StepUp;
+        let joined = waits.request().map(|stored| &stored.request).filter(|_| is_step_up);
+        if let Some(request) = joined
+            && call.offered.is_empty()
+            && let Some(record) = self.answered_before(request, judged, now).await?
+        {
+            let answer = call.answer(judged, decision, None, record);
+            let answer = answer.with_request(request, RequestState::Pending);
+            return Ok(Some((answer, Some(request.clone()))));
+        }
+        let part = self.queue_part(call, judged, waits, now)?;
+        let waiting = match part.as_ref().map(|part| &part.request) {
+            Some(RequestPart::Opens(open)) => Some(open.request.request.clone()),
+            Some(RequestPart::Joins(..)) => joined.cloned(),
+            _ => None,
+        };
         match self
-            .bounded(self.parts.store.commit(self.entry(call, body, None, now)?))
+            .record_refusal(call, judged, None, part, waiting.as_ref(), now)
             .await?
         {
             CommitOutcome::Committed(record) => {
-                self.settle(call);
-                Ok(call.answer(judged, decision, None, record.to_ref()))
+                let record = record.to_ref();
+                let mut answer = call.answer(judged, decision, None, record.clone());
+                if let Some(request) = &waiting {
+                    self.recent
+                        .put(&request.id, request.version, &judged.reasons, &record, now);
+                    answer = answer.with_request(request, RequestState::Pending);
+                }
+                Ok(Some((answer, waiting)))
             }
+            CommitOutcome::Joined(_) | CommitOutcome::RequestMoved => Ok(None),
+            CommitOutcome::NotOpened(code) => {
+                let mut reasons = judged.reasons.clone();
+                reasons.push(Reason::new(code));
+                match self
+                    .record_refusal(call, judged, Some(&reasons), None, None, now)
+                    .await?
+                {
+                    CommitOutcome::Committed(record) => {
+                        let mut answer = call.answer(judged, decision, None, record.to_ref());
+                        answer.reasons = reasons;
+                        Ok(Some((answer, None)))
+                    }
+                    CommitOutcome::AlreadyIssued(_) => Err(AuthorizeCode::ActionAlreadyIssued.into()),
+                    _ => Err(AuthorizeCode::Contention.into()),
+                }
+            }
+            CommitOutcome::PolicyChanged(_) => Err(AuthorizeCode::PolicyChanged.into()),
             CommitOutcome::AlreadyIssued(_) => Err(AuthorizeCode::ActionAlreadyIssued.into()),
-            _ => Err(AuthorizeCode::Contention.into()),
+            CommitOutcome::ApprovalUsed(_) | CommitOutcome::TrustChanged(_) => Err(AuthorizeCode::Contention.into()),
         }
+    }
+
+    async fn record_refusal(
+        &self,
+        call: &mut AdmittedCall<'_>,
+        judged: &Judged,
+        reasons: Option<&[Reason]>,
+        part: Option<QueuePart>,
+        waiting: Option<&ApprovalRequest>,
+        now: Timestamp,
+    ) -> Result<CommitOutcome, AuthorizeError> {
+        let reasons = reasons.unwrap_or(&judged.reasons).to_vec();
+        let mut body = documents::refused(call, judged, judged.verdict.decision, reasons);
+        body.request = waiting.map(|request| request.id.clone());
+        let mut entry = self.entry(call, body, None, now)?;
+        entry.queue = part;
+        let outcome = self.bounded(self.parts.store.commit(entry)).await?;
+        if let CommitOutcome::Committed(_) = outcome {
+            self.settle(call);
+        }
+        Ok(outcome)
     }
 
     /// Records that an allow came to nothing, as far as the store still works, and gives the error on.
@@ -756,6 +961,8 @@ impl Authorizer {
                 token,
             }),
             record: issued.record,
+            request: None,
+            declined: None,
         })
     }
 
@@ -850,8 +1057,8 @@ fn who(key: &ActionKey) -> Who {
 }
 
 /// Whether the tenant, the agent, one that it acts for, its owner or its runtime was revoked.
-fn is_any_revoked(call: &AdmittedCall<'_>, trust: &Trust) -> bool {
-    let head = call.action.action();
+pub(crate) fn is_anybody_revoked(action: &BoundAction, trust: &Trust) -> bool {
+    let head = action.action();
     let actor = &head.actor;
     let names = [
         head.tenant.as_str(),

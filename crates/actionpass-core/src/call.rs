@@ -1,11 +1,13 @@
 //! One authorization on its way: what was admitted, how it was judged, what was signed.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_crypto::CompactJws;
 use actionpass_model::{
-    ApprovalRef, Audience, Decision, KeyId, OfferedEvidence, PassClaims, PolicyRef, Reason, Trace, TrustEvidence,
+    ApprovalRef, Audience, Decision, DoorName, KeyId, OfferedEvidence, PassClaims, PolicyRef, Reason, RequestId,
+    Statement, Trace, TrustEvidence,
 };
 use actionpass_policy::Verdict;
 use actionpass_store::ActionKey;
@@ -26,6 +28,13 @@ pub(crate) struct AdmittedCall<'a> {
     pub(crate) used: Vec<ApprovalRef>,
     pub(crate) trace: Option<Trace>,
     pub(crate) ids: Ids,
+    pub(crate) door: Option<DoorName>,
+    pub(crate) client: Option<Statement>,
+    pub(crate) wait: Duration,
+    /// Whether a step_up opens a request.
+    pub(crate) opens: bool,
+    /// What a step_up says besides.
+    pub(crate) remarks: Vec<Reason>,
     /// How many refusals before it the record that is made counts.
     pub(crate) unrecorded: Option<u64>,
 }
@@ -35,6 +44,10 @@ pub(crate) struct AdmittedCall<'a> {
 pub(crate) struct Asked {
     pub(crate) was_asked: bool,
     pub(crate) tokens: Vec<String>,
+    /// How long it was waited for people.
+    pub(crate) waited: Duration,
+    /// The request that it was waited for.
+    pub(crate) waited_for: Option<RequestId>,
 }
 
 impl AdmittedCall<'_> {
@@ -71,6 +84,8 @@ impl AdmittedCall<'_> {
             policy: judged.policy.clone(),
             pass,
             record,
+            request: None,
+            declined: None,
         }
     }
 }
@@ -104,4 +119,6 @@ pub(crate) enum Settled {
     Used(ApprovalRef),
     /// Something changed since it was judged.
     StartOver,
+    /// The queue did.
+    Moved,
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use actionpass_model::{
-    Agent, Audience, DEFAULT_PASS_LIFETIME, Issuer, MAX_PASS_LIFETIME, Origin, Tenant, TextError, Tool,
+    Agent, Audience, DEFAULT_PASS_LIFETIME, DEFAULT_REQUEST_LIFETIME, Issuer, MAX_PASS_LIFETIME, MAX_REQUEST_LIFETIME,
+    Origin, Tenant, TextError, Tool,
 };
+use actionpass_queue::Limits;
 use actionpass_store::ledger::Log;
 
 use crate::FactsTerms;
@@ -28,6 +30,34 @@ pub struct IssuerConfig {
     pub(crate) denied_payloads: bool,
     pub(crate) dangerously_accept_asserted: bool,
     pub(crate) tools_with_colliding_names: Vec<Tool>,
+    pub(crate) requests: RequestTerms,
+}
+
+/// How long approval requests wait and declines hold, and how many there may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RequestTerms {
+    /// How long a request waits; at most a day.
+    pub lifetime: Duration,
+    /// How long a decline answers every action of the same hash, at least: it also does for the rest of its request's time.
+    pub decline_holds: Duration,
+    /// How many there may be.
+    pub limits: Limits,
+}
+
+impl RequestTerms {
+    /// An hour each, and the limits of [`Limits::DEFAULT`].
+    pub const DEFAULT: Self = Self {
+        lifetime: DEFAULT_REQUEST_LIFETIME,
+        decline_holds: Duration::from_secs(60 * 60),
+        limits: Limits::DEFAULT,
+    };
+}
+
+impl Default for RequestTerms {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 impl IssuerConfig {
@@ -48,6 +78,7 @@ impl IssuerConfig {
             denied_payloads: false,
             dangerously_accept_asserted: false,
             tools_with_colliding_names: Vec::new(),
+            requests: RequestTerms::DEFAULT,
         }
     }
 
@@ -99,6 +130,20 @@ impl IssuerConfig {
     pub const fn with_approval_wait(mut self, wait: Duration) -> Self {
         self.approval_wait = wait;
         self
+    }
+
+    /// How long approval requests wait, and how many there may be. A lifetime is brought within a second and a day.
+    #[must_use]
+    pub fn with_requests(mut self, mut terms: RequestTerms) -> Self {
+        terms.lifetime = terms.lifetime.clamp(Duration::from_secs(1), MAX_REQUEST_LIFETIME);
+        self.requests = terms;
+        self
+    }
+
+    /// How long approval requests wait, and how many there may be.
+    #[must_use]
+    pub const fn requests(&self) -> &RequestTerms {
+        &self.requests
     }
 
     /// Writes salted commitments into the ledger in place of the hashes of actions and tokens

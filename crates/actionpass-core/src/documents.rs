@@ -112,7 +112,7 @@ pub(crate) fn allowed(
         unrecorded: None,
         request: None,
         mode: None,
-        door: None,
+        door: call.door.clone(),
     }
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn refused(
         unrecorded: None,
         request: None,
         mode: None,
-        door: None,
+        door: call.door.clone(),
     }
 }
 
@@ -221,6 +221,6 @@ pub(crate) fn refused_before(
         unrecorded: None,
         request: None,
         mode: None,
-        door: None,
+        door: request.door.clone(),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actionpass_crypto::SignError;
 use actionpass_model::{Code, CodedError};
+use actionpass_queue::RequestCode;
 use actionpass_store::StoreError;
 use actionpass_verify::{TrustError, VerifyCode};
 
@@ -34,6 +35,8 @@ actionpass_model::codes! {
         /// The store was restored from a backup, and what was used or allowed before that may be forgotten: the approval, or the
         /// action id, is of before, or doesn't say of when it is.
         ApprovalStateLost = "approval_state_lost" => Approval,
+        /// Somebody whose approval would have counted declined the action, and that holds for a time.
+        ApprovalDeclined = "approval_declined" => Declined,
         /// An offered approval holds, and the decision didn't rely on it.
         ApprovalNotReliedOn = "approval_not_relied_on" => Reason,
         /// More approvals are offered than are looked at, or the decision relies on more than a pass carries.
@@ -122,6 +125,16 @@ impl AuthorizeError {
     }
 }
 
+impl From<RequestCode> for AuthorizeError {
+    fn from(code: RequestCode) -> Self {
+        Self {
+            code: code.into(),
+            problem: clause(code.meaning()).into(),
+            source: None,
+        }
+    }
+}
+
 impl From<AuthorizeCode> for AuthorizeError {
     fn from(code: AuthorizeCode) -> Self {
         Self {
@@ -154,7 +167,11 @@ impl From<StoreError> for AuthorizeError {
 
 /// What a code means, as an error message: one clause, in lower case and without a full stop.
 fn message(code: AuthorizeCode) -> String {
-    let meaning = code.meaning().trim().trim_end_matches('.');
+    clause(code.meaning())
+}
+
+pub(crate) fn clause(meaning: &str) -> String {
+    let meaning = meaning.trim().trim_end_matches('.');
     let mut characters = meaning.chars();
     characters
         .next()

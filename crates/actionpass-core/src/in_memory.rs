@@ -120,7 +120,8 @@ impl InMemoryBuilder {
         let decisions = Arc::new(MemoryDecisionStore::new(self.config.log()?));
         let replay = Arc::new(MemoryReplayStore::new(first_start(now)));
         let deployment = FixedDeployment::new(self.policy, Arc::clone(&signer));
-        let mut builder = Issuer::builder(self.config, Arc::new(deployment), document, decisions)
+        let mut builder = Issuer::builder(self.config, Arc::new(deployment), document, Arc::clone(&decisions) as _)
+            .with_requests(decisions)
             .with_clock(Arc::clone(&self.clock))
             .with_replay_store(Arc::clone(&replay) as _);
         if let Some(source) = self.approvals {

@@ -3,20 +3,21 @@
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use actionpass_crypto::Signer;
-use actionpass_model::CodedError;
+use actionpass_model::{CodedError, Principal, RequestId};
 use actionpass_policy::PolicyEngine;
 use actionpass_store::ledger::RecordRef;
 use actionpass_store::trust_file::TrustSnapshot;
-use actionpass_store::{DecisionStore, Ledger, ReplayStore, TrustDocument};
+use actionpass_store::{DecisionStore, Ledger, QueueStore, ReplayStore, RequestFilter, TrustDocument};
 use actionpass_verify::{Clock, DocumentTrust, Trust, TrustSource};
 
 use crate::call::Asked;
 use crate::environment::{Random, System, Timer};
 use crate::{
     AdminError, Administrator, ApprovalSource, Authorization, AuthorizeCode, AuthorizeError, Authorizer, IssuerConfig,
-    Request,
+    Request, Review, ReviewError,
 };
 
 /// How often an authorization starts over because another process changed policy or key.
@@ -88,6 +89,7 @@ pub struct IssuerBuilder {
     random: Arc<dyn Random>,
     approvals: Option<Arc<dyn ApprovalSource>>,
     replay: Option<Arc<dyn ReplayStore>>,
+    queue: Option<Arc<dyn QueueStore>>,
     judges_without_key: bool,
     seen: u64,
 }
@@ -119,6 +121,15 @@ impl IssuerBuilder {
     #[must_use]
     pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
         self.random = random;
+        self
+    }
+
+    /// Keeps approval requests in this store, which is that of its decisions and its ledger from now on, whatever it was
+    /// built with.
+    #[must_use]
+    pub fn with_requests(mut self, store: Arc<dyn QueueStore>) -> Self {
+        self.store = Arc::clone(&store) as _;
+        self.queue = Some(store);
         self
     }
 
@@ -190,6 +201,9 @@ impl IssuerBuilder {
             if let Some(source) = &self.approvals {
                 builder = builder.with_approval_source(Arc::clone(source));
             }
+            if let Some(store) = &self.queue {
+                builder = builder.with_requests(Arc::clone(store));
+            }
             if let Some(store) = &self.replay {
                 builder = builder.with_replay_store(Arc::clone(store));
             }
@@ -248,6 +262,7 @@ impl Issuer {
             random: Arc::new(System),
             approvals: None,
             replay: None,
+            queue: None,
             judges_without_key: false,
             seen: 0,
         }
@@ -280,6 +295,64 @@ impl Issuer {
                 }
             } else {
                 return Err(error);
+            }
+        }
+    }
+
+    /// An approval request as it is now: [`Authorizer::review`].
+    ///
+    /// # Errors
+    /// Those of [`Authorizer::review`].
+    pub async fn review(&self, id: &RequestId) -> Result<Review, ReviewError> {
+        self.on_requests(async |authorizer| authorizer.review(id).await).await
+    }
+
+    /// Approval requests as they are now: [`Authorizer::reviews`].
+    ///
+    /// # Errors
+    /// Those of [`Authorizer::reviews`].
+    pub async fn reviews(&self, filter: &RequestFilter) -> Result<Vec<Review>, ReviewError> {
+        self.on_requests(async |authorizer| authorizer.reviews(filter).await)
+            .await
+    }
+
+    /// Takes a vote on an approval request: [`Authorizer::vote`].
+    ///
+    /// # Errors
+    /// Those of [`Authorizer::vote`].
+    pub async fn vote(&self, id: &RequestId, token: &str) -> Result<Review, ReviewError> {
+        self.on_requests(async |authorizer| authorizer.vote(id, token).await)
+            .await
+    }
+
+    /// Takes an approval request back: [`Authorizer::cancel`].
+    ///
+    /// # Errors
+    /// Those of [`Authorizer::cancel`].
+    pub async fn cancel(&self, id: &RequestId, by: Option<Principal>) -> Result<Review, ReviewError> {
+        self.on_requests(async |authorizer| authorizer.cancel(id, by.clone()).await)
+            .await
+    }
+
+    /// Waits until an approval request is approved or has ended: [`Authorizer::wait_for`].
+    ///
+    /// # Errors
+    /// Those of [`Authorizer::wait_for`].
+    pub async fn wait_for(&self, id: &RequestId, wait: Duration) -> Result<Review, ReviewError> {
+        self.on_requests(async |authorizer| authorizer.wait_for(id, wait).await)
+            .await
+    }
+
+    /// Asks the authorizer of now, and where another process put another policy into force, the one of then.
+    async fn on_requests<T>(&self, ask: impl AsyncFn(&Authorizer) -> Result<T, ReviewError>) -> Result<T, ReviewError> {
+        let mut rounds: usize = 0;
+        loop {
+            match ask(&self.authorizer()).await {
+                Err(ReviewError::Failed(error)) if error.is(AuthorizeCode::PolicyChanged) && rounds < MAX_ROUNDS => {
+                    rounds = rounds.saturating_add(1);
+                    self.reload_policy().await?;
+                }
+                answer => return answer,
             }
         }
     }

@@ -60,11 +60,12 @@ impl Offered {
         if tokens.len() > MAX_OFFERED {
             return Err(AuthorizeError::at(AuthorizeCode::TooManyApprovals, "approvals"));
         }
-        Ok(Self::checked(tokens, config, occasion, trust, used))
+        let tokens: Vec<&String> = tokens.iter().collect();
+        Ok(Self::checked(&tokens, config, occasion, trust, used))
     }
 
     pub(crate) fn checked(
-        tokens: &[String],
+        tokens: &[&String],
         config: &IssuerConfig,
         occasion: &Occasion<'_>,
         trust: &Trust,

@@ -3,7 +3,12 @@
 use std::borrow::Cow;
 
 use actionpass_canon::{BoundAction, BoundFacts};
-use actionpass_model::{ActionId, Audience, Caller, Decision, Digest, PassId, PolicyRef, Reason, Trace, UnixSeconds};
+use std::time::Duration;
+
+use actionpass_model::{
+    ActionId, Audience, Caller, Decision, Digest, DoorName, EndState, PassId, PolicyRef, Principal, Reason, RequestId,
+    Statement, Timestamp, Trace, UnixSeconds,
+};
 use actionpass_policy::{Note, Requirement};
 use actionpass_store::ledger::RecordRef;
 use serde::{Serialize, Serializer};
@@ -18,6 +23,10 @@ pub struct Request<'a> {
     pub(crate) approvals: Vec<String>,
     pub(crate) audience: Option<Cow<'a, Audience>>,
     pub(crate) trace: Option<Cow<'a, Trace>>,
+    pub(crate) door: Option<DoorName>,
+    pub(crate) client: Option<Statement>,
+    pub(crate) wait: Duration,
+    pub(crate) opens: bool,
 }
 
 impl<'a> Request<'a> {
@@ -31,6 +40,10 @@ impl<'a> Request<'a> {
             approvals: Vec::new(),
             audience: None,
             trace: None,
+            door: None,
+            client: None,
+            wait: Duration::ZERO,
+            opens: true,
         }
     }
 
@@ -55,6 +68,35 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// On a step_up, waits so long for people to decide on its approval request, and judges again whenever it moves.
+    /// Without that the step_up is returned at once.
+    #[must_use]
+    pub const fn with_wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Opens no approval request; one that waits is still joined, and settled by an allow.
+    #[must_use]
+    pub const fn without_opening(mut self) -> Self {
+        self.opens = false;
+        self
+    }
+
+    /// The front door that the call came through, which the record names.
+    #[must_use]
+    pub fn through(mut self, door: DoorName) -> Self {
+        self.door = Some(door);
+        self
+    }
+
+    /// The client of a service that asks, whose waiting requests are limited.
+    #[must_use]
+    pub fn from_client(mut self, client: Statement) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     /// What the record can be correlated by.
     #[must_use]
     pub fn with_trace(mut self, trace: impl Into<Cow<'a, Trace>>) -> Self {
@@ -66,7 +108,7 @@ impl<'a> Request<'a> {
 /// A decision that is in the ledger, with the pass if it is an allow.
 ///
 /// Serialized it is what the command line prints: `{decision, reasons, required, actionId, actionHash, payloadHash,
-/// policy, pass?, record}`.
+/// policy, pass?, record, request?, declined?}`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[must_use]
@@ -94,6 +136,88 @@ pub struct Authorization {
     pub pass: Option<IssuedPass>,
     /// The record of the decision.
     pub record: RecordRef,
+    /// The approval request that waits for the action, or that an allow settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestAnswer>,
+    /// Who said no, if that is what the decision is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declined: Option<Declined>,
+}
+
+/// An approval request, as whoever asked for the action learns of it: no tokens, and nobody who voted.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RequestAnswer {
+    /// Its id.
+    pub id: RequestId,
+    /// What it is now.
+    pub state: RequestState,
+    /// Until when it waits.
+    pub expires_at: Timestamp,
+}
+
+/// What an approval request is: stored are the ends, and of what waits policy says it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "the states of a request are what they are")]
+pub enum RequestState {
+    /// Approvals are missing.
+    Pending,
+    /// The votes that verify now are enough now. That can change until it is used.
+    Approved,
+    /// Its action got its pass.
+    Used,
+    /// Somebody whose yes would have counted said no.
+    Declined,
+    /// It was taken back, or what it was about changed.
+    Cancelled,
+    /// Nobody decided in time.
+    Expired,
+}
+
+impl RequestState {
+    /// The state as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Used => "used",
+            Self::Declined => "declined",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl From<EndState> for RequestState {
+    fn from(end: EndState) -> Self {
+        match end {
+            EndState::Used => Self::Used,
+            EndState::Declined => Self::Declined,
+            EndState::Cancelled => Self::Cancelled,
+            EndState::Expired => Self::Expired,
+        }
+    }
+}
+
+/// Who said no to an action, and why.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Declined {
+    /// The request that was declined.
+    pub request: RequestId,
+    /// Who.
+    pub by: Principal,
+    /// When.
+    pub at: Timestamp,
+    /// Until when it answers every action of the same hash.
+    pub until: Timestamp,
+    /// Why, in their words: not ours, so to be shown as foreign text. Absent if it was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<Statement>,
 }
 
 /// A pass that was signed and recorded.

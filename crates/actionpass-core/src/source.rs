@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_canon::BoundAction;
-use actionpass_model::{ActionId, Digest, Issuer};
+use actionpass_model::{ActionId, ApprovalRequest, Digest, Issuer};
 use actionpass_policy::Requirement;
 
 /// What an approver is asked for.
@@ -24,6 +24,9 @@ pub struct ApprovalQuestion<'a> {
     pub policy_digest: Digest,
     /// What policy asks for.
     pub required: &'a [Requirement],
+    /// The approval request that waits for it, if the issuer keeps requests: an approval may be a vote on it, and only a vote
+    /// on it can decline.
+    pub request: Option<&'a ApprovalRequest>,
     /// How long the issuer waits; later answers are not seen.
     pub wait: Duration,
 }
@@ -34,6 +37,11 @@ pub struct ApprovalQuestion<'a> {
 pub enum ApprovalAnswer {
     /// Approvals: tokens as [`Request::with_approval`](crate::Request::with_approval) takes them.
     Tokens(Vec<String>),
+    /// Somebody said no. It is verified like any vote on the request: what isn't one changes nothing.
+    Declined {
+        /// The refusal, a compact JWS.
+        token: String,
+    },
     /// Nobody approved yet: the decision stays what it is.
     NoneYet,
 }

@@ -19,6 +19,11 @@ actionpass_model::codes! {
         RequestExpired = "request_expired" => OutOfTime,
         /// The same person approved this request before, under whatever spelling of the name, or the same vote was cast.
         VoteRepeated = "vote_repeated" => AlreadyDone,
+        /// The vote lacks what every vote says: the request, the policy, the rules that it waits for, the context, the facts,
+        /// what was shown; or it names an occurrence, other rules, or another end than the request's.
+        VoteIncomplete = "vote_incomplete" => Approval,
+        /// The vote is of somebody whose yes doesn't count: by role, as the owner, or because policy waits for nobody.
+        VoteNotCounted = "vote_not_counted" => Approval,
         /// No more requests may wait: of this agent, of this client, or in all; or this agent opened too many within an hour.
         QueueFull = "queue_full" => Unavailable,
         /// Three requests of this agent were declined or expired within an hour: it opens none until a person lifts that.

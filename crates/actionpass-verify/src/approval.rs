@@ -5,9 +5,9 @@ use std::sync::Arc;
 use actionpass_canon::sha256;
 use actionpass_crypto::{JwsCode, Unverified, Verified};
 use actionpass_model::{
-    ActionId, Agent, AnyPrincipal, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalRef, Approver, AssertedApproval,
-    Assurance, Digest, Document, Grant, Issuer, KeyId, RefusalClaims, RequestId, Role, RuleId, SignedDocument,
-    Statement, Tenant, TrustKey, UnixSeconds,
+    ActionId, Agent, AnyPrincipal, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalRef, ApprovalTerms, Approver,
+    AssertedApproval, Assurance, Digest, Document, Grant, Issuer, KeyId, RefusalClaims, RequestId, Role, RuleId,
+    SignedDocument, Statement, Tenant, TrustKey, UnixSeconds,
 };
 
 use actionpass_store::LEEWAY_SECS;
@@ -79,6 +79,12 @@ pub struct VerifiedRefusal {
 }
 
 impl VerifiedRefusal {
+    /// The yes that it is the opposite of: what is checked of a vote is checked of both. It isn't one.
+    #[must_use]
+    pub const fn refused(&self) -> &VerifiedApproval {
+        &self.refused
+    }
+
     /// What names it.
     #[must_use]
     pub fn to_ref(&self) -> ApprovalRef {
@@ -132,6 +138,7 @@ pub struct VerifiedApproval {
     kid: Option<KeyId>,
     roles: Vec<Role>,
     rules: Vec<RuleId>,
+    terms: Option<Box<ApprovalTerms>>,
     token: String,
     token_hash: Digest,
     given: UnixSeconds,
@@ -196,6 +203,12 @@ impl VerifiedApproval {
     #[must_use]
     pub fn rules(&self) -> &[RuleId] {
         &self.rules
+    }
+
+    /// What it says of itself; `None` if nobody signed it.
+    #[must_use]
+    pub fn terms(&self) -> Option<&ApprovalTerms> {
+        self.terms.as_deref()
     }
 
     /// The token, as it goes into a pass.
@@ -404,7 +417,8 @@ fn hold(
         assurance: Assurance::Signed,
         kid: Some(kid),
         roles,
-        rules: claims.approval.rules.unwrap_or_default(),
+        rules: claims.approval.rules.clone().unwrap_or_default(),
+        terms: Some(Box::new(claims.approval)),
         token: token.to_owned(),
         token_hash,
         given: claims.iat,
@@ -476,6 +490,7 @@ fn check_asserted(
         // Roles belong to keys, and there is none here.
         roles: Vec::new(),
         rules: Vec::new(),
+        terms: None,
         token: document.to_owned(),
         token_hash: token_hash(document),
     })
