@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use actionpass_model::{
-    Agent, ApprovalId, ApprovalRequest, Approver, Digest, EndState, RequestId, Statement, Tenant, Timestamp,
+    Agent, ApprovalId, ApprovalRequest, Approver, Digest, Document, EndState, RequestId, Statement, Tenant, Timestamp,
 };
 use actionpass_queue::{Limits, RequestCode, RequestKey, Step};
 
 use crate::ledger::{RecordDraft, SealedRecord};
-use crate::{DecisionStore, StoreFuture};
+use crate::{DecisionStore, StoreCode, StoreError, StoreFuture};
 
 /// The most overdue requests of an agent that [`Standing::overdue`] names at once.
 pub const MAX_OVERDUE: usize = 16;
@@ -217,6 +217,38 @@ pub enum RequestPart {
     Joins(RequestId, u64),
     /// It is its allow, and settles this one, at this version.
     Settles(RequestId, u64),
+}
+
+impl QueuePart {
+    /// Whether the record of the decision names the request that it opens, joins or settles, and what it opens is a request
+    /// of its key that nothing happened to. Every store's `commit` asks it first.
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreMisused`].
+    pub fn check_record(&self, record: &RecordDraft) -> Result<(), StoreError> {
+        let misused = |problem: &'static str| Err(StoreError::with_source(StoreCode::StoreMisused, problem));
+        let named = record.effects().request.as_ref();
+        let is_named = match &self.request {
+            RequestPart::None | RequestPart::Apart => true,
+            RequestPart::Opens(open) => named == Some(&open.request.request.id),
+            RequestPart::Joins(id, _) | RequestPart::Settles(id, _) => named == Some(id),
+        };
+        if !is_named {
+            return misused("the record doesn't name the request");
+        }
+        let RequestPart::Opens(open) = &self.request else {
+            return Ok(());
+        };
+        let request = &open.request.request;
+        if let Err(error) = request.check() {
+            return Err(StoreError::with_source(StoreCode::StoreMisused, error));
+        }
+        let is_new = request.version == 0 && request.end.is_none() && request.votes.is_empty();
+        if !is_new || RequestKey::of(request) != self.key {
+            return misused("what is opened is no new request of this action");
+        }
+        Ok(())
+    }
 }
 
 /// A request to be opened.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_core::{
     Approval, ApprovalSource, Authorization, AuthorizeError, Authorizer, AuthorizerParts, Clock, IssuerConfig, Random,
-    Request,
+    Request, Review, ReviewError,
 };
 use actionpass_crypto::Signer;
-use actionpass_model::{Approver, RevocationTarget, Statement};
+use actionpass_model::{Approver, RequestId, RevocationTarget, Shown, Statement};
 use actionpass_policy::PolicyEngine;
-use actionpass_store::ledger::{ChainVerifier, LedgerError, Log, VerifiedLedger};
+use actionpass_store::ledger::{ChainVerifier, LedgerError, LedgerVerifier, Log, VerifiedLedger};
 use actionpass_store::{
-    DecisionStore, MemoryDecisionStore, MemoryReplayStore, ReplayStart, ReplayStore, StoreError, StoredRecord,
+    DecisionStore, MemoryDecisionStore, MemoryReplayStore, QueueStore, ReplayStart, ReplayStore, StoreError,
+    StoredRecord,
 };
 use actionpass_verify::{Call, ConsumedPass, Refusal, VerifiedPass, Verifier};
 
@@ -32,6 +33,7 @@ pub struct Testbed {
     signer: Arc<dyn Signer>,
     policy: Arc<dyn PolicyEngine>,
     decisions: Arc<dyn DecisionStore>,
+    queue: Option<Arc<dyn QueueStore>>,
     replay: Arc<dyn ReplayStore>,
     config: IssuerConfig,
     verifier: Verifier,
@@ -51,6 +53,7 @@ impl Testbed {
             signer: Arc::new(FixtureKey::ISSUER.signer()),
             policy: Arc::new(DangerouslyAllowAll::new()),
             decisions: Arc::new(MemoryDecisionStore::new(Self::log())),
+            queue: None,
             replay: Arc::new(MemoryReplayStore::new(ReplayStart::first(fixtures::seconds()))),
             config: IssuerConfig::new(issuer.clone(), vec![fixtures::tenant()])
                 .with_audience(fixtures::audience(), tools),
@@ -83,6 +86,21 @@ impl Testbed {
     #[must_use]
     pub fn with_decisions(mut self, store: impl DecisionStore + 'static) -> Self {
         self.decisions = Arc::new(store);
+        self
+    }
+
+    /// With approval requests, in a store in memory.
+    #[must_use]
+    pub fn with_requests(self) -> Self {
+        self.with_queue(MemoryDecisionStore::new(Self::log()))
+    }
+
+    /// With approval requests, in this store, which is that of the decisions too.
+    #[must_use]
+    pub fn with_queue(mut self, store: impl QueueStore + 'static) -> Self {
+        let store = Arc::new(store);
+        self.decisions = Arc::clone(&store) as _;
+        self.queue = Some(store);
         self
     }
 
@@ -166,6 +184,9 @@ impl Testbed {
             .with_clock(Arc::clone(&self.clock) as _)
             .with_random(Arc::clone(&self.random))
             .with_replay_store(Arc::clone(&self.replay));
+        if let Some(queue) = &self.queue {
+            builder = builder.with_requests(Arc::clone(queue));
+        }
         if let Some(source) = &self.approvals {
             builder = builder.with_approval_source(Arc::clone(source));
         }
@@ -207,6 +228,63 @@ impl Testbed {
     /// What [`Authorizer::authorize`] gives.
     pub fn request(&self, request: Request<'_>) -> Result<Authorization, AuthorizeError> {
         block_on(self.authorizer()?.authorize(request))
+    }
+
+    /// A request as it is now.
+    ///
+    /// # Errors
+    /// What [`Authorizer::review`] gives.
+    pub fn review(&self, id: &RequestId) -> Result<Review, ReviewError> {
+        block_on(self.authorizer()?.review(id))
+    }
+
+    /// Casts a vote.
+    ///
+    /// # Errors
+    /// What [`Authorizer::vote`] gives.
+    pub fn vote(&self, id: &RequestId, token: &str) -> Result<Review, ReviewError> {
+        block_on(self.authorizer()?.vote(id, token))
+    }
+
+    /// A yes to a request, with all that a vote says.
+    ///
+    /// # Panics
+    /// If there is no such request.
+    #[must_use]
+    pub fn yes(&self, key: FixtureKey, approver: Approver, id: &RequestId) -> String {
+        let review = self.review(id).expect("there is the request");
+        let action = review.action.as_ref().expect("its action is there");
+        self.sign_approval(key, Self::ballot(approver, &review), action)
+    }
+
+    /// A no to a request.
+    ///
+    /// # Panics
+    /// If there is no such request.
+    #[must_use]
+    pub fn no(&self, key: FixtureKey, approver: Approver, id: &RequestId) -> String {
+        let review = self.review(id).expect("there is the request");
+        let action = review.action.as_ref().expect("its action is there");
+        let ballot = Self::ballot(approver, &review);
+        let now = self.clock.now().expect("the clock knows the time");
+        let issuer = self.config.issuer();
+        block_on(ballot.sign_refusal(action, issuer, &key.signer(), now, &*self.random))
+            .expect("the refusal can be signed")
+    }
+
+    /// What a vote on this request says, not yet signed.
+    ///
+    /// # Panics
+    /// Never: the words are statements.
+    #[must_use]
+    pub fn ballot(approver: Approver, review: &Review) -> Approval {
+        let shown = Shown {
+            hash: review.request.action_hash,
+            renderer: Statement::parse("fixture").expect("it is a statement"),
+        };
+        Approval::human(approver, Statement::parse("reviewed").expect("it is a statement"))
+            .for_request(&review.request)
+            .with_shown(shown)
     }
 
     /// The pass of an action that is allowed.
@@ -298,7 +376,7 @@ impl Testbed {
     /// # Panics
     /// If the store can't be read.
     pub fn verify_ledger(&self) -> Result<VerifiedLedger, LedgerError> {
-        let mut verifier = ChainVerifier::new().with_log(Self::log());
+        let mut verifier = LedgerVerifier::new(ChainVerifier::new().with_log(Self::log()));
         for record in self.records().expect("the store can be read") {
             verifier.push(&record.json)?;
         }

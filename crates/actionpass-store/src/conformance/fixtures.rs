@@ -3,8 +3,8 @@
 use actionpass_model::{
     Actor, ApprovalEvidence, ApprovalMode, ApprovalRef, Assurance, Decision, DecisionBody, DecisionSchema, Digest,
     ErasureBody, ErasureSchema, Jwk, KeyId, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef, Principal,
-    RecordId, Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema, RevocationTarget, Timestamp,
-    TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody, UseSchema,
+    RecordId, RequestId, Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema, RevocationTarget,
+    Timestamp, TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody, UseSchema,
 };
 
 use crate::ledger::{Log, RecordBody, RecordDraft};
@@ -185,6 +185,19 @@ pub fn decision_by(
     trust: TrustEvidence,
     policy: u64,
 ) -> DecisionCommit {
+    decision_on(None, number, decision, approvals, trust, policy)
+}
+
+/// The same, whose record names an approval request.
+#[must_use]
+pub fn decision_on(
+    request: Option<RequestId>,
+    number: u64,
+    decision: Decision,
+    approvals: Vec<ApprovalRef>,
+    trust: TrustEvidence,
+    policy: u64,
+) -> DecisionCommit {
     let action = action(number);
     let expires_at = at(600);
     let body = DecisionBody {
@@ -233,7 +246,7 @@ pub fn decision_by(
         commitment: None,
         offered: None,
         unrecorded: None,
-        request: None,
+        request,
         mode: None,
         door: None,
     };

@@ -8,7 +8,7 @@ use actionpass_queue::{Limits, RequestCode, Step};
 
 use super::fixtures::{at, digest, erased, log, policed};
 use super::requests::{
-    HOLDS, LIFETIME, cancel, changes, decides, expire, id, key, lifted, opens, opens_within, part, votes,
+    HOLDS, LIFETIME, cancel, changes, decides, decides_on, expire, id, key, lifted, opens, opens_within, part, votes,
 };
 use super::{OpenQueue, Suite};
 use crate::ledger::Salt;
@@ -106,12 +106,12 @@ fn cancels(request: u64, version: u64, seconds: u64) -> Change {
 
 fn settles(number: u64, action: u64, request: u64, version: u64, seconds: u64) -> DecisionCommit {
     let settles = RequestPart::Settles(id(request), version);
-    decides(number, action, seconds, Decision::Allow).with_queue(part(action, settles))
+    decides_on(Some(request), number, action, seconds, Decision::Allow).with_queue(part(action, settles))
 }
 
 fn joins(number: u64, action: u64, request: u64, version: u64, seconds: u64) -> DecisionCommit {
     let joins = RequestPart::Joins(id(request), version);
-    decides(number, action, seconds, Decision::StepUp).with_queue(part(action, joins))
+    decides_on(Some(request), number, action, seconds, Decision::StepUp).with_queue(part(action, joins))
 }
 
 /// G18: a request is opened with the record of its decision, which it names.
@@ -322,6 +322,25 @@ pub fn g18_what_is_superseded_ends_with_the_decision(suite: &Queues<'_>) {
     assert_eq!(suite.committed(&store, allow), 4);
     assert_eq!(suite.standing(&store, 1, 6), Standing::default());
     let _ = suite.verify(&store);
+}
+
+/// A record that names another request than the one that its decision opens, joins or settles is refused.
+pub fn g18_a_record_names_its_request(suite: &Queues<'_>) {
+    let store = suite.store();
+    let _ = suite.committed(&store, opens(1, 1, 0));
+    let unnamed = |queue| decides(2, 1, 1, Decision::StepUp).with_queue(queue);
+    let opening = opens(2, 2, 1).queue.unwrap();
+    for commit in [
+        unnamed(part(1, RequestPart::Joins(id(1), 0))),
+        decides_on(Some(7), 2, 1, 1, Decision::StepUp).with_queue(part(1, RequestPart::Joins(id(1), 0))),
+        decides_on(Some(7), 2, 1, 1, Decision::Allow).with_queue(part(1, RequestPart::Settles(id(1), 0))),
+        decides_on(Some(7), 2, 2, 1, Decision::StepUp).with_queue(opening),
+    ] {
+        let before = (suite.state(&store), suite.everything(&store));
+        let refused = suite.run(store.commit(commit)).unwrap_err();
+        assert_eq!(refused.code(), StoreCode::StoreMisused);
+        assert_eq!((suite.state(&store), suite.everything(&store)), before);
+    }
 }
 
 /// A request is opened and joined under the policy in force only.

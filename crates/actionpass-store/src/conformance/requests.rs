@@ -6,7 +6,7 @@ use actionpass_model::{
 };
 use actionpass_queue::{Limits, RequestCode, RequestKey, Step};
 
-use super::fixtures::{action, approval, at, decision, digest, draft_at};
+use super::fixtures::{action, approval, at, decision_on, digest, draft_at, trust};
 use crate::ledger::RecordDraft;
 use crate::{Change, DecisionCommit, Open, QueuePart, RequestPart, StoredRequest, VoteToken};
 
@@ -111,18 +111,30 @@ pub fn opens_within(number: u64, action_number: u64, seconds: u64, limits: Limit
         client: None,
     };
     let part = part(action_number, RequestPart::Opens(Box::new(open)));
-    decides(number, action_number, seconds, Decision::StepUp).with_queue(part)
+    decides_on(Some(number), number, action_number, seconds, Decision::StepUp).with_queue(part)
 }
 
 /// A decision on an action, at this time, as record `number`.
 #[must_use]
 pub fn decides(number: u64, action_number: u64, seconds: u64, outcome: Decision) -> DecisionCommit {
+    decides_on(None, number, action_number, seconds, outcome)
+}
+
+/// The same, whose record names a request.
+#[must_use]
+pub fn decides_on(
+    request: Option<u64>,
+    number: u64,
+    action_number: u64,
+    seconds: u64,
+    outcome: Decision,
+) -> DecisionCommit {
     let approvals = if outcome == Decision::Allow {
         vec![approval("user:ann", number)]
     } else {
         Vec::new()
     };
-    let mut commit = decision(action_number, outcome, approvals);
+    let mut commit = decision_on(request.map(id), action_number, outcome, approvals, trust(1), 1);
     let record: String = format!("rec_{number:032x}");
     commit.record = commit
         .record

@@ -2,7 +2,7 @@
 
 use actionpass_canon::{CanonError, CanonicalBytes, canonicalize, canonicalize_decision};
 use actionpass_model::{
-    DecisionBody, Digest, ErasureBody, KeyBody, OutcomeBody, PolicyBody, RecordId, RecordKind, RequestBody,
+    DecisionBody, Digest, ErasureBody, KeyBody, OutcomeBody, PolicyBody, RecordId, RecordKind, RequestBody, RequestId,
     RevocationBody, RevocationId, Tenant, Timestamp, Trace, TrustBody, TrustEvidence, UseBody,
 };
 use serde::Serialize;
@@ -36,6 +36,8 @@ pub struct Effects {
     pub policy: Option<Digest>,
     /// The revocation that the record holds: each is recorded once.
     pub revocation: Option<RevocationId>,
+    /// The approval request that a decision names.
+    pub request: Option<RequestId>,
     /// The records whose side data goes.
     pub erases: Vec<u64>,
 }
@@ -166,6 +168,7 @@ record_body!(
     |body| Effects {
         trust: Some(body.trust),
         policy: Some(body.policy.digest),
+        request: body.request.clone(),
         ..Effects::default()
     },
     canonicalize_decision

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use actionpass_model::{
-    ActionId, Agent, ApprovalId, ApprovalRef, Approver, Audience, Decision, Digest, Issuer, PassId, Tenant,
-    TrustEvidence,
+    ActionId, Agent, AnyPrincipal, ApprovalId, ApprovalRef, Approver, Audience, Decision, Digest, EndState, Issuer,
+    PassId, Principal, RequestChange, RequestId, Tenant, TrustEvidence,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -135,6 +135,20 @@ struct Meaning {
     trust: Option<TrustEvidence>,
     /// The policy in force.
     policy: Option<Digest>,
+    /// The approval requests.
+    requests: HashMap<RequestId, RequestSoFar>,
+    /// Those that wait, by the record that opened them: erasing its side data ends them.
+    opened: HashMap<u64, RequestId>,
+}
+
+/// What the records so far say of an approval request.
+#[derive(Clone, Debug, Default)]
+struct RequestSoFar {
+    end: Option<EndState>,
+    /// Who voted and by which vote.
+    votes: Vec<(Principal, ApprovalId)>,
+    /// Who said yes.
+    approved: Vec<Principal>,
 }
 
 /// What counts of a decision. Members beside it may come with later releases.
@@ -147,7 +161,21 @@ struct DecisionMeaning {
     decision: Decision,
     pass: Option<PassMeaning>,
     policy: PolicyMeaning,
+    request: Option<RequestId>,
     trust: TrustEvidence,
+}
+
+#[derive(Deserialize)]
+struct RequestMeaning {
+    request: RequestId,
+    change: RequestChange,
+    principal: Option<Principal>,
+    vote: Option<ApprovalId>,
+}
+
+#[derive(Deserialize)]
+struct ErasureMeaning {
+    records: Vec<u64>,
 }
 
 #[derive(Deserialize)]
@@ -195,6 +223,17 @@ impl Meaning {
         match (record.kind.as_str(), schema.unwrap_or_default()) {
             ("decision", "actionpass.decision.v1") => self.decided(record, read(record)?),
             ("use", "actionpass.use.v1") => self.used(record, read(record)?),
+            ("request", "actionpass.request-change.v1") => self.changed(record, read(record)?),
+            ("erasure", "actionpass.erasure.v1") => {
+                let body: ErasureMeaning = read(record)?;
+                for seq in body.records {
+                    let opened = self.opened.get(&seq).and_then(|id| self.requests.get_mut(id));
+                    if let Some(request) = opened {
+                        request.end = request.end.or(Some(EndState::Cancelled));
+                    }
+                }
+                Ok(())
+            }
             ("policy", "actionpass.policy-change.v1") => {
                 let body: PolicyChangeMeaning = read(record)?;
                 self.policy = Some(body.policy.digest);
@@ -220,6 +259,9 @@ impl Meaning {
         self.has_decisions = true;
         if let Some(seq) = self.early_use {
             return Err(LedgerError::new(LedgerCode::LedgerUseUnissued, seq));
+        }
+        if let Some(id) = &body.request {
+            self.named(record, id, body.decision)?;
         }
         // What a deny or step_up was judged by, the store doesn't hold against anything: it lets nothing happen.
         if body.decision != Decision::Allow {
@@ -250,6 +292,63 @@ impl Meaning {
         if let Some(pass) = body.pass {
             self.passes.entry(pass.id).or_insert(false);
         }
+        Ok(())
+    }
+
+    /// A decision names a request: a step_up opens or joins it, an allow settles it, a deny tells of its decline.
+    fn named(&mut self, record: &LinkRecord, id: &RequestId, decision: Decision) -> Result<(), LedgerError> {
+        let fault = |code| Err(LedgerError::new(code, record.seq));
+        let Some(request) = self.requests.get_mut(id) else {
+            if decision != Decision::StepUp {
+                return fault(LedgerCode::LedgerRequestUnopened);
+            }
+            self.requests.insert(id.clone(), RequestSoFar::default());
+            self.opened.insert(record.seq, id.clone());
+            return Ok(());
+        };
+        match (decision, request.end) {
+            (Decision::StepUp, None) | (Decision::Deny, _) => Ok(()),
+            (Decision::Allow, None) => {
+                request.end = Some(EndState::Used);
+                Ok(())
+            }
+            (Decision::Allow, Some(EndState::Used)) => fault(LedgerCode::LedgerRequestUsedTwice),
+            (Decision::Allow | Decision::StepUp, Some(_)) => fault(LedgerCode::LedgerRequestEnded),
+        }
+    }
+
+    fn changed(&mut self, record: &LinkRecord, body: RequestMeaning) -> Result<(), LedgerError> {
+        let fault = |code| Err(LedgerError::new(code, record.seq));
+        let Some(request) = self.requests.get_mut(&body.request) else {
+            return fault(LedgerCode::LedgerRequestUnopened);
+        };
+        if body.change == RequestChange::Lifted {
+            return Ok(());
+        }
+        if request.end.is_some() {
+            return fault(LedgerCode::LedgerRequestEnded);
+        }
+        if let (Some(principal), Some(vote)) = (body.principal, body.vote) {
+            let is_yes = body.change == RequestChange::Approved;
+            let said_yes = request
+                .approved
+                .iter()
+                .any(|former| former.is_same_person_as(&principal));
+            let cast = (principal.clone(), vote);
+            if request.votes.contains(&cast) || (is_yes && said_yes) {
+                return fault(LedgerCode::LedgerVoteTwice);
+            }
+            request.votes.push(cast);
+            if is_yes {
+                request.approved.push(principal);
+            }
+        }
+        request.end = match body.change {
+            RequestChange::Declined => Some(EndState::Declined),
+            RequestChange::Cancelled => Some(EndState::Cancelled),
+            RequestChange::Expired => Some(EndState::Expired),
+            RequestChange::Approved | RequestChange::Lifted => None,
+        };
         Ok(())
     }
 

@@ -39,6 +39,15 @@ codes! {
         LedgerPassUsedTwice = "ledger_pass_used_twice",
         /// A pass of this issuer was used that no allow before it issued.
         LedgerUseUnissued = "ledger_use_unissued",
+        /// A record is about an approval request that no decision before it opened.
+        LedgerRequestUnopened = "ledger_request_unopened",
+        /// Something happened to an approval request after it had ended: an allow, a step_up or a vote after its decline,
+        /// cancellation or expiry.
+        LedgerRequestEnded = "ledger_request_ended",
+        /// Two allows settled one approval request.
+        LedgerRequestUsedTwice = "ledger_request_used_twice",
+        /// One vote on an approval request, or the yes of one person, was recorded twice.
+        LedgerVoteTwice = "ledger_vote_twice",
         /// An action was allowed that was allowed before.
         LedgerActionAllowedTwice = "ledger_action_allowed_twice",
         /// An allow relies on an approval that an allow before it used up.
@@ -64,6 +73,10 @@ impl LedgerCode {
             Self::LedgerTruncated => "the ledger ends before the head that is known",
             Self::LedgerPassUsedTwice => "the pass was used before",
             Self::LedgerUseUnissued => "the pass that was used was never issued",
+            Self::LedgerRequestUnopened => "no decision opened the approval request",
+            Self::LedgerRequestEnded => "the approval request had ended",
+            Self::LedgerRequestUsedTwice => "the approval request had its allow",
+            Self::LedgerVoteTwice => "the vote was recorded before",
             Self::LedgerActionAllowedTwice => "the action was allowed before",
             Self::LedgerApprovalUsedTwice => "the approval was used before",
             Self::LedgerPolicyNotInForce => "another policy was in force",

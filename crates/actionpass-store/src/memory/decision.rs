@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard};
 
-use actionpass_model::{
-    ApprovalRef, ApprovalRequest, DecisionRef, Document, RecordKind, RequestId, RevocationId, Timestamp,
-};
+use actionpass_model::{ApprovalRef, ApprovalRequest, DecisionRef, RecordKind, RequestId, RevocationId, Timestamp};
 
 use super::queue::{Queue, Refused};
 use crate::decision::newest_trust;
@@ -94,6 +92,9 @@ impl MemoryDecisionStore {
     }
 
     fn commit_now(&self, commit: DecisionCommit) -> Result<CommitOutcome, StoreError> {
+        if let Some(part) = &commit.queue {
+            part.check_record(&commit.record)?;
+        }
         let mut state = self.lock()?;
         if let Some(issued) = state.find(&commit.action) {
             return Ok(CommitOutcome::AlreadyIssued(Box::new(issued)));
@@ -119,19 +120,13 @@ impl MemoryDecisionStore {
 
         let mut superseding = None;
         let plan = match commit.queue {
-            Some(mut part) => {
+            Some(part) => {
                 if matches!(part.request, RequestPart::Opens(_) | RequestPart::Joins(..))
                     && let Some(policy) = known.policy.filter(|policy| Some(*policy) != effects.policy)
                 {
                     return Ok(CommitOutcome::PolicyChanged(policy));
                 }
                 superseding = part.supersedes.as_ref().map(|change| change.record.clone());
-                if let RequestPart::Opens(open) = &mut part.request {
-                    open.request
-                        .request
-                        .check()
-                        .map_err(|error| StoreError::with_source(StoreCode::StoreMisused, error))?;
-                }
                 match state.queue.plan(part, commit.record.time()) {
                     Ok(plan) => Some(plan),
                     Err(outcome) => return Ok(outcome),

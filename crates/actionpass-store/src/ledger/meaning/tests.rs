@@ -1,7 +1,7 @@
 use actionpass_model::{Decision, TrustEvidence};
 
 use super::*;
-use crate::conformance::{block_on, fixtures};
+use crate::conformance::{block_on, fixtures, requests};
 use crate::ledger::{RecordDraft, seal, verify_jsonl};
 use crate::{DecisionStore, Ledger, LedgerExt, MemoryDecisionStore};
 
@@ -41,6 +41,69 @@ fn other_trust(version: u64) -> TrustEvidence {
     TrustEvidence {
         version,
         digest: fixtures::digest(1000),
+    }
+}
+
+/// Each impossible history of an approval request has its code, and the record that it stands in.
+#[test]
+fn g18_every_impossible_history_of_a_request_has_its_code() {
+    use LedgerCode as Code;
+    use actionpass_model::VoteKind::{Approve, Decline};
+    let decides = |number, decision| requests::decides_on(Some(1), number, number, 0, decision).record;
+    let opens = || requests::opens(1, 1, 0).record;
+    let allow = |number| decides(number, Decision::Allow);
+    let yes = |number, who: &str| requests::votes(1, 0, number, who, Approve, 1).record;
+    let no = || requests::votes(1, 0, 9, "user:bob", Decline, 1).record;
+    let cancelled = || requests::changes(1, 0, requests::cancel(1), 1).record;
+    let expired = || requests::changes(1, 0, requests::expire(3600), 3600).record;
+    let erased = || fixtures::erased(60, vec![0]);
+    let lifted = || requests::lifted(1, 1);
+    let step_up = || decides(3, Decision::StepUp);
+    let table = [
+        // Nothing opened it.
+        (vec![allow(1)], Code::LedgerRequestUnopened, 0),
+        (vec![decides(1, Decision::Deny)], Code::LedgerRequestUnopened, 0),
+        (vec![yes(1, "user:ann"), opens()], Code::LedgerRequestUnopened, 0),
+        (vec![lifted()], Code::LedgerRequestUnopened, 0),
+        // Two allows.
+        (vec![opens(), allow(1), allow(2)], Code::LedgerRequestUsedTwice, 2),
+        // After its end.
+        (vec![opens(), no(), allow(1)], Code::LedgerRequestEnded, 2),
+        (vec![opens(), cancelled(), allow(1)], Code::LedgerRequestEnded, 2),
+        (vec![opens(), expired(), allow(1)], Code::LedgerRequestEnded, 2),
+        (vec![opens(), erased(), allow(1)], Code::LedgerRequestEnded, 2),
+        (vec![opens(), no(), step_up()], Code::LedgerRequestEnded, 2),
+        (vec![opens(), allow(1), step_up()], Code::LedgerRequestEnded, 2),
+        (vec![opens(), no(), yes(1, "user:ann")], Code::LedgerRequestEnded, 2),
+        (vec![opens(), allow(1), no()], Code::LedgerRequestEnded, 2),
+        (vec![opens(), cancelled(), expired()], Code::LedgerRequestEnded, 2),
+        // A vote twice.
+        (
+            vec![opens(), yes(1, "user:ann"), yes(1, "user:ann")],
+            Code::LedgerVoteTwice,
+            2,
+        ),
+        (
+            vec![opens(), yes(1, "user:ann"), yes(2, "user:Ann")],
+            Code::LedgerVoteTwice,
+            2,
+        ),
+    ];
+    for (drafts, code, seq) in table {
+        assert_eq!(verify(&drafts), Err((code, seq)));
+    }
+    let possible = [
+        vec![opens(), step_up(), yes(1, "user:ann"), yes(2, "user:bob"), allow(2)],
+        vec![
+            opens(),
+            yes(1, "user:ann"),
+            requests::votes(1, 1, 2, "user:ann", Decline, 1).record,
+        ],
+        vec![opens(), no(), decides(2, Decision::Deny), lifted(), erased()],
+        vec![opens(), erased(), requests::opens(2, 2, 0).record],
+    ];
+    for drafts in possible {
+        assert_eq!(verify(&drafts), Ok(drafts.len() as u64));
     }
 }
 
