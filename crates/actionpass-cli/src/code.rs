@@ -14,7 +14,7 @@ actionpass_model::codes! {
         /// An override names what isn't a deny rule of the policy, or one that the approver's roles don't lift.
         RuleNotOverridable = "rule_not_overridable",
         /// The person who was asked said no.
-        ApprovalDeclined = "approval_declined" => Declined,
+        NotConfirmed = "not_confirmed" => Declined,
         /// There is no document of this kind.
         SchemaUnknown = "schema_unknown",
         /// No part of this release has a code of this name.

@@ -99,7 +99,7 @@ impl OnTerminal {
 fn what_was_typed_before_the_question_is_no_answer() {
     let start = |typed: &[u8]| OnTerminal::approving(Home::with_maintainer(), STEP_UP, (60, 80), typed);
     let (shown, ran) = start(b"y\ny\n").answer("n\n");
-    assert!(shown.contains("(approval_declined)"), "{shown}");
+    assert!(shown.contains("(not_confirmed)"), "{shown}");
     assert_eq!(ran.exits(10).stdout, "");
     let (shown, ran) = start(b"n\n").answer("y\n");
     assert!(shown.contains("approved; the approval is on stdout"), "{shown}");

@@ -49,3 +49,5 @@ mod g17_version_one_is_read;
 mod idempotency;
 #[cfg(test)]
 mod log;
+#[cfg(test)]
+mod requests;

@@ -347,7 +347,7 @@ impl ApproveArgs {
         if is_yes(&answer) {
             Ok(())
         } else {
-            Err(Failure::new(CliCode::ApprovalDeclined, "nothing was approved"))
+            Err(Failure::new(CliCode::NotConfirmed, "nothing was approved"))
         }
     }
 
