@@ -10,7 +10,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("actionpass-canon", &["actionpass-model"]),
     // What may happen to an approval request: every store of requests keeps this law.
     ("actionpass-queue", &["actionpass-model"]),
-    // These three don't know each other.
+    // These four don't know each other.
+    ("actionpass-display", &["actionpass-canon", "actionpass-model"]),
     ("actionpass-policy", &["actionpass-canon", "actionpass-model"]),
     ("actionpass-crypto", &["actionpass-canon", "actionpass-model"]),
     (
@@ -127,6 +128,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-crypto",
             "actionpass-custodians",
             "actionpass-custody",
+            "actionpass-display",
             "actionpass-home",
             "actionpass-model",
             "actionpass-policy",
@@ -145,6 +147,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-crypto",
             "actionpass-custody",
             "actionpass-custodians",
+            "actionpass-display",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-queue",
@@ -311,6 +314,8 @@ mod tests {
     fn neighbours_and_backends_are_not_below() {
         for (upper, lower) in [
             ("actionpass-policy", "actionpass-crypto"),
+            ("actionpass-display", "actionpass-policy"),
+            ("actionpass-display", "actionpass-crypto"),
             ("actionpass-crypto", "actionpass-store"),
             ("actionpass-store", "actionpass-policy"),
             ("actionpass-crypto", "actionpass-custody"),

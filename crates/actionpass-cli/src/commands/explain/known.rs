@@ -5,6 +5,7 @@ use actionpass_core::AuthorizeCode;
 use actionpass_crypto::{JwsCode, KeyCode, KeyringCode, SignCode};
 use actionpass_custodians::SecretSourceCode;
 use actionpass_custody::{CustodianCode, KeyFileCode};
+use actionpass_display::DisplayCode;
 use actionpass_home::HomeCode;
 use actionpass_model::{CodeClass, DocumentCode};
 use actionpass_policy::{PolicyCode, ReasonCode, WarningCode};
@@ -52,6 +53,7 @@ all! {
     "actionpass-crypto": JwsCode, KeyCode, KeyringCode, SignCode;
     "actionpass-custodians": SecretSourceCode;
     "actionpass-custody": CustodianCode, KeyFileCode;
+    "actionpass-display": DisplayCode;
     "actionpass-home": HomeCode;
     "actionpass-model": DocumentCode;
     "actionpass-policy": PolicyCode, WarningCode, ReasonCode;
