@@ -15,6 +15,8 @@ pub(crate) enum Language {
     Node,
     /// Python with the packages of `tests/interop/requirements.txt`.
     Python,
+    /// Python, standard library only.
+    PlainPython,
     /// Go, standard library only.
     Go,
     /// Java, nothing but the JDK.
@@ -78,6 +80,10 @@ fn prepare(language: Language, source: &Path) -> Prepared {
                 "python packages",
             )?;
             vec![python, source.to_owned()]
+        }
+        Language::PlainPython => {
+            needs(starts("python3", &["--version"]), "python3")?;
+            vec!["python3".into(), source.to_owned()]
         }
         Language::Go => {
             needs(starts("go", &["version"]), "go")?;

@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod vectors;
+#[cfg(test)]
 mod views;
