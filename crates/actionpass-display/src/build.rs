@@ -14,8 +14,10 @@ pub const MAX_FIELDS: usize = 10_000;
 /// The most text of a section, in bytes of UTF-8, of paths, values, former values and changes: what is beyond is counted and
 /// not shown.
 pub const MAX_TEXT: usize = 16 << 20;
-/// How many fields of a section are shown when it is folded.
-const FOLD_FIELDS: usize = 100;
+/// How many lines of a section's values are shown when it is folded.
+const SECTION_LINES: usize = 100;
+/// How many characters of a section's paths and values are shown when it is folded.
+const SECTION_CHARACTERS: usize = 4000;
 /// How many lines of changes are shown when they are folded.
 const FOLD_CHANGES: usize = 60;
 /// How long a path is repeated, in characters.
@@ -431,9 +433,32 @@ impl Rows {
     }
 
     fn finish(mut self) -> Section {
-        self.section.folded = self.section.fields.len().saturating_sub(FOLD_FIELDS);
+        let fields = &self.section.fields;
+        self.section.folded = match self.section.name {
+            // What one decides on is never folded.
+            SectionName::Decision | SectionName::Hashes => 0,
+            SectionName::Payload | SectionName::Words | SectionName::Facts => {
+                fields.len().saturating_sub(shown_fields(fields))
+            }
+        };
         self.section
     }
+}
+
+/// How many fields are shown when the section is folded: the first, and as many as there is room for.
+fn shown_fields(fields: &[Field]) -> usize {
+    let (mut lines, mut characters) = (0_usize, 0_usize);
+    let fits = |field: &&Field| {
+        let text = match field.text.fold {
+            Some(fold) => fold.split(&field.text.text).0,
+            None => &field.text.text,
+        };
+        let length = text.chars().count().saturating_add(field.path.chars().count());
+        lines = lines.saturating_add(text.split('\n').count());
+        characters = characters.saturating_add(length);
+        lines <= SECTION_LINES && characters <= SECTION_CHARACTERS
+    };
+    fields.iter().take_while(fits).count().max(1)
 }
 
 /// How much text a former value has, in bytes.

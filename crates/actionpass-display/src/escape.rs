@@ -45,6 +45,20 @@ pub struct Fold {
     pub bytes: usize,
 }
 
+impl Text {
+    /// A name or another text on one line, as a view has it: for what a program shows beside a view.
+    #[must_use]
+    pub fn name(raw: &str) -> Self {
+        escape(raw, Role::Name, &mut 0)
+    }
+
+    /// A text of several lines, maybe, as a view has it.
+    #[must_use]
+    pub fn value(raw: &str) -> Self {
+        escape(raw, Role::Value, &mut 0)
+    }
+}
+
 impl Fold {
     /// What is folded of a text as it is shown; escapes are never divided.
     pub(crate) fn of(text: &str) -> Option<Self> {

@@ -342,8 +342,18 @@ class View:
 
     def section(self, name, source, fields):
         section = {"name": name, "source": source, "fields": fields[:10_000]}
-        if len(fields) > 100:
-            section["foldedFields"] = min(len(fields), 10_000) - 100
+        lines = characters = shown = 0
+        for field in section["fields"]:
+            text = field["text"][:field["fold"]["shown"]] if "fold" in field else field["text"]
+            lines += text.count("\n") + 1
+            characters += len(text) + len(field["path"])
+            if shown and (lines > 100 or characters > 4000):
+                break
+            shown += 1
+        if source in ("asserted", "attested") or name == "payload":
+            section["foldedFields"] = len(section["fields"]) - shown
+        if not section.get("foldedFields"):
+            section.pop("foldedFields", None)
         return section
 
     def document(self):
