@@ -9,6 +9,7 @@
 
 mod cli;
 mod core;
+mod display;
 mod policy;
 mod store;
 mod store_sqlite;
@@ -33,7 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
 
 /// Every list, those of the quickest tests first.
-const LISTS: [&List; 6] = [
+const LISTS: [&List; 7] = [
+    &display::LIST,
     &verify::LIST,
     &core::LIST,
     &store::LIST,

@@ -15,7 +15,6 @@ mod foreign_jwk;
 mod hint;
 mod input;
 mod log;
-mod look_alike;
 mod manual;
 mod output;
 mod owner;

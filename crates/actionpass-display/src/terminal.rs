@@ -66,44 +66,28 @@ struct Margin {
     next: &'static str,
 }
 
+/// Of everything but the agent's words.
+const OURS: Margin = Margin {
+    first: "  ",
+    next: "> ",
+};
+/// Of the agent's words.
+const AGENTS: Margin = Margin {
+    first: "| ",
+    next: "|>",
+};
+
 impl Page {
     fn section(&mut self, section: &Section, is_open: bool) {
         let (heading, margin) = match section.name {
-            SectionName::Decision => (
-                "",
-                Margin {
-                    first: "  ",
-                    next: "> ",
-                },
-            ),
-            SectionName::Payload => (
-                "payload, exactly this and nothing else:",
-                Margin {
-                    first: "  ",
-                    next: "> ",
-                },
-            ),
+            SectionName::Decision => ("", OURS),
+            SectionName::Payload => ("payload, exactly this and nothing else:", OURS),
             SectionName::Words => (
                 "the agent's own words, which nobody checked and the approval doesn't cover:",
-                Margin {
-                    first: "| ",
-                    next: "|>",
-                },
+                AGENTS,
             ),
-            SectionName::Facts => (
-                "facts, which the issuer's host attests:",
-                Margin {
-                    first: "  ",
-                    next: "> ",
-                },
-            ),
-            SectionName::Hashes => (
-                "",
-                Margin {
-                    first: "  ",
-                    next: "> ",
-                },
-            ),
+            SectionName::Facts => ("facts, which the issuer's host attests:", OURS),
+            SectionName::Hashes => ("", OURS),
         };
         let is_empty = section.fields.is_empty() && section.rest.is_none();
         if !heading.is_empty() && !is_empty {
@@ -134,13 +118,7 @@ impl Page {
         let name = format!("{:<NAMES$}", field.path);
         let next = format!("{:<NAMES$}", ">");
         self.lines(&name, &next, &field.text.text);
-        self.flags(
-            Margin {
-                first: "  ",
-                next: "> ",
-            },
-            &field.text.flags,
-        );
+        self.flags(OURS, &field.text.flags);
     }
 
     /// A hash below its name, so that it isn't broken.

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
 
+use actionpass_canon::{BoundAction, BoundFacts, Limits};
+use actionpass_display::{Folds, View, shown_matches};
+use actionpass_model::RuleId;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -122,7 +125,8 @@ fn what_scrolled_by_is_counted() {
         .unwrap();
     let (above, count) = above.rsplit_once('\n').unwrap();
     // The last of them is empty.
-    assert!(above.ends_with("}\n"), "{shown}");
+    let last = above.trim_end_matches('\n').lines().last().unwrap();
+    assert!(last.starts_with("  sha256:") && above.ends_with('\n'), "{shown}");
     assert_eq!(count.parse(), Ok(above.lines().count() + 1), "{shown}");
     assert!(!asked(100).contains("lines above"));
 }
@@ -138,16 +142,46 @@ fn a_terminal_that_would_break_lines_itself_is_not_asked_on() {
 }
 
 #[test]
-fn what_is_shown_on_a_terminal_is_what_the_approval_says_was_shown() {
-    let (shown, ran) = OnTerminal::approving(Home::with_maintainer(), STEP_UP, (100, 80), b"").answer("y\n");
-    let (above, _) = shown
-        .split_once("tool         github.pull_requests.create\nresource     repo:company/web-app\npayloadHash")
-        .unwrap();
-    let home = Home::none();
+fn g22_what_is_shown_on_a_terminal_is_what_the_approval_says_was_shown() {
+    let (asked, ran) = OnTerminal::approving(Home::with_maintainer(), STEP_UP, (100, 80), b"").answer("y\n");
+    let home = Home::with_maintainer();
     home.write("approval.jwt", ran.exits(0).stdout);
     let inspected = home.run(["inspect", "approval.jwt"]).exits(0).json();
-    let hash = actionpass_canon::sha256(above.as_bytes()).to_string();
-    assert_eq!(inspected["payload"]["approval"]["shown"]["hash"], hash, "{shown}");
+    let claimed = serde_json::from_value(inspected["payload"]["approval"]["shown"].clone()).unwrap();
+    let action = BoundAction::admit(home.read(STEP_UP).as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(shown_matches(&claimed, &action, &[], &BoundFacts::none()), Ok(()));
+    let view = View::of(&action, &[], &BoundFacts::none()).unwrap();
+    assert!(asked.contains(&view.to_terminal(76, Folds::PayloadOpen)), "{asked}");
+    // An override names its rules, and facts that are judged are shown.
+    let key = key_file("user:officer@example.com");
+    let facts = crate::facts::document(0, &json!({ "testsPassed": true })).to_string();
+    home.write("facts.json", &facts);
+    let mode = [
+        "--yes",
+        "--mode",
+        "policy_override",
+        "--rule",
+        "github.protected",
+        "--facts",
+        "facts.json",
+    ];
+    home.approver("user:officer@example.com", &["security"]).exits(0);
+    let ran = home
+        .talk(approve("user:officer@example.com", &key, DENY, &mode))
+        .exits(0);
+    assert!(ran.stderr.contains("\nrules[0]     github.protected\n"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("\n  facts.testsPassed (boolean)  true\n"),
+        "{ran:?}"
+    );
+    home.write("override.jwt", &ran.stdout);
+    let inspected = home.run(["inspect", "override.jwt"]).exits(0).json();
+    let claimed = serde_json::from_value(inspected["payload"]["approval"]["shown"].clone()).unwrap();
+    let action = BoundAction::admit(home.read(DENY).as_bytes(), &Limits::default()).unwrap();
+    let facts = BoundFacts::admit(facts.as_bytes(), &Limits::default()).unwrap();
+    let rules = [RuleId::parse("github.protected").unwrap()];
+    assert_eq!(shown_matches(&claimed, &action, &rules, &facts), Ok(()));
+    assert!(shown_matches(&claimed, &action, &[], &facts).is_err());
 }
 
 #[test]
@@ -188,7 +222,7 @@ fn without_a_terminal_everything_is_shown_also_to_a_key_that_stays_closed() {
     let ran = home.talk(approve(MAINTAINER, "closed.pem", STEP_UP, &[])).exits(2);
     for part in [
         "\nwith this    it can't be told: the key needs its passphrase\n",
-        "\n    \"title\": \"Fix the retry loop\"\n  }\n",
+        "\n  payload.title (string)  Fix the retry loop\n",
         "(confirmation_required)",
     ] {
         assert!(ran.stderr.contains(part), "{ran:?}");
@@ -211,24 +245,52 @@ fn shown(home: &Home, principal: &str, action: &str, more: &[&str]) -> String {
 fn a_member_that_a_broken_line_pretends_is_marked() {
     let home = Home::with_maintainer();
     let mut action = action::read(&home, STEP_UP);
-    let pad = " ".repeat(76 - 2 - 2 - "\"note\": \"x".len());
-    let note = format!("x{pad}  \u{2ba}order\u{2ba}: \u{2ba}1\u{2ba},");
-    action["capability"]["payload"] = json!({ "account": "attacker", "note": note, "zaccount": "y" });
+    // What follows is broken off, and looks like a member in the place of one; the second comes on a line of its own.
+    let pad = " ".repeat(76 - "  : x".len());
+    let note = format!("x{pad}  payload.order (number)  1\n  payload.order (number)  2\u{202e}");
+    action["capability"]["payload"] =
+        json!({ "account": "attacker", "note": note, "p\u{430}id": true, "zaccount": "y" });
     let file = home.write("spoof.json", action.to_string());
     let shown = shown(&home, MAINTAINER, &file, &["--home", "nowhere", "--issuer", ISSUER]);
     assert!(
-        shown.contains("\n>   \\u02baorder\\u02ba: \\u02ba1\\u02ba,\",\n    \"zaccount\": \"y\"\n"),
+        shown.contains(&format!(
+            "  payload.account (string)  attacker\n  payload.note (string, 2 lines)\n  : x{pad}\n>   payload.order (number)  1\n  \
+               :   payload.order (number)  2\\u{{202e}}\n  ! 1 character that turns the direction of text: U+202E\n"
+        )),
         "{shown}"
     );
     assert!(
-        shown.contains("\n4 characters look like others: U+02BA like ''\n"),
+        shown.contains("\n  payload.\"p\\u{430}id\" (boolean)  true\n  ! 1 character looks like others: U+0430 like a; it reads \"paid\"\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("\n! 2 fields have characters that aren't what they seem\n"),
         "{shown}"
     );
     assert!(
         shown.contains("\n1 line is broken: `>` marks where it goes on\n"),
         "{shown}"
     );
-    assert!(!shown.contains("order\": "), "{shown}");
+}
+
+#[test]
+fn an_agents_flood_of_words_is_folded_and_the_payload_never_is() {
+    let home = Home::with_maintainer();
+    let mut action = action::read(&home, STEP_UP);
+    let text: Vec<String> = (0..500).map(|line| format!("line {line}")).collect();
+    action["context"] = json!({ "a": text, "b": text.join("\n") });
+    action["intent"]["summary"] = text.join("\n").into();
+    action["capability"]["payload"]["body"] = text.join("\n").into();
+    let file = home.write("flood.json", action.to_string());
+    let shown = shown(&home, MAINTAINER, &file, &[]);
+    let (payload, words) = shown.split_once("the agent's own words").unwrap();
+    assert_eq!(payload.matches("\n  : line ").count(), 500, "{payload}");
+    assert!(
+        words.lines().filter(|line| line.starts_with('|')).count() < 120,
+        "{words}"
+    );
+    assert!(words.contains("| … 480 lines more, "), "{words}");
+    assert!(words.contains(" more values, folded\n"), "{words}");
 }
 
 #[test]

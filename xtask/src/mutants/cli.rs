@@ -13,74 +13,30 @@ pub(super) const LIST: List = List {
 const MUTANTS: &[Mutant] = &[
     // What an approver is shown.
     Mutant::new(
-        "`approve` hides whom the agent acts for",
-        "render.rs",
-        "            self.named(\"  acting for\", via.as_str());
-",
-        "            let _ = via;
-",
+        "`approve` folds the payload",
+        "commands/approve.rs",
+        "to_terminal(render::MAX_COLUMNS, Folds::PayloadOpen)",
+        "to_terminal(render::MAX_COLUMNS, Folds::Closed)",
     ),
     Mutant::new(
-        "`approve` hides which server lists the tool",
-        "render.rs",
-        "            self.named(\"server\", definition.server.as_str());
-",
-        "",
+        "the view that is claimed has no rules",
+        "commands/approve.rs",
+        "View::of(action, &self.rules, facts)",
+        "View::of(action, &[], facts)",
     ),
     Mutant::new(
-        "`approve` hides the owner",
+        "hidden characters around an action stay hidden",
         "render.rs",
-        "        self.named(\"owner\", head.actor.human_owner.as_str());
-",
-        "",
-    ),
-    Mutant::new(
-        "`approve` hides the tenant",
-        "render.rs",
-        "        self.named(\"tenant\", head.tenant.as_str());
-",
-        "",
-    ),
-    Mutant::new(
-        "`approve` shows a part of the payload",
-        "render.rs",
-        "        let payload = self.shown(&in_lines(action.payload_value()), Notation::Json);
-        self.lines(&payload, PAYLOAD);
-",
-        "        self.words(&in_lines(action.payload_value()), Notation::Json);
-",
-    ),
-    Mutant::new(
-        "hidden characters stay hidden",
-        "render.rs",
-        "            let is_hidden = is_hidden(character) && !",
-        "            let is_hidden = is_hidden(character) && character.is_ascii() && !",
-    ),
-    Mutant::new(
-        "the agent's words look like ours",
-        "render.rs",
-        "self.lines(shown, WORDS);",
-        "self.lines(shown, OURS);",
+        "self.lines(&shown.text, margin);",
+        "self.lines(value, margin);",
     ),
     Mutant::new(
         "a broken line looks like two",
         "render.rs",
-        "    next: \"> \",
-    at_spaces: false,",
-        "    next: \"  \",
-    at_spaces: false,",
-    ),
-    Mutant::new(
-        "look-alikes are shown as they are",
-        "render.rs",
-        "_ if !is_hidden && ascii.is_none() => shown.push(character),",
-        "_ if !is_hidden => shown.push(character),",
-    ),
-    Mutant::new(
-        "a quote that looks like one is none",
-        "look_alike.rs",
-        "!(is_letter && character.identifier_allowed())",
-        "!is_letter && character.identifier_allowed()",
+        "            next: VALUE,
+",
+        "            next: \"             \",
+",
     ),
     Mutant::new(
         "what was typed before the question answers it",

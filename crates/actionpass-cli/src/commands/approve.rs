@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_canon::{BoundAction, sha256};
+use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_core::{Approval, System};
 use actionpass_crypto::{KeyCode, Signer};
 use actionpass_custody::KeyUri;
+use actionpass_display::{Folds, View};
 use actionpass_model::{
     ApprovalId, ApprovalMode, Approver, Assurance, DEFAULT_APPROVAL_LIFETIME, Digest, Grant, Issuer,
-    MAX_APPROVAL_LIFETIME, Role, RuleId, Shown, Statement, Timestamp,
+    MAX_APPROVAL_LIFETIME, Role, RuleId, Statement, Timestamp,
 };
 use actionpass_policy::{Effect, PolicyEngine, RulePolicy};
 use clap::{Args, ValueEnum};
@@ -86,6 +87,9 @@ struct Prepared {
     approval: Approval,
     /// `None` if it couldn't be opened, where nothing is signed anyway.
     signer: Option<Arc<dyn Signer>>,
+    /// The action as it is shown: its hash is in the approval.
+    view: View,
+    /// All that is shown before the question.
     shown: String,
     /// What counts so much that the question repeats it.
     warnings: Vec<String>,
@@ -180,6 +184,7 @@ impl ApproveArgs {
         let warnings = warnings.chain(outlook.as_ref().ok().and_then(Outlook::warning).map(str::to_owned));
         let mut prepared = Prepared {
             warnings: warnings.collect(),
+            view: self.view(&action, &facts)?,
             shown: String::new(),
             action,
             issuer,
@@ -296,7 +301,12 @@ impl ApproveArgs {
         Err(Failure::new(CliCode::RuleNotOverridable, format!("{problem}; {hint}")))
     }
 
-    /// What the approver sees; its hash is in the approval.
+    /// What of the action the approver sees, for the rules that they are asked about.
+    fn view(&self, action: &BoundAction, facts: &BoundFacts) -> Outcome<View> {
+        Ok(View::of(action, &self.rules, facts)?)
+    }
+
+    /// What the approver sees: what comes of the approval, and the action.
     fn shown(&self, prepared: &Prepared, outlook: &Result<Outlook, &'static str>) -> String {
         let rules = self
             .rules
@@ -323,10 +333,8 @@ impl ApproveArgs {
         for warning in &prepared.warnings {
             page.named("warning", warning);
         }
-        page.line("");
-        page.action(&prepared.action);
-        page.line("");
-        page.finish()
+        let action = prepared.view.to_terminal(render::MAX_COLUMNS, Folds::PayloadOpen);
+        format!("{}\n{action}\n", page.finish())
     }
 
     /// A person says yes on the terminal, unless `--yes` did before.
@@ -395,7 +403,7 @@ fn question(prepared: &Prepared, size: Option<Size>) -> String {
     page.named("tool", capability.tool.as_str());
     page.named("resource", capability.resource.as_str());
     page.hash("payloadHash", &prepared.action.payload_hash());
-    for warning in &prepared.warnings {
+    for warning in prepared.warnings.iter().chain(&prepared.view.warnings()) {
         page.named("warning", warning);
     }
     let repeated = page.finish();
@@ -415,16 +423,10 @@ fn question(prepared: &Prepared, size: Option<Size>) -> String {
 }
 
 fn sign(prepared: &Prepared, is_shown: bool) -> Outcome<String> {
-    let renderer = concat!("actionpass-cli ", env!("CARGO_PKG_VERSION"));
-    let renderer = Statement::parse(renderer).map_err(|error| Failure::internal(&error))?;
-    let shown = Shown {
-        hash: sha256(prepared.shown.as_bytes()),
-        renderer,
-    };
     let signer = prepared.signer.as_ref().ok_or_else(unanswered)?;
     let mut approval = prepared.approval.clone();
     if is_shown {
-        approval = approval.with_shown(shown);
+        approval = approval.with_shown(prepared.view.shown());
     }
     Ok(block_on(approval.sign(
         &prepared.action,
@@ -462,8 +464,10 @@ mod tests {
 
     /// Prepared with so many lines above the question.
     fn prepared(lines: usize, warnings: &[&str]) -> Prepared {
+        let action = BoundAction::admit(DEMO_ACTION.as_bytes(), &Limits::default()).unwrap();
         Prepared {
-            action: BoundAction::admit(DEMO_ACTION.as_bytes(), &Limits::default()).unwrap(),
+            view: View::of(&action, &[], &BoundFacts::none()).unwrap(),
+            action,
             issuer: Issuer::parse("https://issuer.example").unwrap(),
             approval: Approval::human(
                 Approver::parse("user:ann@example.com").unwrap(),

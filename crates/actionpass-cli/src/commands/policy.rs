@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_core::{FactsTerms, Occasion, Offered};
-use actionpass_model::{ActionId, Digest, KeyStatus, KeyUse, Role, Timestamp, TrustStore};
+use actionpass_display::{Folds, View};
+use actionpass_model::{ActionId, Digest, KeyStatus, KeyUse, Role, RuleId, Timestamp, TrustStore};
 use actionpass_policy::testing::{PolicyTests, TestOutcome};
-use actionpass_policy::{PolicyEngine, PolicyInput, RulePolicy, decode};
+use actionpass_policy::{Explanation, PolicyEngine, PolicyInput, Requirement, RulePolicy, decode};
 use actionpass_store::{DecisionStore, Ledger};
 use actionpass_verify::approval::OfRequest;
 use clap::{Args, Subcommand};
@@ -174,11 +175,23 @@ impl ExplainArgs {
             .lines()
             .map(|line| render::visible(line) + "\n")
             .collect::<String>();
+        let view = View::of(&action, &asking(&explanation), &facts)?;
+        data.push('\n');
+        data.push_str(&view.to_terminal(render::MAX_COLUMNS, Folds::Closed));
         if let Some(note) = note {
             data.push_str(&format!("\n{} {}\n", Ink::stdout().warn("note"), note.message()));
         }
         Ok(Reply::new(json).with_exit(exit).with_data(data))
     }
+}
+
+/// The rules that ask for approvals or overrides.
+fn asking(explanation: &Explanation) -> Vec<RuleId> {
+    let rule = |requirement: &Requirement| match requirement {
+        Requirement::Approval { rule, .. } | Requirement::Override { rule, .. } => Some(rule.clone()),
+        _ => None,
+    };
+    explanation.required.iter().filter_map(rule).collect()
 }
 
 /// That the issuer would refuse facts today which are explained as of their own time.

@@ -238,6 +238,15 @@ fn what_nests_deeper_than_is_read_is_refused_and_not_shown_as_nothing() {
         (error.code().as_str(), error.to_string().as_str()),
         ("view_unreadable", "`payload` nests too deep to be shown")
     );
+    let context = format!(
+        "\"context\": {{ \"deep\": {}{} }}, \"tenant\"",
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    let action = DEMO_ACTION.replacen("\"tenant\"", &context, 1);
+    let action = BoundAction::admit(action.as_bytes(), &Limits::default().with_max_depth(300)).unwrap();
+    let error = View::of(&action, &[], &BoundFacts::none()).unwrap_err();
+    assert_eq!(error.to_string(), "`context` nests too deep to be shown");
     // A payload that is null is one.
     assert!(
         view(&with_payload(json!(null)))
@@ -274,6 +283,41 @@ fn what_is_too_much_is_counted() {
             .to_terminal(76, Folds::Closed)
             .contains("  … 9900 more values, folded\n")
     );
+}
+
+#[test]
+fn a_fold_is_counted_and_opened_where_it_is_asked_for() {
+    let long = vec!["line"; 50].join("\n");
+    let action = action_with(|action| {
+        action["capability"]["payload"] = json!({ "a": long, "b": vec!["x"; 120] });
+        action["intent"]["summary"] = long.clone().into();
+    });
+    let view = view(&action);
+    let rendered = |folds| {
+        let text = view.to_terminal(76, folds);
+        let (payload, words) = text.split_once("the agent's own words").unwrap();
+        let count = |part: &str, line: &str| part.matches(line).count();
+        assert_eq!(count(&text, "folded\n"), count(&text, " … "), "{text}");
+        (
+            count(payload, "\n  : line"),
+            count(payload, "(string)  x\n"),
+            count(words, "\n| : line"),
+        )
+    };
+    // The payload's own line, twenty of `a`, then as many elements as make a hundred lines: `payload.b` is one.
+    assert_eq!(rendered(Folds::Closed), (20, 78, 20));
+    assert_eq!(rendered(Folds::PayloadOpen), (50, 120, 20));
+    assert_eq!(rendered(Folds::Open), (50, 120, 50));
+    // On a page all of it is there.
+    let html = view.to_html();
+    assert_eq!(
+        (
+            html.matches("line").count() - html.matches("lines").count(),
+            html.matches("<bdi>x</bdi>").count()
+        ),
+        (100, 120)
+    );
+    assert_eq!(html.matches("<details").count(), 3);
 }
 
 /// Payloads that make work, each of nearly 1 MiB.

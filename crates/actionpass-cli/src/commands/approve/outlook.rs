@@ -337,7 +337,7 @@ mod tests {
         let (text, _) = shown(&[&rule], lead());
         assert!(text.contains("  rule       never: p\\u{430}y\\u{202e}\n"), "{text}");
         assert!(
-            text.ends_with("\n1 character looks like others: U+0430 like a\n"),
+            text.contains("\n  ! 1 character looks like others: U+0430 like a; it reads \"pay\"\n"),
             "{text}"
         );
     }
