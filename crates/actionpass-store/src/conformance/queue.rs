@@ -8,7 +8,8 @@ use actionpass_queue::{Limits, RequestCode, Step};
 
 use super::fixtures::{at, digest, erased, log, policed};
 use super::requests::{
-    HOLDS, LIFETIME, cancel, changes, decides, decides_on, expire, id, key, lifted, opens, opens_within, part, votes,
+    HOLDS, LIFETIME, cancel, changes, decides, decides_on, expire, id, joins, key, lifted, opens, opens_within, part,
+    settles, votes,
 };
 use super::{OpenQueue, Suite};
 use crate::ledger::Salt;
@@ -102,16 +103,6 @@ fn expires(request: u64, version: u64, seconds: u64) -> Change {
 
 fn cancels(request: u64, version: u64, seconds: u64) -> Change {
     changes(request, version, cancel(seconds), seconds)
-}
-
-fn settles(number: u64, action: u64, request: u64, version: u64, seconds: u64) -> DecisionCommit {
-    let settles = RequestPart::Settles(id(request), version);
-    decides_on(Some(request), number, action, seconds, Decision::Allow).with_queue(part(action, settles))
-}
-
-fn joins(number: u64, action: u64, request: u64, version: u64, seconds: u64) -> DecisionCommit {
-    let joins = RequestPart::Joins(id(request), version);
-    decides_on(Some(request), number, action, seconds, Decision::StepUp).with_queue(part(action, joins))
 }
 
 /// G18: a request is opened with the record of its decision, which it names.

@@ -114,6 +114,20 @@ pub fn opens_within(number: u64, action_number: u64, seconds: u64, limits: Limit
     decides_on(Some(number), number, action_number, seconds, Decision::StepUp).with_queue(part)
 }
 
+/// An allow of an action, at this time, that settles a request which is at this version.
+#[must_use]
+pub fn settles(number: u64, action_number: u64, request: u64, version: u64, seconds: u64) -> DecisionCommit {
+    let settles = RequestPart::Settles(id(request), version);
+    decides_on(Some(request), number, action_number, seconds, Decision::Allow).with_queue(part(action_number, settles))
+}
+
+/// A step_up on an action, at this time, that joins a request which is at this version.
+#[must_use]
+pub fn joins(number: u64, action_number: u64, request: u64, version: u64, seconds: u64) -> DecisionCommit {
+    let joins = RequestPart::Joins(id(request), version);
+    decides_on(Some(request), number, action_number, seconds, Decision::StepUp).with_queue(part(action_number, joins))
+}
+
 /// A decision on an action, at this time, as record `number`.
 #[must_use]
 pub fn decides(number: u64, action_number: u64, seconds: u64, outcome: Decision) -> DecisionCommit {

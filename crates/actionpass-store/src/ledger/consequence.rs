@@ -1,9 +1,11 @@
 //! [`Consequence`]: what a store keeps because of a record.
 
 use actionpass_model::{
-    ActionId, Agent, ApprovalId, ApprovalRef, Approver, Decision, Issuer, PassId, RevocationId, Tenant, Timestamp,
+    ActionId, Agent, ApprovalId, ApprovalRef, Approver, Decision, Digest, Issuer, PassId, Principal, RequestChange,
+    RequestId, RevocationId, Tenant, Timestamp,
 };
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::ActionKey;
 
@@ -21,7 +23,36 @@ pub enum Consequence {
         expires_at: Timestamp,
         /// The approvals.
         approvals: Vec<ApprovalRef>,
+        /// The approval request that it settled.
+        request: Option<RequestId>,
     },
+    /// A decision that is no allow and names an approval request: the request is there, and the first step_up that names
+    /// it opened it.
+    Named {
+        /// The request.
+        request: RequestId,
+        /// What was decided.
+        decision: Decision,
+        /// The organization.
+        tenant: Tenant,
+        /// The agent.
+        agent: Agent,
+        /// The hash of the action; `None` where the record has a commitment in its place.
+        action_hash: Option<Digest>,
+    },
+    /// A change of an approval request: the request has it.
+    Request {
+        /// The request.
+        request: RequestId,
+        /// What happened.
+        change: RequestChange,
+        /// Whose vote it was, and which.
+        vote: Option<(Principal, ApprovalId)>,
+        /// When it was recorded.
+        at: Timestamp,
+    },
+    /// An erasure: the side data of these records is gone, and requests that they opened don't wait.
+    Erasure(Vec<u64>),
     /// A use: the pass is used.
     Use {
         /// Who issued it.
@@ -45,7 +76,16 @@ impl Consequence {
             ("decision", "actionpass.decision.v1") => {
                 let body = serde_json::from_slice::<With<DecisionPart>>(json).ok()?.body;
                 if body.decision != Decision::Allow {
-                    return Some(Self::Nothing);
+                    let Some(request) = body.request else {
+                        return Some(Self::Nothing);
+                    };
+                    return Some(Self::Named {
+                        request,
+                        decision: body.decision,
+                        tenant: record.tenant?,
+                        agent: body.actor.agent,
+                        action_hash: body.commitment.is_none().then_some(body.action_hash),
+                    });
                 }
                 let pass = body.pass?;
                 let used = |approval: ApprovalPart| ApprovalRef {
@@ -61,7 +101,20 @@ impl Consequence {
                     pass: pass.id,
                     expires_at: pass.expires_at,
                     approvals: body.approvals.into_iter().map(used).collect(),
+                    request: body.request,
                 }
+            }
+            ("request", "actionpass.request-change.v1") => {
+                let body = serde_json::from_slice::<With<RequestPart>>(json).ok()?.body;
+                Self::Request {
+                    request: body.request,
+                    change: body.change,
+                    vote: body.principal.zip(body.vote),
+                    at: record.time,
+                }
+            }
+            ("erasure", "actionpass.erasure.v1") => {
+                Self::Erasure(serde_json::from_slice::<With<ErasurePart>>(json).ok()?.body.records)
             }
             ("use", "actionpass.use.v1") => {
                 let body = serde_json::from_slice::<With<UsePart>>(json).ok()?.body;
@@ -83,6 +136,7 @@ impl Consequence {
 struct Head {
     kind: String,
     tenant: Option<Tenant>,
+    time: Timestamp,
     body: Schema,
 }
 
@@ -100,11 +154,27 @@ struct With<B> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DecisionPart {
+    action_hash: Digest,
     action_id: ActionId,
     actor: ActorPart,
     approvals: Vec<ApprovalPart>,
+    commitment: Option<IgnoredAny>,
     decision: Decision,
     pass: Option<PassPart>,
+    request: Option<RequestId>,
+}
+
+#[derive(Deserialize)]
+struct RequestPart {
+    request: RequestId,
+    change: RequestChange,
+    principal: Option<Principal>,
+    vote: Option<ApprovalId>,
+}
+
+#[derive(Deserialize)]
+struct ErasurePart {
+    records: Vec<u64>,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +231,7 @@ mod tests {
             pass: fixtures::pass(7),
             expires_at: fixtures::at(600).to_timestamp(),
             approvals,
+            request: None,
         };
         assert_eq!(of(&commit.record), Some(allow));
         let deny = fixtures::decision(7, Decision::Deny, Vec::new());
@@ -174,8 +245,40 @@ mod tests {
         assert_eq!(of(&fixtures::revoked(1, 5, 1)), Some(Consequence::Revocation(id)));
         assert_eq!(of(&fixtures::policed(1, 1)), Some(Consequence::Nothing));
         assert_eq!(
-            Consequence::of(b"{\"kind\":\"use\",\"body\":{\"schema\":\"actionpass.use.v1\"}}"),
+            Consequence::of(
+                b"{\"kind\":\"use\",\"time\":\"2026-01-01T00:00:00.000Z\",\"body\":{\"schema\":\"actionpass.use.v1\"}}"
+            ),
             None
+        );
+    }
+
+    #[test]
+    fn what_is_said_of_requests_is_told() {
+        use crate::conformance::requests;
+        let opens = requests::opens(1, 7, 0);
+        let action = fixtures::action(7);
+        let named = Consequence::Named {
+            request: requests::id(1),
+            decision: Decision::StepUp,
+            tenant: action.tenant,
+            agent: action.agent,
+            action_hash: Some(fixtures::digest(7)),
+        };
+        assert_eq!(of(&opens.record), Some(named));
+        let settles = requests::settles(2, 7, 1, 0, 5).record;
+        assert!(matches!(of(&settles), Some(Consequence::Allow { request: Some(id), .. }) if id == requests::id(1)));
+        let vote = requests::votes(1, 0, 5, "user:ann", actionpass_model::VoteKind::Decline, 9);
+        let ann = fixtures::approval("user:ann", 5);
+        let declined = Consequence::Request {
+            request: requests::id(1),
+            change: RequestChange::Declined,
+            vote: Some(("user:ann".parse().unwrap(), ann.id)),
+            at: fixtures::at(9).to_timestamp(),
+        };
+        assert_eq!(of(&vote.record), Some(declined));
+        assert_eq!(
+            of(&fixtures::erased(3, vec![0, 4])),
+            Some(Consequence::Erasure(vec![0, 4]))
         );
     }
 }
