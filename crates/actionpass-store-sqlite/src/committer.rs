@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use actionpass_model::UnixSeconds;
-use actionpass_store::ledger::Log;
+use actionpass_store::ledger::{Log, SealedRecord};
 use actionpass_store::{
-    AppendOutcome, CommitOutcome, Consumption, LedgerState, Mark, ReplayStart, StoreCode, StoreError,
+    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, LedgerState, Mark, ReplayStart, StoreCode,
+    StoreError,
 };
 use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
 use crate::consume::{self, Issuers, Limits};
-use crate::decide::{self, Append, Commit, OpenLedger};
+use crate::decide::{self, Append, Commit, Lift, OpenLedger, QueueCall};
 use crate::error::Failure;
 use crate::file::Access;
 use crate::queue::Queue;
@@ -33,6 +34,8 @@ pub(crate) fn send<T>(reply: Reply<T>, answer: Result<T, StoreError>) {
 pub(crate) enum Write {
     Commit(Box<Commit>, Reply<(CommitOutcome, Box<Commit>)>),
     Append(Box<Append>, Reply<Vec<AppendOutcome>>),
+    Change(Box<QueueCall<Change>>, Reply<ChangeOutcome>),
+    Lift(Box<QueueCall<Lift>>, Reply<Option<SealedRecord>>),
     Consume(Mark, UnixSeconds, Reply<Consumption>),
     Restart(ReplayStart, Reply<()>),
 }
@@ -41,6 +44,8 @@ pub(crate) enum Write {
 enum Outcome {
     Commit(Result<CommitOutcome, StoreError>),
     Append(Result<Vec<AppendOutcome>, StoreError>),
+    Change(Result<ChangeOutcome, StoreError>),
+    Lift(Result<Option<SealedRecord>, StoreError>),
     Consume(Consumption),
     Restart,
 }
@@ -52,6 +57,8 @@ impl Write {
                 send(reply, outcome.map(|outcome| (outcome, commit)));
             }
             (Self::Append(_, reply), Outcome::Append(outcome)) => send(reply, outcome),
+            (Self::Change(_, reply), Outcome::Change(outcome)) => send(reply, outcome),
+            (Self::Lift(_, reply), Outcome::Lift(outcome)) => send(reply, outcome),
             (Self::Consume(_, _, reply), Outcome::Consume(outcome)) => send(reply, Ok(outcome)),
             (Self::Restart(_, reply), Outcome::Restart) => send(reply, Ok(())),
             (write, _) => write.fail(&Failure::corrupt("an answer to another call")),
@@ -63,13 +70,15 @@ impl Write {
         match self {
             Self::Commit(_, reply) => send(reply, Err(error)),
             Self::Append(_, reply) => send(reply, Err(error)),
+            Self::Change(_, reply) => send(reply, Err(error)),
+            Self::Lift(_, reply) => send(reply, Err(error)),
             Self::Consume(_, _, reply) => send(reply, Err(error)),
             Self::Restart(_, reply) => send(reply, Err(error)),
         }
     }
 
     const fn is_for_the_log(&self) -> bool {
-        matches!(self, Self::Commit(..) | Self::Append(..))
+        !matches!(self, Self::Consume(..) | Self::Restart(..))
     }
 
     fn erases(&self) -> bool {
@@ -227,6 +236,8 @@ impl Open {
             outcomes.push(match write {
                 Write::Commit(commit, _) => Outcome::Commit(begun(&mut ledger, connection)?.commit(commit)?),
                 Write::Append(append, _) => Outcome::Append(begun(&mut ledger, connection)?.append(append)?),
+                Write::Change(call, _) => Outcome::Change(begun(&mut ledger, connection)?.change(call)?),
+                Write::Lift(call, _) => Outcome::Lift(begun(&mut ledger, connection)?.lift(call)?),
                 Write::Consume(mark, now, _) => {
                     let limits = limits.get(|| Limits::read(connection))?;
                     let outcome = consume::consume(connection, issuers, limits, mark)?;

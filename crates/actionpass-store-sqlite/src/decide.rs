@@ -12,8 +12,13 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use crate::error::{Failure, from_sql, to_sql};
 use crate::id::{action_to_bytes, from_bytes, to_bytes};
+use crate::requests;
 use crate::rows::Rows;
 use crate::witness::Witnessed;
+
+mod queue;
+
+pub(crate) use queue::{Lift, QueueCall};
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
 pub(crate) type Judged<T> = Result<Result<T, StoreError>, Failure>;
@@ -190,6 +195,8 @@ pub(crate) fn look_up(connection: &Connection, question: LookUp) -> Result<Known
         known.issued = find(&moment, action)?;
     }
     known.used = used_approvals(&moment, question.approvals)?;
+    let standing = |(key, now)| requests::standing(&moment, &key, now);
+    known.standing = question.request.map(standing).transpose()?;
     Ok(known)
 }
 
@@ -210,6 +217,8 @@ fn used_approvals(connection: &Connection, approvals: Vec<ApprovalRef>) -> Resul
 pub(crate) struct Commit {
     call: DecisionCommit,
     record: PreparedRecord,
+    /// The record of the end of what it supersedes.
+    superseding: Option<PreparedRecord>,
     action: Vec<u8>,
     /// The pass of an allow, and when it expires.
     pass: Option<([u8; 16], i64)>,
@@ -226,6 +235,7 @@ impl Commit {
         let approvals = call.allow.iter().flat_map(|allow| &allow.approvals);
         Ok(Self {
             record: PreparedRecord::new(log, &call.record),
+            superseding: queue::superseding(log, &call),
             action: action_to_bytes(&call.action.action),
             pass: pass.transpose()?,
             approvals: approvals.map(|used| to_bytes(&used.id)).collect::<Result<_, _>>()?,
@@ -328,10 +338,18 @@ impl<'c> OpenLedger<'c> {
     }
 
     /// Judges and writes a decision.
+    pub(crate) fn commit(&mut self, commit: &Commit) -> Judged<CommitOutcome> {
+        match &commit.call.queue {
+            None => self.commit_alone(commit),
+            Some(part) => self.commit_with(commit, part),
+        }
+    }
+
+    /// Judges and writes a decision, whatever the queue has to say of it.
     ///
     /// That an id is new and an approval unused is found out by inserting them, which costs half of looking first; what
     /// was inserted before a refusal is taken out again.
-    pub(crate) fn commit(&mut self, commit: &Commit) -> Judged<CommitOutcome> {
+    fn commit_alone(&mut self, commit: &Commit) -> Judged<CommitOutcome> {
         let call = &commit.call;
         let sealed = commit.record.seal(&self.state.head);
         let (Some(allow), Some(pass)) = (&call.allow, commit.pass) else {
@@ -461,6 +479,9 @@ impl<'c> OpenLedger<'c> {
         let mut revoked: HashMap<[u8; 16], RecordRef> = HashMap::new();
         let mut places = Vec::with_capacity(append.records.len());
         for appended in &append.records {
+            if let Err(refused) = self.check_erasure(&appended.draft)? {
+                return Ok(Err(refused));
+            }
             if let Some(id) = &appended.revocation {
                 let known = match revoked.get(id) {
                     Some(record) => Some(record.clone()),
@@ -524,6 +545,7 @@ impl<'c> OpenLedger<'c> {
                     .connection
                     .prepare_cached("DELETE FROM side WHERE slot BETWEEN ?1 AND ?1 + 7")?;
                 erase.execute([first])?;
+                requests::erase(self.connection, *seq, record.seq(), appended.draft.time())?;
             }
         }
         Ok(record)

@@ -2,7 +2,7 @@
 //!
 //! Ours grow with time (UUIDv7), so rows are appended and not strewn.
 
-use actionpass_model::{ActionId, ApprovalId, PassId, RecordId, RevocationId};
+use actionpass_model::{ActionId, ApprovalId, PassId, RecordId, RequestId, RevocationId};
 
 use crate::error::Failure;
 
@@ -64,6 +64,7 @@ macro_rules! id {
 id!(ApprovalId, "apr_");
 id!(PassId, "ap_");
 id!(RecordId, "rec_");
+id!(RequestId, "req_");
 id!(RevocationId, "rev_");
 
 #[cfg(test)]
@@ -110,6 +111,7 @@ mod tests {
             check::<ApprovalId>(&digits);
             check::<PassId>(&digits);
             check::<RecordId>(&digits);
+            check::<RequestId>(&digits);
             check::<RevocationId>(&digits);
         }
     }

@@ -21,8 +21,8 @@
 //! # }
 //! ```
 //!
-//! - One file implements [`DecisionStore`](actionpass_store::DecisionStore) and
-//!   [`ReplayStore`](actionpass_store::ReplayStore). Several processes may share it, on one machine.
+//! - One file implements [`QueueStore`](actionpass_store::QueueStore), and with it
+//!   [`DecisionStore`](actionpass_store::DecisionStore), and [`ReplayStore`](actionpass_store::ReplayStore). Several processes may share it, on one machine.
 //! - WAL with `synchronous=FULL`. One thread of each handle writes: it takes whatever calls wait into one transaction and
 //!   acknowledges all of them after one sync, so many callers cost little more than one. Each call is judged by itself
 //!   inside of the transaction; a refused one writes nothing.
@@ -50,6 +50,7 @@ mod id;
 mod process;
 mod queue;
 mod reader;
+mod requests;
 mod rows;
 mod schema;
 mod store;

@@ -98,6 +98,7 @@ pub(crate) fn check_last(connection: &Connection) -> Result<(), Failure> {
         for seq in last.into_iter().flatten() {
             check_record(connection, seq, &consequence(connection, seq)?)?;
         }
+        requests::check_last(connection)?;
     }
     let limits = Limits::read(connection)?;
     let Some(mark) = limits.last else { return Ok(()) };
@@ -109,6 +110,8 @@ pub(crate) fn check_last(connection: &Connection) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+mod requests;
 
 /// What follows from the record at a place.
 fn consequence(connection: &Connection, seq: u64) -> Result<Consequence, Failure> {
@@ -189,6 +192,7 @@ pub(crate) struct Comparison {
     revocations: u64,
     /// Until when the marks must stay of passes that were allowed, as far as that is not over.
     due: HashMap<PassId, u64>,
+    requests: requests::Comparison,
 }
 
 impl Comparison {
@@ -201,6 +205,7 @@ impl Comparison {
             approvals: 0,
             revocations: 0,
             due: HashMap::new(),
+            requests: requests::Comparison::default(),
         }
     }
 
@@ -222,6 +227,7 @@ impl Comparison {
         }
         if self.next >= size {
             self.count(&moment, &limits)?;
+            self.requests.finish(&moment)?;
             self.is_done = true;
         }
         Ok(self)
@@ -230,6 +236,7 @@ impl Comparison {
     fn take(&mut self, connection: &Connection, limits: &Limits) -> Result<(), Failure> {
         let consequence = consequence(connection, self.next)?;
         check_record(connection, self.next, &consequence)?;
+        self.requests.take(connection, self.next, &consequence)?;
         match consequence {
             Consequence::Allow {
                 pass,

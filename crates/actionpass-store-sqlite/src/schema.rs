@@ -4,7 +4,7 @@
 pub(crate) const APPLICATION_ID: i32 = 0x4150_7373;
 
 /// One script for each version of the schema; `user_version` counts those that were run. Released scripts never change.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 const V1: &str = "
 -- One row in a store that holds a log, none in an executor's.
@@ -90,4 +90,64 @@ ALTER TABLE replay_limits ADD COLUMN last_issuer INTEGER;
 ALTER TABLE replay_limits ADD COLUMN last_pass BLOB;
 ALTER TABLE replay_limits ADD COLUMN last_until INTEGER;
 UPDATE replay_limits SET marks = (SELECT count(*) FROM replay);
+";
+
+const V4: &str = "
+-- Approval requests, by the number of the record that opened each. The columns beside the document say again what it says,
+-- for the look-ups; times are milliseconds since 1970.
+CREATE TABLE request (
+    decision INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    action_hash BLOB NOT NULL,
+    client TEXT,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    -- How it ended, absent while nothing did; until when its decline holds; when it came to nothing.
+    ended TEXT,
+    holds INTEGER,
+    failed INTEGER,
+    version INTEGER NOT NULL,
+    -- The record that changed it last.
+    last INTEGER NOT NULL,
+    -- Whether its record has commitments in the place of hashes.
+    is_committed INTEGER NOT NULL,
+    -- What lies beside it, as one hash; absent once that was erased.
+    side BLOB,
+    document TEXT NOT NULL
+) STRICT;
+-- Of those that nothing ended: by what they are about, of an agent by their time, of a client, in all.
+CREATE INDEX request_key ON request (action_hash, tenant, agent, expires) WHERE ended IS NULL;
+CREATE INDEX request_due ON request (tenant, agent, expires) WHERE ended IS NULL;
+CREATE INDEX request_client ON request (client, expires) WHERE ended IS NULL AND client IS NOT NULL;
+CREATE INDEX request_live ON request (expires, id) WHERE ended IS NULL;
+-- What answers an action, what counts against an agent, and lists.
+CREATE INDEX request_declined ON request (action_hash, tenant, agent, holds) WHERE holds IS NOT NULL;
+CREATE INDEX request_failed ON request (tenant, agent, failed) WHERE failed IS NOT NULL;
+CREATE INDEX request_opened ON request (tenant, agent, created);
+CREATE INDEX request_ended ON request (ended, id);
+-- What can be erased of a request: the action at place 0, the facts at 1, then the tokens of votes as they came.
+CREATE TABLE request_side (
+    request INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    vote BLOB,
+    principal TEXT,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (request, place)
+) STRICT;
+-- Agents whose new requests were held: the request that brought it about while it lasts, and when it was lifted last.
+CREATE TABLE request_hold (
+    tenant TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    request BLOB,
+    lifted INTEGER,
+    PRIMARY KEY (tenant, agent)
+) STRICT, WITHOUT ROWID;
+-- How many requests there are and how often they were changed, the record that opened the last, and the one that changed one
+-- last: rows taken away or put back are noticed.
+ALTER TABLE ledger ADD COLUMN request_rows INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN request_changes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN last_opened INTEGER;
+ALTER TABLE ledger ADD COLUMN last_changed INTEGER;
 ";

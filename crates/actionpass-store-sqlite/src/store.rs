@@ -26,6 +26,8 @@ use crate::reader::{self, Read, Reads};
 use crate::witness::Witness;
 use crate::{consume, decide, file, rows};
 
+mod requests;
+
 /// An issuer's log and decisions, and an executor's used passes, in one SQLite file.
 ///
 /// Cheap to clone; clones share two threads, which end with the last of them. Dropping the last clone waits until what

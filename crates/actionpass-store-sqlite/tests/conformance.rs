@@ -1,4 +1,4 @@
-//! SQLite against the contracts of both traits.
+//! SQLite against the contracts of its traits.
 
 use actionpass_store::ReplayStart;
 use actionpass_store::conformance::{block_on, fixtures};
@@ -11,6 +11,18 @@ mod decisions {
     use super::*;
 
     actionpass_store::decision_store_conformance!(durable,
+        open: |folder: &Path, log: &Log| {
+            SqliteStore::open_or_create(&folder.join("ledger.db"), Some(log), ReplayStart::first(fixtures::at(0))).unwrap()
+        },
+        block_on: block_on);
+}
+
+mod queue {
+    use std::path::Path;
+
+    use super::*;
+
+    actionpass_store::queue_store_conformance!(durable,
         open: |folder: &Path, log: &Log| {
             SqliteStore::open_or_create(&folder.join("ledger.db"), Some(log), ReplayStart::first(fixtures::at(0))).unwrap()
         },

@@ -52,7 +52,12 @@ pub enum Consequence {
         at: Timestamp,
     },
     /// An erasure: the side data of these records is gone, and requests that they opened don't wait.
-    Erasure(Vec<u64>),
+    Erasure {
+        /// The records.
+        records: Vec<u64>,
+        /// When it was recorded.
+        at: Timestamp,
+    },
     /// A use: the pass is used.
     Use {
         /// Who issued it.
@@ -114,7 +119,11 @@ impl Consequence {
                 }
             }
             ("erasure", "actionpass.erasure.v1") => {
-                Self::Erasure(serde_json::from_slice::<With<ErasurePart>>(json).ok()?.body.records)
+                let body = serde_json::from_slice::<With<ErasurePart>>(json).ok()?.body;
+                Self::Erasure {
+                    records: body.records,
+                    at: record.time,
+                }
             }
             ("use", "actionpass.use.v1") => {
                 let body = serde_json::from_slice::<With<UsePart>>(json).ok()?.body;
@@ -276,9 +285,10 @@ mod tests {
             at: fixtures::at(9).to_timestamp(),
         };
         assert_eq!(of(&vote.record), Some(declined));
-        assert_eq!(
-            of(&fixtures::erased(3, vec![0, 4])),
-            Some(Consequence::Erasure(vec![0, 4]))
-        );
+        let erasure = Consequence::Erasure {
+            records: vec![0, 4],
+            at: fixtures::at(0).to_timestamp(),
+        };
+        assert_eq!(of(&fixtures::erased(3, vec![0, 4])), Some(erasure));
     }
 }

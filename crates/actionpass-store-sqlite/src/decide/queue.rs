@@ -1,0 +1,278 @@
+//! What decisions and people do to approval requests, inside of a transaction.
+
+use actionpass_model::{ApprovalRequest, DecisionRef, Document as _, RecordKind, RequestId};
+use actionpass_queue::{RequestCode, RequestKey, Step, step};
+use actionpass_store::ledger::{Log, PreparedRecord, RecordDraft, SealedRecord};
+use actionpass_store::{
+    Change, ChangeOutcome, CommitOutcome, DecisionCommit, Found, Obstacle, Open, QueuePart, RequestPart, SideKind,
+    StoreCode, StoreError, VoteToken,
+};
+use rusqlite::Connection;
+
+use super::{Commit, Judged, OpenLedger, is_side_known};
+use crate::error::Failure;
+use crate::requests::{self, ErasureRefused, Kept};
+
+/// A call on the queue alone, with its record as far as its caller's thread makes it.
+#[derive(Debug)]
+pub(crate) struct QueueCall<T> {
+    call: T,
+    record: PreparedRecord,
+}
+
+/// The lifting of a hold.
+#[derive(Debug)]
+pub(crate) struct Lift {
+    pub(crate) request: RequestId,
+    pub(crate) record: RecordDraft,
+}
+
+impl QueueCall<Change> {
+    pub(crate) fn change(log: &Log, call: Change) -> Self {
+        let record = PreparedRecord::new(log, &call.record);
+        Self { call, record }
+    }
+}
+
+impl QueueCall<Lift> {
+    pub(crate) fn lift(log: &Log, call: Lift) -> Self {
+        let record = PreparedRecord::new(log, &call.record);
+        Self { call, record }
+    }
+}
+
+/// The record of the end of what a decision supersedes, as far as its caller's thread makes it.
+pub(super) fn superseding(log: &Log, call: &DecisionCommit) -> Option<PreparedRecord> {
+    let change = call.queue.as_ref()?.supersedes.as_ref()?;
+    Some(PreparedRecord::new(log, &change.record))
+}
+
+/// What a decision does to the queue: found possible, not yet done.
+struct Plan<'a> {
+    /// The request that is superseded.
+    ended: Option<Stepped>,
+    then: Then<'a>,
+}
+
+enum Then<'a> {
+    Nothing,
+    Open(&'a Open),
+    Settle(Box<Stepped>),
+}
+
+/// What a plan gives: itself, or what the call gives in its place.
+type Planned<'a> = Result<Plan<'a>, Result<CommitOutcome, StoreError>>;
+
+/// A request before a change and after it.
+struct Stepped {
+    former: Kept,
+    next: ApprovalRequest,
+}
+
+fn stepped(former: Kept, what: Step) -> Result<Stepped, RequestCode> {
+    let next = step(&former.request, what)?;
+    Ok(Stepped { former, next })
+}
+
+impl OpenLedger<'_> {
+    /// Judges and writes a decision together with what it does to the queue.
+    ///
+    /// The record of what is superseded stands in front of the decision's, whose checks come first: so both are written to a
+    /// savepoint, and taken back unless everything holds.
+    pub(super) fn commit_with(&mut self, commit: &Commit, part: &QueuePart) -> Judged<CommitOutcome> {
+        let plan = self.plan(commit, part)?;
+        let (state, rows) = (self.state, self.rows);
+        run(self.connection, "SAVEPOINT decision")?;
+        let outcome = match (self.commit_planned(commit, part, &plan)?, plan) {
+            // The decision alone would have been recorded.
+            (Ok(CommitOutcome::Committed(_)), Err(refused)) => refused,
+            (outcome, _) => outcome,
+        };
+        if !matches!(outcome, Ok(CommitOutcome::Committed(_))) {
+            run(self.connection, "ROLLBACK TO decision")?;
+            (self.state, self.rows) = (state, rows);
+        }
+        run(self.connection, "RELEASE decision")?;
+        Ok(outcome)
+    }
+
+    fn commit_planned(&mut self, commit: &Commit, part: &QueuePart, plan: &Planned<'_>) -> Judged<CommitOutcome> {
+        let Ok(plan) = plan else {
+            return self.commit_alone(commit);
+        };
+        if let (Some(ended), Some(change), Some(record)) = (&plan.ended, &part.supersedes, &commit.superseding) {
+            let record = match self.append_one(&change.record, record)? {
+                Ok(record) => record,
+                Err(error) => return Ok(Err(error)),
+            };
+            self.put(ended, record.seq(), None)?;
+        }
+        let outcome = self.commit_alone(commit)?;
+        let Ok(CommitOutcome::Committed(record)) = &outcome else {
+            return Ok(outcome);
+        };
+        match &plan.then {
+            Then::Nothing => {}
+            Then::Settle(settled) => self.put(settled, record.seq(), None)?,
+            Then::Open(open) => {
+                let mut stored = open.request.clone();
+                stored.request.decision = DecisionRef {
+                    seq: record.seq(),
+                    id: record.id().clone(),
+                };
+                let side = commit.call.record.side();
+                let is_committed = side.iter().any(|(kind, _)| *kind == SideKind::Salt);
+                requests::insert(self.connection, &stored, open.client.as_ref(), is_committed)?;
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// What a decision does, if nothing of the queue stands against it.
+    fn plan<'a>(&self, commit: &'a Commit, part: &'a QueuePart) -> Result<Planned<'a>, Failure> {
+        let (key, now) = (&part.key, commit.call.record.time());
+        let is_step_up = matches!(part.request, RequestPart::Opens(_) | RequestPart::Joins(..));
+        let relied = commit.call.record.effects().policy;
+        if let Some(policy) = self.state.policy.filter(|policy| is_step_up && Some(*policy) != relied) {
+            return Ok(Err(Ok(CommitOutcome::PolicyChanged(policy))));
+        }
+        if let RequestPart::Opens(open) = &part.request
+            && let Err(error) = self.check_open(key, open)?
+        {
+            return Ok(Err(Err(error)));
+        }
+        let moved = Ok(Err(Ok(CommitOutcome::RequestMoved)));
+        let ended = match &part.supersedes {
+            Some(change) => match self.step(change)? {
+                Ok(ended) => Some(ended),
+                Err(_) => return moved,
+            },
+            None => None,
+        };
+        let but = ended.as_ref().map(|ended| ended.former.request.decision.seq);
+        let live = requests::live(self.connection, key, now, but)?;
+        let found = Found {
+            live: live.as_ref().map(|kept| (&kept.request.id, kept.request.version)),
+            is_declined: requests::declined(self.connection, key, now)?.is_some(),
+        };
+        match part.request.check(found) {
+            Ok(()) => {}
+            Err(Obstacle::Joined(id)) => return Ok(Err(Ok(CommitOutcome::Joined(id)))),
+            Err(Obstacle::Moved) => return moved,
+        }
+        let then = match &part.request {
+            RequestPart::None | RequestPart::Apart | RequestPart::Joins(..) => Then::Nothing,
+            RequestPart::Opens(open) => {
+                let mut load = requests::load(self.connection, key, open.client.as_ref(), now, &open.limits)?;
+                if ended.is_some() {
+                    load.live = load.live.saturating_sub(1);
+                    load.live_of_agent = load.live_of_agent.saturating_sub(1);
+                }
+                if let Err(code) = open.limits.admit(&load) {
+                    return Ok(Err(Ok(CommitOutcome::NotOpened(code))));
+                }
+                Then::Open(open)
+            }
+            RequestPart::Settles(..) => match live.map(|live| stepped(live, Step::Use { at: now })) {
+                Some(Ok(settled)) => Then::Settle(Box::new(settled)),
+                _ => return moved,
+            },
+        };
+        Ok(Ok(Plan { ended, then }))
+    }
+
+    /// A request may be opened as it is given: its document holds, is about what the decision is about, and is new.
+    fn check_open(&self, key: &RequestKey, open: &Open) -> Judged<()> {
+        let request = &open.request.request;
+        if let Err(error) = request.check() {
+            return Ok(Err(StoreError::with_source(StoreCode::StoreMisused, error)));
+        }
+        let is_new = request.version == 0 && request.votes.is_empty() && request.end.is_none();
+        if !is_new || RequestKey::of(request) != *key || requests::version(self.connection, &request.id)?.is_some() {
+            return Ok(Err(StoreError::new(StoreCode::StoreMisused)));
+        }
+        Ok(Ok(()))
+    }
+
+    /// A request before a change and after it, if it is at the version that the change names.
+    fn step(&self, change: &Change) -> Result<Result<Stepped, Refused>, Failure> {
+        let Some(kept) = requests::by_id(self.connection, &change.request)? else {
+            return Ok(Err(Refused::Law(RequestCode::RequestUnknown)));
+        };
+        if kept.request.version != change.version {
+            return Ok(Err(Refused::Moved(Box::new(kept))));
+        }
+        Ok(stepped(kept, change.step.clone()).map_err(Refused::Law))
+    }
+
+    /// Makes a change and appends its record.
+    pub(crate) fn change(&mut self, call: &QueueCall<Change>) -> Judged<ChangeOutcome> {
+        let change = &call.call;
+        let stepped = match self.step(change)? {
+            Ok(stepped) => stepped,
+            Err(Refused::Moved(kept)) => return Ok(Ok(ChangeOutcome::Moved(Box::new(kept.request)))),
+            Err(Refused::Law(code)) => return Ok(Ok(ChangeOutcome::Refused(code))),
+        };
+        let record = match self.append_one(&change.record, &call.record)? {
+            Ok(record) => record,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.put(&stepped, record.seq(), change.token.as_ref())?;
+        Ok(Ok(ChangeOutcome::Changed(Box::new(stepped.next), record)))
+    }
+
+    /// Puts a request in the place of the same one of before, because of this record.
+    fn put(&self, stepped: &Stepped, record: u64, token: Option<&VoteToken>) -> Result<(), Failure> {
+        requests::update(self.connection, &stepped.former, stepped.next.clone(), record, token)
+    }
+
+    /// Lifts the hold that a request brought about, if there is one, and appends its record.
+    pub(crate) fn lift(&mut self, call: &QueueCall<Lift>) -> Judged<Option<SealedRecord>> {
+        let Lift { request, record } = &call.call;
+        let Some(kept) = requests::by_id(self.connection, request)? else {
+            return Ok(Ok(None));
+        };
+        let (tenant, agent) = (kept.request.tenant.as_str(), kept.request.actor.agent.as_str());
+        if requests::hold(self.connection, tenant, agent)?.by.as_ref() != Some(request) {
+            return Ok(Ok(None));
+        }
+        let at = record.time();
+        let record = match self.append_one(record, &call.record)? {
+            Ok(record) => record,
+            Err(error) => return Ok(Err(error)),
+        };
+        requests::lift(self.connection, &kept.request, at)?;
+        Ok(Ok(Some(record)))
+    }
+
+    /// Appends a record of kind `request`.
+    fn append_one(&mut self, draft: &RecordDraft, record: &PreparedRecord) -> Judged<SealedRecord> {
+        if draft.kind() != RecordKind::Request || !is_side_known(draft) {
+            return Ok(Err(StoreError::new(StoreCode::StoreMisused)));
+        }
+        match record.seal(&self.state.head) {
+            Ok(record) => self.write(record, draft).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Whether what a record erases may be erased now.
+    pub(super) fn check_erasure(&self, draft: &RecordDraft) -> Judged<()> {
+        match requests::check_erasure(self.connection, &draft.effects().erases, draft.time()) {
+            Ok(()) => Ok(Ok(())),
+            Err(ErasureRefused::Held(error)) => Ok(Err(error)),
+            Err(ErasureRefused::Failed(failure)) => Err(failure),
+        }
+    }
+}
+
+/// Why a change isn't made.
+enum Refused {
+    Moved(Box<Kept>),
+    Law(RequestCode),
+}
+
+fn run(connection: &Connection, sql: &str) -> Result<(), Failure> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
