@@ -218,3 +218,6 @@ impl OfAgent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
