@@ -9,3 +9,6 @@ mod losing;
 pub use flaky::{Flaky, Moment};
 pub use hopeless::{RefusingStore, StallingStore};
 pub use losing::LosingStore;
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,12 @@
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{ApprovalRef, ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Timestamp, UnixSeconds};
+use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{
-    ActionKey, AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Issued, Known, Ledger,
-    LedgerState, LookUp, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    ActionKey, AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore,
+    Issued, Known, Ledger, LedgerState, LookUp, Mark, QueueStore, ReplayStore, RequestFilter, SideKind, StoreCode,
+    StoreError, StoreFuture, StoredRecord, StoredRequest,
 };
 
 /// A store that works, but for one call: the nth, counted from 1 over all methods.
@@ -98,6 +100,32 @@ impl<S: DecisionStore> DecisionStore for Flaky<S> {
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
         self.call(|store| store.commit(commit))
+    }
+}
+
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a wrapper that forgets a method would change its meaning"
+)]
+impl<S: QueueStore> QueueStore for Flaky<S> {
+    fn request<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<StoredRequest>> {
+        self.call(|store| store.request(id))
+    }
+
+    fn request_version<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
+        self.call(|store| store.request_version(id))
+    }
+
+    fn requests<'a>(&'a self, filter: &'a RequestFilter, now: Timestamp) -> StoreFuture<'a, Vec<ApprovalRequest>> {
+        self.call(|store| store.requests(filter, now))
+    }
+
+    fn change(&self, change: Change) -> StoreFuture<'_, ChangeOutcome> {
+        self.call(|store| store.change(change))
+    }
+
+    fn lift(&self, request: RequestId, record: RecordDraft) -> StoreFuture<'_, Option<SealedRecord>> {
+        self.call(|store| store.lift(request, record))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::future::{pending, ready};
 
-use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Timestamp, UnixSeconds};
+use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{
-    AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Known, Ledger, LedgerState,
-    LookUp, Mark, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
+    AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Known,
+    Ledger, LedgerState, LookUp, Mark, QueueStore, ReplayStore, RequestFilter, SideKind, StoreCode, StoreError,
+    StoreFuture, StoredRecord, StoredRequest,
 };
 
 /// Answers everything with the same error.
@@ -62,6 +64,33 @@ macro_rules! hopeless {
             }
 
             fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
+                let $self = self;
+                $answer
+            }
+        }
+
+        impl QueueStore for $name {
+            fn request<'a>(&'a self, _: &'a RequestId) -> StoreFuture<'a, Option<StoredRequest>> {
+                let $self = self;
+                $answer
+            }
+
+            fn request_version<'a>(&'a self, _: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
+                let $self = self;
+                $answer
+            }
+
+            fn requests<'a>(&'a self, _: &'a RequestFilter, _: Timestamp) -> StoreFuture<'a, Vec<ApprovalRequest>> {
+                let $self = self;
+                $answer
+            }
+
+            fn change(&self, _: Change) -> StoreFuture<'_, ChangeOutcome> {
+                let $self = self;
+                $answer
+            }
+
+            fn lift(&self, _: RequestId, _: RecordDraft) -> StoreFuture<'_, Option<SealedRecord>> {
                 let $self = self;
                 $answer
             }

@@ -2,15 +2,18 @@
 
 use std::future::{pending, ready};
 
-use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
-use actionpass_store::ledger::{Head, Log, seal};
+use actionpass_model::{ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Timestamp, UnixSeconds};
+use actionpass_queue::RequestCode;
+use actionpass_store::ledger::{Head, Log, RecordDraft, SealedRecord, seal};
 use actionpass_store::{
-    AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Known, Ledger, LedgerState,
-    LookUp, Mark, ReplayStore, SideKind, StoreFuture, StoredRecord,
+    AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Known,
+    Ledger, LedgerState, LookUp, Mark, QueueStore, ReplayStore, RequestFilter, SideKind, Standing, StoreFuture,
+    StoredRecord, StoredRequest,
 };
 
 /// Acknowledges everything and keeps nothing. Nobody can tell it from a store by its answers, so a test that passes
-/// with it doesn't look at what was kept.
+/// with it doesn't look at what was kept. It has no request, so a change of one is refused as
+/// [`RequestCode::RequestUnknown`](actionpass_queue::RequestCode::RequestUnknown).
 #[derive(Debug)]
 pub struct LosingStore(Log);
 
@@ -23,8 +26,10 @@ impl LosingStore {
 }
 
 impl DecisionStore for LosingStore {
-    fn look_up(&self, _: LookUp) -> StoreFuture<'_, Known> {
-        Box::pin(ready(Ok(Known::new(LedgerState::default()))))
+    fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known> {
+        let mut known = Known::new(LedgerState::default());
+        known.standing = question.request.map(|_| Standing::default());
+        Box::pin(ready(Ok(known)))
     }
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {
@@ -62,6 +67,28 @@ impl Ledger for LosingStore {
 
     fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
         Box::pin(ready(Ok(Vec::new())))
+    }
+}
+
+impl QueueStore for LosingStore {
+    fn request<'a>(&'a self, _: &'a RequestId) -> StoreFuture<'a, Option<StoredRequest>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn request_version<'a>(&'a self, _: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn requests<'a>(&'a self, _: &'a RequestFilter, _: Timestamp) -> StoreFuture<'a, Vec<ApprovalRequest>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn change(&self, _: Change) -> StoreFuture<'_, ChangeOutcome> {
+        Box::pin(ready(Ok(ChangeOutcome::Refused(RequestCode::RequestUnknown))))
+    }
+
+    fn lift(&self, _: RequestId, record: RecordDraft) -> StoreFuture<'_, Option<SealedRecord>> {
+        Box::pin(ready(seal(&self.0, &Head::EMPTY, &record).map(Some)))
     }
 }
 
