@@ -1,7 +1,7 @@
 //! What decisions and people do to approval requests, inside of a transaction.
 
-use actionpass_model::{ApprovalRequest, DecisionRef, Document as _, RecordKind, RequestId};
-use actionpass_queue::{RequestCode, RequestKey, Step, step};
+use actionpass_model::{ApprovalRequest, DecisionRef, RecordKind, RequestId};
+use actionpass_queue::{RequestCode, Step, step};
 use actionpass_store::ledger::{Log, PreparedRecord, RecordDraft, SealedRecord};
 use actionpass_store::{
     Change, ChangeOutcome, CommitOutcome, DecisionCommit, Found, Obstacle, Open, QueuePart, RequestPart, SideKind,
@@ -80,6 +80,9 @@ impl OpenLedger<'_> {
     /// The record of what is superseded stands in front of the decision's, whose checks come first: so both are written to a
     /// savepoint, and taken back unless everything holds.
     pub(super) fn commit_with(&mut self, commit: &Commit, part: &QueuePart) -> Judged<CommitOutcome> {
+        if let Err(misused) = part.check_record(&commit.call.record) {
+            return Ok(Err(misused));
+        }
         let plan = self.plan(commit, part)?;
         let (state, rows) = (self.state, self.rows);
         run(self.connection, "SAVEPOINT decision")?;
@@ -137,9 +140,10 @@ impl OpenLedger<'_> {
             return Ok(Err(Ok(CommitOutcome::PolicyChanged(policy))));
         }
         if let RequestPart::Opens(open) = &part.request
-            && let Err(error) = self.check_open(key, open)?
+            && requests::version(self.connection, &open.request.request.id)?.is_some()
         {
-            return Ok(Err(Err(error)));
+            // An id names one request for good.
+            return Ok(Err(Err(StoreError::new(StoreCode::StoreMisused))));
         }
         let moved = Ok(Err(Ok(CommitOutcome::RequestMoved)));
         let ended = match &part.supersedes {
@@ -179,19 +183,6 @@ impl OpenLedger<'_> {
             },
         };
         Ok(Ok(Plan { ended, then }))
-    }
-
-    /// A request may be opened as it is given: its document holds, is about what the decision is about, and is new.
-    fn check_open(&self, key: &RequestKey, open: &Open) -> Judged<()> {
-        let request = &open.request.request;
-        if let Err(error) = request.check() {
-            return Ok(Err(StoreError::with_source(StoreCode::StoreMisused, error)));
-        }
-        let is_new = request.version == 0 && request.votes.is_empty() && request.end.is_none();
-        if !is_new || RequestKey::of(request) != *key || requests::version(self.connection, &request.id)?.is_some() {
-            return Ok(Err(StoreError::new(StoreCode::StoreMisused)));
-        }
-        Ok(Ok(()))
     }
 
     /// A request before a change and after it, if it is at the version that the change names.
