@@ -12,6 +12,8 @@ mod codes;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod g01_no_pass_without_an_allow;
