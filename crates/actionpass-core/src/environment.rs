@@ -10,8 +10,9 @@ use std::time::Duration;
 use actionpass_model::Timestamp;
 use actionpass_store::ledger::Salt;
 use actionpass_verify::{Clock, SystemClock};
-use futures_timer::Delay;
 use uuid::Uuid;
+
+use crate::sleep::Sleep;
 
 /// Ready once a time has gone by.
 pub type TimerFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -40,7 +41,7 @@ impl Clock for System {
 
 impl Timer for System {
     fn sleep(&self, time: Duration) -> TimerFuture {
-        Box::pin(Delay::new(time))
+        Box::pin(Sleep::new(time))
     }
 }
 

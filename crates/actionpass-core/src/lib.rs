@@ -56,6 +56,7 @@ mod quota;
 mod request;
 mod review;
 mod revoke;
+mod sleep;
 mod source;
 
 pub use actionpass_queue::{Limits, RequestCode};
