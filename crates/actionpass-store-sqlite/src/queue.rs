@@ -16,7 +16,7 @@ pub(crate) struct Queue<T> {
 #[derive(Debug)]
 struct State<T> {
     waiting: Vec<T>,
-    /// The taking thread sleeps until so many wait.
+    /// The taking thread sleeps until so many wait; 0 while it is awake, since telling it costs a system call.
     wanted: usize,
     closed: bool,
 }
@@ -24,6 +24,7 @@ struct State<T> {
 impl<T> State<T> {
     /// Takes at most a batch of what waits.
     fn batch(&mut self) -> Vec<T> {
+        self.wanted = 0;
         if self.waiting.len() <= MAX_BATCH {
             return std::mem::take(&mut self.waiting);
         }
@@ -37,7 +38,7 @@ impl<T> Queue<T> {
         Self {
             state: Mutex::new(State {
                 waiting: Vec::new(),
-                wanted: 1,
+                wanted: 0,
                 closed: false,
             }),
             changed: Condvar::new(),
