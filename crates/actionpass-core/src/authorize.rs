@@ -19,13 +19,13 @@ use actionpass_store::{
     QueuePart, QueueStore, ReplayStore, RequestPart, SideKind, StoreCode, StoreError, StoreFuture, StoredRequest,
     newest_trust,
 };
-use actionpass_verify::approval::VerifiedApproval;
+use actionpass_verify::approval::{OfRequest, VerifiedApproval};
 use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
 use uuid::Uuid;
 
 use crate::call::{AdmittedCall, Asked, Judged, Settled, SignedPass};
 use crate::environment::{Ids, Random, System, Timer, random_salt, within};
-use crate::offered::{MAX_OFFERED, Occasion, Offered};
+use crate::offered::{Checked, MAX_OFFERED, Occasion, Offered, check_each};
 use crate::queue::{Recent, Waits, standing};
 use crate::quota::{Quota, Who};
 use crate::source::{ApprovalAnswer, ApprovalQuestion, ApprovalSource};
@@ -278,7 +278,10 @@ impl Authorizer {
             if self.parts.queue.is_some() {
                 question = question.of_request(Self::request_key(&call), now);
             }
-            let known = self.look_up(question).await?;
+            let known = self.parts.store.look_up(question);
+            // While the store looks. Which request waits isn't known yet, and is compared afterwards.
+            let mut checked = self.check(&call, &call.offered, OfRequest::Any, &trust, now);
+            let known = self.bounded(known).await?;
             if let Some(issued) = known.issued {
                 return match self.again(&call, issued, &known.state, trust, now).await {
                     Err(error) if error.is(AuthorizeCode::ActionIdReused) => {
@@ -323,12 +326,18 @@ impl Authorizer {
                     waits
                 }
             };
-            let judged = self.judge(&call, &trust, &waits, state.restored, now);
+            checked.append(&mut self.check(&call, waits.tokens(), waits.of_request(), &trust, now));
+            let offered = Offered::of(checked, waits.of_request(), state.restored, &call.used);
+            let judged = self.judge(&call, offered, &waits, &trust, now);
             if judged.verdict.decision != Decision::Allow {
                 // What an allow relies on the store looks at when it commits. A refusal says how much is missing, and must
                 // not count what was used before: judged again without it, it says the right number.
                 if !judged.told.is_empty() {
-                    let known = self.look_up(LookUp::new().of_approvals(judged.told.clone())).await?;
+                    let used = self
+                        .parts
+                        .store
+                        .look_up(LookUp::new().of_approvals(judged.told.clone()));
+                    let known = self.bounded(used).await?;
                     // Each of them is found at most once, so this ends; not only up to the first that is new.
                     if known.used.iter().filter(|approval| call.discard(approval)).count() > 0 {
                         continue;
@@ -484,26 +493,36 @@ impl Authorizer {
         })
     }
 
-    /// Verifies what is offered and asks policy. Pure but for the clock of its arguments.
-    fn judge(
+    /// Verifies approvals, as far as that needs no store.
+    fn check<'t>(
         &self,
         call: &AdmittedCall<'_>,
+        tokens: impl IntoIterator<Item = &'t String>,
+        request: OfRequest<'_>,
         trust: &Trust,
-        waits: &Waits,
-        restored: Option<UnixSeconds>,
         now: Timestamp,
-    ) -> Judged {
+    ) -> Vec<Checked> {
         let occasion = Occasion {
             action: call.action,
             action_id: &call.key.action,
             facts_hash: call.facts.hash(),
-            request: waits.of_request(),
+            request,
             policy_digest: self.parts.policy.digest(),
             at: now,
-            restored,
+            restored: None,
         };
-        let tokens: Vec<&String> = call.offered.iter().chain(waits.tokens()).collect();
-        let mut offered = Offered::checked(&tokens, &self.config, &occasion, trust, &call.used);
+        check_each(tokens, &self.config, &occasion, trust)
+    }
+
+    /// Asks policy. Pure but for the clock of its arguments.
+    fn judge(
+        &self,
+        call: &AdmittedCall<'_>,
+        mut offered: Offered,
+        waits: &Waits,
+        trust: &Trust,
+        now: Timestamp,
+    ) -> Judged {
         let grants = offered.grants();
         // No verifier accepts these passes, so none is issued, whatever policy would say.
         let mut verdict = if trust.is_expired(now.to_unix_seconds()) {
@@ -526,7 +545,7 @@ impl Authorizer {
         if verdict.decision == Decision::StepUp {
             reasons.extend(waits.differences().iter().chain(&call.remarks).cloned());
         }
-        if !tokens.is_empty() {
+        if !call.offered.is_empty() || waits.tokens().next().is_some() {
             // Of approvals that grant nothing, each way of failing is said once: a record has room for so many reasons.
             let mut seen = HashSet::new();
             reasons.retain(|reason| seen.insert((reason.code.clone(), reason.rule.clone(), reason.path.clone())));

@@ -1,10 +1,10 @@
 //! [`Offered`]: the approvals that were offered for an action, and what each is worth.
 
 use actionpass_canon::BoundAction;
-use actionpass_model::{ActionId, ApprovalRef, Digest, Grant, OfferedEvidence, Reason, Timestamp, UnixSeconds};
+use actionpass_model::{ActionId, ApprovalRef, Code, Digest, Grant, OfferedEvidence, Reason, Timestamp, UnixSeconds};
 use actionpass_policy::Verdict;
-use actionpass_verify::Trust;
-use actionpass_verify::approval::{self, ApprovalContext, OfRequest, VerifiedApproval};
+use actionpass_verify::approval::{self, ApprovalContext, ApprovalRefusal, OfRequest, VerifiedApproval};
+use actionpass_verify::{Trust, VerifyCode};
 
 use crate::{AuthorizeCode, AuthorizeError, IssuerConfig};
 
@@ -60,40 +60,28 @@ impl Offered {
         if tokens.len() > MAX_OFFERED {
             return Err(AuthorizeError::at(AuthorizeCode::TooManyApprovals, "approvals"));
         }
-        let tokens: Vec<&String> = tokens.iter().collect();
-        Ok(Self::checked(&tokens, config, occasion, trust, used))
+        let checked = check_each(tokens, config, occasion, trust);
+        Ok(Self::of(checked, occasion.request, occasion.restored, used))
     }
 
-    pub(crate) fn checked(
-        tokens: &[&String],
-        config: &IssuerConfig,
-        occasion: &Occasion<'_>,
-        trust: &Trust,
+    /// What the store knows is looked at last: which request waits, how far back it goes, and which approvals are used.
+    pub(crate) fn of(
+        checked: Vec<Checked>,
+        request: OfRequest<'_>,
+        restored: Option<UnixSeconds>,
         used: &[ApprovalRef],
     ) -> Self {
-        let action = occasion.action;
-        let head = action.action();
-        let context = ApprovalContext {
-            issuer: &config.issuer,
-            tenant: &head.tenant,
-            agent: &head.actor.agent,
-            via: &head.actor.via,
-            action_hash: action.action_hash(),
-            payload_hash: action.payload_hash(),
-            context_hash: action.context_hash(),
-            facts_hash: occasion.facts_hash,
-            request: occasion.request,
-            action_id: occasion.action_id,
-            policy_digest: occasion.policy_digest,
-            at: occasion.at.to_unix_seconds(),
-            dangerously_accept_asserted: config.dangerously_accept_asserted,
-        };
         let mut offered = Self::default();
-        for token in tokens {
-            match approval::check(token, &context, trust) {
+        for checked in checked {
+            match checked {
                 Ok(approval) => {
                     let name = approval.to_ref();
-                    if occasion.restored.is_some_and(|start| approval.given() < start) {
+                    let named = approval.terms().and_then(|terms| terms.request.as_ref());
+                    if !request.permits(named) {
+                        let code = VerifyCode::ApprovalBindingMismatch;
+                        offered.reasons.push(Reason::new(code));
+                        offered.in_vain.push(evidence(&approval, code));
+                    } else if restored.is_some_and(|start| approval.given() < start) {
                         offered.reasons.push(Reason::new(AuthorizeCode::ApprovalStateLost));
                         offered
                             .in_vain
@@ -150,8 +138,39 @@ impl Offered {
     }
 }
 
+/// An approval, as far as that can be said without a store.
+pub(crate) type Checked = Result<VerifiedApproval, ApprovalRefusal>;
+
+/// Checks each token: its signature and everything that it says, against the action.
+pub(crate) fn check_each<'t>(
+    tokens: impl IntoIterator<Item = &'t String>,
+    config: &IssuerConfig,
+    occasion: &Occasion<'_>,
+    trust: &Trust,
+) -> Vec<Checked> {
+    let action = occasion.action;
+    let head = action.action();
+    let context = ApprovalContext {
+        issuer: &config.issuer,
+        tenant: &head.tenant,
+        agent: &head.actor.agent,
+        via: &head.actor.via,
+        action_hash: action.action_hash(),
+        payload_hash: action.payload_hash(),
+        context_hash: action.context_hash(),
+        facts_hash: occasion.facts_hash,
+        request: occasion.request,
+        action_id: occasion.action_id,
+        policy_digest: occasion.policy_digest,
+        at: occasion.at.to_unix_seconds(),
+        dangerously_accept_asserted: config.dangerously_accept_asserted,
+    };
+    let check = |token: &String| approval::check(token, &context, trust);
+    tokens.into_iter().map(check).collect()
+}
+
 /// What a record says of an approval that holds and doesn't count.
-fn evidence(approval: &VerifiedApproval, code: AuthorizeCode) -> OfferedEvidence {
+fn evidence(approval: &VerifiedApproval, code: impl Into<Code>) -> OfferedEvidence {
     OfferedEvidence {
         approved_by: approval.kid().map(|_| approval.approver().clone()),
         codes: vec![code.into()],

@@ -20,7 +20,7 @@ use actionpass_verify::{Trust, VerifyCode};
 use crate::authorize::{Authorizer, is_anybody_revoked};
 use crate::environment::Ids;
 use crate::error::clause;
-use crate::offered::{Occasion, Offered};
+use crate::offered::{Occasion, Offered, check_each};
 use crate::queue::required_approvals;
 use crate::{AuthorizeCode, AuthorizeError, RequestState};
 
@@ -386,7 +386,8 @@ impl Authorizer {
             let mut offered = Offered::default();
             review.dropped.clear();
             for vote in stored.approvals() {
-                let mut one = Offered::checked(&[&vote.token], &self.config, &occasion, moment.trust, &used);
+                let checked = check_each([&vote.token], &self.config, &occasion, moment.trust);
+                let mut one = Offered::of(checked, occasion.request, occasion.restored, &used);
                 if one.refs().is_empty() {
                     review.dropped.push(DroppedVote {
                         id: vote.vote.clone(),

@@ -16,6 +16,7 @@ use crate::consume::{self, Issuers, Limits};
 use crate::decide::{self, Append, Commit, Lift, OpenLedger, QueueCall};
 use crate::error::Failure;
 use crate::file::Access;
+use crate::moment::run_cached;
 use crate::queue::Queue;
 use crate::reader::Reads;
 use crate::witness::Witness;
@@ -218,11 +219,6 @@ impl Committer {
             issuers: Issuers::new(),
         })
     }
-}
-
-/// Runs a statement that takes and gives nothing, parsed only once.
-fn run_cached(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 impl Open {

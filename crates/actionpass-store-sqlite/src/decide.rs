@@ -187,15 +187,14 @@ fn is_committed(connection: &Connection, seq: u64) -> Result<bool, Failure> {
         .ok_or_else(|| Failure::corrupt("the record of an issued pass"))
 }
 
-/// What the store knows of what is asked for, in one moment.
-pub(crate) fn look_up(connection: &Connection, question: LookUp) -> Result<Known, Failure> {
-    let moment = connection.unchecked_transaction()?;
-    let mut known = Known::new(state(&moment)?);
+/// What the store knows of what is asked for, in the moment of this state.
+pub(crate) fn look_up(moment: &Connection, state: LedgerState, question: LookUp) -> Result<Known, Failure> {
+    let mut known = Known::new(state);
     if let Some(action) = &question.action {
-        known.issued = find(&moment, action)?;
+        known.issued = find(moment, action)?;
     }
-    known.used = used_approvals(&moment, question.approvals)?;
-    let standing = |(key, now)| requests::standing(&moment, &key, now);
+    known.used = used_approvals(moment, question.approvals)?;
+    let standing = |(key, now)| requests::standing(moment, &key, now);
     known.standing = question.request.map(standing).transpose()?;
     Ok(known)
 }

@@ -47,6 +47,7 @@ mod error;
 mod events;
 mod file;
 mod id;
+mod moment;
 mod process;
 mod queue;
 mod reader;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actionpass_store::{StoreError, StoreFuture};
-use futures_channel::oneshot::{Sender, channel};
+use actionpass_store::{Known, LookUp, StoreFuture};
+use futures_channel::oneshot::channel;
 use rusqlite::Connection;
 
-use crate::committer::send;
+use crate::committer::{Reply, send};
 use crate::error::Failure;
 use crate::file::Access;
+use crate::moment::Moment;
 use crate::queue::Queue;
 use crate::{decide, file};
 
@@ -21,13 +22,12 @@ pub(crate) type Answer = Box<dyn FnOnce(Result<&Connection, &Failure>) + Send>;
 /// A call of the reading thread.
 pub(crate) enum Read {
     Ask(Answer),
+    LookUp(LookUp, Reply<Known>),
     /// Tell once the log has more records than this.
-    Follow(u64, Reply),
+    Follow(u64, Reply<u64>),
     /// The log may have grown.
     Look,
 }
-
-type Reply = Sender<Result<u64, StoreError>>;
 
 /// How often the thread looks for records of other processes while somebody follows the log.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -98,8 +98,10 @@ pub(crate) fn run(path: PathBuf, access: Access, connection: Connection, queue: 
             return;
         };
         let mut look = batch.is_empty() || (patience.is_some() && looked.elapsed() >= LOOK_EVERY);
+        let mut look_ups = Vec::new();
         for read in batch {
             match read {
+                Read::LookUp(question, reply) => look_ups.push((question, reply)),
                 Read::Ask(answer) => reader.on_connection(answer),
                 Read::Follow(seq, reply) => {
                     reader.followers.push((seq, reply));
@@ -107,6 +109,9 @@ pub(crate) fn run(path: PathBuf, access: Access, connection: Connection, queue: 
                 }
                 Read::Look => look = true,
             }
+        }
+        if !look_ups.is_empty() {
+            reader.look_up(look_ups);
         }
         if look {
             reader.look();
@@ -120,7 +125,7 @@ struct Reader {
     access: Access,
     /// `None` if it could not be opened.
     connection: Option<Connection>,
-    followers: Vec<(u64, Reply)>,
+    followers: Vec<(u64, Reply<u64>)>,
 }
 
 impl Reader {
@@ -132,6 +137,23 @@ impl Reader {
         let value = read(opened.as_ref());
         self.connection = opened.ok();
         value
+    }
+
+    /// Answers questions that wait, all of one moment.
+    fn look_up(&mut self, look_ups: Vec<(LookUp, Reply<Known>)>) {
+        self.on_connection(|connection| {
+            let moment = connection
+                .map_err(Failure::clone)
+                .and_then(|connection| Ok(Moment::begin(connection)?));
+            let moment = moment.and_then(|moment| Ok((decide::state(&moment)?, moment)));
+            for (question, reply) in look_ups {
+                let known = match &moment {
+                    Ok((state, moment)) => decide::look_up(moment, *state, question),
+                    Err(failure) => Err(failure.clone()),
+                };
+                send(reply, known.map_err(|failure| failure.to_error()));
+            }
+        });
     }
 
     /// Answers those for whom the log has grown long enough.

@@ -336,7 +336,13 @@ const fn gone() -> StoreError {
 
 impl DecisionStore for SqliteStore {
     fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known> {
-        self.ask(move |connection| decide::look_up(connection, question))
+        // Now, and not when the future is polled: whoever asks has something else to do meanwhile.
+        let (reply, answer) = channel();
+        let asked = self.read(Read::LookUp(question, reply));
+        Box::pin(async move {
+            asked?;
+            received(answer).await
+        })
     }
 
     fn commit(&self, commit: DecisionCommit) -> StoreFuture<'_, CommitOutcome> {

@@ -27,6 +27,8 @@ use crate::{Ledger, LedgerState, QueuePart, Standing, StoreFuture};
 ///   relied on a trust store doesn't say that its revocations are in the log.
 pub trait DecisionStore: Ledger {
     /// What this store knows of what is about to be decided. An answer permits nothing; only a commit does.
+    ///
+    /// A store may begin to look before the future is polled: whoever asks has something else to do meanwhile.
     fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known>;
 
     /// Records a decision and, if it is an allow, marks its approvals used and keeps its token, in one step.

@@ -62,7 +62,9 @@ pub enum OfRequest<'a> {
 }
 
 impl OfRequest<'_> {
-    fn permits(self, named: Option<&RequestId>) -> bool {
+    /// Whether an approval may name this request, or none.
+    #[must_use]
+    pub fn permits(self, named: Option<&RequestId>) -> bool {
         match (self, named) {
             (_, None) | (Self::Any, _) => true,
             (Self::Only(request), Some(named)) => request == named,
