@@ -26,7 +26,8 @@
 //! - WAL with `synchronous=FULL`. One thread of each handle writes: it takes whatever calls wait into one transaction and
 //!   acknowledges all of them after one sync, so many callers cost little more than one. Each call is judged by itself
 //!   inside of the transaction; a refused one writes nothing.
-//! - Another thread reads, on a connection of its own, and blocks no writer.
+//! - Another thread reads, on a connection of its own, and blocks no writer. All look-ups that wait are answered of one
+//!   moment.
 //! - Whoever opens a file checks in constant time that its tables are those that this crate makes (no trigger, view or
 //!   index beside them), and that the rows of the newest records are there; [`SqliteStore::check_rows`] compares all.
 //! - A [`Witness`] outside of the database notices one that went back: it is written, durably, between the database and the
