@@ -509,6 +509,7 @@ impl Authorizer {
             request,
             policy_digest: self.parts.policy.digest(),
             at: now,
+            // The store says that: `Offered::of` looks at it.
             restored: None,
         };
         check_each(tokens, &self.config, &occasion, trust)
