@@ -535,6 +535,17 @@ fn every_code_of_an_issuer() {
             let _ = actionpass_testkit::block_on(bed.decisions().append_one(draft)).unwrap();
             authorized(&bed, &demo())
         }),
+        case("approval_declined", || {
+            let bed = Testbed::new().with_requests().with_policy(NeedsApprovals::new(1));
+            let asked = bed.authorize(&fixtures::action()).unwrap();
+            let id = asked.request.unwrap().id;
+            let no = bed.no(FixtureKey::APPROVER, fixtures::approver(), &id);
+            let _ = bed.vote(&id, &no).unwrap();
+            reasons(&bed.authorize(&fixtures::action()).unwrap())
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
+        }),
         case("contention", move || {
             let bed = Testbed::new();
             bed.trust().change_after_looks(100);

@@ -48,6 +48,8 @@ mod g16_never_a_panic;
 #[cfg(test)]
 mod g17_version_one_is_read;
 #[cfg(test)]
+mod g18_requests_are_on_record;
+#[cfg(test)]
 mod g22_what_was_shown_is_recomputable;
 #[cfg(test)]
 mod idempotency;
