@@ -12,7 +12,7 @@ use actionpass_model::{
 };
 
 pub use claims::{approval_claims, asserted_approval, pass_claims, pass_with_approval_claims};
-pub use documents::{record_drafts, revocation, revoke, sealed_ledger, trust_store};
+pub use documents::{approval_request, observed, record_drafts, revocation, revoke, sealed_ledger, trust_store};
 pub use keys::{FixtureKey, approval_key, pass_key};
 
 /// A pull request with everything that an action can have, as JSON.

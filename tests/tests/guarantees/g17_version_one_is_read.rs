@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use actionpass_canon::{BoundAction, BoundFacts, Limits, sha256};
 use actionpass_crypto::{PublicKey, Unverified};
 use actionpass_model::{
-    AssertedApproval, Decision, Document, Jwk, PassClaims, Principal, Revocation, RevocationTarget, SignedDocument,
-    TrustStore,
+    ApprovalRequest, AssertedApproval, Decision, DecisionBody, Document, EndState, Jwk, OutcomeBody, PassClaims,
+    Principal, Revocation, RevocationTarget, SignedDocument, TrustStore,
 };
 use actionpass_policy::{PolicyEngine, PolicyInput, RulePolicy};
 use actionpass_store::ledger::{ChainVerifier, verify_jsonl};
@@ -133,6 +133,9 @@ fn made() -> BTreeMap<&'static str, Vec<u8>> {
             revoked(4, RevocationTarget::Principal(rogue)),
         ),
         ("ledger.jsonl", ledger),
+        ("request.json", pretty(&fixtures::approval_request())),
+        ("decision-observed.json", pretty(&fixtures::observed().0)),
+        ("outcome-observed.json", pretty(&fixtures::observed().1)),
     ])
 }
 
@@ -311,6 +314,17 @@ fn g17_ledgers_of_then_are_whole() {
             "request"
         ]
     );
+}
+
+#[test]
+fn g17_requests_of_then_are_read() {
+    let request = ApprovalRequest::from_json(&golden("request.json")).unwrap();
+    assert_eq!(pretty(&request), golden("request.json"));
+    assert_eq!(request.ended(fixtures::now()), Some(EndState::Declined));
+    let decision: DecisionBody = serde_json::from_slice(&golden("decision-observed.json")).unwrap();
+    assert_eq!(pretty(&decision), golden("decision-observed.json"));
+    let outcome: OutcomeBody = serde_json::from_slice(&golden("outcome-observed.json")).unwrap();
+    assert_eq!(pretty(&outcome), golden("outcome-observed.json"));
 }
 
 #[test]
