@@ -21,7 +21,7 @@ pub const DEFAULT_APPROVAL_LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// The longest that an approval may hold.
 pub const MAX_APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The claims of a signed approval (`typ: actionpass-approval+jwt`).
+/// The claims of a signed approval (`typ: actionpass-approval+jwt`, or `actionpass-approval+webauthn` by a passkey).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, remote = "Self")]
@@ -234,6 +234,7 @@ impl ApprovalTerms {
 
 impl SignedDocument for ApprovalClaims {
     const TYP: &'static str = "actionpass-approval+jwt";
+    const WEBAUTHN_TYP: Option<&'static str> = Some("actionpass-approval+webauthn");
     const KEY_USE: KeyUse = KeyUse::Approval;
 
     fn from_claims(payload: &[u8]) -> Result<Self, ClaimsError> {
@@ -252,8 +253,8 @@ impl SignedDocument for ApprovalClaims {
     }
 }
 
-/// The claims of a signed refusal (`typ: actionpass-refusal+jwt`): those of an approval, for one request, under another
-/// type. It ends the request that it names and grants nothing anywhere.
+/// The claims of a signed refusal (`typ: actionpass-refusal+jwt`, or `actionpass-refusal+webauthn` by a passkey): those
+/// of an approval, for one request, under another type. It ends the request that it names and grants nothing anywhere.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transparent))]
@@ -284,6 +285,7 @@ impl RefusalClaims {
 
 impl SignedDocument for RefusalClaims {
     const TYP: &'static str = "actionpass-refusal+jwt";
+    const WEBAUTHN_TYP: Option<&'static str> = Some("actionpass-refusal+webauthn");
     const KEY_USE: KeyUse = KeyUse::Approval;
 
     fn from_claims(payload: &[u8]) -> Result<Self, ClaimsError> {

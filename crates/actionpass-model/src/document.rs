@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
 
 use crate::key_use::KeyUse;
+use crate::webauthn::SignatureForm;
 
 crate::codes! {
     /// Why a document was not read.
@@ -171,8 +172,10 @@ pub trait Document: DeserializeOwned + Serialize {
 ///
 /// The crypto layer is generic over this trait and knows no document.
 pub trait SignedDocument: Sized {
-    /// The JWS header's `typ` (RFC 7515 §4.1.9), compared byte for byte.
+    /// The JWS header's `typ` (RFC 7515 §4.1.9) where the key signs the token itself, compared byte for byte.
     const TYP: &'static str;
+    /// The `typ` where an authenticator signs the token's hash as its challenge; `None` if no passkey signs this document.
+    const WEBAUTHN_TYP: Option<&'static str> = None;
     /// The only use that a key may have to sign this.
     const KEY_USE: KeyUse;
 
@@ -187,6 +190,15 @@ pub trait SignedDocument: Sized {
     /// # Errors
     /// [`ClaimsError`] if the claims contradict each other: what can't be read is not signed.
     fn to_claims(&self) -> Result<Vec<u8>, ClaimsError>;
+
+    /// The `typ` of this document under signatures of a form; `None` if it has none of that form.
+    #[must_use]
+    fn typ_of(form: SignatureForm) -> Option<&'static str> {
+        match form {
+            SignatureForm::Jws => Some(Self::TYP),
+            SignatureForm::WebAuthn => Self::WEBAUTHN_TYP,
+        }
+    }
 }
 
 /// Claims that were not read or not written.

@@ -17,7 +17,7 @@
 //! | an intended tool call, and what its hash covers | [`Action`], [`Binding`], [`Facts`] |
 //! | a human's yes or no | [`ApprovalClaims`], [`RefusalClaims`], [`AssertedApproval`] |
 //! | the permission | [`PassClaims`] |
-//! | whom to believe | [`TrustStore`], [`TrustKey`], [`Revocation`] |
+//! | whom to believe | [`TrustStore`], [`TrustKey`], [`Passkey`], [`Revocation`] |
 //! | what waits for people | [`ApprovalRequest`], [`Vote`] |
 //! | evidence | [`Record`] and its bodies |
 //! | stable codes | [`codes!`], [`Code`], [`CodeClass`], [`CodedError`] |
@@ -48,6 +48,7 @@ mod schemas;
 mod text;
 mod time;
 mod trust;
+mod webauthn;
 
 pub use action::{
     Action, ActionHead, ActionOf, ActionSchema, Actor, Binding, BindingSchema, Caller, CanonicalAction, Capability,
@@ -90,3 +91,4 @@ pub use schemas::schemas;
 pub use text::TextError;
 pub use time::{Timestamp, UnixSeconds};
 pub use trust::{LiftedRevocation, Roots, Tenants, TrustKey, TrustSchema, TrustStore};
+pub use webauthn::{CredentialId, Passkey, PasskeyError, RpId, SignatureForm, WebOrigin};

@@ -15,6 +15,7 @@ use crate::jwk::Jwk;
 use crate::key_use::{KeyStatus, KeyUse};
 use crate::revocation::{Revocation, RevocationTarget, checked};
 use crate::time::Timestamp;
+use crate::webauthn::{Passkey, SignatureForm};
 
 schema_tag!(
     /// `actionpass.trust.v1`.
@@ -78,6 +79,9 @@ impl schemars::JsonSchema for Tenants {
     }
 }
 
+/// The algorithms of passkeys (RFC 7518 §3.1, RFC 9864 §2.2).
+const PASSKEY_ALGORITHMS: [&str; 2] = ["ES256", "Ed25519"];
+
 /// One public key, with everything that says when to believe it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -123,6 +127,9 @@ pub struct TrustKey {
     /// Why it was retired or revoked.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub reason: Option<Statement>,
+    /// What makes it a passkey, on approval keys only: then it signs assertions of an authenticator and nothing else.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub webauthn: Option<Passkey>,
     /// Additions without meaning for security.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub ext: Option<JsonObject>,
@@ -167,7 +174,24 @@ impl TrustKey {
             superseded_by: None,
             compromised_since: None,
             reason: None,
+            webauthn: None,
             ext: None,
+        }
+    }
+
+    /// A passkey: an approval key that signs in an authenticator, on these pages. Keys of another use are none.
+    #[must_use]
+    pub fn with_passkey(mut self, passkey: Passkey) -> Self {
+        self.webauthn = Some(passkey);
+        self
+    }
+
+    /// The one form of signatures that the key makes.
+    #[must_use]
+    pub const fn form(&self) -> SignatureForm {
+        match self.webauthn {
+            Some(_) => SignatureForm::WebAuthn,
+            None => SignatureForm::Jws,
         }
     }
 
@@ -232,6 +256,15 @@ impl TrustKey {
         }
         if !self.roles.is_empty() && self.key_use != KeyUse::Approval {
             return Some(("roles", "must be empty but on approval keys"));
+        }
+        if self.webauthn.is_some() && self.key_use != KeyUse::Approval {
+            return Some(("webauthn", "must stand on approval keys only"));
+        }
+        if self.webauthn.is_some() && !PASSKEY_ALGORITHMS.contains(&self.alg.as_str()) {
+            return Some((
+                "webauthn",
+                "must stand on keys of ES256 and Ed25519 only: no other passkey is taken",
+            ));
         }
         if let (Some(start), Some(end)) = (self.not_before, self.not_after)
             && end < start
@@ -369,6 +402,7 @@ impl Document for TrustStore {
         self.check_enforced()?;
         let wrong = |path: &str, problem: &str| Err(DocumentError::new(DocumentCode::MembersContradict, path, problem));
         let mut kids = HashSet::new();
+        let mut credentials = HashSet::new();
         let mut principals: HashMap<String, &str> = HashMap::new();
         for (index, key) in self.keys.iter().enumerate() {
             if let Some((member, problem)) = key.problem() {
@@ -376,6 +410,14 @@ impl Document for TrustStore {
             }
             if !kids.insert(&key.kid) {
                 return wrong(&format!("keys[{index}].kid"), "stands in the file twice");
+            }
+            if let Some(passkey) = &key.webauthn
+                && !credentials.insert(passkey.credential_id())
+            {
+                return wrong(
+                    &format!("keys[{index}].webauthn.credentialId"),
+                    "stands in the file twice",
+                );
             }
             let tenants = match &key.tenants {
                 Tenants::Any => &[][..],
@@ -510,6 +552,58 @@ mod tests {
         assert_eq!(
             refusal(|key| key["tenants"] = json!([])).code(),
             DocumentCode::MemberInvalid
+        );
+    }
+
+    fn passkey(alg: &str, kid: &str) -> Value {
+        let mut key = key();
+        key["kid"] = json!(kid);
+        key["use"] = json!("approval");
+        key["alg"] = json!(alg);
+        key["principal"] = json!("user:a");
+        key.as_object_mut().unwrap().remove("issuer");
+        key["webauthn"] = json!({
+            "rpId": "approve.example.com", "origins": ["https://approve.example.com"], "credentialId": "AAAA",
+        });
+        key
+    }
+
+    #[test]
+    fn passkeys_stand_on_approval_keys_and_are_there_once() {
+        let read = |keys: &[Value]| {
+            TrustStore::from_json(&store(keys)).map_err(|error| (error.code(), error.path().to_owned()))
+        };
+        let good = read(&[passkey("ES256", KID)]).unwrap();
+        assert_eq!(good.keys[0].form(), SignatureForm::WebAuthn);
+        assert_eq!(serde_json::to_value(&good.keys[0]).unwrap(), passkey("ES256", KID));
+        assert!(read(&[passkey("Ed25519", KID)]).is_ok());
+        let contradicts = |path: &str| Err((DocumentCode::MembersContradict, path.to_owned()));
+        for alg in ["ES384", "ML-DSA-65", "RS256"] {
+            assert_eq!(read(&[passkey(alg, KID)]), contradicts("keys[0].webauthn"), "{alg}");
+        }
+        let mut pass = key();
+        pass["webauthn"] = passkey("ES256", KID)["webauthn"].clone();
+        assert_eq!(read(&[pass]), contradicts("keys[0].webauthn"));
+        let other = KID.replace('N', "M");
+        let twice = [passkey("ES256", KID), passkey("ES256", &other)];
+        assert_eq!(read(&twice), contradicts("keys[1].webauthn.credentialId"));
+        // Of another principal too, and where one of them is retired.
+        let mut foreign = passkey("ES256", &other);
+        foreign["principal"] = json!("user:b");
+        foreign["status"] = json!("retired");
+        foreign["notAfter"] = json!("2026-11-23T01:02:03.000Z");
+        assert_eq!(
+            read(&[passkey("ES256", KID), foreign]),
+            contradicts("keys[1].webauthn.credentialId")
+        );
+        let mut parent = passkey("ES256", KID);
+        parent["webauthn"]["rpId"] = json!("example.com");
+        assert_eq!(read(&[parent]), contradicts("keys[0].webauthn"));
+        let mut address = passkey("ES256", KID);
+        address["webauthn"]["rpId"] = json!("127.0.0.1");
+        assert_eq!(
+            read(&[address]),
+            Err((DocumentCode::MemberInvalid, "keys[0].webauthn.rpId".into()))
         );
     }
 
