@@ -4,7 +4,9 @@ use std::fmt;
 
 use actionpass_crypto::{Algorithm, PublicKey};
 use actionpass_home::Config;
-use actionpass_model::{Approver, DocumentCode, Issuer, KeyUse, Role, Tenant, Tenants, TrustKey};
+use actionpass_model::{
+    Approver, CredentialId, DocumentCode, Issuer, KeyUse, Passkey, Role, RpId, Tenant, Tenants, TrustKey, WebOrigin,
+};
 use clap::{Args, ValueEnum};
 
 use crate::code::CliCode;
@@ -58,6 +60,45 @@ pub(crate) struct Owner {
     /// The issuer whose passes it signs [default: the home's]
     #[arg(long, value_name = "ISSUER")]
     pub(crate) issuer: Option<Issuer>,
+}
+
+/// What makes an approver's key a passkey.
+#[derive(Args, Clone, Debug)]
+#[group(requires_all = ["rp_id", "origins", "credential_id"], multiple = true)]
+pub(crate) struct PasskeyArgs {
+    /// The key is a passkey of this relying party: the exact host of the page
+    #[arg(long = "webauthn-rp-id", value_name = "HOST", required = false)]
+    rp_id: RpId,
+    /// A page that the passkey signs on, such as `https://approve.example.com`; may be repeated
+    #[arg(long = "webauthn-origin", value_name = "ORIGIN", required = false)]
+    origins: Vec<WebOrigin>,
+    /// How the authenticator knows the passkey: `rawId` in base64url
+    #[arg(
+        long = "webauthn-credential-id",
+        value_name = "ID",
+        required = false,
+        allow_hyphen_values = true
+    )]
+    credential_id: CredentialId,
+}
+
+/// What to use where an authenticator knows other algorithms only, as old Windows Hello does.
+pub(crate) const NO_PASSKEY: &str =
+    "passkeys sign with ES256 or Ed25519 here: have one made by a phone, a security key or a password manager";
+
+impl PasskeyArgs {
+    /// The passkey, if a key of this use and algorithm can be one.
+    pub(crate) fn passkey_of(&self, key: &PublicKey, key_use: KeyUse) -> Outcome<Passkey> {
+        let refused = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
+        if key_use != KeyUse::Approval {
+            return refused("a passkey signs approvals only: `--webauthn-…` goes with `--use approval`");
+        }
+        if !matches!(key.algorithm(), Algorithm::Es256 | Algorithm::Ed25519) {
+            return refused(NO_PASSKEY);
+        }
+        Passkey::new(self.rp_id.clone(), self.origins.clone(), self.credential_id.clone())
+            .map_err(|error| Failure::new(CliCode::UsageInvalid, error.to_string()))
+    }
 }
 
 /// A tenant, or every one.

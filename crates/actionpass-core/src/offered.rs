@@ -98,7 +98,7 @@ impl Offered {
                     let (approved_by, kid) = refusal.signed.unzip();
                     offered.in_vain.push(OfferedEvidence {
                         approved_by,
-                        codes: refusal.codes.iter().copied().map(Into::into).collect(),
+                        codes: refusal.codes.clone(),
                         kid,
                         token_hash: refusal.token_hash,
                     });

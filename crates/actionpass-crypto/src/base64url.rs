@@ -14,6 +14,11 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// How many characters so many bytes take.
+pub(crate) const fn chars(bytes: usize) -> usize {
+    bytes.saturating_mul(4).div_ceil(3)
+}
+
 /// Whether `text` [decodes](decode): the right characters, a length that there is, no stray bits in the last character.
 ///
 /// A third of the work, and no allocation.

@@ -7,9 +7,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use actionpass_model::{ClaimsError, Digest, MAX_TOKEN_BYTES, SignedDocument};
+use actionpass_model::{ClaimsError, Code, Digest, MAX_TOKEN_BYTES, SignatureForm, SignedDocument};
 
-use crate::{Algorithm, KeyEntry, Keyring, VerifyError, base64url};
+use crate::webauthn::{Assertion, WebAuthnCode, WebAuthnError};
+use crate::{Algorithm, KeyEntry, Keyring, VerifyError, backend, base64url};
 use header::{Header, HeaderRule};
 
 actionpass_model::codes! {
@@ -70,6 +71,9 @@ pub enum JwsError {
     /// The key has another use.
     #[error("the token's key may not sign this type of token")]
     KeyUseMismatch,
+    /// The key signs in the other form, or one of the checks of a passkey's assertion failed.
+    #[error(transparent)]
+    WebAuthn(#[from] WebAuthnError),
     /// The key is revoked.
     #[error("the token's key is revoked")]
     KeyRevoked,
@@ -85,10 +89,11 @@ pub enum JwsError {
 }
 
 impl JwsError {
-    /// The stable code.
+    /// The stable code: of the token, or of a passkey's assertion.
     #[must_use]
-    pub const fn code(&self) -> JwsCode {
+    pub fn code(&self) -> Code {
         match self {
+            Self::WebAuthn(error) => return error.code().into(),
             Self::TokenMalformed { .. } => JwsCode::TokenMalformed,
             Self::HeaderNotAllowed { .. } => JwsCode::HeaderNotAllowed,
             Self::TypeMismatch { .. } => JwsCode::TypeMismatch,
@@ -100,6 +105,7 @@ impl JwsError {
             Self::ClaimsMalformed(_) => JwsCode::ClaimsMalformed,
             Self::VersionUnsupported(_) => JwsCode::VersionUnsupported,
         }
+        .into()
     }
 
     const fn malformed(problem: &'static str) -> Self {
@@ -143,12 +149,16 @@ pub struct Verified<D> {
 }
 
 impl<'a, D: SignedDocument> Unverified<'a, D> {
-    /// Reads a token of this document's type.
+    /// Reads a token of one of this document's types.
     ///
     /// # Errors
     /// [`JwsError::TokenMalformed`], [`JwsError::HeaderNotAllowed`] or [`JwsError::TypeMismatch`].
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        Self::parse_as(token, HeaderRule::Strict { typ: D::TYP })
+        let rule = HeaderRule::Strict {
+            typ: D::TYP,
+            webauthn: D::WEBAUTHN_TYP,
+        };
+        Self::parse_as(token, rule)
     }
 
     fn parse_as(token: &'a str, rule: HeaderRule) -> Result<Self, JwsError> {
@@ -173,10 +183,18 @@ impl<'a, D: SignedDocument> Unverified<'a, D> {
         self.header.algorithm
     }
 
-    /// Verifies the token with the key that it names, and reads the document.
+    /// The form of its signature, as its type says. Anybody may have written it.
+    #[must_use]
+    pub const fn form(&self) -> SignatureForm {
+        self.header.form
+    }
+
+    /// Verifies the token with the key that it names, in the form that both its type and the key have, and reads the
+    /// document.
     ///
     /// # Errors
-    /// [`JwsError`], in the order of its variants from [`JwsError::KeyUnknown`] on.
+    /// [`JwsError`], in the order of its variants from [`JwsError::KeyUnknown`] on; of a passkey's assertion, in the order
+    /// of [`WebAuthnCode`].
     pub fn verify(self, keyring: &Keyring) -> Result<Verified<D>, JwsError> {
         let entry = keyring.find(self.kid()).ok_or(JwsError::KeyUnknown)?;
         if self.header.algorithm != Some(entry.algorithm()) {
@@ -185,12 +203,23 @@ impl<'a, D: SignedDocument> Unverified<'a, D> {
         if entry.trust().key_use != D::KEY_USE {
             return Err(JwsError::KeyUseMismatch);
         }
+        let passkey = entry.passkey_of(self.header.form)?;
         if entry.is_revoked() {
             return Err(JwsError::KeyRevoked);
         }
-        let digest = entry
-            .key()
-            .verify_bytes(self.parts.signing_input, &self.parts.signature())?;
+        let (input, signature) = (self.parts.signing_input, self.parts.signature());
+        let digest = match passkey {
+            None => entry.key().verify_bytes(input, &signature)?,
+            Some(passkey) => {
+                let challenge = backend::sha256(input);
+                let assertion = Assertion::from_part(&signature).ok_or(WebAuthnError::new(
+                    WebAuthnCode::AssertionMalformed,
+                    "the signature is not an assertion in its one spelling",
+                ))?;
+                assertion.check(&challenge, entry.key(), passkey)?;
+                challenge
+            }
+        };
         let claims = D::from_claims(&self.parts.payload())?;
         Ok(Verified {
             claims,

@@ -41,6 +41,7 @@
 //! | public keys, trusted ones | [`PublicKey`], [`Keyring`] |
 //! | PEM text, for readers of private keys | [`pem`] |
 //! | reading tokens | [`Unverified`], [`Verified`], [`JwsError`] |
+//! | passkeys: their assertions, sign-ins and registration | [`webauthn`] |
 //! | looking at tokens without believing them, published test suites | [`dangerous`] |
 //! | the JSON serialization | module `jose` (feature `jose`) |
 //! | the test suite for custodians | `signer_conformance!` (feature `conformance`) |
@@ -69,6 +70,7 @@ mod signature;
 mod signer;
 mod signing;
 mod software;
+pub mod webauthn;
 #[cfg(feature = "signature")]
 pub mod wrapper;
 
@@ -84,6 +86,7 @@ pub use signature::{Signature, SignatureError};
 pub use signer::{Residence, SignCode, SignError, SignFuture, Signer};
 pub use signing::{CompactJws, SigningInput, sign_document};
 pub use software::{Pkcs8, SoftwareSigner};
+pub use webauthn::{WebAuthnCode, WebAuthnError};
 
 /// A private key in this process, on the backend that verifies: aws-lc where it is built, else p256.
 #[cfg(feature = "aws-lc")]

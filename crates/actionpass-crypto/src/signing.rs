@@ -91,6 +91,17 @@ impl SigningInput {
     }
 
     fn new(typ: &str, claims: &[u8], key: &PublicKey) -> Self {
+        let (text, sha256) = Self::text_of(typ, claims, key);
+        Self {
+            algorithm: key.algorithm(),
+            kid: key.kid().clone(),
+            text,
+            sha256,
+        }
+    }
+
+    /// `header.payload` of a token of this key, and its SHA-256.
+    pub(crate) fn text_of(typ: &str, claims: &[u8], key: &PublicKey) -> (String, [u8; 32]) {
         let (algorithm, kid) = (key.algorithm().as_str(), key.kid().as_str());
         let header = [
             r#"{"alg":""#,
@@ -111,12 +122,8 @@ impl SigningInput {
         base64url::encode_into(header.as_bytes(), &mut text);
         text.push('.');
         base64url::encode_into(claims, &mut text);
-        Self {
-            algorithm: key.algorithm(),
-            kid: key.kid().clone(),
-            sha256: backend::sha256(text.as_bytes()),
-            text,
-        }
+        let sha256 = backend::sha256(text.as_bytes());
+        (text, sha256)
     }
 
     /// The exact bytes to sign.
@@ -208,7 +215,7 @@ impl fmt::Debug for CompactJws {
 }
 
 const fn signature_chars(algorithm: Algorithm) -> usize {
-    algorithm.signature_bytes().saturating_mul(4).div_ceil(3)
+    base64url::chars(algorithm.signature_bytes())
 }
 
 /// Whether a `typ` can stand in JSON as it is.

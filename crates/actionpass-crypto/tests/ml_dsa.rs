@@ -6,7 +6,7 @@ use actionpass_crypto::conformance::block_on;
 use actionpass_crypto::{
     Algorithm, JwsCode, KeyCode, Keyring, PublicKey, Signer, SoftwareKey, Unverified, sign_document, signer_conformance,
 };
-use actionpass_model::{ApprovalClaims, Approver, Jwk, SignedDocument};
+use actionpass_model::{ApprovalClaims, Approver, Code, Jwk, SignedDocument};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn keyring(key: &PublicKey) -> Keyring {
     Keyring::from_keys([key.approval_key_of(&owner)]).unwrap()
 }
 
-fn code(token: &str, keyring: &Keyring) -> JwsCode {
+fn code(token: &str, keyring: &Keyring) -> Code {
     let unverified = Unverified::<ApprovalClaims>::parse(token);
     unverified.and_then(|token| token.verify(keyring)).unwrap_err().code()
 }

@@ -79,6 +79,12 @@ macro_rules! codes {
             }
         }
 
+        impl PartialEq<$name> for $crate::Code {
+            fn eq(&self, other: &$name) -> bool {
+                self.as_str() == other.as_str()
+            }
+        }
+
         impl From<$name> for $crate::Code {
             fn from(code: $name) -> Self {
                 Self::from_static(code.as_str(), code.class())

@@ -1,10 +1,12 @@
 //! Passkeys: the form in which an authenticator signs, and where a passkey of an approver may be used (Web
 //! Authentication Level 3).
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::document::contradiction;
-use crate::text::{serde_text, text_type};
+use crate::text::text_type;
 
 /// How the third part of a token is made. A token's `typ` says which form it has, and a key has exactly one.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -69,15 +71,31 @@ impl Passkey {
     /// # Errors
     /// [`PasskeyError`] unless there are 1 to 16 origins, each once, whose host is exactly the relying party id.
     pub fn new(rp_id: RpId, origins: Vec<WebOrigin>, credential_id: CredentialId) -> Result<Self, PasskeyError> {
-        let passkey = Self {
+        Self::check(&rp_id, &origins)?;
+        Ok(Self {
             rp_id,
             origins,
             credential_id,
+        })
+    }
+
+    /// Checks that passkeys can be made for this relying party on these pages.
+    ///
+    /// # Errors
+    /// [`PasskeyError`], as [`new`](Self::new).
+    pub fn check(rp_id: &RpId, origins: &[WebOrigin]) -> Result<(), PasskeyError> {
+        let problem = if origins.is_empty() {
+            "`origins` names no page"
+        } else if origins.len() > MAX_ORIGINS {
+            "`origins` names more than 16 pages"
+        } else if origins.iter().any(|origin| origin.host() != rp_id.as_str()) {
+            "`rpId` is not the exact host of each of `origins`"
+        } else if origins.iter().collect::<HashSet<_>>().len() != origins.len() {
+            "`origins` names a page twice"
+        } else {
+            return Ok(());
         };
-        match passkey.problem() {
-            None => Ok(passkey),
-            Some(problem) => Err(PasskeyError { problem }),
-        }
+        Err(PasskeyError { problem })
     }
 
     /// The relying party id.
@@ -96,23 +114,6 @@ impl Passkey {
     #[must_use]
     pub const fn credential_id(&self) -> &CredentialId {
         &self.credential_id
-    }
-
-    fn problem(&self) -> Option<&'static str> {
-        if self.origins.is_empty() {
-            Some("`origins` names no page")
-        } else if self.origins.len() > MAX_ORIGINS {
-            Some("`origins` names more than 16 pages")
-        } else if self.origins.iter().any(|origin| origin.host() != self.rp_id.as_str()) {
-            Some("`rpId` is not the exact host of each of `origins`")
-        } else if (1..self.origins.len()).any(|at| {
-            let (before, rest) = self.origins.split_at(at);
-            rest.first().is_some_and(|origin| before.contains(origin))
-        }) {
-            Some("`origins` names a page twice")
-        } else {
-            None
-        }
     }
 }
 
@@ -146,9 +147,9 @@ impl<'de> Deserialize<'de> for Passkey {
             }
         }
         let passkey = deserializer.deserialize_map(Visitor)?;
-        match passkey.problem() {
-            None => Ok(passkey),
-            Some(problem) => Err(contradiction(problem)),
+        match Passkey::check(&passkey.rp_id, &passkey.origins) {
+            Ok(()) => Ok(passkey),
+            Err(error) => Err(contradiction(error.problem)),
         }
     }
 }

@@ -23,6 +23,7 @@
 //! | an issuer, an executor and an approver in one line | [`Testbed`] |
 //! | fixed keys, documents and tokens, to the byte | [`fixtures`] |
 //! | any token at all, signed by a fixture key: tampered, malformed, forged | [`tokens`] |
+//! | a passkey in software, and everything that it can do wrong | [`Authenticator`], [`Fault`] |
 //! | values of every type and document: valid, nearly valid, hostile | [`strategies`] |
 //! | time and randomness under control | [`ManualClock`], [`CountingRandom`] |
 //! | custodians that refuse, stall and lie | [`custodians`] |
@@ -34,6 +35,7 @@
 //! What is broken here is broken on purpose: a test of yours that passes with a broken part doesn't test it.
 #![expect(clippy::expect_used, reason = "fixtures are constants, and a test fails by a panic")]
 
+mod authenticator;
 mod clock;
 pub mod custodians;
 pub mod fixtures;
@@ -47,6 +49,7 @@ pub mod tokens;
 mod trust;
 
 pub use actionpass_crypto::conformance::block_on;
+pub use authenticator::{Authenticator, Fault};
 pub use clock::ManualClock;
 pub use random::CountingRandom;
 pub use testbed::Testbed;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use actionpass_canon::sha256;
-use actionpass_crypto::{JwsCode, Unverified, Verified};
+use actionpass_crypto::{JwsError, Unverified, Verified};
 use actionpass_model::{
     ActionId, Agent, AnyPrincipal, ApprovalClaims, ApprovalId, ApprovalMode, ApprovalRef, ApprovalTerms, Approver,
-    AssertedApproval, Assurance, Digest, Document, Grant, Issuer, KeyId, RefusalClaims, RequestId, Role, RuleId,
+    AssertedApproval, Assurance, Code, Digest, Document, Grant, Issuer, KeyId, RefusalClaims, RequestId, Role, RuleId,
     SignedDocument, Statement, Tenant, TrustKey, UnixSeconds,
 };
 
@@ -153,8 +153,8 @@ pub struct VerifiedApproval {
 pub struct ApprovalRefusal {
     /// The id that it claims, where it could be read.
     pub id: Option<ApprovalId>,
-    /// What is wrong; never empty.
-    pub codes: Vec<VerifyCode>,
+    /// What is wrong: [`VerifyCode`]s, or what a passkey's assertion was refused for; never empty.
+    pub codes: Vec<Code>,
     /// Who gave it and the key that signed it, if the signature held: anybody can write a name.
     pub signed: Option<(Approver, KeyId)>,
     /// SHA-256 of what stands before its last dot, its signing input; of all of it where there is no dot.
@@ -251,7 +251,7 @@ impl VerifiedApproval {
     }
 }
 
-/// Checks an approval, a compact JWS or (where accepted) the document of an asserted one, against an action.
+/// Checks an approval, a token of either form or (where accepted) the document of an asserted one, against an action.
 ///
 /// # Errors
 /// [`ApprovalRefusal`] with one code where it isn't authentic, and with all of them where it is.
@@ -336,7 +336,7 @@ fn check_signed(
     hold(token, token_hash, verified.into_claims(), key.trust(), context, trust)
 }
 
-/// Checks a refusal, a compact JWS, against the action that it refuses: by all that an approval is checked by.
+/// Checks a refusal, a token of either form, against the action that it refuses: by all that an approval is checked by.
 ///
 /// # Errors
 /// [`ApprovalRefusal`] with one code where it isn't authentic, and with all of them where it is.
@@ -406,7 +406,7 @@ fn hold(
         codes.dedup();
         return Err(ApprovalRefusal {
             id: Some(claims.jti.clone()),
-            codes,
+            codes: codes.into_iter().map(Code::from).collect(),
             signed: Some((claims.iss.clone(), key.kid.clone())),
             token_hash,
         });
@@ -433,20 +433,23 @@ fn authentic<D: SignedDocument>(token: &str, trust: &Trust) -> Result<Verified<D
         .and_then(|unverified| unverified.verify(trust.keyring()))
         .map_err(|error| ApprovalRefusal {
             id: None,
-            codes: vec![approval_code(error.code())],
+            codes: vec![approval_code(&error)],
             signed: None,
             token_hash: token_hash(token),
         })
 }
 
-/// What a fault of an approval's JWS is called within a pass, where the plain codes speak of the pass itself.
-fn approval_code(code: JwsCode) -> VerifyCode {
-    match code {
-        JwsCode::KeyUnknown | JwsCode::AlgorithmMismatch | JwsCode::KeyUseMismatch => VerifyCode::ApprovalKeyUnknown,
-        JwsCode::KeyRevoked => VerifyCode::ApprovalRevoked,
-        JwsCode::SignatureInvalid => VerifyCode::ApprovalSignatureInvalid,
+/// What a fault of an approval's token is called within a pass, where the plain codes speak of the pass itself. What a
+/// passkey's assertion is refused for is never the pass's, and keeps its name.
+fn approval_code(error: &JwsError) -> Code {
+    match error {
+        JwsError::WebAuthn(error) => return error.code().into(),
+        JwsError::KeyUnknown | JwsError::AlgorithmMismatch | JwsError::KeyUseMismatch => VerifyCode::ApprovalKeyUnknown,
+        JwsError::KeyRevoked => VerifyCode::ApprovalRevoked,
+        JwsError::SignatureInvalid => VerifyCode::ApprovalSignatureInvalid,
         _ => VerifyCode::ApprovalMalformed,
     }
+    .into()
 }
 
 fn check_asserted(
@@ -454,9 +457,9 @@ fn check_asserted(
     context: &ApprovalContext<'_>,
     trust: &Trust,
 ) -> Result<VerifiedApproval, ApprovalRefusal> {
-    let refused = |id: Option<ApprovalId>, codes| ApprovalRefusal {
+    let refused = |id: Option<ApprovalId>, codes: Vec<VerifyCode>| ApprovalRefusal {
         id,
-        codes,
+        codes: codes.into_iter().map(Code::from).collect(),
         signed: None,
         token_hash: token_hash(document),
     };

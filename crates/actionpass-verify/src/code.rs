@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 actionpass_model::codes! {
     /// What a verifier finds wrong with a pass whose signature holds. The codes of the signature itself are
-    /// `JwsCode`'s, those of the replay store `ReplayCode`'s.
+    /// `JwsCode`'s, those of a passkey's assertion `WebAuthnCode`'s, those of the replay store `ReplayCode`'s.
     pub enum VerifyCode: Mismatch {
         /// The pass, or the key that signed it, is another issuer's.
         IssuerMismatch = "issuer_mismatch",
@@ -103,7 +103,7 @@ impl Finding {
         }
     }
 
-    pub(crate) fn of_approval(code: VerifyCode, approval: &ApprovalId) -> Self {
+    pub(crate) fn of_approval(code: impl Into<Code>, approval: &ApprovalId) -> Self {
         Self {
             code: code.into(),
             approval: Some(approval.clone()),

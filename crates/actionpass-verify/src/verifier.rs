@@ -262,9 +262,14 @@ impl Verifier {
             dangerously_accept_asserted: self.dangerously_accept_asserted,
         };
         for embedded in &terms.approvals {
-            let mut found = |code| findings.push(Finding::of_approval(code, &embedded.id));
+            let mut found = |code: VerifyCode| findings.push(Finding::of_approval(code, &embedded.id));
             match approval::check(&embedded.token, &context, trust) {
-                Err(refusal) => refusal.codes.into_iter().for_each(&mut found),
+                Err(refusal) => findings.extend(
+                    refusal
+                        .codes
+                        .into_iter()
+                        .map(|code| Finding::of_approval(code, &embedded.id)),
+                ),
                 Ok(approval) => {
                     if *approval.approver() != embedded.approved_by {
                         found(VerifyCode::ApproverMismatch);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use actionpass_core::Administrator;
-use actionpass_crypto::Keyring;
+use actionpass_crypto::{KeyCode, Keyring};
 use actionpass_home::HomeError;
 use actionpass_model::{KeyId, KeyStatus, Principal, RevocationId, Statement, Timestamp};
 use actionpass_verify::VerifyCode;
@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
 use crate::output::{Ink, Reply, Table};
-use crate::owner::{Owner, Use, entry};
+use crate::owner::{NO_PASSKEY, Owner, PasskeyArgs, Use, entry};
 use crate::public_key::{find, list_text, owner_text, public_json, read_public, target_text, tenants_text, validity};
 use crate::render::visible;
 
@@ -62,6 +62,8 @@ pub(crate) struct AddArgs {
     /// Until when it signs
     #[arg(long, value_name = "TIME", value_parser = clock::parse_timestamp)]
     not_after: Option<Timestamp>,
+    #[command(flatten)]
+    passkey: Option<PasskeyArgs>,
 }
 
 #[derive(Args, Debug)]
@@ -146,6 +148,22 @@ fn show(context: &Context) -> Outcome<Reply> {
         snapshot.text().digest()
     );
     text.push_str(&keys.render(ink));
+    let mut passkeys = Table::new(&["PASSKEY", "RELYING PARTY", "PAGES", "CREDENTIAL"]);
+    let mut has_passkeys = false;
+    for key in &trust.keys {
+        let Some(passkey) = &key.webauthn else { continue };
+        has_passkeys = true;
+        passkeys.row([
+            key.kid.to_string(),
+            passkey.rp_id().to_string(),
+            list_text(passkey.origins()),
+            passkey.credential_id().to_string(),
+        ]);
+    }
+    if has_passkeys {
+        text.push('\n');
+        text.push_str(&passkeys.render(ink));
+    }
     if !trust.revocations.is_empty() {
         let mut revocations = Table::new(&["REVOKED", "ID", "AT", "BY", "REVOCATION", "REASON"]);
         for revocation in &trust.revocations {
@@ -182,15 +200,22 @@ impl AddArgs {
             owner,
             not_before: None,
             not_after: None,
+            passkey: None,
         })
     }
 
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
-        let key = read_public(&self.file, self.pin.as_ref(), self.key_use)?;
+        let key = read_public(&self.file, self.pin.as_ref(), self.key_use).map_err(|failure| match self.passkey {
+            Some(_) if *failure.code() == KeyCode::Unsupported => failure.with_hint(NO_PASSKEY),
+            _ => failure,
+        })?;
         let home = context.administer()?;
         let mut entry = entry(&key, self.key_use.into(), &self.owner, &home.opened.config)?;
         entry.not_before = self.not_before;
         entry.not_after = self.not_after;
+        if let Some(passkey) = &self.passkey {
+            entry = entry.with_passkey(passkey.passkey_of(&key, self.key_use.into())?);
+        }
         let added = block_on(home.administrator.add_key(entry.clone()))?;
         let json = json!({
             "kid": entry.kid, "use": entry.key_use, "jwk": public_json(&key)?,

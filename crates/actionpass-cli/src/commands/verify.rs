@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actionpass_canon::Limits;
-use actionpass_crypto::JwsCode;
+use actionpass_crypto::{JwsCode, WebAuthnCode};
 use actionpass_home::{Config, Home, HomeError, MAX_LIMITS, OpenHome, ReplayFile, duration, limit};
 use actionpass_model::{
     Agent, ApprovalMode, Audience, Code, CodeClass, Issuer, ObligationId, Resource, Task, Tenant, Tool, UnixSeconds,
@@ -538,6 +538,7 @@ fn meaning(code: &str) -> &'static str {
     VerifyCode::from_code(code)
         .map(VerifyCode::meaning)
         .or_else(|| JwsCode::from_code(code).map(JwsCode::meaning))
+        .or_else(|| WebAuthnCode::from_code(code).map(WebAuthnCode::meaning))
         .or_else(|| ReplayCode::from_code(code).map(ReplayCode::meaning))
         .or_else(|| StoreCode::from_code(code).map(StoreCode::meaning))
         .unwrap_or_default()

@@ -31,9 +31,9 @@ fn token(alg: &str, named: &PublicKey, signer: &SoftwareKey) -> String {
     format!("{input}.{}", base64url::encode(signature.as_bytes()))
 }
 
-fn code(token: &str, keyring: &Keyring) -> &'static str {
+fn code(token: &str, keyring: &Keyring) -> String {
     let verified = Unverified::<Note>::parse(token).and_then(|token| token.verify(keyring));
-    verified.map_or_else(|error| error.code().as_str(), |_| "ok")
+    verified.map_or_else(|error| error.code().to_string(), |_| "ok".to_owned())
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::header::{Header, HeaderRule};
 use super::{JwsError, Parts};
 use crate::PublicKey;
+use crate::webauthn::Assertion;
 
 /// A token's header and payload, decoded and not believed: for a person to look at.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Inspected {
     pub header: Vec<u8>,
     /// The bytes of the payload. Anybody may have written them.
     pub payload: Vec<u8>,
+    /// The assertion of a passkey, where the third part is one. Anybody may have written it.
+    pub assertion: Option<Assertion>,
 }
 
 /// Decodes a token of any type without verifying anything.
@@ -23,6 +26,7 @@ pub fn inspect(token: &str) -> Result<Inspected, JwsError> {
     Ok(Inspected {
         header: parts.header().to_vec(),
         payload: parts.payload(),
+        assertion: Assertion::from_part(&parts.signature()),
     })
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use actionpass_model::SignatureForm;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::{JwsError, Parts};
@@ -15,8 +16,11 @@ const MAX_HEADER_BYTES: usize = 1024;
 /// Which headers are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum HeaderRule {
-    /// Exactly `alg`, `kid` and `typ`, each once, in any order; `typ` byte for byte.
-    Strict { typ: &'static str },
+    /// Exactly `alg`, `kid` and `typ`, each once, in any order; `typ` byte for byte that of one form.
+    Strict {
+        typ: &'static str,
+        webauthn: Option<&'static str>,
+    },
     /// `alg`, and perhaps `kid` and `typ`, whatever it says: how published suites write headers.
     PublishedSuite,
 }
@@ -28,19 +32,36 @@ pub(crate) struct Header {
     kid: Range<usize>,
     /// `None`: not one of ours.
     pub(crate) algorithm: Option<Algorithm>,
+    /// What `typ` says of the signature.
+    pub(crate) form: SignatureForm,
+}
+
+impl HeaderRule {
+    /// The form that a type stands for.
+    fn form_of(self, typ: &[u8]) -> Option<SignatureForm> {
+        match self {
+            Self::Strict { typ: jws, .. } if typ == jws.as_bytes() => Some(SignatureForm::Jws),
+            Self::Strict {
+                webauthn: Some(webauthn),
+                ..
+            } if typ == webauthn.as_bytes() => Some(SignatureForm::WebAuthn),
+            Self::Strict { .. } => None,
+            Self::PublishedSuite => Some(SignatureForm::Jws),
+        }
+    }
 }
 
 impl Header {
     pub(crate) fn read(parts: &mut Parts<'_>, rule: HeaderRule) -> Result<Self, JwsError> {
         match rule {
-            HeaderRule::Strict { typ } => Self::as_we_write(parts.header(), typ),
+            HeaderRule::Strict { .. } => Self::as_we_write(parts.header(), rule),
             HeaderRule::PublishedSuite => None,
         }
         .map_or_else(|| Self::as_json(parts, rule), Ok)
     }
 
     /// The header in the one spelling that we write ourselves: no JSON parser, no allocation.
-    fn as_we_write(header: &[u8], typ: &str) -> Option<Self> {
+    fn as_we_write(header: &[u8], rule: HeaderRule) -> Option<Self> {
         let rest = header.strip_prefix(br#"{"alg":""#)?;
         let algorithm = Algorithm::ALL
             .iter()
@@ -49,13 +70,15 @@ impl Header {
         let rest = rest.get(algorithm.as_str().len()..)?.strip_prefix(br#"","kid":""#)?;
         let start = header.len().checked_sub(rest.len())?;
         let (kid, rest) = rest.split_at_checked(KID_CHARS)?;
-        let rest = rest.strip_prefix(br#"","typ":""#)?.strip_prefix(typ.as_bytes())?;
+        let typ = rest.strip_prefix(br#"","typ":""#)?.strip_suffix(br#""}"#)?;
+        let form = rule.form_of(typ)?;
         let is_plain = kid
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-        (rest == br#""}"# && is_plain).then(|| Self {
+        is_plain.then(|| Self {
             kid: start..start.saturating_add(KID_CHARS),
             algorithm: Some(algorithm),
+            form,
         })
     }
 
@@ -81,12 +104,13 @@ impl Header {
             (None, HeaderRule::Strict { .. }) => return Err(not_allowed("`kid` is missing")),
             (None, HeaderRule::PublishedSuite) => Cow::Borrowed(""),
         };
-        match (members.typ, rule) {
-            (_, HeaderRule::PublishedSuite) => {}
+        let form = match (members.typ, rule) {
+            (_, HeaderRule::PublishedSuite) => SignatureForm::Jws,
             (None, HeaderRule::Strict { .. }) => return Err(not_allowed("`typ` is missing")),
-            (Some(found), HeaderRule::Strict { typ }) if found == typ => {}
-            (Some(_), HeaderRule::Strict { typ }) => return Err(JwsError::TypeMismatch { expected: typ }),
-        }
+            (Some(found), HeaderRule::Strict { typ, .. }) => rule
+                .form_of(found.as_bytes())
+                .ok_or(JwsError::TypeMismatch { expected: typ })?,
+        };
         // It may have been unescaped, so it gets a place of its own behind the other parts.
         let kid = kid.into_owned();
         let start = parts.decoded.len();
@@ -94,6 +118,7 @@ impl Header {
         Ok(Self {
             kid: start..parts.decoded.len(),
             algorithm,
+            form,
         })
     }
 

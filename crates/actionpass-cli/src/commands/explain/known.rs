@@ -2,7 +2,7 @@
 
 use actionpass_canon::{AdmitCode, CanonCode};
 use actionpass_core::AuthorizeCode;
-use actionpass_crypto::{JwsCode, KeyCode, KeyringCode, SignCode};
+use actionpass_crypto::{JwsCode, KeyCode, KeyringCode, SignCode, WebAuthnCode};
 use actionpass_custodians::SecretSourceCode;
 use actionpass_custody::{CustodianCode, KeyFileCode};
 use actionpass_display::DisplayCode;
@@ -50,7 +50,7 @@ all! {
     "actionpass-canon": AdmitCode, CanonCode;
     "actionpass-cli": CliCode;
     "actionpass-core": AuthorizeCode;
-    "actionpass-crypto": JwsCode, KeyCode, KeyringCode, SignCode;
+    "actionpass-crypto": JwsCode, KeyCode, KeyringCode, SignCode, WebAuthnCode;
     "actionpass-custodians": SecretSourceCode;
     "actionpass-custody": CustodianCode, KeyFileCode;
     "actionpass-display": DisplayCode;
