@@ -11,8 +11,10 @@ use actionpass_model::{
     ActionHead, Approver, Audience, Caller, DEMO_ACTION, Issuer, Origin, Role, Tenant, Timestamp, UnixSeconds,
 };
 
-pub use claims::{approval_claims, asserted_approval, pass_claims, pass_with_approval_claims};
-pub use documents::{approval_request, observed, record_drafts, revocation, revoke, sealed_ledger, trust_store};
+pub use claims::{approval_claims, asserted_approval, pass_claims, pass_with_approval_claims, refusal_claims};
+pub use documents::{
+    approval_request, observed, record_drafts, revocation, revoke, sealed_ledger, trust_store, trust_store_with_passkey,
+};
 pub use keys::{FixtureKey, approval_key, pass_key};
 
 /// A pull request with everything that an action can have, as JSON.

@@ -1,11 +1,16 @@
 //! Passkeys: what their assertions are accepted for, and what they are refused for.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail their test"
+)]
+
 use actionpass_canon::BoundFacts;
 use actionpass_crypto::webauthn::{AssertionInput, LoginChallenge, verify_login};
 use actionpass_crypto::{WebAuthnCode, dangerous};
-use actionpass_model::{
-    ApprovalClaims, Digest, RefusalClaims, RequestId, RevocationTarget, Role, SignedDocument, TrustKey,
-};
+use actionpass_model::{ApprovalClaims, Digest, RefusalClaims, RevocationTarget, Role, SignedDocument, TrustKey};
 use actionpass_testkit::fixtures::{self, FixtureKey};
 use actionpass_testkit::tokens::{self, Forgery, base64url};
 use actionpass_testkit::{Authenticator, Fault};
@@ -33,9 +38,7 @@ fn claims() -> ApprovalClaims {
 }
 
 fn refusal() -> RefusalClaims {
-    let mut claims = claims();
-    claims.approval.request = Some(RequestId::parse("req_01920000000070008000000000000001").unwrap());
-    RefusalClaims::new(claims).unwrap()
+    fixtures::refusal_claims(&fixtures::action())
 }
 
 type Check<T> = fn(&str, &approval::ApprovalContext<'_>, &Trust) -> Result<T, approval::ApprovalRefusal>;
@@ -131,7 +134,7 @@ fn each_fault_of_an_assertion_has_its_code() {
 }
 
 #[test]
-fn pages_are_those_of_the_trust_store() {
+fn g08_passkeys_sign_on_the_pages_of_the_trust_store() {
     let sign = |origin: &str, rp_id: &str| Authenticator::new().on_page(origin, rp_id).sign(&claims());
     for (origin, rp_id, code) in [
         ("https://approve.example.com", "approve.example.com", "ok"),
@@ -169,7 +172,7 @@ fn pages_are_those_of_the_trust_store() {
 
 /// The key's form is the type's, whatever else holds.
 #[test]
-fn no_key_is_tried_for_the_form_of_another() {
+fn g08_no_key_is_tried_for_the_form_of_another() {
     let (passkey, trust) = (Authenticator::new(), trust());
     // The passkey's own private key signs the token itself.
     let direct = tokens::sign(passkey.key(), &claims());
@@ -189,7 +192,7 @@ fn no_key_is_tried_for_the_form_of_another() {
 
 /// The type is under the signature: no token becomes one of another by its name.
 #[test]
-fn types_are_not_swapped() {
+fn g08_types_are_not_swapped() {
     let (passkey, trust) = (Authenticator::new(), trust());
     let renamed = |token: &str, typ: &str| {
         let (_, part) = token.rsplit_once('.').unwrap();
@@ -234,7 +237,7 @@ fn types_are_not_swapped() {
 
 /// Signing in and approving have nothing in common but the passkey.
 #[test]
-fn a_sign_in_is_no_approval_and_an_approval_no_sign_in() {
+fn g08_a_sign_in_is_no_approval_and_an_approval_no_sign_in() {
     let (passkey, trust) = (Authenticator::new(), trust());
     let challenge = LoginChallenge::from_random(&[9; 32]);
     let login = |assertion, challenge: &LoginChallenge| {

@@ -17,6 +17,7 @@ use actionpass_model::{
 use actionpass_policy::{PolicyEngine, PolicyInput, RulePolicy};
 use actionpass_store::ledger::{ChainVerifier, verify_jsonl};
 use actionpass_testkit::fixtures::{self, FixtureKey};
+use actionpass_testkit::{Authenticator, tokens};
 use actionpass_verify::{Call, Trust, Verifier, approval};
 use serde_json::{Value, json};
 
@@ -34,6 +35,10 @@ fn text(name: &str) -> String {
 
 fn trust() -> Trust {
     Trust::parse(&golden("trust.json")).unwrap()
+}
+
+fn trust_with_passkey() -> Trust {
+    Trust::parse(&golden("trust-webauthn.json")).unwrap()
 }
 
 fn action() -> BoundAction {
@@ -91,7 +96,13 @@ fn made() -> BTreeMap<&'static str, Vec<u8>> {
         .flat_map(|record| [record.json(), b"\n"].concat())
         .collect();
     let rogue = Principal::parse("agent:rogue").unwrap();
+    let refusal = fixtures::refusal_claims(&fixtures::action());
+    let passkey = Authenticator::new();
     BTreeMap::from([
+        ("trust-webauthn.json", pretty(&fixtures::trust_store_with_passkey())),
+        ("approval-webauthn.jwt", line(&passkey.sign(&approval))),
+        ("refusal.jwt", line(&tokens::sign(FixtureKey::APPROVER, &refusal))),
+        ("refusal-webauthn.jwt", line(&passkey.sign(&refusal))),
         ("action.json", fixtures::ACTION.into()),
         ("facts.json", fixtures::FACTS.into()),
         ("policy.toml", POLICY.into()),
@@ -216,11 +227,11 @@ fn payload_of(token: &str) -> Vec<u8> {
     actionpass_crypto::dangerous::inspect(token.trim_end()).unwrap().payload
 }
 
-#[test]
-fn g17_approvals_of_then_count() {
-    let (trust, action) = (trust(), action());
+/// Judges by what the golden action wants.
+fn with_context<T>(judge: impl FnOnce(&approval::ApprovalContext<'_>) -> T) -> T {
+    let action = action();
     let head = action.action();
-    let context = approval::ApprovalContext {
+    judge(&approval::ApprovalContext {
         issuer: &fixtures::issuer(),
         tenant: &head.tenant,
         agent: &head.actor.agent,
@@ -234,19 +245,52 @@ fn g17_approvals_of_then_count() {
         policy_digest: sha256(b"any"),
         at: fixtures::seconds(),
         dangerously_accept_asserted: true,
-    };
-    let signed = approval::check(text("approval.jwt").trim_end(), &context, &trust).unwrap();
+    })
+}
+
+#[test]
+fn g17_approvals_of_then_count() {
+    let trust = trust();
+    let check = |token: &str| with_context(|context| approval::check(token, context, &trust));
+    let signed = check(text("approval.jwt").trim_end()).unwrap();
     assert_eq!(
         (signed.approver(), signed.assurance().as_str()),
         (&fixtures::approver(), "signed")
     );
-    let asserted = approval::check(&text("asserted-approval.json"), &context, &trust).unwrap();
+    let asserted = check(&text("asserted-approval.json")).unwrap();
     assert_eq!(
         (asserted.approver(), asserted.assurance().as_str()),
         (&fixtures::approver(), "asserted")
     );
     let document = AssertedApproval::from_json(&golden("asserted-approval.json")).unwrap();
     assert_eq!(pretty(&document), golden("asserted-approval.json"));
+}
+
+/// Refusals, and what passkeys signed, under the trust store that has one.
+#[test]
+fn g17_refusals_and_passkeys_of_then_count() {
+    let document = TrustStore::from_json(&golden("trust-webauthn.json")).unwrap();
+    assert_eq!(pretty(&document), golden("trust-webauthn.json"));
+    let trust = trust_with_passkey();
+    let key = |name: &str| match name {
+        "refusal.jwt" => FixtureKey::APPROVER.kid(),
+        _ => FixtureKey::PASSKEY.kid(),
+    };
+    let approved = with_context(|context| approval::check(text("approval-webauthn.jwt").trim_end(), context, &trust));
+    let approved = approved.unwrap();
+    assert_eq!(
+        (approved.approver(), approved.kid()),
+        (&fixtures::approver(), Some(&key("approval-webauthn.jwt")))
+    );
+    for name in ["refusal.jwt", "refusal-webauthn.jwt"] {
+        let token = text(name);
+        let refused = with_context(|context| approval::check_refusal(token.trim_end(), context, &trust)).unwrap();
+        assert_eq!(
+            (refused.principal(), refused.kid()),
+            (&fixtures::approver(), Some(&key(name)))
+        );
+        assert!(with_context(|context| approval::check(token.trim_end(), context, &trust)).is_err());
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! - [`verify_a_pass`]: the recipes of `docs/howto/verify-a-pass`, each on passes that hold and passes that don't.
 //! - [`made_elsewhere`]: tokens that other libraries made with our key, right ones and malformed ones.
 //! - [`show_a_view`]: a second implementation of `docs/spec/display.md`, on the published vectors and whatever else.
+//! - [`passkeys`]: the recipes of `docs/howto/verify-a-passkey-approval`, on what a passkey in software signed, right and wrong.
 //! - [`check_a_ledger`]: the recipe of `docs/howto/check-a-ledger`, on exports that are whole and exports that aren't.
 //!
 //! A program or package that is missing is reported as not run; `cargo xtask test` installs what it can.
@@ -18,6 +19,7 @@
 mod check_a_ledger;
 mod fixture;
 mod made_elsewhere;
+mod passkeys;
 mod program;
 mod show_a_view;
 mod verify_a_pass;
