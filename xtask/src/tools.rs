@@ -70,6 +70,12 @@ const TOOLS: &[Tool] = &[
         packages: &["swtpm", "libtss2-dev", "libtss2-tcti-swtpm0", "pkg-config"],
     },
     Tool {
+        // Passkeys are made and used in it.
+        name: "chromium",
+        detect: &[&["chromium", "--version"]],
+        packages: &["chromium"],
+    },
+    Tool {
         // The how-to on operating makes a backup with it.
         name: "sqlite3",
         detect: &[&["sqlite3", "--version"]],

@@ -3,6 +3,7 @@
 //! - [`verify_a_pass`]: the recipes of `docs/howto/verify-a-pass`, each on passes that hold and passes that don't.
 //! - [`made_elsewhere`]: tokens that other libraries made with our key, right ones and malformed ones.
 //! - [`show_a_view`]: a second implementation of `docs/spec/display.md`, on the published vectors and whatever else.
+//! - [`browser`]: passkeys that Chromium made and used on a page, verified here.
 //! - [`passkeys`]: the recipes of `docs/howto/verify-a-passkey-approval`, on what a passkey in software signed, right and wrong.
 //! - [`check_a_ledger`]: the recipe of `docs/howto/check-a-ledger`, on exports that are whole and exports that aren't.
 //!
@@ -16,6 +17,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod browser;
 mod check_a_ledger;
 mod fixture;
 mod made_elsewhere;

@@ -23,6 +23,8 @@ pub(crate) enum Language {
     Java,
     /// A POSIX shell with openssl.
     Shell,
+    /// Node without packages, driving Chromium.
+    Browser,
 }
 
 /// The root of the repository.
@@ -111,6 +113,11 @@ fn prepare(language: Language, source: &Path) -> Prepared {
                 classes,
                 stem.into(),
             ]
+        }
+        Language::Browser => {
+            needs(starts("node", &["--version"]), "node")?;
+            needs(starts("chromium", &["--version"]), "chromium")?;
+            vec!["node".into(), source.to_owned()]
         }
         Language::Shell => {
             needs(starts("openssl", &["version"]), "openssl")?;
