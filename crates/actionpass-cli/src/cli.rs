@@ -8,8 +8,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::code::CliCode;
 use crate::commands::{
-    approve, authorize, canon, completions, demo, doctor, explain, hash, help, init, inspect, keys, ledger, man,
-    policy, replay, revoke, schema, trust, verify, version,
+    approve, approvers, authorize, canon, completions, demo, doctor, explain, hash, help, init, inspect, keys, ledger,
+    man, policy, replay, revoke, schema, trust, verify, version,
 };
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -76,6 +76,9 @@ enum Command {
     /// Look after the trust store: whose keys are believed
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// Look after approvers: who may approve, and how people get a passkey in
+    #[command(subcommand)]
+    Approvers(approvers::ApproversCommand),
     /// Read, verify and export the ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -116,6 +119,7 @@ impl Command {
             Self::Revoke(_) => "revoke",
             Self::Keys(command) => command.name(),
             Self::Trust(command) => command.name(),
+            Self::Approvers(command) => command.name(),
             Self::Ledger(command) => command.name(),
             Self::ReplayStore(command) => command.name(),
             Self::Policy(command) => command.name(),
@@ -142,6 +146,7 @@ impl Command {
             Self::Revoke(args) => args.run(context),
             Self::Keys(command) => command.run(context),
             Self::Trust(command) => command.run(context),
+            Self::Approvers(command) => command.run(context),
             Self::Ledger(command) => command.run(context),
             Self::ReplayStore(command) => command.run(context),
             Self::Policy(command) => command.run(context),

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod approve;
+pub(crate) mod approvers;
 pub(crate) mod authorize;
 pub(crate) mod canon;
 pub(crate) mod completions;

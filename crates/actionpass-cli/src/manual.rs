@@ -276,6 +276,33 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             example("Check a file", "actionpass trust check trust.json"),
         ],
     ),
+    ("approvers", &[example("Who may approve", "actionpass approvers list")]),
+    (
+        "approvers list",
+        &[example("Who may approve", "actionpass approvers list")],
+    ),
+    (
+        "approvers invite",
+        &[example(
+            "Have somebody register a passkey",
+            "actionpass approvers invite user:maya@example.com --role maintainer \\\n      \
+             --origin https://approve.example.com > link.txt",
+        )],
+    ),
+    (
+        "approvers confirm",
+        &[example(
+            "Let their passkey in, by the code that they read to you",
+            "actionpass approvers confirm user:maya@example.com CODE",
+        )],
+    ),
+    (
+        "approvers remove",
+        &[example(
+            "Let somebody approve no more",
+            "actionpass approvers remove user:maya@example.com --reason \"left the team\"",
+        )],
+    ),
     (
         "trust export",
         &[example(

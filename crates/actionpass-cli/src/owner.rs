@@ -108,7 +108,7 @@ pub(crate) enum TenantOrAny {
     One(Tenant),
 }
 
-fn tenant(text: &str) -> Result<TenantOrAny, String> {
+pub(crate) fn tenant(text: &str) -> Result<TenantOrAny, String> {
     match text {
         "*" => Ok(TenantOrAny::Any),
         text => Tenant::parse(text)
@@ -185,7 +185,8 @@ pub(crate) fn check_owner(key_use: KeyUse, owner: &Owner) -> Outcome<()> {
     Ok(())
 }
 
-fn tenants(stated: &[TenantOrAny], configured: &[Tenant]) -> Tenants {
+/// What was stated, or else what is configured.
+pub(crate) fn tenants(stated: &[TenantOrAny], configured: &[Tenant]) -> Tenants {
     if stated.iter().any(|tenant| matches!(tenant, TenantOrAny::Any)) {
         return Tenants::Any;
     }

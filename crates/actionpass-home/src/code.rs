@@ -15,5 +15,13 @@ actionpass_model::codes! {
         HomeNotPrivate = "home_not_private" => Unavailable,
         /// `config.toml` is not one.
         ConfigInvalid = "config_invalid" => InputRefused,
+        /// `approvers.json` is not one.
+        ApproversInvalid = "approvers_invalid" => InputRefused,
+        /// The invitation never was, was used, or is over.
+        InvitationUnknown = "invitation_unknown",
+        /// The key of a new passkey, or its id, is known already, whoever's it is.
+        PasskeyKnown = "passkey_known" => InputRefused,
+        /// No passkey of this principal waits under this code.
+        PasskeyNotWaiting = "passkey_not_waiting",
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use actionpass_core::{AdminError, AuthorizeError};
+use actionpass_crypto::WebAuthnError;
 use actionpass_custody::{CustodianError, Exposure, KeyFileCode};
 use actionpass_model::{Code, CodedError, TextError};
 use actionpass_policy::PolicyError;
@@ -76,6 +77,21 @@ pub enum HomeError {
         /// What is wrong there.
         problem: Box<str>,
     },
+    /// `approvers.json` is not one.
+    #[error("`{}` is not a file of approvers", .0.display())]
+    ApproversInvalid(PathBuf),
+    /// An invitation never was, was used, or is over.
+    #[error("there is no such invitation: it was used, or is over")]
+    InvitationUnknown,
+    /// The registration of a passkey is refused.
+    #[error(transparent)]
+    Passkey(#[from] WebAuthnError),
+    /// A new passkey is not new.
+    #[error("the passkey's key, or its id, is known already")]
+    PasskeyKnown,
+    /// No such passkey waits.
+    #[error("no passkey of this principal waits under this code")]
+    PasskeyNotWaiting,
     /// A name isn't one.
     #[error(transparent)]
     Name(#[from] TextError),
@@ -128,6 +144,11 @@ impl HomeError {
             Self::Unwritable { .. } => HomeCode::FileUnwritable.into(),
             Self::NotText { code, .. } => code.clone(),
             Self::ConfigInvalid { .. } | Self::Name(_) => HomeCode::ConfigInvalid.into(),
+            Self::ApproversInvalid(_) => HomeCode::ApproversInvalid.into(),
+            Self::InvitationUnknown => HomeCode::InvitationUnknown.into(),
+            Self::Passkey(error) => error.code().into(),
+            Self::PasskeyKnown => HomeCode::PasskeyKnown.into(),
+            Self::PasskeyNotWaiting => HomeCode::PasskeyNotWaiting.into(),
             Self::Custodian(error) => error.code(),
             Self::Policy(error) => error.code().into(),
             Self::Trust { source, .. } => source.code(),

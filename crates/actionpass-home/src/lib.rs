@@ -26,9 +26,11 @@
 //! | who the issuer is and whom it serves | [`Config`] |
 //! | ledger, trust and issuer of a home | [`OpenHome`] |
 //! | a home that is made | [`NewHome`] |
+//! | people who are invited, and passkeys that wait to be confirmed | [`Approvers`] |
 //! | used passes of an executor that has no home | [`ReplayFile`] |
 //! | why one can't be used | [`HomeError`], [`HomeCode`] |
 
+mod approvers;
 mod code;
 mod config;
 mod create;
@@ -40,6 +42,9 @@ mod open;
 mod replay;
 
 pub use actionpass_custody::Exposure;
+pub use approvers::{
+    Approvers, INVITATION_HOLDS, Invitation, InvitationSecret, NewInvitation, PASSKEY_WAITS, WaitingPasskey,
+};
 pub use code::HomeCode;
 pub use config::{Config, MAX_LIMITS, Signing, limit};
 pub use create::{EXAMPLE_TENANT, Made, NewHome};

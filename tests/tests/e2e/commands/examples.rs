@@ -3,6 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use actionpass_home::{Approvers, InvitationSecret};
+use actionpass_testkit::Authenticator;
+use actionpass_verify::{Clock, SystemClock};
+
 use crate::home::Home;
 use crate::program::actionpass;
 
@@ -36,6 +40,11 @@ const ORDER: &[&str] = &[
     "trust refresh",
     "trust restored",
     "trust check",
+    "approvers invite",
+    "approvers confirm",
+    "approvers",
+    "approvers list",
+    "approvers remove",
     "ledger",
     "ledger show",
     "ledger export",
@@ -101,8 +110,26 @@ fn prepare(home: &Home, command: &str) {
             copy("home/policy.toml", "policy.toml");
             home.write("tests.toml", TESTS);
         }
+        "approvers confirm" => {
+            let code = register(home, home.read("link.txt").trim());
+            home.write("code.txt", code);
+        }
         _ => {}
     }
+}
+
+/// Registers a passkey by an invitation's link, as the program would that serves the page; the code that confirms it.
+fn register(home: &Home, link: &str) -> String {
+    let (_, secret) = link.split_once('#').unwrap();
+    let secret = InvitationSecret::parse(secret).unwrap();
+    let registration = Authenticator::new().register(&secret.challenge());
+    let folder = actionpass_home::Home::open(home.path("home").as_ref()).unwrap();
+    let trust = folder.trust_snapshot().unwrap().document;
+    let now = SystemClock.now().unwrap();
+    let waiting = Approvers::of(&folder)
+        .register(&secret, &registration, &trust, now)
+        .unwrap();
+    waiting.code().to_owned()
 }
 
 /// The key that the examples of a command call `KID`.
@@ -133,6 +160,9 @@ fn every_example_works() {
             let mut line = line;
             if line.contains("KID") {
                 line = line.replace("KID", &kid(&home, command));
+            }
+            if line.contains("CODE") {
+                line = line.replace("CODE", &home.read("code.txt"));
             }
             if line.contains("REVOCATION") {
                 line = line.replace("REVOCATION", home.read("revocation.txt").trim());
