@@ -10,7 +10,9 @@
 use actionpass_canon::BoundFacts;
 use actionpass_crypto::webauthn::{AssertionInput, LoginChallenge, verify_login};
 use actionpass_crypto::{WebAuthnCode, dangerous};
-use actionpass_model::{ApprovalClaims, Digest, RefusalClaims, RevocationTarget, Role, SignedDocument, TrustKey};
+use actionpass_model::{
+    ApprovalClaims, Digest, RefusalClaims, RevocationTarget, Role, SignedDocument, TrustKey, TrustStore,
+};
 use actionpass_testkit::fixtures::{self, FixtureKey};
 use actionpass_testkit::tokens::{self, Forgery, base64url};
 use actionpass_testkit::{Authenticator, Fault};
@@ -281,6 +283,42 @@ fn g08_a_sign_in_is_no_approval_and_an_approval_no_sign_in() {
         trust.keyring(),
     );
     assert_eq!(unknown.unwrap_err().code(), WebAuthnCode::CredentialUnknown);
+}
+
+#[test]
+fn whoever_signs_in_is_who_the_trust_store_says_now() {
+    let (passkey, challenge) = (Authenticator::new(), LoginChallenge::from_random(&[5; 32]));
+    let assertion = passkey.assert(challenge.as_bytes());
+    let sign_in = |change: &dyn Fn(&mut TrustStore)| {
+        let mut store = fixtures::trust_store_with_passkey();
+        change(&mut store);
+        let trust = Trust::parse(&serde_json::to_vec(&store).unwrap()).unwrap();
+        trust
+            .sign_in(&passkey.credential_id(), &assertion, &challenge, fixtures::seconds())
+            .map_err(|error| error.code().to_string())
+    };
+    let signed_in = sign_in(&|_| ()).unwrap();
+    assert_eq!(
+        (signed_in.principal, signed_in.kid),
+        (fixtures::approver(), passkey.key().kid())
+    );
+    assert_eq!(signed_in.roles, [fixtures::maintainer()]);
+    let soon = fixtures::now().saturating_add(std::time::Duration::from_secs(60));
+    let cases: [(&str, &dyn Fn(&mut TrustStore)); 5] = [
+        ("trust_expired", &|store| store.expires_at = Some(fixtures::now())),
+        ("key_not_valid", &|store| store.keys[4].not_before = Some(soon)),
+        ("webauthn_credential_unknown", &|store| drop(store.keys.remove(4))),
+        ("webauthn_credential_revoked", &|store| {
+            fixtures::revoke(store, RevocationTarget::Key(passkey.key().kid()));
+        }),
+        ("principal_revoked", &|store| {
+            let maintainer = actionpass_model::Principal::parse("user:Maintainer@example.com").unwrap();
+            fixtures::revoke(store, RevocationTarget::Principal(maintainer));
+        }),
+    ];
+    for (code, change) in cases {
+        assert_eq!(sign_in(change).unwrap_err(), code);
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! | all of them held / and this is the pass's one use | [`VerifiedPass`], [`ConsumedPass`] |
 //! | which of them failed | [`Refusal`], [`VerifyCode`] |
 //! | checks of approvals, shared with the issuer | [`approval`] |
+//! | who signed in with a passkey | [`Trust::sign_in`], [`SignedIn`] |
 //! | names, times and claims; admitting arguments; the replay store's contract | [`model`], [`canon`], [`store`] |
 //!
 //! Verifying is synchronous and pure: the time and the trust data are arguments. No database, no async runtime and no
@@ -30,6 +31,7 @@ mod code;
 mod executor;
 mod live;
 mod log;
+mod sign_in;
 mod standing;
 mod trust;
 mod verifier;
@@ -39,6 +41,7 @@ pub use clock::{Clock, SystemClock};
 pub use code::{Finding, Refusal, VerifyCode};
 pub use executor::Executor;
 pub use live::{DocumentTrust, FixedTrust, LiveTrust, TrustSource, TrustSourceFuture};
+pub use sign_in::{SignInError, SignedIn};
 pub use standing::{KeyStanding, StandingCode};
 pub use trust::{Trust, TrustError};
 pub use verifier::{ConsumedPass, PassSummary, VerifiedPass, Verifier};

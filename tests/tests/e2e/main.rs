@@ -61,6 +61,8 @@ mod other_languages;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod passkeys;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 mod program;

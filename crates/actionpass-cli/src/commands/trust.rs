@@ -206,7 +206,7 @@ impl AddArgs {
 
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
         let key = read_public(&self.file, self.pin.as_ref(), self.key_use).map_err(|failure| match self.passkey {
-            Some(_) if *failure.code() == KeyCode::Unsupported => failure.with_hint(NO_PASSKEY),
+            Some(_) if *failure.code() == KeyCode::Unsupported => failure.followed_by(NO_PASSKEY),
             _ => failure,
         })?;
         let home = context.administer()?;
