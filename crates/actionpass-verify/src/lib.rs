@@ -19,6 +19,8 @@
 
 /// Raw JSON to canonical bytes: what a call's arguments are admitted with.
 pub use actionpass_canon as canon;
+/// Passkeys: what whoever takes a sign-in or a registration hands over.
+pub use actionpass_crypto::webauthn;
 /// Names, times and documents: what verifiers and calls are made of.
 pub use actionpass_model as model;
 /// The replay store's contract and the trust store file.
