@@ -1,5 +1,10 @@
 //! A process that opens, votes on and settles approval requests, and is killed.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail their test"
+)]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -38,7 +43,7 @@ fn child() {
     thread::scope(|scope| {
         for writer in 0..4 {
             let store = &store;
-            scope.spawn(move || (round * 100_000..).for_each(|turn| live(store, turn * 4 + writer)));
+            scope.spawn(move || (round * 100_000..u64::MAX).for_each(|turn| live(store, turn * 4 + writer)));
         }
     });
 }

@@ -220,6 +220,7 @@ macro_rules! queue_store_conformance {
             g18_the_table_of_steps_is_the_law
             g19_a_decline_stands_in_the_way_while_it_holds
             g18_what_is_superseded_ends_with_the_decision
+            g18_a_refused_decision_supersedes_nothing
             g18_a_record_names_its_request
             a_step_up_under_another_policy_is_refused
             limits_are_kept

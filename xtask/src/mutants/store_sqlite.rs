@@ -14,7 +14,7 @@ pub(super) const LIST: List = List {
             "--test=fork",
             "--test=witness",
         ]),
-        Suite::of(&["--test=processes"]),
+        Suite::of(&["--test=processes", "--test=requests"]),
         GUARANTEES,
         COMMAND_LINE,
     ],
@@ -163,6 +163,146 @@ const MUTANTS: &[Mutant] = &[
         "decide.rs",
         "Ok(Some(issued.committed_by(salt.transpose()?)))",
         "Ok(Some(match salt.transpose()? { Some(salt) => issued.committed_by(Some(salt)), None => issued }))",
+    ),
+    // What waits for people.
+    Mutant::new(
+        "a change of any version",
+        "decide/queue.rs",
+        "if kept.request.version != change.version {",
+        "if kept.request.version < change.version {",
+    ),
+    Mutant::new(
+        "a decline stands in nobody's way",
+        "decide/queue.rs",
+        "is_declined: requests::declined(self.connection, key, now)?.is_some(),",
+        "is_declined: requests::declined(self.connection, key, now)?.is_some_and(|kept| kept.last == 0),",
+    ),
+    Mutant::new(
+        "a decline holds for ever",
+        "requests/sql.rs",
+        "agent = ?3 AND holds > ?4",
+        "agent = ?3 AND holds IS NOT NULL AND ?4 > 0",
+    ),
+    Mutant::new(
+        "no limit of requests",
+        "decide/queue.rs",
+        "return Ok(Err(Ok(CommitOutcome::NotOpened(code))));",
+        "let _ = CommitOutcome::NotOpened(code);",
+    ),
+    Mutant::new(
+        "a request is opened beside another",
+        "requests/sql.rs",
+        "AND expires > ?4 AND decision IS NOT ?5",
+        "AND expires > ?4 AND decision < ?5",
+    ),
+    Mutant::new(
+        "a request waits when its time is over",
+        "requests/sql.rs",
+        "AND expires > ?4 AND decision IS NOT ?5",
+        "AND ?4 > 0 AND decision IS NOT ?5",
+    ),
+    Mutant::new(
+        "an allow leaves its request waiting",
+        "decide/queue.rs",
+        "Then::Settle(settled) => self.put(settled, record.seq(), None)?,",
+        "Then::Settle(settled) => drop(&settled.next),",
+    ),
+    Mutant::new(
+        "a step_up under a policy that isn't in force",
+        "decide/queue.rs",
+        "return Ok(Err(Ok(CommitOutcome::PolicyChanged(policy))));",
+        "let _ = policy;",
+    ),
+    Mutant::new(
+        "a refused decision supersedes",
+        "decide/queue.rs",
+        "            run(self.connection, \"ROLLBACK TO decision\")?;
+            (self.state, self.rows) = (state, rows);
+",
+        "            let _ = (state, rows);
+",
+    ),
+    Mutant::new(
+        "a record that doesn't name its request",
+        "decide/queue.rs",
+        "return Ok(Err(misused));",
+        "let _ = misused;",
+    ),
+    Mutant::new(
+        "requests that come to nothing hold no others",
+        "requests.rs",
+        ">= ENDS_THAT_HOLD {",
+        "> ENDS_THAT_HOLD {",
+    ),
+    Mutant::new(
+        "ends of before a hold was lifted count again",
+        "requests.rs",
+        ".max(lifted);",
+        ".min(lifted);",
+    ),
+    Mutant::new(
+        "what lies beside a request isn't erased",
+        "requests.rs",
+        "    connection.prepare_cached(sql::ERASE_SIDE)?.execute([to_sql(opener)?])?;
+",
+        "",
+    ),
+    Mutant::new(
+        "an erased request goes on waiting",
+        "requests.rs",
+        "    if let Ok(ended) = step(&kept.request, cancel) {",
+        "    if let Some(ended) = step(&kept.request, cancel).ok().filter(|ended| ended.version == 0) {",
+    ),
+    Mutant::new(
+        "an erased request confirms a guess",
+        "requests.rs",
+        "        hide(&mut kept.request);
+",
+        "        let _ = hide;
+",
+    ),
+    Mutant::new(
+        "a decline is forgotten by an erasure",
+        "requests.rs",
+        "holds.is_some_and(|until| now < until)",
+        "holds.is_some_and(|until| until < now)",
+    ),
+    Mutant::new(
+        "what lies beside another request is given",
+        "requests.rs",
+        "Ok((hash == kept.side).then_some(stored))",
+        "Ok((hash.is_some() == kept.side.is_some()).then_some(stored))",
+    ),
+    Mutant::new(
+        "requests that are missing at the end",
+        "rows.rs",
+        "        requests::check_last(connection)?;
+",
+        "",
+    ),
+    Mutant::new(
+        "requests that are missing anywhere",
+        "rows/requests.rs",
+        "Ok(_) | Err(Failure::Store(..)) => Err(unlike),",
+        "Ok(_) | Err(Failure::Store(..)) => Ok(None),",
+    ),
+    Mutant::new(
+        "columns that say what the document doesn't",
+        "requests.rs",
+        "let fits = Columns::of(&request)? == columns;",
+        "let fits = Columns::of(&request)?.id == columns.id;",
+    ),
+    Mutant::new(
+        "more votes than the log has",
+        "rows/requests.rs",
+        "if there != (self.opened, self.changes) || (kept.rows, kept.changes) != there {",
+        "if there < (self.opened, self.changes) || (kept.rows, kept.changes) < there {",
+    ),
+    Mutant::new(
+        "holds that the log doesn't know",
+        "rows/requests.rs",
+        "if from_sql(holds)? != known {",
+        "if from_sql(holds)? < known {",
     ),
     // What is believed of the file.
     Mutant::new(

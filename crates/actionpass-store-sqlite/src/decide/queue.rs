@@ -267,3 +267,71 @@ fn run(connection: &Connection, sql: &str) -> Result<(), Failure> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use actionpass_model::{Decision, VoteKind};
+    use actionpass_store::conformance::requests::{cancel, changes, decides, opens, part, votes};
+    use actionpass_store::conformance::{TempFolder, fixtures};
+    use actionpass_store::{Batch, ReplayStart};
+
+    use super::*;
+    use crate::SqliteStore;
+    use crate::decide::Append;
+    use crate::file::{self, Access};
+
+    /// Refused calls between others of one transaction: those that were made are whole, and chain.
+    #[test]
+    fn a_refused_call_leaves_the_others_of_its_batch() {
+        let folder = TempFolder::new();
+        let (path, log) = (folder.path().join("ledger.db"), fixtures::log());
+        file::create(&path, Some(&log), ReplayStart::first(fixtures::at(0))).unwrap();
+        let connection = file::open(&path, Access::Write).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut ledger = OpenLedger::begin(&connection).unwrap();
+        let commit = |ledger: &mut OpenLedger<'_>, call| {
+            let commit = Commit::prepare(&log, call).unwrap();
+            ledger.commit(&commit).unwrap()
+        };
+        let seq = |outcome| match outcome {
+            Ok(CommitOutcome::Committed(record)) => record.seq(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(seq(commit(&mut ledger, decides(3, 9, 0, Decision::Allow))), 0);
+        assert_eq!(seq(commit(&mut ledger, opens(1, 1, 0))), 1);
+        let superseding = |number| {
+            let mut call = decides(number, 1, 5, Decision::Allow).with_queue(part(1, RequestPart::None));
+            call.queue.as_mut().unwrap().supersedes = Some(changes(1, 0, cancel(5), 5));
+            call
+        };
+        let used = commit(&mut ledger, superseding(3));
+        assert!(matches!(used, Ok(CommitOutcome::ApprovalUsed(_))), "{used:?}");
+        assert_eq!(
+            commit(&mut ledger, opens(2, 1, 1)).unwrap(),
+            CommitOutcome::Joined("req_00000000000000000000000000000001".parse().unwrap())
+        );
+        // Its id is taken.
+        let taken = commit(&mut ledger, opens(1, 4, 1)).unwrap_err();
+        assert_eq!(taken.code(), StoreCode::StoreMisused);
+        let salted = {
+            let mut call = opens(4, 4, 0);
+            call.record = call.record.with_side(SideKind::Salt, vec![7; 32]);
+            call
+        };
+        assert_eq!(seq(commit(&mut ledger, salted)), 2);
+        let change = |ledger: &mut OpenLedger<'_>, change| ledger.change(&QueueCall::change(&log, change)).unwrap();
+        let declined = change(&mut ledger, votes(4, 0, 7, "user:p7", VoteKind::Decline, 6));
+        assert!(matches!(declined, Ok(ChangeOutcome::Changed(_, record)) if record.seq() == 3));
+        let erased = Append::prepare(&log, Batch::of(fixtures::erased(60, vec![2]))).unwrap();
+        let held = ledger.append(&erased).unwrap().unwrap_err();
+        assert_eq!(held.code(), StoreCode::SideDataHeld);
+        let mut wrong = votes(1, 0, 8, "user:p8", VoteKind::Approve, 6);
+        wrong.record = fixtures::used(8);
+        let misused = change(&mut ledger, wrong).unwrap_err();
+        assert_eq!(misused.code(), StoreCode::StoreMisused);
+        assert_eq!(seq(commit(&mut ledger, superseding(5))), 5);
+        ledger.end().unwrap();
+        connection.execute_batch("COMMIT").unwrap();
+        SqliteStore::open(&path).unwrap().check_rows().unwrap();
+    }
+}

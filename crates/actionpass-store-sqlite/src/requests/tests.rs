@@ -30,7 +30,7 @@ fn every_statement_has_an_index() {
     }
 }
 
-/// A file with 10,000 requests that wait, one of each of as many agents, and 40,000 that have ended, half of them of the
+/// A file with 10,000 requests that wait, one of each of as many agents, and 10,000 that have ended, half of them of the
 /// agent of the suites and declined long ago.
 fn crowded() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
@@ -41,7 +41,7 @@ fn crowded() -> Connection {
     let document = canonicalize(&requests::request(1, 1, 0).request).unwrap();
     connection
         .execute(
-            "WITH RECURSIVE row(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM row WHERE n < 50000)
+            "WITH RECURSIVE row(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM row WHERE n < 20000)
              INSERT INTO request SELECT n, CAST(printf('%016d', n) AS BLOB), 'org:example',
              iif(n <= 10000 OR n % 2, 'agent:' || n, 'agent:codex'), ?2, 'ci', ?1 - iif(n <= 10000, 1000, 900000000),
              ?1 + iif(n <= 10000, 600000, -800000000), iif(n <= 10000, NULL, 'declined'),
@@ -107,7 +107,7 @@ fn what_is_asked_costs_little_beside_many_requests() {
                 params![tenant, agent, now - 3_600_000, 3],
             ),
         ),
-        (sql::BY_DECISION, steps(&connection, sql::BY_DECISION, [40_000])),
+        (sql::BY_DECISION, steps(&connection, sql::BY_DECISION, [15_000])),
         (sql::HOLD, steps(&connection, sql::HOLD, [tenant, agent])),
     ];
     for (sql, steps) in few {
@@ -134,5 +134,5 @@ fn a_list_goes_turn_by_turn() {
         listing = listing.turn(&connection).unwrap();
         turns += 1;
     }
-    assert_eq!((turns, listing.found.len()), (51, 0));
+    assert_eq!((turns, listing.found.len()), (21, 0));
 }

@@ -286,16 +286,18 @@ pub fn g19_a_decline_stands_in_the_way_while_it_holds(suite: &Queues<'_>) {
     let _ = suite.committed(&store, opens(5, 1, until));
 }
 
+/// The end of a request that another took the place of.
+fn superseded(request: u64, version: u64, seconds: u64) -> Option<Change> {
+    let step = Step::Cancel {
+        at: at(seconds).to_timestamp(),
+        by: None,
+        code: RequestCode::RequestSuperseded.into(),
+    };
+    Some(changes(request, version, step, seconds))
+}
+
 /// What is superseded ends in the commit that opens the next one, or that needs none any more.
 pub fn g18_what_is_superseded_ends_with_the_decision(suite: &Queues<'_>) {
-    let superseded = |number, version, seconds| {
-        let step = Step::Cancel {
-            at: at(seconds).to_timestamp(),
-            by: None,
-            code: RequestCode::RequestSuperseded.into(),
-        };
-        Some(changes(number, version, step, seconds))
-    };
     let store = suite.store();
     let _ = suite.committed(&store, opens(1, 1, 0));
     let mut next = opens(2, 1, 5);
@@ -313,6 +315,32 @@ pub fn g18_what_is_superseded_ends_with_the_decision(suite: &Queues<'_>) {
     assert_eq!(suite.committed(&store, allow), 4);
     assert_eq!(suite.standing(&store, 1, 6), Standing::default());
     let _ = suite.verify(&store);
+}
+
+/// What a decision would supersede waits on if the decision is refused, whatever stands against it.
+pub fn g18_a_refused_decision_supersedes_nothing(suite: &Queues<'_>) {
+    let store = suite.store();
+    let _ = suite.committed(&store, opens(1, 1, 0));
+    let _ = suite.committed(&store, decides(3, 9, 1, Decision::Allow));
+    let superseding = |mut commit: DecisionCommit| {
+        commit = commit.with_queue(part(1, RequestPart::None));
+        commit.queue.as_mut().unwrap().supersedes = superseded(1, 0, 6);
+        commit
+    };
+    let used = suite.refused(&store, superseding(decides(3, 1, 6, Decision::Allow)));
+    assert!(matches!(used, CommitOutcome::ApprovalUsed(_)));
+    let issued = suite.refused(&store, superseding(decides(4, 9, 6, Decision::Allow)));
+    assert!(matches!(issued, CommitOutcome::AlreadyIssued(_)));
+    let before = (suite.state(&store), suite.everything(&store));
+    let large = DecisionCommit {
+        record: super::ledger::too_large(4),
+        ..decides(4, 1, 6, Decision::Deny)
+    };
+    let error = suite.run(store.commit(superseding(large))).unwrap_err();
+    assert_eq!(error.code(), StoreCode::RecordTooLarge);
+    assert_eq!((suite.state(&store), suite.everything(&store)), before);
+    let _ = suite.committed(&store, superseding(decides(5, 1, 6, Decision::Allow)));
+    assert_eq!(suite.standing(&store, 1, 6), Standing::default());
 }
 
 /// A record that names another request than the one that its decision opens, joins or settles is refused.
