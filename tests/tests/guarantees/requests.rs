@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
 use actionpass_core::{
-    Approval, Authorization, AuthorizeCode, Request, RequestCode, RequestState, RequestTerms, ReviewError,
+    Approval, Authorization, AuthorizeCode, Clock, Request, RequestCode, RequestState, RequestTerms, ReviewError,
 };
 use actionpass_model::{
-    ActionId, ApprovalClaims, Approver, CodedError, Decision, Principal, RequestId, RevocationTarget, Role, RuleId,
-    Statement, UnixSeconds,
+    ActionId, ApprovalClaims, Approver, CodedError, Decision, Digest, EndState, ErasureBody, ErasureSchema, Principal,
+    RequestId, RevocationTarget, Role, RuleId, Statement, UnixSeconds,
 };
 use actionpass_policy::RulePolicy;
-use actionpass_store::{MemoryDecisionStore, ReplayStart, RequestFilter, StateFilter};
+use actionpass_store::ledger::RecordDraft;
+use actionpass_store::{LedgerExt, MemoryDecisionStore, QueueStore, ReplayStart, RequestFilter, StateFilter};
+use actionpass_store_sqlite::SqliteStore;
 use actionpass_testkit::fixtures::{self, FixtureKey};
 use actionpass_testkit::policies::NeedsApprovals;
 use actionpass_testkit::{Testbed, block_on};
@@ -649,4 +651,70 @@ fn the_words_of_a_decline_go_back_to_the_agent() {
         answer.reasons.first().unwrap().code,
         actionpass_model::Code::from(AuthorizeCode::ApprovalDeclined)
     );
+}
+
+/// G18: what a real issuer writes, the tables of a file and its log agree on, salted or not.
+#[test]
+fn g18_requests_in_a_file_agree_with_their_log() {
+    for is_salted in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let start = ReplayStart::first(fixtures::seconds());
+        let store = SqliteStore::create(&path, Some(&Testbed::log()), start).unwrap();
+        let bed = bed().with_queue(store.clone());
+        let bed = if is_salted {
+            bed.with_config(|config| config.with_salted_commitments())
+        } else {
+            bed
+        };
+        let titled = |title: &str| {
+            let title = title.to_owned();
+            changed(move |action| action["capability"]["payload"]["title"] = title.into())
+        };
+        // Opened, joined, approved and used.
+        let id = stepped_up(&bed.authorize(&titled("a")).unwrap());
+        bed.clock().advance(Duration::from_secs(61));
+        assert_eq!(stepped_up(&bed.authorize(&titled("a")).unwrap()), id);
+        let _ = bed.vote(&id, &yes(&bed, &id)).unwrap();
+        assert_eq!(bed.authorize(&titled("a")).unwrap().decision, Decision::Allow);
+        // Declined, and denied for it.
+        let declined = stepped_up(&bed.authorize(&titled("b")).unwrap());
+        let _ = bed.vote(&declined, &no(&bed, &declined)).unwrap();
+        assert_eq!(bed.authorize(&titled("b")).unwrap().decision, Decision::Deny);
+        // Superseded, then cancelled.
+        let _ = stepped_up(&bed.authorize(&titled("c")).unwrap());
+        let third = stepped_up(&bed.authorize_with(&titled("c"), Some(&facts("{}")), &[]).unwrap());
+        let _ = block_on(bed.authorizer().unwrap().cancel(&third, None)).unwrap();
+        // Overdue, and its end recorded by the next.
+        let overdue = stepped_up(&bed.authorize(&titled("d")).unwrap());
+        bed.clock().advance(Duration::from_secs(2 * 3600));
+        let waits = stepped_up(&bed.authorize(&titled("d")).unwrap());
+        let ended = block_on(store.request(&overdue)).unwrap().unwrap().request.end;
+        assert_eq!(ended.map(|end| end.state), Some(EndState::Expired));
+        let live = block_on(store.request(&waits)).unwrap().unwrap().request;
+        assert!(live.end.is_none());
+        store.check_rows().unwrap();
+
+        // What waits is erased.
+        let body = ErasureBody {
+            schema: ErasureSchema,
+            records: vec![live.decision.seq],
+            erased_by: "user:owner@example.com".parse().unwrap(),
+            reason: Statement::parse("asked for by law").unwrap(),
+            rules: Vec::new(),
+        };
+        let now = bed.clock().now().unwrap();
+        let draft = RecordDraft::new("rec_01920000000070008000000000000001".parse().unwrap(), now, &body).unwrap();
+        let _ = block_on(store.append_one(draft)).unwrap();
+        let erased = block_on(store.request(&waits)).unwrap().unwrap();
+        assert_eq!(erased.request.end.map(|end| end.state), Some(EndState::Cancelled));
+        assert_eq!(
+            (erased.request.action_hash == Digest::ZERO, erased.action),
+            (is_salted, None)
+        );
+        assert!(bed.verify_ledger().is_ok());
+        store.check_rows().unwrap();
+        drop((bed, store));
+        SqliteStore::open(&path).unwrap().check_rows().unwrap();
+    }
 }
