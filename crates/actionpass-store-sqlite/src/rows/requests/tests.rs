@@ -206,6 +206,23 @@ fn g11_requests_that_were_edited_are_found() {
     }
 }
 
+/// A vote and a request that no record has, with the numbers that would go with them: the log has fewer.
+#[test]
+fn g11_what_no_record_says_of_requests_is_found() {
+    for sql in [
+        "UPDATE request SET version = 2, document = json_set(document, '$.version', 2, '$.votes[#]',
+             json_set(json_extract(document, '$.votes[0]'), '$.principal', 'user:eve')) WHERE decision = 4;
+         UPDATE ledger SET request_changes = request_changes + 1",
+        "INSERT INTO request SELECT 99, zeroblob(16), tenant, agent, action_hash, client, created, expires, ended, holds,
+             failed, 0, last, is_committed, side, document FROM request WHERE decision = 2;
+         UPDATE ledger SET request_rows = request_rows + 1",
+    ] {
+        let (_folder, path) = filled();
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        assert_eq!(check(&path).unwrap_err().code(), StoreCode::StoreRowsMissing, "{sql}");
+    }
+}
+
 /// The tables of before, put back from a copy under a log that went on.
 #[test]
 fn g12_an_old_copy_of_the_queue_is_found() {
