@@ -220,7 +220,11 @@ pub(crate) fn load(
     let up_to = |limit: u64| to_sql(limit.saturating_add(1)).unwrap_or(i64::MAX);
     let (tenant, agent, at) = (key.tenant.as_str(), key.agent.as_str(), millis(now)?);
     let mut load = Load::default();
-    load.live = count(connection, sql::COUNT_LIVE, params![at, up_to(limits.live)])?;
+    // No more wait than nothing ended, which costs nothing to know; counted are they only where that doesn't settle it.
+    load.live = Numbers::read(connection)?.unended;
+    if load.live >= limits.live {
+        load.live = count(connection, sql::COUNT_LIVE, params![at, up_to(limits.live)])?;
+    }
     load.live_of_agent = count(
         connection,
         sql::COUNT_OF_AGENT,
@@ -333,7 +337,7 @@ pub(crate) fn update(
         kept.side = Some(put_side(connection, decision, &before, &beside)?);
     }
     rewrite(connection, &kept)?;
-    changed(connection, Some(record))?;
+    changed(connection, Some(record), kept.request.end.is_some())?;
     let request = &kept.request;
     let Some(at) = came_to_nothing(request) else {
         return Ok(());
@@ -349,9 +353,12 @@ pub(crate) fn update(
     Ok(())
 }
 
-fn changed(connection: &Connection, record: Option<u64>) -> Result<(), Failure> {
+/// Counts a change, which ends a request or doesn't.
+fn changed(connection: &Connection, record: Option<u64>, ends: bool) -> Result<(), Failure> {
     let record = record.map(to_sql).transpose()?;
-    connection.prepare_cached(sql::CHANGED)?.execute([record])?;
+    connection
+        .prepare_cached(sql::CHANGED)?
+        .execute(params![record, ends])?;
     Ok(())
 }
 
@@ -511,7 +518,7 @@ pub(crate) fn erase(connection: &Connection, opener: u64, record: u64, at: Times
     if let Ok(ended) = step(&kept.request, cancel) {
         kept.request = ended;
         kept.last = record;
-        changed(connection, None)?;
+        changed(connection, None, true)?;
     }
     if kept.is_committed {
         hide(&mut kept.request);
@@ -596,6 +603,8 @@ fn entries(connection: &Connection, sql: &str, with: impl Params) -> Result<Vec<
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Numbers {
     pub(crate) rows: u64,
+    /// Of them, those that nothing ended.
+    pub(crate) unended: u64,
     pub(crate) changes: u64,
     pub(crate) last_opened: Option<u64>,
     pub(crate) last_changed: Option<u64>,
@@ -607,13 +616,14 @@ impl Numbers {
         let mut statement = connection.prepare_cached(sql::KEPT)?;
         let numbers = statement.query_row([], |row| {
             let last: [Option<i64>; 2] = [row.get(2)?, row.get(3)?];
-            Ok((row.get(0)?, row.get(1)?, last))
+            Ok((row.get(0)?, row.get(1)?, row.get(4)?, last))
         });
-        let Some((rows, changes, [opened, changed])) = numbers.optional()? else {
+        let Some((rows, changes, unended, [opened, changed])) = numbers.optional()? else {
             return Ok(Self::default());
         };
         Ok(Self {
             rows: from_sql(rows)?,
+            unended: from_sql(unended)?,
             changes: from_sql(changes)?,
             last_opened: opened.map(from_sql).transpose()?,
             last_changed: changed.map(from_sql).transpose()?,

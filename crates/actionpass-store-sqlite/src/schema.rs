@@ -144,9 +144,10 @@ CREATE TABLE request_hold (
     lifted INTEGER,
     PRIMARY KEY (tenant, agent)
 ) STRICT, WITHOUT ROWID;
--- How many requests there are and how often they were changed, the record that opened the last, and the one that changed one
+-- How many requests there are, how many of them nothing ended, and how often they were changed; the record that opened the last, and the one that changed one
 -- last: rows taken away or put back are noticed.
 ALTER TABLE ledger ADD COLUMN request_rows INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN request_unended INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE ledger ADD COLUMN request_changes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE ledger ADD COLUMN last_opened INTEGER;
 ALTER TABLE ledger ADD COLUMN last_changed INTEGER;

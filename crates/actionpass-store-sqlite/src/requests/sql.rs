@@ -74,7 +74,9 @@ statements! {
         WHERE ended = 'expired' AND id > ?1
         UNION ALL SELECT id, tenant, agent, decision FROM request INDEXED BY request_ended
         WHERE ended IS NULL AND expires <= ?3 AND id > ?1 ORDER BY id LIMIT ?2";
-    KEPT = "SELECT request_rows, request_changes, last_opened, last_changed FROM ledger";
-    OPENED = "UPDATE ledger SET request_rows = request_rows + 1, last_opened = ?1 WHERE id = 0";
-    CHANGED = "UPDATE ledger SET request_changes = request_changes + 1, last_changed = coalesce(?1, last_changed) WHERE id = 0";
+    KEPT = "SELECT request_rows, request_changes, last_opened, last_changed, request_unended FROM ledger";
+    OPENED = "UPDATE ledger SET request_rows = request_rows + 1, request_unended = request_unended + 1, last_opened = ?1
+        WHERE id = 0";
+    CHANGED = "UPDATE ledger SET request_changes = request_changes + 1, request_unended = request_unended - ?2,
+        last_changed = coalesce(?1, last_changed) WHERE id = 0";
 }

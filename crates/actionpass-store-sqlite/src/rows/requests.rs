@@ -181,6 +181,10 @@ impl Comparison {
                 "there are more or fewer approval requests or changes of them than the log has",
             ));
         }
+        let sql = "SELECT count(*) FROM request WHERE ended IS NULL";
+        if from_sql(connection.query_row(sql, [], |row| row.get(0))?)? != kept.unended {
+            return Err(missing("more or fewer approval requests have no end than were counted"));
+        }
         let mut known: u64 = 0;
         for ((tenant, agent), held) in &self.agents {
             let wanted = Hold {

@@ -72,6 +72,7 @@ fn what_a_queue_wrote_fits() {
     let numbers = Numbers::read(&Connection::open(&path).unwrap()).unwrap();
     let expected = Numbers {
         rows: 6,
+        unended: 1,
         changes: 8,
         last_opened: Some(5),
         last_changed: Some(14),
@@ -170,6 +171,7 @@ fn g11_requests_that_were_edited_are_found() {
         ),
         ("UPDATE ledger SET request_rows = 5".to_owned(), false),
         ("UPDATE ledger SET request_changes = 5".to_owned(), false),
+        ("UPDATE ledger SET request_unended = 0".to_owned(), false),
         // What lies beside: of another put in place, taken away, added.
         (
             "UPDATE request_side SET bytes = (SELECT bytes FROM request_side WHERE request = 3 AND place = 0)
