@@ -448,7 +448,7 @@ impl Authorizer {
         // The type of the token says what it is; whether it is authentic is checked next.
         let is_refusal = Unverified::<RefusalClaims>::parse(token).is_ok();
         let refused = |refusal: approval::ApprovalRefusal| ReviewError::Vote {
-            codes: refusal.codes.into_iter().map(Into::into).collect(),
+            codes: refusal.codes,
         };
         let (kind, change, yes) = if is_refusal {
             let refusal = approval::check_refusal(token, &context, &trust).map_err(refused)?;

@@ -75,7 +75,7 @@ pub fn request(number: u64, action_number: u64, seconds: u64) -> StoredRequest {
             id: "rec_00000000000000000000000000000000".parse().unwrap(),
         },
         created_at: at(seconds).to_timestamp(),
-        expires_at: at(seconds + LIFETIME).to_timestamp(),
+        expires_at: at(seconds.saturating_add(LIFETIME)).to_timestamp(),
         end: None,
         votes: Vec::new(),
         version: 0,
@@ -152,7 +152,7 @@ pub fn decides_on(
     let record: String = format!("rec_{number:032x}");
     commit.record = commit
         .record
-        .as_another(record.parse().unwrap(), at(seconds).to_timestamp());
+        .renamed(record.parse().unwrap(), at(seconds).to_timestamp());
     commit
 }
 
@@ -203,7 +203,7 @@ pub fn changes(request: u64, version: u64, step: Step, seconds: u64) -> Change {
         version,
         step,
         token: None,
-        record: draft_at(900 + request, seconds, &body(request, what)),
+        record: draft_at(request.saturating_add(900), seconds, &body(request, what)),
     }
 }
 
@@ -228,7 +228,7 @@ pub fn expire(seconds: u64) -> Step {
 /// The record that lifts the hold of a request.
 #[must_use]
 pub fn lifted(request: u64, seconds: u64) -> RecordDraft {
-    draft_at(950 + request, seconds, &body(request, RequestChange::Lifted))
+    draft_at(request.saturating_add(950), seconds, &body(request, RequestChange::Lifted))
 }
 
 fn body(request: u64, change: RequestChange) -> RequestBody {

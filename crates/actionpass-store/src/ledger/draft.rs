@@ -79,7 +79,7 @@ impl RecordDraft {
 
     /// The same under another id and time.
     #[cfg(feature = "conformance")]
-    pub(crate) fn as_another(self, id: RecordId, time: Timestamp) -> Self {
+    pub(crate) fn renamed(self, id: RecordId, time: Timestamp) -> Self {
         Self { id, time, ..self }
     }
 

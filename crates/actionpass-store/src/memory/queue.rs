@@ -41,7 +41,7 @@ pub(super) struct Plan {
 enum Then {
     Nothing,
     Open(Box<Open>),
-    Settle(ApprovalRequest),
+    Settle(Box<ApprovalRequest>),
 }
 
 fn who(request: &ApprovalRequest) -> (Tenant, Agent) {
@@ -144,7 +144,7 @@ impl Queue {
             }
             RequestPart::Settles(..) => {
                 let used = live.and_then(|request| step(request, Step::Use { at: now }).ok());
-                Then::Settle(used.ok_or(CommitOutcome::RequestMoved)?)
+                Then::Settle(Box::new(used.ok_or(CommitOutcome::RequestMoved)?))
             }
         };
         Ok(Plan { ended, then })
@@ -156,7 +156,7 @@ impl Queue {
         }
         match plan.then {
             Then::Nothing => {}
-            Then::Settle(used) => self.put(used, None),
+            Then::Settle(used) => self.put(*used, None),
             Then::Open(open) => {
                 let Open {
                     request: mut stored,
