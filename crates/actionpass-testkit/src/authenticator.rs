@@ -113,17 +113,20 @@ impl Fault {
 /// A passkey of a fixture key, on a page of its own, with the browser around it.
 ///
 /// ```
-/// use actionpass_model::Document;
+/// use actionpass_crypto::{Keyring, Unverified};
+/// use actionpass_model::ApprovalClaims;
 /// use actionpass_testkit::{Authenticator, Fault, fixtures};
-/// use actionpass_verify::{Trust, approval};
 ///
-/// let passkey = Authenticator::new();
-/// let mut trust = fixtures::trust_store();
-/// trust.keys.push(passkey.trust_key(fixtures::approver(), vec![fixtures::maintainer()]));
-/// assert_eq!(trust.check(), Ok(()));
+/// let keyring = Keyring::from_trust(&fixtures::trust_store_with_passkey())?;
+/// let claims = fixtures::approval_claims(&fixtures::action());
 ///
-/// let token = passkey.with(Fault::UserNotVerified).sign(&fixtures::approval_claims(&fixtures::action()));
-/// # let _ = token;
+/// let token = Authenticator::new().sign(&claims);
+/// assert!(Unverified::<ApprovalClaims>::parse(&token)?.verify(&keyring).is_ok());
+///
+/// let token = Authenticator::new().with(Fault::UserNotVerified).sign(&claims);
+/// let error = Unverified::<ApprovalClaims>::parse(&token)?.verify(&keyring).unwrap_err();
+/// assert_eq!(error.code(), Fault::UserNotVerified.code());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Authenticator {

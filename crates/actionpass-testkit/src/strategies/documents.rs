@@ -242,7 +242,7 @@ pub fn revocations() -> impl Strategy<Value = Revocation> + Clone {
 
 /// Trust stores of fixture keys, each for its use, with any revocations.
 pub fn trust_stores() -> impl Strategy<Value = TrustStore> + Clone {
-    let keys = prop::sample::subsequence(fixtures::trust_store().keys, 0..=4);
+    let keys = prop::sample::subsequence(fixtures::trust_store_with_passkey().keys, 0..=5);
     let revocations = prop::collection::btree_map(revocation_ids(), revocations(), 0..4);
     (
         1_u64..1 << 53,
