@@ -287,9 +287,10 @@ fn g08_a_sign_in_is_no_approval_and_an_approval_no_sign_in() {
 
 #[test]
 fn whoever_signs_in_is_who_the_trust_store_says_now() {
+    type Change<'a> = &'a dyn Fn(&mut TrustStore);
     let (passkey, challenge) = (Authenticator::new(), LoginChallenge::from_random(&[5; 32]));
     let assertion = passkey.assert(challenge.as_bytes());
-    let sign_in = |change: &dyn Fn(&mut TrustStore)| {
+    let sign_in = |change: Change<'_>| {
         let mut store = fixtures::trust_store_with_passkey();
         change(&mut store);
         let trust = Trust::parse(&serde_json::to_vec(&store).unwrap()).unwrap();
@@ -304,7 +305,7 @@ fn whoever_signs_in_is_who_the_trust_store_says_now() {
     );
     assert_eq!(signed_in.roles, [fixtures::maintainer()]);
     let soon = fixtures::now().saturating_add(std::time::Duration::from_secs(60));
-    let cases: [(&str, &dyn Fn(&mut TrustStore)); 5] = [
+    let cases: [(&str, Change<'_>); 5] = [
         ("trust_expired", &|store| store.expires_at = Some(fixtures::now())),
         ("key_not_valid", &|store| store.keys[4].not_before = Some(soon)),
         ("webauthn_credential_unknown", &|store| drop(store.keys.remove(4))),
