@@ -447,9 +447,7 @@ impl Authorizer {
         let context = self.vote_context(request, self.parts.policy.digest(), now.to_unix_seconds());
         // The type of the token says what it is; whether it is authentic is checked next.
         let is_refusal = Unverified::<RefusalClaims>::parse(token).is_ok();
-        let refused = |refusal: approval::ApprovalRefusal| ReviewError::Vote {
-            codes: refusal.codes,
-        };
+        let refused = |refusal: approval::ApprovalRefusal| ReviewError::Vote { codes: refusal.codes };
         let (kind, change, yes) = if is_refusal {
             let refusal = approval::check_refusal(token, &context, &trust).map_err(refused)?;
             (VoteKind::Decline, RequestChange::Declined, refusal.refused().clone())

@@ -7,7 +7,7 @@ const OPENED: u64 = 1_800_000_000_000;
 const HOUR: u64 = 3_600_000;
 
 fn at(millis: u64) -> Timestamp {
-    Timestamp::from_unix_millis(OPENED + millis).unwrap()
+    Timestamp::from_unix_millis(OPENED.saturating_add(millis)).unwrap()
 }
 
 fn request() -> ApprovalRequest {
@@ -144,7 +144,7 @@ proptest! {
             };
             let Ok(next) = step(&now, next) else { continue };
             prop_assert!(now.end.is_none());
-            prop_assert_eq!(next.version, now.version + 1);
+            prop_assert_eq!(next.version, now.version.saturating_add(1));
             prop_assert!(next.votes.starts_with(&now.votes));
             prop_assert!(next.check().is_ok());
             now = next;

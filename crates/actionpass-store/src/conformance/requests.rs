@@ -228,7 +228,11 @@ pub fn expire(seconds: u64) -> Step {
 /// The record that lifts the hold of a request.
 #[must_use]
 pub fn lifted(request: u64, seconds: u64) -> RecordDraft {
-    draft_at(request.saturating_add(950), seconds, &body(request, RequestChange::Lifted))
+    draft_at(
+        request.saturating_add(950),
+        seconds,
+        &body(request, RequestChange::Lifted),
+    )
 }
 
 fn body(request: u64, change: RequestChange) -> RequestBody {
