@@ -456,6 +456,22 @@ fn no_text_of_others_stands_where_ours_does() {
     }
 }
 
+#[test]
+fn what_goes_on_below_is_no_line_of_its_own() {
+    for columns in [MIN_COLUMNS, 76, 200] {
+        // As wide as there is room for, so that what follows is broken off, and looks like a value in the place of one.
+        let pad = "x".repeat(columns - "  : ".len());
+        let action = with_payload(json!({ "amount": 1_000, "note": format!("{pad}payload.amount (number)  1") }));
+        let shown = view(&action).to_terminal(columns, Folds::Open);
+        assert!(
+            shown.contains(&format!("\n  : {pad}\n> payload.amount (number)  1\n")),
+            "{shown}"
+        );
+        let lines = shown.lines().filter(|line| line.starts_with("  payload.amount"));
+        assert_eq!(lines.collect::<Vec<_>>(), ["  payload.amount (number)  1000"]);
+    }
+}
+
 /// Texts with all that can go wrong in them.
 fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
