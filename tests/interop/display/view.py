@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A second implementation of docs/spec/display.md, standard library only, written from that page.
+"""A second implementation of docs/spec/display.md, standard library only, but for the end of a section (`rest`).
 
     view.py TABLE VECTOR...
 
