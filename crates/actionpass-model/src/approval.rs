@@ -85,14 +85,14 @@ pub struct ApprovalTerms {
     pub ext: Option<JsonObject>,
 }
 
-/// What an approver was shown: the hash of the rendering, and what rendered it.
+/// What an approver was shown: the hash of the view, and which kind of view it is (`docs/spec/display.md`).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub struct Shown {
-    /// SHA-256 of the rendered bytes.
+    /// SHA-256 of the view's RFC 8785 bytes.
     pub hash: Digest,
-    /// Name and version of what rendered them.
+    /// Name and version of what made the view: `actionpass-display/1`.
     pub renderer: Statement,
 }
 

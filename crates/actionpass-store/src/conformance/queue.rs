@@ -354,6 +354,8 @@ pub fn g18_a_record_names_its_request(suite: &Queues<'_>) {
         decides_on(Some(7), 2, 1, 1, Decision::StepUp).with_queue(part(1, RequestPart::Joins(id(1), 0))),
         decides_on(Some(7), 2, 1, 1, Decision::Allow).with_queue(part(1, RequestPart::Settles(id(1), 0))),
         decides_on(Some(7), 2, 2, 1, Decision::StepUp).with_queue(opening),
+        // The id of another request.
+        opens(1, 3, 1),
     ] {
         let before = (suite.state(&store), suite.everything(&store));
         let refused = suite.run(store.commit(commit)).unwrap_err();

@@ -127,6 +127,14 @@ impl MemoryDecisionStore {
                     return Ok(CommitOutcome::PolicyChanged(policy));
                 }
                 superseding = part.supersedes.as_ref().map(|change| change.record.clone());
+                if let RequestPart::Opens(open) = &part.request
+                    && state.queue.get(&open.request.request.id).is_some()
+                {
+                    return Err(StoreError::with_source(
+                        StoreCode::StoreMisused,
+                        "there is a request of this id",
+                    ));
+                }
                 match state.queue.plan(part, commit.record.time()) {
                     Ok(plan) => Some(plan),
                     Err(outcome) => return Ok(outcome),
