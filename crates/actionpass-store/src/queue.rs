@@ -12,7 +12,7 @@ use crate::{DecisionStore, StoreCode, StoreError, StoreFuture};
 
 /// The most overdue requests of an agent that [`Standing::overdue`] names at once.
 pub const MAX_OVERDUE: usize = 16;
-/// The most requests that [`QueueStore::list`] gives at once.
+/// The most requests that [`QueueStore::requests`] gives at once.
 pub const MAX_LISTED: usize = 1000;
 
 /// A store of decisions that keeps the approval requests of its issuer too.
