@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use actionpass_core::{FactsTerms, IssuerConfig};
+use actionpass_core::{FactsTerms, IssuerConfig, RequestTerms};
 use actionpass_custodians::SecretSource;
 use actionpass_custody::KeyUri;
-use actionpass_model::{Agent, Audience, Commitment, Issuer, MAX_PASS_LIFETIME, Tenant, Tool};
+use actionpass_model::{Agent, Audience, Commitment, Issuer, MAX_PASS_LIFETIME, MAX_REQUEST_LIFETIME, Tenant, Tool};
 use actionpass_verify::canon::Limits;
 use serde::{Deserialize, Deserializer};
 
@@ -49,6 +49,8 @@ pub struct Config {
     pass: PassSection,
     #[serde(default)]
     approvals: ApprovalsSection,
+    #[serde(default)]
+    queue: QueueSection,
     #[serde(default)]
     ledger: LedgerSection,
     #[serde(default)]
@@ -134,6 +136,24 @@ struct ApprovalsSection {
     dangerously_accept_asserted: bool,
 }
 
+/// `[queue]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueueSection {
+    #[serde(default, deserialize_with = "request_lifetime")]
+    lifetime: Option<Duration>,
+    #[serde(default, deserialize_with = "decline_holds")]
+    decline_holds: Option<Duration>,
+    #[serde(default, deserialize_with = "at_least_one")]
+    live_per_agent: Option<u64>,
+    #[serde(default, deserialize_with = "at_least_one")]
+    live_per_client: Option<u64>,
+    #[serde(default, deserialize_with = "at_least_one")]
+    live: Option<u64>,
+    #[serde(default, deserialize_with = "at_least_one")]
+    opened_per_hour: Option<u64>,
+}
+
 /// `[ledger]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,6 +195,33 @@ fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
         return Err(serde::de::Error::custom("a pass holds between a second and an hour"));
     }
     Ok(Some(lifetime))
+}
+
+fn request_lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let lifetime = duration::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)?;
+    if lifetime.is_zero() || lifetime > MAX_REQUEST_LIFETIME {
+        return Err(serde::de::Error::custom(
+            "a request waits between a second and 24 hours",
+        ));
+    }
+    Ok(Some(lifetime))
+}
+
+fn decline_holds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let holds = duration::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)?;
+    if holds.is_zero() {
+        return Err(serde::de::Error::custom("a decline holds for a second at least"));
+    }
+    Ok(Some(holds))
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match u64::deserialize(deserializer)? {
+        0 => Err(serde::de::Error::custom(
+            "this limit is 1 at least, or no request would ever be opened",
+        )),
+        limit => Ok(Some(limit)),
+    }
 }
 
 /// A limit as somebody sets it: from 1 to the largest one.
@@ -235,7 +282,8 @@ impl Config {
     pub fn issuer_config(&self) -> IssuerConfig {
         let mut config = IssuerConfig::new(self.issuer.clone(), self.tenants.clone())
             .with_agents(self.agents.clone())
-            .with_facts(self.facts_terms());
+            .with_facts(self.facts_terms())
+            .with_requests(self.request_terms());
         for audience in &self.audiences {
             config = config.with_audience(audience.name.clone(), audience.tools.clone());
         }
@@ -271,6 +319,22 @@ impl Config {
         if self.facts.require_action_hash {
             terms = terms.requiring_action_hash();
         }
+        terms
+    }
+
+    /// How long approval requests wait and declines hold, and how many there may be: [`RequestTerms::DEFAULT`] unless
+    /// `[queue]` says something else.
+    #[must_use]
+    pub fn request_terms(&self) -> RequestTerms {
+        let said = &self.queue;
+        let mut terms = RequestTerms::DEFAULT;
+        terms.lifetime = said.lifetime.unwrap_or(terms.lifetime);
+        terms.decline_holds = said.decline_holds.unwrap_or(terms.decline_holds);
+        let limits = &mut terms.limits;
+        limits.live_per_agent = said.live_per_agent.unwrap_or(limits.live_per_agent);
+        limits.live_per_client = said.live_per_client.unwrap_or(limits.live_per_client);
+        limits.live = said.live.unwrap_or(limits.live);
+        limits.opened_per_hour = said.opened_per_hour.unwrap_or(limits.opened_per_hour);
         terms
     }
 
@@ -381,6 +445,18 @@ require_action_hash = false
 # Accept approvals that nobody signed. Anybody can write a name, so leave this off.
 dangerously_accept_asserted = false
 
+[queue]
+# What people have to approve waits so long, at most `24h`; then it has expired, and silence is no.
+lifetime = \"1h\"
+# Who declines answers every retry of the same action for the rest of its request's time, and at least for so long.
+decline_holds = \"1h\"
+# How many requests may wait of one agent, of one client of a service and in all, and how many an agent may open in an hour.
+# More are stepped up without a request: a flood would hide the one that matters.
+live_per_agent = 50
+live_per_client = 500
+live = 10000
+opened_per_hour = 60
+
 [ledger]
 # Keep the payloads of calls that were not allowed, too, up to 64 KiB each; of others only the hash is kept.
 keep_denied = false
@@ -472,6 +548,51 @@ mod tests {
         ] {
             let text = text().replacen("max_age = \"1h\"", wrong, 1);
             let error = Config::parse(&text, Path::new("config.toml")).unwrap_err();
+            assert_eq!(error.code(), "config_invalid", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn requests_wait_an_hour_unless_something_else_is_said() {
+        let (before, rest) = text()
+            .split_once("[queue]\n")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        let (_, after) = rest.split_once("\n[ledger]").unwrap();
+        let terms = |said: &str| {
+            let text = format!("{before}{said}\n[ledger]{after}");
+            Config::parse(&text, Path::new("config.toml")).map(|config| {
+                assert_eq!(config.issuer_config().requests(), &config.request_terms());
+                config.request_terms()
+            })
+        };
+        // As a home of before has it, and as the starter says it.
+        assert_eq!(terms("").unwrap(), RequestTerms::DEFAULT);
+        let starter = Config::parse(&text(), Path::new("config.toml")).unwrap();
+        assert_eq!(starter.request_terms(), RequestTerms::DEFAULT);
+
+        let mut said = RequestTerms::DEFAULT;
+        said.lifetime = Duration::from_secs(24 * 3600);
+        said.decline_holds = Duration::from_secs(7 * 24 * 3600);
+        said.limits.live_per_agent = 1;
+        said.limits.live_per_client = 2;
+        said.limits.live = 3;
+        said.limits.opened_per_hour = 4;
+        let all = "[queue]\nlifetime = \"24h\"\ndecline_holds = \"7d\"\nlive_per_agent = 1\nlive_per_client = 2\n\
+                   live = 3\nopened_per_hour = 4\n";
+        assert_eq!(terms(all).unwrap(), said);
+        for wrong in [
+            "lifetime = \"25h\"",
+            "lifetime = \"0s\"",
+            "lifetime = 3600",
+            "decline_holds = \"0s\"",
+            "live_per_agent = 0",
+            "live_per_client = -1",
+            "live = \"all\"",
+            "opened_per_hour = 0",
+            "opened_per_day = 1",
+        ] {
+            let error = terms(&format!("[queue]\n{wrong}\n")).unwrap_err();
             assert_eq!(error.code(), "config_invalid", "{wrong}");
         }
     }

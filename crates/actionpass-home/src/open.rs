@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actionpass_core::{Administrator, Deployment, Issuer, IssuerBuilder, PartFuture};
+use actionpass_crypto::SignError;
 use actionpass_custody::Secrets;
 use actionpass_model::{CodedError, Timestamp};
 use actionpass_policy::PolicyEngine;
@@ -101,21 +102,35 @@ impl OpenHome {
         Ok(self.issuer_builder(secrets)?.judging_without_key().open().await?)
     }
 
+    /// The same for a program that looks after approval requests and authorizes nothing: its key is not opened, so that nobody
+    /// is asked for a passphrase and no custodian for a signature.
+    ///
+    /// # Errors
+    /// [`HomeError::Trust`], [`HomeError::Policy`], [`HomeError::Authorize`].
+    pub async fn issuer_of_requests(&self) -> Result<Issuer, HomeError> {
+        let builder = self.builder_of(Arc::new(KeylessDeployment(self.home.clone())))?;
+        Ok(builder.judging_without_key().open().await?)
+    }
+
     fn issuer_builder(&self, secrets: SharedSecrets) -> Result<IssuerBuilder, HomeError> {
-        let (live, read) = self.home.live_trust(&self.trust)?;
-        let deployment = HomeDeployment {
+        self.builder_of(Arc::new(HomeDeployment {
             home: self.home.clone(),
             config: Arc::new(Mutex::new(Some(self.config.clone()))),
             secrets,
-        };
+        }))
+    }
+
+    fn builder_of(&self, deployment: Arc<dyn Deployment>) -> Result<IssuerBuilder, HomeError> {
+        let (live, read) = self.home.live_trust(&self.trust)?;
         Ok(Issuer::builder(
             self.config.issuer_config(),
-            Arc::new(deployment),
+            deployment,
             Arc::new(self.trust.clone()),
             Arc::clone(&self.store) as _,
         )
         .with_trust_source(Arc::new(live), read)
         .with_seen_version(self.seen())
+        .with_requests(Arc::clone(&self.store) as _)
         .with_replay_store(Arc::clone(&self.store) as _))
     }
 
@@ -170,11 +185,7 @@ impl std::fmt::Debug for HomeDeployment {
 /// Reading files and asking custodians blocks, so both happen beside the executor's thread.
 impl Deployment for HomeDeployment {
     fn policy(&self) -> PartFuture<'_, dyn PolicyEngine> {
-        let home = self.home.clone();
-        Box::pin(async move {
-            let policy = beside(move || home.policy()).await?;
-            Ok(Arc::new(policy) as Arc<dyn PolicyEngine>)
-        })
+        policy_of(self.home.clone())
     }
 
     fn signer(&self) -> PartFuture<'_, dyn actionpass_crypto::Signer> {
@@ -188,6 +199,31 @@ impl Deployment for HomeDeployment {
             .await
         })
     }
+}
+
+/// The policy as the file of a home has it, and no key.
+#[derive(Debug)]
+struct KeylessDeployment(Home);
+
+impl Deployment for KeylessDeployment {
+    fn policy(&self) -> PartFuture<'_, dyn PolicyEngine> {
+        policy_of(self.0.clone())
+    }
+
+    fn signer(&self) -> PartFuture<'_, dyn actionpass_crypto::Signer> {
+        let refused = SignError::Refused {
+            custodian: "none".into(),
+            source: "the issuer was opened for approval requests only".into(),
+        };
+        Box::pin(std::future::ready(Err(Box::new(refused) as _)))
+    }
+}
+
+fn policy_of(home: Home) -> PartFuture<'static, dyn PolicyEngine> {
+    Box::pin(async move {
+        let policy = beside(move || home.policy()).await?;
+        Ok(Arc::new(policy) as Arc<dyn PolicyEngine>)
+    })
 }
 
 async fn beside<T: Send + 'static>(
