@@ -9,7 +9,7 @@ use actionpass_model::{
     ApprovalRequest, Decision, DecisionRef, EndState, PolicyVersion, Principal, Reason, RecordId, RequestBody,
     RequestChange, RequestId, RequestSchema, RequiredApproval, RuleNote, Tenant, Timestamp, UnixSeconds, VoteKind,
 };
-use actionpass_policy::{Requirement, Verdict};
+use actionpass_policy::{PolicyInput, Requirement, Verdict};
 use actionpass_queue::{RequestCode, RequestKey, Step};
 use actionpass_store::ledger::{RecordDraft, RecordRef};
 use actionpass_store::{
@@ -30,6 +30,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const REPEATED_WITHIN: Duration = Duration::from_secs(60);
 /// How many answers are remembered before those are forgotten that nobody would get again.
 const REMEMBERED: usize = 1024;
+/// What lies beside a request was admitted when it was opened, by the limits of whoever admitted it, and is held against its
+/// hashes. So it is read again whatever it measures: the depth is where readers behind the gate stop.
+pub(crate) const STORED_LIMITS: Limits = Limits::new()
+    .with_max_bytes(Limits::MAX_BYTES_CEILING)
+    .with_max_depth(127)
+    .with_max_members(usize::MAX);
 /// The most reasons that say what differs from the request of before.
 const MAX_DIFFERENCES: usize = 16;
 
@@ -298,6 +304,11 @@ impl Authorizer {
         if !call.opens || required.is_empty() {
             return Ok(RequestPart::Apart);
         }
+        // Nor does what only an offered override made a step_up: votes are no overrides, so none would count.
+        let alone = PolicyInput::new(call.action, &call.facts, &[]).at(now);
+        if self.parts.policy.evaluate(&alone).decision == Decision::Deny {
+            return Ok(RequestPart::Apart);
+        }
         let terms = &self.config.requests;
         let head = call.action.action();
         let definition = head.tool_definition.as_ref();
@@ -481,7 +492,7 @@ fn notes(verdict: &Verdict) -> Vec<RuleNote> {
 /// The facts that aren't as they were, by the paths that policy calls them.
 fn facts_that_differ(stored: &StoredRequest, facts: &BoundFacts) -> Vec<String> {
     let former = match &stored.facts {
-        Some(bytes) => BoundFacts::admit(bytes, &Limits::default()).ok(),
+        Some(bytes) => BoundFacts::admit(bytes, &STORED_LIMITS).ok(),
         None => Some(BoundFacts::none()),
     };
     let Some(former) = former else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actionpass_canon::{BindError, BoundAction, BoundFacts, Limits};
+use actionpass_canon::{BindError, BoundAction, BoundFacts};
 use actionpass_crypto::Unverified;
 use actionpass_model::{
     ApprovalId, ApprovalMode, ApprovalRequest, Approver, Code, CodedError, Decision, Digest, Grant, Principal, Reason,
@@ -21,7 +21,7 @@ use crate::authorize::{Authorizer, is_anybody_revoked};
 use crate::environment::Ids;
 use crate::error::clause;
 use crate::offered::{Occasion, Offered, check_each};
-use crate::queue::required_approvals;
+use crate::queue::{STORED_LIMITS, required_approvals};
 use crate::{AuthorizeCode, AuthorizeError, RequestState};
 
 /// How often a vote is tried again when the request moved under it.
@@ -41,6 +41,8 @@ pub struct Review {
     pub missing: Vec<Requirement>,
     /// Why it came to stand like this, while it waits: what policy says, and why approvals don't count.
     pub reasons: Vec<Reason>,
+    /// What the votes that verify now grant, while it waits.
+    pub grants: Vec<Grant>,
     /// The votes that don't verify any more, while it waits.
     pub dropped: Vec<DroppedVote>,
     /// The action; absent once it was erased.
@@ -330,6 +332,7 @@ impl Authorizer {
             state: RequestState::Pending,
             missing: Vec::new(),
             reasons: Vec::new(),
+            grants: Vec::new(),
             dropped: Vec::new(),
             action,
             facts,
@@ -404,7 +407,8 @@ impl Authorizer {
             }
             used.extend(known.used);
         };
-        let verdict = self.verdict(action, &review.facts, &offered.grants(), moment);
+        review.grants = offered.grants();
+        let verdict = self.verdict(action, &review.facts, &review.grants, moment);
         review.state = match verdict.decision {
             Decision::Allow => RequestState::Approved,
             Decision::Deny | Decision::StepUp => RequestState::Pending,
@@ -560,9 +564,9 @@ impl Authorizer {
             });
         };
         let unreadable = |_: BindError| corrupt("what lies beside a request can't be read");
-        let action = BoundAction::admit(bytes, &Limits::default()).map_err(unreadable)?;
+        let action = BoundAction::admit(bytes, &STORED_LIMITS).map_err(unreadable)?;
         let facts = match &stored.facts {
-            Some(bytes) => BoundFacts::admit(bytes, &Limits::default()).map_err(unreadable)?,
+            Some(bytes) => BoundFacts::admit(bytes, &STORED_LIMITS).map_err(unreadable)?,
             None => BoundFacts::none(),
         };
         let is_the_same = action.action_hash() == request.action_hash
