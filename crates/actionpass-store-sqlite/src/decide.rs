@@ -586,22 +586,35 @@ pub(crate) fn side(connection: &Connection, seq: u64, kind: SideKind) -> Result<
 /// The records from `seq` on that have side data.
 pub(crate) fn sided(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<u64>, Failure> {
     // Beyond what SQLite counts to there are no records.
-    let Some(first) = slot(seq, SideKind::Payload) else {
+    let (Some(slot), Ok(seq)) = (slot(seq, SideKind::Payload), i64::try_from(seq)) else {
         return Ok(Vec::new());
     };
-    let mut statement = connection.prepare_cached("SELECT slot / 8 FROM side WHERE slot >= ?1 ORDER BY slot")?;
-    let mut rows = statement.query([first])?;
-    let mut records = Vec::new();
+    // Each in the order of its key, so that no more is read than is asked for.
+    const BESIDE_RECORDS: &str = "SELECT slot / 8 FROM side WHERE slot >= ?1 ORDER BY slot";
+    const BESIDE_REQUESTS: &str = "SELECT request FROM request_side WHERE request >= ?1 ORDER BY request, place";
+    let mut records = distinct(connection, BESIDE_RECORDS, slot, limit)?;
+    records.append(&mut distinct(connection, BESIDE_REQUESTS, seq, limit)?);
+    records.sort_unstable();
+    records.dedup();
+    records.truncate(limit);
+    Ok(records)
+}
+
+/// The first so many different numbers of a query that gives them in their order.
+fn distinct(connection: &Connection, query: &str, from: i64, limit: usize) -> Result<Vec<u64>, Failure> {
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query([from])?;
+    let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let record = from_sql(row.get(0)?)?;
-        if records.last() != Some(&record) {
-            if records.len() == limit {
+        if found.last() != Some(&record) {
+            if found.len() == limit {
                 break;
             }
-            records.push(record);
+            found.push(record);
         }
     }
-    Ok(records)
+    Ok(found)
 }
 
 /// Where side data is kept: 8 places for each record.
