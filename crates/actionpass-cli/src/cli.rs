@@ -9,7 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::code::CliCode;
 use crate::commands::{
     approve, approvers, authorize, canon, completions, demo, doctor, explain, hash, help, init, inspect, keys, ledger,
-    man, policy, replay, revoke, schema, trust, verify, version,
+    man, policy, replay, requests, revoke, schema, trust, verify, version,
 };
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -64,6 +64,9 @@ enum Command {
     Authorize(Box<authorize::AuthorizeArgs>),
     /// Look at an action and sign an approval of it
     Approve(Box<approve::ApproveArgs>),
+    /// Look after approval requests: what waits for people
+    #[command(subcommand)]
+    Requests(requests::RequestsCommand),
     /// Check a pass against the call that is about to be made
     Verify(Box<verify::VerifyArgs>),
     /// Decode a token without verifying anything
@@ -114,6 +117,7 @@ impl Command {
             Self::Hash(_) => "hash",
             Self::Authorize(_) => "authorize",
             Self::Approve(_) => "approve",
+            Self::Requests(command) => command.name(),
             Self::Verify(_) => "verify",
             Self::Inspect(_) => "inspect",
             Self::Revoke(_) => "revoke",
@@ -141,6 +145,7 @@ impl Command {
             Self::Hash(args) => args.run(context),
             Self::Authorize(args) => args.run(context),
             Self::Approve(args) => args.run(context),
+            Self::Requests(command) => command.run(context),
             Self::Verify(args) => args.run(context),
             Self::Inspect(args) => args.run(context),
             Self::Revoke(args) => args.run(context),
@@ -184,6 +189,10 @@ const READERS: &[&str] = &[
     "policy-check",
     "policy-explain",
     "policy-test",
+    "requests-list",
+    "requests-show",
+    "requests-wait",
+    "requests-watch",
     "schema",
     "trust-check",
     "trust-export",
@@ -243,7 +252,9 @@ fn refuse_keys(args: &[OsString]) -> Option<u8> {
 /// The error without values that may be secrets, typed where they don't belong.
 fn without_secrets(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     let opens_keys = args.iter().map(|arg| arg.to_string_lossy()).any(|arg| {
-        ["keys", "approve"].contains(&&*arg) || arg.starts_with("--passphrase") || arg.starts_with("--encrypt")
+        ["keys", "approve", "decline"].contains(&&*arg)
+            || arg.starts_with("--passphrase")
+            || arg.starts_with("--encrypt")
     });
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
@@ -374,7 +385,8 @@ mod tests {
                 // What a reader has to replace is no id yet.
                 let command = example
                     .line()
-                    .replace("REVOCATION", "rev_01930000000070008000000000000000");
+                    .replace("REVOCATION", "rev_01930000000070008000000000000000")
+                    .replace("REQUEST", "req_01930000000070008000000000000000");
                 let words = words(&command);
                 let cli = Cli::try_parse_from(&words).unwrap();
                 let name = path.replace(' ', "-");

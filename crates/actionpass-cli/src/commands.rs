@@ -17,6 +17,7 @@ pub(crate) mod ledger;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod replay;
+pub(crate) mod requests;
 pub(crate) mod revoke;
 pub(crate) mod schema;
 pub(crate) mod trust;

@@ -20,7 +20,7 @@ const fn example(purpose: &'static str, command: &'static str) -> Example {
 }
 
 /// The examples of each command, by its name without `actionpass`. The end-to-end tests run every one of them. What a
-/// reader has to replace is in capital letters: `KID`, `REVOCATION`.
+/// reader has to replace is in capital letters: `KID`, `REVOCATION`, `REQUEST`.
 const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "",
@@ -86,6 +86,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "actionpass authorize --action step_up.json --approval approval.jwt > approved.jwt",
             ),
             example(
+                "Wait up to a minute for people, where approvals are missing",
+                "actionpass authorize --action action.json --wait 1m > waited.jwt",
+            ),
+            example(
                 "With facts that the host attests",
                 "actionpass authorize --action tested.json --facts facts.json > tested.jwt",
             ),
@@ -105,6 +109,78 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                  --reason \"read the diff\" --yes > approval.jwt",
             ),
         ],
+    ),
+    (
+        "requests",
+        &[example(
+            "What waits for people",
+            "actionpass requests list --state pending",
+        )],
+    ),
+    (
+        "requests list",
+        &[
+            example("What waits for people", "actionpass requests list --state pending"),
+            example(
+                "What one agent asked for",
+                "actionpass requests list --agent agent:codex-prod",
+            ),
+        ],
+    ),
+    (
+        "requests show",
+        &[example(
+            "What it is about, what is missing, and who voted",
+            "actionpass requests show REQUEST",
+        )],
+    ),
+    (
+        "requests approve",
+        &[
+            example(
+                "Look at it, be asked, and sign",
+                "actionpass requests approve REQUEST --key me.pem --as user:me@example.com \\\n      \
+                 --reason \"read the diff\"",
+            ),
+            example(
+                "From a program that has shown it itself",
+                "actionpass requests approve REQUEST --key me.pem --as user:me@example.com \\\n      \
+                 --reason \"read the diff\" --yes",
+            ),
+        ],
+    ),
+    (
+        "requests decline",
+        &[example(
+            "Say no, which ends it",
+            "actionpass requests decline REQUEST --key me.pem --as user:me@example.com \\\n      \
+             --reason \"not on a Friday\" --yes",
+        )],
+    ),
+    (
+        "requests cancel",
+        &[example("Take it back", "actionpass requests cancel REQUEST")],
+    ),
+    (
+        "requests wait",
+        &[example(
+            "Wait until people decided, for ten minutes at most",
+            "actionpass requests wait REQUEST --timeout 10m",
+        )],
+    ),
+    (
+        "requests watch",
+        &[example(
+            "What happens from now on, until it is interrupted",
+            "actionpass requests watch",
+        )],
+    ),
+    (
+        "requests lift",
+        &[example(
+            "Let an agent ask again, after three noes",
+            "actionpass requests lift REQUEST --as user:me@example.com",
+        )],
     ),
     (
         "verify",
@@ -318,6 +394,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             example(
                 "What was denied to one agent",
                 "actionpass ledger show --decision deny --agent agent:codex-prod",
+            ),
+            example(
+                "What happened to an approval request",
+                "actionpass ledger show --request REQUEST",
             ),
             example("One record in full", "actionpass ledger show 0"),
         ],

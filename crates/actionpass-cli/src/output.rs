@@ -46,6 +46,15 @@ impl Reply {
         }
     }
 
+    /// With these members of a JSON object too.
+    #[must_use]
+    pub(crate) fn with_members(mut self, more: Value) -> Self {
+        if let (Some(members), Value::Object(more)) = (self.json.as_object_mut(), more) {
+            members.extend(more);
+        }
+        self
+    }
+
     /// Another exit code than 0.
     #[must_use]
     pub(crate) fn with_exit(self, exit: u8) -> Self {
@@ -114,6 +123,12 @@ pub(crate) fn is_said(text: &str) -> bool {
 fn print_json(value: &Value) -> io::Result<()> {
     let line = render::escaped(&value.to_string()) + "\n";
     write_all(&mut io::stdout().lock(), line.as_bytes())
+}
+
+/// Prints a line of data at once, for a command that prints for as long as it runs; whether anybody can read it.
+pub(crate) fn print_line(line: &str) -> bool {
+    let line = render::escaped(line) + "\n";
+    write_all(&mut io::stdout().lock(), line.as_bytes()).is_ok()
 }
 
 fn write_all(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {

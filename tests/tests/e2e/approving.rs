@@ -32,9 +32,14 @@ struct OnTerminal {
 }
 
 impl OnTerminal {
-    /// Starts the approval of an action by the maintainer, on a terminal of this size into which something was typed before
-    /// the command ran.
-    fn approving(home: Home, action: &str, (rows, columns): (u16, u16), typed: &[u8]) -> Self {
+    /// Starts the approval of an action by the maintainer.
+    fn approving(home: Home, action: &str, size: (u16, u16), typed: &[u8]) -> Self {
+        let key = key_file(MAINTAINER);
+        Self::running(home, &approve(MAINTAINER, &key, action, &[]), size, typed)
+    }
+
+    /// Starts a command on a terminal of this size into which something was typed before the command ran.
+    fn running(home: Home, args: &[&str], (rows, columns): (u16, u16), typed: &[u8]) -> Self {
         let here = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&here).unwrap();
         unlockpt(&here).unwrap();
@@ -51,11 +56,10 @@ impl OnTerminal {
         let there = [there(), there()].map(Stdio::from);
         let mut here = File::from(here);
         here.write_all(typed).unwrap();
-        let key = key_file(MAINTAINER);
         // `setsid --ctty` makes the terminal on stdin the one of the command.
         let mut command = home.command_of("setsid", ["--ctty"]);
         command.arg(crate::program::actionpass());
-        command.args(approve(MAINTAINER, &key, action, &[]));
+        command.args(args);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("TERM", "dumb");
         let [stdin, stderr] = there;
@@ -109,6 +113,31 @@ fn what_was_typed_before_the_question_is_no_answer() {
     assert_eq!(ran.exits(0).stdout.matches('.').count(), 2);
     // The end of the input is no yes either.
     start(b"y\n").answer("\u{4}").1.exits(10);
+}
+
+/// A vote on a request is asked for like any approval, and a no is a question too.
+#[test]
+fn a_vote_is_asked_for() {
+    let start = |verb: &str| {
+        let home = Home::with_maintainer();
+        let stepped = home.run(["authorize", "--action", STEP_UP]).exits(11).json();
+        let id = stepped["request"]["id"].as_str().unwrap();
+        let key = key_file(MAINTAINER);
+        let who = ["--key", &key, "--as", MAINTAINER, "--reason", "read it"];
+        let args = [&["requests", verb, id], &who[..]].concat();
+        OnTerminal::running(home, &args, (60, 80), b"y\n")
+    };
+    for (verb, question, said) in [
+        ("approve", "Approve exactly this? [y/N] ", "approved\n"),
+        ("decline", "Decline exactly this? [y/N] ", "declined\n"),
+    ] {
+        let (shown, ran) = start(verb).answer("n\n");
+        assert!(shown.contains(question) && shown.contains("(not_confirmed)"), "{shown}");
+        assert_eq!(ran.exits(10).stdout, "");
+        let (shown, ran) = start(verb).answer("y\n");
+        assert!(shown.contains("payload.title (string)  Fix the retry loop"), "{shown}");
+        assert_eq!(ran.exits(0).stdout, said);
+    }
 }
 
 #[test]

@@ -223,12 +223,21 @@ fn the_action_of_a_call_is_written_for_its_approver() {
     args.extend(call.iter().map(String::as_str));
     args.extend(caller.iter().flat_map(|(name, value)| [*name, value]));
     let told = home.talk(&args).exits(11).stderr;
+    assert!(told.contains("requests approve req_"), "{told}");
+    assert!(told.ends_with("\nand then the same call again, unchanged\n"), "{told}");
+    // Without a request it takes the action to approvers.
+    let told = home.talk([&args[..], &["--no-request"]].concat()).exits(11).stderr;
+    assert!(told.contains("requests approve req_"), "it waits since before: {told}");
+    let waiting = home.run(["requests", "list"]).exits(0).json();
+    let id = waiting["requests"][0]["id"].as_str().unwrap();
+    home.run(["requests", "cancel", id]).exits(0);
+    let told = home.talk([&args[..], &["--no-request"]].concat()).exits(11).stderr;
     assert!(
         told.contains("after the same again with --save-action action.json"),
         "{told}"
     );
     let told = home
-        .talk([&args[..], &["--save-action", "mine.json"]].concat())
+        .talk([&args[..], &["--no-request", "--save-action", "mine.json"]].concat())
         .exits(11)
         .stderr;
     assert!(told.contains("approve --action mine.json"), "{told}");

@@ -12,6 +12,7 @@ mod keys;
 mod ledger;
 mod others;
 mod policy;
+mod requests;
 mod revoke;
 mod verify;
 
@@ -107,7 +108,7 @@ fn redact(text: &str) -> String {
         (r"-----BEGIN ([A-Z ]+)-----[^-]+-----END [A-Z ]+-----", "<pem $1>"),
         (r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}", "<token>"),
         (r"\b(pass|approval|ledger)-[A-Za-z0-9_-]{43}\.pem", "$1-<kid>.pem"),
-        (r"\b(act|ap|apr|rec|rev)_[0-9a-f]{32}", "<$1>"),
+        (r"\b(act|ap|apr|rec|req|rev)_[0-9a-f]{32}", "<$1>"),
         (r"sha256:[0-9a-f]{64}", "<digest>"),
         (r"sha256:[0-9a-f]{12}\b", "<digest>"),
         (r"urn:uuid:[0-9a-f-]{36}", "<uuid>"),

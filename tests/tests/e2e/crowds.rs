@@ -9,11 +9,18 @@ use crate::home::{Home, jwk_file, key_file};
 fn sixteen_processes_make_one_whole_chain() {
     let home = Home::new();
     let before = home.records().len();
-    let files = [ALLOW, STEP_UP, ALLOW, DENY];
-    let commands = (0..16).map(|n| vec!["authorize", "--action", files[n % files.len()]]);
+    // Those that step up are about different things, or they would share one request and its record.
+    let different = |n: usize| {
+        let mut action = action::read(&home, STEP_UP);
+        action["capability"]["payload"]["title"] = format!("number {n}").into();
+        home.write(&format!("step_up-{n}.json"), action.to_string())
+    };
+    let steps: Vec<String> = (0..16).map(different).collect();
+    let files = |n: usize| [ALLOW, &steps[n], ALLOW, DENY][n % 4];
+    let commands = (0..16).map(|n| vec!["authorize", "--action", files(n)]);
     let mut told = BTreeSet::new();
     for (n, ran) in home.at_once(commands).into_iter().enumerate() {
-        let ran = ran.exits([0, 11, 0, 10][n % files.len()]);
+        let ran = ran.exits([0, 11, 0, 10][n % 4]);
         let record = ran.json()["record"].take();
         told.insert((
             record["seq"].as_u64().unwrap(),
@@ -34,6 +41,19 @@ fn sixteen_processes_make_one_whole_chain() {
         })
         .collect();
     assert_eq!(told, there);
+}
+
+#[test]
+fn sixteen_processes_that_step_up_alike_open_one_request() {
+    let home = Home::new();
+    let asked = home.at_once((0..16).map(|_| vec!["authorize", "--action", STEP_UP]));
+    let requests: BTreeSet<String> = asked
+        .into_iter()
+        .map(|ran| ran.exits(11).json()["request"]["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    let listed = home.run(["requests", "list"]).exits(0).json();
+    assert_eq!(listed["requests"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -380,8 +380,10 @@ fn old_side_data_is_erased_and_marks_stay() {
     let old = erase("0s");
     assert_eq!(
         (&old["erased"], old["records"].as_array().unwrap().len()),
-        (&1.into(), 1)
+        (&2.into(), 1)
     );
+    // Beside the allow, and beside the step_up whose request is cancelled with that.
+    assert_eq!(old["requestsCancelled"].as_array().map(Vec::len), Some(1));
     assert!(payload().is_null());
     home.run(["ledger", "verify"]).exits(0);
 }

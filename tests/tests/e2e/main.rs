@@ -69,6 +69,8 @@ mod program;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod required;
 #[cfg(test)]
 mod revoked;

@@ -109,6 +109,11 @@ fn overrides() {
 }
 
 #[test]
+fn requests() {
+    follow("requests.md", 20);
+}
+
+#[test]
 fn several_tenants() {
     follow("several-tenants.md", 8);
 }

@@ -99,8 +99,7 @@ fn what_is_suggested_next_works() {
     let next = next
         .replace("KEY", &key)
         .replace("user:NAME", crate::home::MAINTAINER)
-        .replace("TEXT", "read");
-    let next = next.replacen(" > ", " --yes > ", 1);
+        .replace("TEXT", "read --yes");
     let path = format!("{}:/usr/bin:/bin", actionpass().parent().unwrap().display());
     let mut shell = Command::new("sh");
     shell.args(["-ec", &next]).current_dir(home.path("")).env_clear();
@@ -110,6 +109,9 @@ fn what_is_suggested_next_works() {
         .stdin(Stdio::null());
     let ran = shell.output().unwrap();
     assert!(ran.status.success(), "{next}\n{}", String::from_utf8_lossy(&ran.stderr));
-    // The last of them printed a pass.
-    assert_eq!(String::from_utf8(ran.stdout).unwrap().trim_end().split('.').count(), 3);
+    // The vote printed what the request is, and the last of them a pass.
+    let said = String::from_utf8(ran.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (2, "approved"), "{said}");
+    assert_eq!(lines[1].split('.').count(), 3, "{said}");
 }

@@ -1,23 +1,26 @@
 //! `approve`: a person looks at an action and signs a yes to exactly this.
 
-mod known;
-mod outlook;
+pub(super) mod asked;
+pub(super) mod known;
+pub(super) mod outlook;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_canon::{BoundAction, BoundFacts};
+use actionpass_canon::BoundAction;
 use actionpass_core::{Approval, System};
-use actionpass_crypto::{KeyCode, Signer};
+use actionpass_crypto::Signer;
 use actionpass_custody::KeyUri;
-use actionpass_display::{Folds, View};
+use actionpass_display::View;
+use actionpass_home::duration;
 use actionpass_model::{
-    ApprovalId, ApprovalMode, Approver, Assurance, DEFAULT_APPROVAL_LIFETIME, Digest, Grant, Issuer,
-    MAX_APPROVAL_LIFETIME, Role, RuleId, Statement, Timestamp,
+    ApprovalMode, Approver, DEFAULT_APPROVAL_LIFETIME, Digest, Grant, Issuer, MAX_APPROVAL_LIFETIME, Role, RuleId,
+    Statement, Timestamp, VoteKind,
 };
 use actionpass_policy::{Effect, PolicyEngine, RulePolicy};
 use clap::{Args, ValueEnum};
+use pollster::block_on;
 use serde_json::{Value, json};
 
 use crate::clock;
@@ -25,15 +28,12 @@ use crate::code::CliCode;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
-use crate::output::{self, Ink, Reply};
-use crate::passphrase::{PassphraseArgs, has_terminal};
-use crate::private_key;
-use crate::render::{self, Page};
-use crate::terminal::{Size, Terminal};
-use actionpass_home::duration;
+use crate::output::{Ink, Reply};
+use crate::passphrase::PassphraseArgs;
+use crate::render::Page;
+use asked::Asked;
 use known::{Known, Worth};
 use outlook::Outlook;
-use pollster::block_on;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ApproveArgs {
@@ -82,17 +82,11 @@ pub(crate) struct ApproveArgs {
 
 /// An approval before it is signed, and what the approver is shown.
 struct Prepared {
-    action: BoundAction,
     issuer: Issuer,
     approval: Approval,
     /// `None` if it couldn't be opened, where nothing is signed anyway.
     signer: Option<Arc<dyn Signer>>,
-    /// The action as it is shown: its hash is in the approval.
-    view: View,
-    /// All that is shown before the question.
-    shown: String,
-    /// What counts so much that the question repeats it.
-    warnings: Vec<String>,
+    asked: Asked,
 }
 
 /// How an approval counts.
@@ -136,10 +130,12 @@ impl ApproveArgs {
     /// Shows the action, asks, and signs.
     fn sign(&self, context: &Context) -> Outcome<(String, BoundAction)> {
         let prepared = self.prepare(context)?;
-        let is_shown = (!context.is_json || !self.yes) && output::is_said(&prepared.shown);
-        self.confirm(&prepared)?;
+        let is_shown = (!context.is_json || !self.yes) && prepared.asked.is_shown();
+        if !self.yes {
+            prepared.asked.confirm()?;
+        }
         let token = sign(&prepared, is_shown)?;
-        Ok((token, prepared.action))
+        Ok((token, prepared.asked.action))
     }
 
     /// Signs what was confirmed in another way: for commands that run others.
@@ -160,7 +156,7 @@ impl ApproveArgs {
             known = known.under(digest);
         }
         let approval = self.approval(known.policy.as_ref().ok())?;
-        let signer = self.signer()?;
+        let signer = asked::signer(&self.key, &self.passphrase, self.yes)?;
         let now = clock::now()?;
         let worth = match &signer {
             Some(signer) => known.worth(signer.public_key().kid(), &self.approver, &action.action().tenant, now)?,
@@ -170,7 +166,7 @@ impl ApproveArgs {
         let outlook = match &known.policy {
             Ok(policy) => {
                 let grant = self.grant(&worth, now)?;
-                let outlook = Outlook::new(policy, &action, &facts, now, grant);
+                let outlook = Outlook::new(policy, &action, &facts, now, &[], grant);
                 self.check_rules(policy, &worth, &outlook)?;
                 Ok(outlook)
             }
@@ -182,29 +178,15 @@ impl ApproveArgs {
         };
         let warnings = worth.warning().into_iter();
         let warnings = warnings.chain(outlook.as_ref().ok().and_then(Outlook::warning).map(str::to_owned));
-        let mut prepared = Prepared {
-            warnings: warnings.collect(),
-            view: self.view(&action, &facts)?,
-            shown: String::new(),
-            action,
+        let warnings = warnings.collect();
+        let view = View::of(&action, &self.rules, &facts)?;
+        let page = self.page(&issuer, &outlook);
+        Ok(Prepared {
+            asked: Asked::new(VoteKind::Approve, action, view, page, warnings),
             issuer,
             approval,
             signer,
-        };
-        prepared.shown = self.shown(&prepared, &outlook);
-        Ok(prepared)
-    }
-
-    /// The key. Where nobody is there to be asked, and so nothing is signed, one that needs a passphrase stays closed: all the
-    /// rest can be shown.
-    fn signer(&self) -> Outcome<Option<Arc<dyn Signer>>> {
-        match private_key::open(&self.key, &self.passphrase) {
-            Ok(key) => Ok(Some(key.signer)),
-            Err(failure) if !self.yes && !has_terminal() && *failure.code() == KeyCode::PassphraseRequired.as_str() => {
-                Ok(None)
-            }
-            Err(failure) => Err(failure),
-        }
+        })
     }
 
     fn issuer(&self, context: &Context) -> Outcome<Issuer> {
@@ -253,26 +235,25 @@ impl ApproveArgs {
     fn grant(&self, worth: &Worth, now: Timestamp) -> Outcome<Result<Option<Grant>, &'static str>> {
         let roles = match worth {
             Worth::Counts(roles) => roles.clone(),
-            Worth::Nothing(_) => return Ok(Ok(None)),
+            Worth::Nothing(..) => return Ok(Ok(None)),
             Worth::KeyMissing => return Ok(Err("the trust store lacks this key")),
             Worth::TrustMissing => return Ok(Err("there is no trust store here that has the key's roles")),
             Worth::KeyClosed => return Ok(Err("the key needs its passphrase")),
         };
-        Ok(Ok(Some(Grant {
-            id: ApprovalId::from_uuid(clock::uuid(now)?),
-            mode: self.mode.into(),
-            approver: self.approver.clone(),
+        Ok(Ok(Some(asked::grant(
+            &self.approver,
             roles,
-            assurance: Assurance::Signed,
-            rules: self.rules.clone(),
-        })))
+            self.mode.into(),
+            &self.rules,
+            now,
+        )?)))
     }
 
     /// Refuses an override of what isn't a deny rule of the policy, or of one that the approver's roles don't lift.
     fn check_rules(&self, policy: &RulePolicy, worth: &Worth, outlook: &Outlook) -> Outcome<()> {
         let may_lift = |roles: &[Role]| match worth {
             Worth::Counts(held) => held.iter().any(|role| roles.contains(role)),
-            Worth::Nothing(_) | Worth::KeyMissing | Worth::TrustMissing | Worth::KeyClosed => true,
+            Worth::Nothing(..) | Worth::KeyMissing | Worth::TrustMissing | Worth::KeyClosed => true,
         };
         let liftable: Vec<&RuleId> = policy
             .overridable()
@@ -301,13 +282,8 @@ impl ApproveArgs {
         Err(Failure::new(CliCode::RuleNotOverridable, format!("{problem}; {hint}")))
     }
 
-    /// What of the action the approver sees, for the rules that they are asked about.
-    fn view(&self, action: &BoundAction, facts: &BoundFacts) -> Outcome<View> {
-        Ok(View::of(action, &self.rules, facts)?)
-    }
-
-    /// What the approver sees: what comes of the approval, and the action.
-    fn shown(&self, prepared: &Prepared, outlook: &Result<Outlook, &'static str>) -> String {
+    /// What comes of the approval.
+    fn page(&self, issuer: &Issuer, outlook: &Result<Outlook, &'static str>) -> Page {
         let rules = self
             .rules
             .iter()
@@ -321,7 +297,7 @@ impl ApproveArgs {
         let lifetime = duration::text(self.expires.unwrap_or(DEFAULT_APPROVAL_LIFETIME));
         let mut page = Page::default();
         page.line(&format!("{} {what}", self.approver));
-        page.named("issuer", &format!("{}, for {lifetime}", prepared.issuer));
+        page.named("issuer", &format!("{issuer}, for {lifetime}"));
         page.named("reason", self.reason.as_str());
         match outlook {
             Ok(outlook) => outlook.write(&mut page),
@@ -330,33 +306,7 @@ impl ApproveArgs {
                 page.named("with this", "it can't be told");
             }
         }
-        for warning in &prepared.warnings {
-            page.named("warning", warning);
-        }
-        let action = prepared.view.to_terminal(render::MAX_COLUMNS, Folds::PayloadOpen);
-        format!("{}\n{action}\n", page.finish())
-    }
-
-    /// A person says yes on the terminal, unless `--yes` did before.
-    fn confirm(&self, prepared: &Prepared) -> Outcome<()> {
-        if self.yes {
-            return Ok(());
-        }
-        if !has_terminal() {
-            return Err(unanswered());
-        }
-        let size = Size::of_stderr();
-        check_width(size)?;
-        let terminal = Terminal::open().map_err(|_| unanswered())?;
-        // Before the question, so that an answer to it is never discarded.
-        terminal.discard_typed().map_err(|_| unanswered())?;
-        output::say(&question(prepared, size));
-        let answer = terminal.answer().map_err(|_| unanswered())?;
-        if is_yes(&answer) {
-            Ok(())
-        } else {
-            Err(Failure::new(CliCode::NotConfirmed, "nothing was approved"))
-        }
+        page
     }
 
     fn talk(&self) -> String {
@@ -367,69 +317,17 @@ impl ApproveArgs {
     }
 }
 
-/// That nobody can be asked.
-fn unanswered() -> Failure {
-    Failure::new(
-        CliCode::ConfirmationRequired,
-        "an approval is confirmed on a terminal, and there is none",
-    )
-    .with_hint("--yes approves without asking, for whoever has seen the action")
-}
-
-/// Whether an answer is a yes: nothing else is, neither silence nor what may be meant as one.
-fn is_yes(answer: &str) -> bool {
-    matches!(answer.trim(), "y" | "Y" | "yes")
-}
-
-/// Refuses a terminal that breaks lines itself: what goes on there stands where only our own text may.
-fn check_width(size: Option<Size>) -> Outcome<()> {
-    match size {
-        Some(size) if size.columns < render::MAX_COLUMNS => Err(Failure::new(
-            CliCode::ConfirmationRequired,
-            format!(
-                "the terminal is too narrow to ask on: it shows {} columns, and {} are needed",
-                size.columns,
-                render::MAX_COLUMNS
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The question itself. It repeats what counts, and says what may have scrolled out of sight.
-fn question(prepared: &Prepared, size: Option<Size>) -> String {
-    let capability = &prepared.action.action().capability;
-    let mut page = Page::default();
-    page.named("tool", capability.tool.as_str());
-    page.named("resource", capability.resource.as_str());
-    page.hash("payloadHash", &prepared.action.payload_hash());
-    for warning in prepared.warnings.iter().chain(&prepared.view.warnings()) {
-        page.named("warning", warning);
-    }
-    let repeated = page.finish();
-    let above = prepared.shown.lines().count();
-    // The last line is the question.
-    let all = above.saturating_add(repeated.lines().count()).saturating_add(1);
-    let scrolled = match size {
-        Some(size) if all <= size.rows => String::new(),
-        Some(size) => format!(
-            "{above} lines above, your terminal shows {}: scroll up, or look at them first with `2>&1 | less`\n",
-            size.rows
-        ),
-        None => format!("{above} lines above\n"),
-    };
-    let asked = Ink::stderr().bold("Approve exactly this?");
-    format!("{scrolled}{repeated}{asked} [y/N] ")
-}
-
 fn sign(prepared: &Prepared, is_shown: bool) -> Outcome<String> {
-    let signer = prepared.signer.as_ref().ok_or_else(unanswered)?;
+    let signer = prepared
+        .signer
+        .as_ref()
+        .ok_or_else(|| asked::unanswered(VoteKind::Approve))?;
     let mut approval = prepared.approval.clone();
     if is_shown {
-        approval = approval.with_shown(prepared.view.shown());
+        approval = approval.with_shown(prepared.asked.view.shown());
     }
     Ok(block_on(approval.sign(
-        &prepared.action,
+        &prepared.asked.action,
         &prepared.issuer,
         &**signer,
         clock::now()?,
@@ -443,86 +341,4 @@ fn claims(token: &str) -> Value {
     inspected
         .and_then(|parts| serde_json::from_slice(&parts.payload).ok())
         .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use actionpass_canon::Limits;
-    use actionpass_model::DEMO_ACTION;
-
-    use super::*;
-
-    #[test]
-    fn a_yes_is_a_yes_and_nothing_else_is() {
-        for (answer, said) in [("y\n", true), ("Y\n", true), (" yes \n", true)]
-            .into_iter()
-            .chain(["", "\n", "n\n", "no\n", "ye\n", "yy\n", "yes, but\n", "Yes?\n", "1\n"].map(|other| (other, false)))
-        {
-            assert_eq!(is_yes(answer), said, "{answer:?}");
-        }
-    }
-
-    /// Prepared with so many lines above the question.
-    fn prepared(lines: usize, warnings: &[&str]) -> Prepared {
-        let action = BoundAction::admit(DEMO_ACTION.as_bytes(), &Limits::default()).unwrap();
-        Prepared {
-            view: View::of(&action, &[], &BoundFacts::none()).unwrap(),
-            action,
-            issuer: Issuer::parse("https://issuer.example").unwrap(),
-            approval: Approval::human(
-                Approver::parse("user:ann@example.com").unwrap(),
-                Statement::parse("read it").unwrap(),
-            ),
-            signer: None,
-            shown: "a line\n".repeat(lines),
-            warnings: warnings.iter().map(|warning| (*warning).to_owned()).collect(),
-        }
-    }
-
-    const fn size(rows: usize, columns: usize) -> Option<Size> {
-        Some(Size { rows, columns })
-    }
-
-    #[test]
-    fn the_question_repeats_what_is_approved() {
-        let prepared = prepared(3, &["it is useless"]);
-        let capability = &prepared.action.action().capability;
-        let asked = question(&prepared, size(24, 80));
-        let payload_hash = prepared.action.payload_hash().to_string();
-        for part in [
-            capability.tool.as_str(),
-            capability.resource.as_str(),
-            &payload_hash,
-            "warning      it is useless\n",
-        ] {
-            assert!(asked.contains(part), "{asked}");
-        }
-        assert!(asked.ends_with("[y/N] "), "{asked}");
-    }
-
-    #[test]
-    fn the_question_says_what_scrolled_by() {
-        // Tool, resource, the hash and its name, and the question itself.
-        let asked = |lines, size| question(&prepared(lines, &[]), size);
-        assert!(asked(19, size(24, 80)).starts_with("tool "));
-        let scrolled =
-            "20 lines above, your terminal shows 24: scroll up, or look at them first with `2>&1 | less`\ntool ";
-        assert!(
-            asked(20, size(24, 80)).starts_with(scrolled),
-            "{}",
-            asked(20, size(24, 80))
-        );
-        assert!(asked(2, None).starts_with("2 lines above\ntool "), "{}", asked(2, None));
-    }
-
-    #[test]
-    fn a_terminal_that_breaks_lines_itself_is_refused() {
-        assert!(check_width(None).is_ok() && check_width(size(1, 76)).is_ok());
-        let refused = check_width(size(50, 75)).unwrap_err();
-        assert_eq!(*refused.code(), "confirmation_required");
-        assert_eq!(
-            refused.message(),
-            "the terminal is too narrow to ask on: it shows 75 columns, and 76 are needed"
-        );
-    }
 }

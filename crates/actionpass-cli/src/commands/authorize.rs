@@ -1,9 +1,12 @@
 //! `authorize`: a decision on an action, and the pass if it is allowed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actionpass_core::{Authorization, AuthorizeCode, Request};
+use actionpass_core::{Authorization, AuthorizeCode, Declined, Request, RequestAnswer, RequestCode};
+use actionpass_home::duration;
 use actionpass_model::{Audience, Caller, Decision, KeyStatus, KeyUse, Reason, Tenant, Trace};
 use actionpass_policy::{ReasonCode, Requirement};
 use actionpass_verify::Trust;
@@ -39,6 +42,12 @@ pub(crate) struct AuthorizeArgs {
     /// The audience of the pass [default: the one that the configuration gives the tool, else the tool]
     #[arg(long, value_name = "AUDIENCE")]
     audience: Option<Audience>,
+    /// Where approvals are missing, wait so long for people to vote on the request, `5m`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "0s", hide_default_value = true)]
+    wait: Duration,
+    /// Open no approval request; one that waits for this action counts nevertheless
+    #[arg(long)]
+    no_request: bool,
     /// What the record can be correlated by, such as a W3C traceparent
     #[arg(long, value_name = "ID")]
     trace: Option<Trace>,
@@ -55,6 +64,8 @@ impl AuthorizeArgs {
             approvals,
             facts: None,
             audience: None,
+            wait: Duration::ZERO,
+            no_request: false,
             trace: None,
             passphrase: PassphraseArgs::default(),
         }
@@ -94,6 +105,10 @@ impl AuthorizeArgs {
         }
         if let Some(audience) = &self.audience {
             request = request.with_audience(audience);
+        }
+        request = request.with_wait(self.wait);
+        if self.no_request {
+            request = request.without_opening();
         }
         if let Some(trace) = &self.trace {
             request = request.with_trace(trace);
@@ -178,9 +193,54 @@ impl AuthorizeArgs {
                 ));
             }
         }
+        if let Some(declined) = &answer.declined {
+            text.push_str(&declined_text(declined));
+        }
+        if let Some(request) = answer.request.as_ref().filter(|_| answer.decision == Decision::StepUp) {
+            text.push_str(&format!("request {} until {}\n", request.id, request.expires_at));
+        }
         text.push_str(&format!("record {}:{}\n", answer.record.seq, answer.record.ledger_hash));
         text.push_str(&self.next(decided, context));
         text
+    }
+
+    /// The same action again, with facts and approvals of before and new ones.
+    fn again(&self, program: &str, file: &str, approvals: &[&str]) -> String {
+        let shown = |path: &PathBuf| path.display().to_string();
+        let mut files: Vec<String> = self.approvals.iter().map(shown).collect();
+        files.extend(approvals.iter().map(|file| (*file).to_owned()));
+        // One that is written anew takes the place of the former.
+        let files: BTreeSet<String> = files.into_iter().collect();
+        let facts = self.facts.iter().map(|path| ("--facts", shown(path)));
+        let options = facts.chain(files.into_iter().map(|file| ("--approval", file)));
+        let options: String = options
+            .map(|(option, path)| format!(" {option} {}", quote(&path)))
+            .collect();
+        format!("{program} authorize --action {file}{options}")
+    }
+
+    /// What people do about a request, and then whoever asked: the same again, which joins it.
+    fn next_of_request(&self, request: &RequestAnswer, nobody_holds: Option<&str>, program: &str) -> String {
+        let mut lines = Vec::new();
+        if let Some(role) = nobody_holds {
+            lines.extend(new_approver(role, program));
+        }
+        let who = "--key KEY --as user:NAME --reason TEXT";
+        lines.push(format!("{program} requests approve {} {who}", request.id));
+        let again = self.action.as_ref().filter(|path| !input::is_stdin(path));
+        if let Some(path) = again {
+            let file = path.display().to_string();
+            let file = quote(&file);
+            lines.push(self.again(program, &file, &[]));
+        }
+        let ink = Ink::stderr();
+        let lines: String = lines.iter().map(|line| format!("  {}\n", ink.bold(line))).collect();
+        let then = if again.is_some() {
+            ""
+        } else {
+            "and then the same call again, unchanged\n"
+        };
+        format!("next:\n{lines}{then}")
     }
 
     /// What to do next: the commands that get what is missing.
@@ -189,7 +249,13 @@ impl AuthorizeArgs {
         if answer.decision == Decision::Allow {
             return String::new();
         }
+        if answer.declined.is_some() {
+            return String::new();
+        }
         let program = context.program();
+        if let Some(request) = answer.request.as_ref().filter(|_| answer.decision == Decision::StepUp) {
+            return self.next_of_request(request, decided.nobody_holds.as_deref(), &program);
+        }
         let written = self.action.as_ref().or(self.call.saved());
         let file = written.map_or_else(|| UNSAVED.to_owned(), |path| path.display().to_string());
         let file = quote(&file);
@@ -199,32 +265,23 @@ impl AuthorizeArgs {
             .iter()
             .any(|requirement| matches!(requirement, Requirement::Approval { .. }));
         let mut lines = Vec::new();
-        let mut approvals = String::new();
+        let mut approvals = Vec::new();
         let approve = format!("{program} approve --action {file} --key KEY --as user:NAME --reason TEXT");
         if !overrides.is_empty() {
             lines.push(format!("{approve} --mode policy_override{overrides} > override.jwt"));
-            approvals.push_str(" --approval override.jwt");
+            approvals.push("override.jwt");
         }
         if needs_approval {
             lines.push(format!("{approve} > approval.jwt"));
-            approvals.push_str(" --approval approval.jwt");
+            approvals.push("approval.jwt");
         }
         if lines.is_empty() {
             lines.push(format!("{program} policy explain --action {file}"));
         } else {
             if let Some(role) = &decided.nobody_holds {
-                let key = "actionpass keys new --use approval --principal user:NAME --out KEY > approver.jwk";
-                let add = format!("trust add approver.jwk --use approval --principal user:NAME --role {role}");
-                lines.splice(0..0, [key.to_owned(), format!("{program} {add}")]);
+                lines.splice(0..0, new_approver(role, &program));
             }
-            let facts = self
-                .facts
-                .as_ref()
-                .map(|path| format!(" --facts {}", quote(&path.display().to_string())));
-            lines.push(format!(
-                "{program} authorize --action {file}{}{approvals}",
-                facts.unwrap_or_default()
-            ));
+            lines.push(self.again(&program, &file, &approvals));
         }
         let ink = Ink::stderr();
         let lines: String = lines.iter().map(|line| format!("  {}\n", ink.bold(line))).collect();
@@ -234,6 +291,26 @@ impl AuthorizeArgs {
             format!("next, after the same again with --save-action {UNSAVED}:\n{lines}")
         }
     }
+}
+
+/// How somebody with a role comes to approve.
+fn new_approver(role: &str, program: &str) -> [String; 2] {
+    let key = "actionpass keys new --use approval --principal user:NAME --out KEY > approver.jwk";
+    let add = format!("trust add approver.jwk --use approval --principal user:NAME --role {role}");
+    [key.to_owned(), format!("{program} {add}")]
+}
+
+/// Who said no, and for how long. Their words are theirs: behind a `|`, in one line, nothing hidden in it.
+fn declined_text(declined: &Declined) -> String {
+    let mut text = format!("declined by {} at {}\n", visible(declined.by.as_str()), declined.at);
+    if let Some(words) = &declined.words {
+        text.push_str(&format!("| {}\n", visible(words.as_str())));
+    }
+    text.push_str(&format!(
+        "that answers this action of this agent until {}, however it is asked again\n",
+        declined.until
+    ));
+    text
 }
 
 /// An answer, and what helps to say what to do next.
@@ -279,6 +356,7 @@ pub(crate) fn reason_text(reason: &Reason) -> String {
     let meaning = ReasonCode::from_code(reason.code.as_str())
         .map(ReasonCode::meaning)
         .or_else(|| AuthorizeCode::from_code(reason.code.as_str()).map(AuthorizeCode::meaning))
+        .or_else(|| RequestCode::from_code(reason.code.as_str()).map(RequestCode::meaning))
         .or_else(|| {
             actionpass_verify::VerifyCode::from_code(reason.code.as_str()).map(actionpass_verify::VerifyCode::meaning)
         });

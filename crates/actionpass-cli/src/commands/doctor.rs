@@ -1,5 +1,7 @@
 //! `doctor`: what is wrong with a home, and what to do about it.
 
+mod requests;
+
 use std::fs;
 
 use actionpass_core::AuthorizeCode;
@@ -129,7 +131,12 @@ impl DoctorArgs {
         if let Ok(trust) = &trust {
             checks.push(("key", self.key(&home, &config, trust, now, context)));
         }
-        checks.push(("ledger", ledger(context).map(|found| noted(found, &home, &config))));
+        let ledger = ledger(context);
+        let is_whole = ledger.is_ok();
+        checks.push(("ledger", ledger.map(|found| noted(found, &home, &config))));
+        if is_whole {
+            checks.push(("queue", requests::waiting(context, now)));
+        }
         Ok(checks)
     }
 

@@ -247,11 +247,19 @@ fn restored(context: &Context) -> Outcome<Reply> {
     // What a crash kept out of the ledger, and the backup too, is recorded again.
     let administrator = opened.administrator();
     let _ = block_on(administrator.open()).map_err(HomeError::from)?;
-    let talk = format!(
+    let mut talk = format!(
         "{} passes and approvals given before {from} count as used up here, and action ids of before as taken\n",
         Ink::stderr().good("restored")
     );
-    Ok(Reply::new(json!({ "issuedFrom": from })).with_talk(talk))
+    // Which votes were used since the backup, nobody knows.
+    let queue = block_on(opened.issuer_of_requests())?;
+    let cancelled = block_on(queue.authorizer().cancel_lost_requests())?;
+    if cancelled > 0 {
+        talk.push_str(&format!(
+            "{cancelled} approval requests that waited are cancelled: whoever needs them asks again\n"
+        ));
+    }
+    Ok(Reply::new(json!({ "issuedFrom": from, "requestsCancelled": cancelled })).with_talk(talk))
 }
 
 /// Verifies the ledger of a home: it must be the log of the home's issuer, up to the head that the store keeps.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use actionpass_core::{AdminError, Administrator, NewRevocation, System, revoke_unrecorded};
 use actionpass_home::{Config, Home, HomeError, OpenHome};
 use actionpass_model::{
-    ApprovalId, Approver, DecisionBody, Issuer, KeyId, PassId, Principal, RecordKind, Revocation, RevocationId,
-    RevocationTarget, Statement, Timestamp,
+    ApprovalId, Approver, DecisionBody, Issuer, KeyId, PassId, Principal, Record, RecordKind, RequestBody, Revocation,
+    RevocationId, RevocationTarget, Statement, Timestamp,
 };
 use actionpass_store::Ledger;
 use actionpass_store::ledger::RecordRef;
@@ -15,6 +15,7 @@ use actionpass_store::trust_file::TrustSnapshot;
 use actionpass_verify::Trust;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::clock;
@@ -358,7 +359,12 @@ impl PutBack {
     }
 }
 
-/// Who gave an approval that decisions relied on, out of the ledger. Approvers choose the ids of their approvals, so the
+fn read<B: DeserializeOwned>(record: &Record) -> Outcome<B> {
+    let body = serde_json::to_vec(&record.body).map_err(|error| Failure::internal(&error))?;
+    serde_json::from_slice(&body).map_err(|error| Failure::internal(&error))
+}
+
+/// Who gave an approval that decisions relied on, or that was a vote on a request, out of the ledger. Approvers choose the ids of their approvals, so the
 /// whole log is read: where two chose this one, nobody's is taken.
 fn approver_of(id: &ApprovalId, home: &Administered) -> Outcome<Approver> {
     const PAGE: usize = 256;
@@ -371,13 +377,15 @@ fn approver_of(id: &ApprovalId, home: &Administered) -> Outcome<Approver> {
         };
         for record in &records {
             let record = record.to_record()?;
-            if record.kind != RecordKind::Decision {
-                continue;
+            if record.kind == RecordKind::Decision {
+                let given = read::<DecisionBody>(&record)?.approvals.into_iter();
+                let given = given.filter(|approval| approval.id == *id);
+                approvers.extend(given.map(|approval| approval.approved_by));
+            } else if record.kind == RecordKind::Request {
+                let body: RequestBody = read(&record)?;
+                let voter = body.principal.filter(|_| body.vote.as_ref() == Some(id));
+                approvers.extend(voter.and_then(|voter| Approver::parse(voter.as_str()).ok()));
             }
-            let body = serde_json::to_vec(&record.body).map_err(|error| Failure::internal(&error))?;
-            let body: DecisionBody = serde_json::from_slice(&body).map_err(|error| Failure::internal(&error))?;
-            let given = body.approvals.into_iter().filter(|approval| approval.id == *id);
-            approvers.extend(given.map(|approval| approval.approved_by));
         }
         seq = last.saturating_add(1);
     }
@@ -386,7 +394,7 @@ fn approver_of(id: &ApprovalId, home: &Administered) -> Outcome<Approver> {
         (Some(only), None) => Ok(only.clone()),
         (None, _) => Err(Failure::new(
             CliCode::OptionMissing,
-            "--approver is needed: no decision in the ledger relied on this approval",
+            "--approver is needed: no decision in the ledger relied on this approval, and it is no vote",
         )),
         (Some(_), Some(_)) => {
             let names: Vec<&str> = approvers.iter().map(Approver::as_str).collect();

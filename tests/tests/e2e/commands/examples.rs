@@ -34,6 +34,15 @@ const ORDER: &[&str] = &[
     "inspect",
     "trust export",
     "verify",
+    "requests",
+    "requests list",
+    "requests show",
+    "requests approve",
+    "requests wait",
+    "requests decline",
+    "requests cancel",
+    "requests lift",
+    "requests watch",
     "replay-store restored",
     "trust",
     "trust show",
@@ -106,6 +115,15 @@ fn prepare(home: &Home, command: &str) {
             home.talk([&["keys", "new", "--out", "spare.pem"], &owner[..]].concat())
                 .exits(0);
         }
+        "requests" => {
+            home.run(["authorize", "--action", "step_up.json"]).exits(11);
+        }
+        "requests cancel" => {
+            let mut other = crate::action::read(home, "step_up.json");
+            other["capability"]["payload"]["title"] = "Another one".into();
+            home.write("other.json", other.to_string());
+            home.run(["authorize", "--action", "other.json"]).exits(11);
+        }
         "policy check" => {
             copy("home/policy.toml", "policy.toml");
             home.write("tests.toml", TESTS);
@@ -148,6 +166,25 @@ fn kid(home: &Home, command: &str) -> String {
     key["kid"].as_str().unwrap().to_owned()
 }
 
+/// The request that the examples call `REQUEST`: the newest.
+fn request(home: &Home) -> String {
+    let listed = home.run(["requests", "list"]).exits(0).json();
+    let requests = listed["requests"].as_array().unwrap();
+    requests.last().unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+/// What an example exits with, where it isn't 0.
+fn exit(command: &str, line: &str) -> i32 {
+    match command {
+        // Nobody is there to be asked.
+        "approve" | "requests approve" if !line.contains("--yes") => 2,
+        "requests show" => 11,
+        // It runs until somebody ends it.
+        "requests watch" => 124,
+        _ => 0,
+    }
+}
+
 #[test]
 fn every_example_works() {
     let home = Home::none();
@@ -167,14 +204,14 @@ fn every_example_works() {
             if line.contains("REVOCATION") {
                 line = line.replace("REVOCATION", home.read("revocation.txt").trim());
             }
+            if line.contains("REQUEST") {
+                line = line.replace("REQUEST", &request(&home));
+            }
+            if *command == "requests watch" {
+                line = format!("timeout 2 {line}");
+            }
             let ran = home.finish(home.command_of("sh", ["-c", &line]).env("PATH", &path).spawn().unwrap());
-            // Nobody is there to be asked.
-            let expected = if *command == "approve" && !line.contains("--yes") {
-                2
-            } else {
-                0
-            };
-            assert_eq!(ran.exit, expected, "{line}: {ran:?}");
+            assert_eq!(ran.exit, exit(command, &line), "{line}: {ran:?}");
         }
     }
     // What the examples say that they write.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use actionpass_core::FactsTerms;
-use actionpass_model::{Approver, Digest, Issuer, KeyId, Role, Tenant, Timestamp};
+use actionpass_model::{Approver, Digest, Issuer, KeyId, KeyUse, Role, Tenant, Timestamp};
 use actionpass_policy::{PolicyEngine, RulePolicy};
 use actionpass_verify::{Trust, VerifyCode};
 
@@ -14,21 +14,21 @@ use crate::input;
 
 /// The issuer's policy and trust store, as far as they are here: by name on the command line, or in a home of this issuer.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(crate) struct Known {
     /// Or why there is none.
-    pub(super) policy: Result<RulePolicy, &'static str>,
+    pub(crate) policy: Result<RulePolicy, &'static str>,
     /// Which facts the issuer takes.
-    pub(super) terms: FactsTerms,
+    pub(crate) terms: FactsTerms,
     trust: Option<Trust>,
 }
 
 /// What a key's approvals are worth to the issuer.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Worth {
+pub(crate) enum Worth {
     /// They count, with these roles.
     Counts(Vec<Role>),
-    /// They count for nothing.
-    Nothing(&'static str),
+    /// They count for nothing: the code that the issuer refuses them with, and why.
+    Nothing(VerifyCode, &'static str),
     /// The trust store doesn't have the key.
     KeyMissing,
     /// There is no trust store here.
@@ -39,7 +39,7 @@ pub(super) enum Worth {
 
 impl Known {
     /// Reads what is there. A home of another issuer says nothing about this one.
-    pub(super) fn read(
+    pub(crate) fn read(
         policy: Option<&Path>,
         trust: Option<&Path>,
         issuer: &Issuer,
@@ -68,7 +68,7 @@ impl Known {
     }
 
     /// The same for an approval that holds under this policy alone: another says nothing about it.
-    pub(super) fn under(self, digest: Digest) -> Self {
+    pub(crate) fn under(self, digest: Digest) -> Self {
         let policy = self.policy.and_then(|policy| {
             let is_it = policy.digest() == digest;
             is_it
@@ -82,7 +82,7 @@ impl Known {
     ///
     /// # Errors
     /// `approver_mismatch` if the key is somebody else's.
-    pub(super) fn worth(&self, kid: &KeyId, approver: &Approver, tenant: &Tenant, at: Timestamp) -> Outcome<Worth> {
+    pub(crate) fn worth(&self, kid: &KeyId, approver: &Approver, tenant: &Tenant, at: Timestamp) -> Outcome<Worth> {
         let Some(trust) = &self.trust else {
             return Ok(Worth::TrustMissing);
         };
@@ -97,14 +97,18 @@ impl Known {
                 format!("the key is that of `{owner}` in the trust store, and not of `{approver}`"),
             ));
         }
+        let revoked = |why| Worth::Nothing(VerifyCode::ApprovalRevoked, why);
+        let unknown = |why| Worth::Nothing(VerifyCode::ApprovalKeyUnknown, why);
         Ok(if entry.is_revoked() {
-            Worth::Nothing("this key is revoked")
+            revoked("this key is revoked")
         } else if trust.is_principal_revoked(approver.as_str()) {
-            Worth::Nothing("this approver is revoked")
+            revoked("this approver is revoked")
+        } else if key.key_use != KeyUse::Approval {
+            unknown("this key is not for approvals")
         } else if !key.signs_at(at) {
-            Worth::Nothing("this key is not to sign now")
+            unknown("this key is not to sign now")
         } else if !key.tenants.contains(tenant) {
-            Worth::Nothing("this key doesn't speak for the tenant of the action")
+            unknown("this key doesn't speak for the tenant of the action")
         } else {
             Worth::Counts(key.roles.clone())
         })
@@ -113,9 +117,9 @@ impl Known {
 
 impl Worth {
     /// That approvals of the key count for nothing, or may.
-    pub(super) fn warning(&self) -> Option<String> {
+    pub(crate) fn warning(&self) -> Option<String> {
         match self {
-            Self::Nothing(why) => Some(format!("{why}: its approvals count for nothing")),
+            Self::Nothing(_, why) => Some(format!("{why}: its approvals count for nothing")),
             Self::KeyMissing => Some("the trust store lacks this key: its approvals count for nothing".to_owned()),
             Self::Counts(_) | Self::TrustMissing | Self::KeyClosed => None,
         }

@@ -11,7 +11,7 @@ use crate::render::Page;
 
 /// What the policy makes of an action without an approval and with it.
 #[derive(Debug)]
-pub(super) struct Outlook {
+pub(crate) struct Outlook {
     policy: PolicyId,
     has_facts: bool,
     without: Explanation,
@@ -20,26 +20,27 @@ pub(super) struct Outlook {
 }
 
 impl Outlook {
-    /// Judges an action at a time, without any approval and with what one grants: nothing if it is good for nothing, or why
-    /// that can't be told.
-    pub(super) fn new(
+    /// Judges an action at a time, with what others granted before and beside that with what one more approval grants: nothing
+    /// if it is good for nothing, or why that can't be told.
+    pub(crate) fn new(
         policy: &RulePolicy,
         action: &BoundAction,
         facts: &BoundFacts,
         at: Timestamp,
+        before: &[Grant],
         grant: Result<Option<Grant>, &'static str>,
     ) -> Self {
         let explain = |grants: &[Grant]| policy.explain(&PolicyInput::new(action, facts, grants).at(at));
         Self {
             policy: policy.id().clone(),
             has_facts: facts.document().is_some(),
-            without: explain(&[]),
-            with: grant.map(|grant| explain(grant.as_slice())),
+            without: explain(before),
+            with: grant.map(|grant| explain(&before.iter().cloned().chain(grant).collect::<Vec<_>>())),
         }
     }
 
     /// The deny rules that deny the action where nobody lifts them.
-    pub(super) fn denying(&self) -> impl Iterator<Item = &RuleId> {
+    pub(crate) fn denying(&self) -> impl Iterator<Item = &RuleId> {
         let rules = self.without.rules.iter();
         rules
             .filter(|rule| rule.effect == Effect::Deny && rule.outcome == Outcome::Applies)
@@ -48,7 +49,13 @@ impl Outlook {
 
     /// All of it: what is decided so far, by which rules and for which reasons, what that takes, and what it is with the
     /// approval.
-    pub(super) fn write(&self, page: &mut Page) {
+    pub(crate) fn write(&self, page: &mut Page) {
+        self.write_so_far(page);
+        self.write_with(page);
+    }
+
+    /// What is decided so far, by which rules and for which reasons, and what that takes.
+    pub(crate) fn write_so_far(&self, page: &mut Page) {
         let without_facts = if self.has_facts { "" } else { ", judged without facts" };
         page.named("policy", &format!("{}{without_facts}", self.policy));
         page.named("so far", &verdict(&self.without));
@@ -59,6 +66,10 @@ impl Outlook {
         for need in needs(&self.without, "") {
             page.named("  needs", &need);
         }
+    }
+
+    /// What it is with the approval.
+    fn write_with(&self, page: &mut Page) {
         let with = match &self.with {
             Ok(with) => with,
             Err(why) => return page.named("with this", &format!("it can't be told: {why}")),
@@ -78,7 +89,7 @@ impl Outlook {
     }
 
     /// That the approval is of no use, or not alone.
-    pub(super) fn warning(&self) -> Option<&'static str> {
+    pub(crate) fn warning(&self) -> Option<&'static str> {
         const NEEDLESS: &str = "the policy allows it anyway: this approval is needless";
         if self.without.decision == Decision::Allow {
             return Some(NEEDLESS);
@@ -98,6 +109,21 @@ impl Outlook {
             (Decision::StepUp, false) => Some("this approval counts for nothing: the policy asks for others"),
             (Decision::Allow | Decision::StepUp, _) => None,
         }
+    }
+
+    /// Why the approval would count for nothing; `None` if it would count.
+    pub(crate) fn useless(&self) -> Option<String> {
+        let Ok(with) = &self.with else { return None };
+        if self.changes(with) {
+            return None;
+        }
+        let why = uncounted(with).map(|(rule, standing)| format!("{rule}: {standing}"));
+        let why: Vec<String> = why.collect();
+        Some(if why.is_empty() {
+            format!("the policy makes {} of the action whoever approves it", verdict(with))
+        } else {
+            why.join("; ")
+        })
     }
 
     /// Whether the approval changes anything.
@@ -205,14 +231,18 @@ mod tests {
 
     /// What is shown, and the warning.
     fn shown(rules: &[&str], grant: Result<Option<Grant>, &'static str>) -> (String, Option<&'static str>) {
+        let outlook = outlook(rules, &[], grant);
+        let mut page = Page::default();
+        outlook.write(&mut page);
+        (page.finish(), outlook.warning())
+    }
+
+    fn outlook(rules: &[&str], before: &[Grant], grant: Result<Option<Grant>, &'static str>) -> Outlook {
         let text = format!("schema = \"actionpass.policy.v1\"\nid = \"p\"\n{}", rules.concat());
         let policy = RulePolicy::load(&text, "policy.toml").unwrap();
         let action = BoundAction::admit(DEMO_ACTION.as_bytes(), &Limits::default()).unwrap();
         let at = Timestamp::parse("2026-11-23T01:02:03.000Z").unwrap();
-        let outlook = Outlook::new(&policy, &action, &BoundFacts::none(), at, grant);
-        let mut page = Page::default();
-        outlook.write(&mut page);
-        (page.finish(), outlook.warning())
+        Outlook::new(&policy, &action, &BoundFacts::none(), at, before, grant)
     }
 
     fn lead() -> Result<Option<Grant>, &'static str> {
@@ -239,6 +269,47 @@ mod tests {
             "{text}"
         );
         assert_eq!(warning, None);
+    }
+
+    #[test]
+    fn what_others_approved_before_is_not_needed_any_more() {
+        let before = [granted("user:bob@example.com", &["ops"], &[])];
+        let outlook = outlook(&[STEP_UP], &before, lead());
+        let mut page = Page::default();
+        outlook.write_so_far(&mut page);
+        let text = page.finish();
+        assert!(
+            text.ends_with("  needs      1 person of role lead or ops, not the owner\n"),
+            "{text}"
+        );
+        let mut page = Page::default();
+        outlook.write(&mut page);
+        let text = page.finish();
+        assert!(
+            text.ends_with("with this    allow (approval_satisfied), nobody else is needed\n"),
+            "{text}"
+        );
+        assert_eq!(outlook.useless(), None);
+    }
+
+    #[test]
+    fn why_an_approval_would_count_for_nothing_is_said() {
+        let useless = |rules: &[&str], approver, roles: &[&str]| {
+            outlook(rules, &[], Ok(Some(granted(approver, roles, &[])))).useless()
+        };
+        let why = |text: &str| Some(text.to_owned());
+        let (ann, owner) = ("user:ann@example.com", "user:owner@example.com");
+        assert_eq!(useless(&[STEP_UP], ann, &["lead"]), None);
+        assert_eq!(
+            useless(&[STEP_UP], ann, &["intern"]),
+            why("ask: its approver has none of the roles")
+        );
+        assert_eq!(
+            useless(&[STEP_UP], owner, &["lead"]),
+            why("ask: its approver is the agent's owner")
+        );
+        let denied = why("the policy makes deny (rule_denied) of the action whoever approves it");
+        assert_eq!(useless(&[DENY], ann, &["lead"]), denied);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use actionpass_display::DisplayCode;
 use actionpass_home::HomeCode;
 use actionpass_model::{CodeClass, DocumentCode};
 use actionpass_policy::{PolicyCode, ReasonCode, WarningCode};
+use actionpass_queue::RequestCode;
 use actionpass_store::ledger::LedgerCode;
 use actionpass_store::trust_file::{ChangeCode, TrustFileCode};
 use actionpass_store::{ReplayCode, StoreCode};
@@ -57,6 +58,7 @@ all! {
     "actionpass-home": HomeCode;
     "actionpass-model": DocumentCode;
     "actionpass-policy": PolicyCode, WarningCode, ReasonCode;
+    "actionpass-queue": RequestCode;
     "actionpass-store": StoreCode, LedgerCode, ReplayCode, ChangeCode, TrustFileCode;
     "actionpass-verify": VerifyCode, StandingCode;
 }

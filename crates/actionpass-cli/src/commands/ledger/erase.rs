@@ -1,15 +1,19 @@
 //! `ledger erase`: side data goes, by age; the records and their chain stay.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use actionpass_home::duration;
-use actionpass_model::{ErasureBody, ErasureSchema, Principal, RuleId, Statement, Timestamp};
-use actionpass_store::Ledger;
+use actionpass_model::{
+    ApprovalRequest, EndState, ErasureBody, ErasureSchema, Principal, RequestId, RuleId, Statement, Timestamp,
+};
+use actionpass_store::{Ledger, StateFilter};
 use clap::Args;
 use pollster::block_on;
 use serde_json::json;
 
 use crate::clock;
+use crate::commands::requests::each;
 use crate::context::{Administered, Context};
 use crate::failure::Outcome;
 use crate::input;
@@ -43,10 +47,16 @@ impl EraseArgs {
         let now = clock::now()?;
         // Earlier than now, so a time as well.
         let before = Timestamp::from_unix_millis(now.unix_millis().saturating_sub(age)).unwrap_or(now);
+        let requests = Requests::now(&home, now)?;
         let mut seq = 0;
         let (mut count, mut erasures) = (0_usize, Vec::new());
+        let (mut ended, mut held) = (Vec::new(), 0_usize);
         loop {
-            let (records, next) = next_batch(&home, seq, before)?;
+            let (mut records, next) = next_batch(&home, seq, before)?;
+            let found = records.len();
+            records.retain(|seq| !requests.held.contains_key(seq));
+            held = held.saturating_add(found.saturating_sub(records.len()));
+            ended.extend(records.iter().filter_map(|seq| requests.live.get(seq)));
             if !records.is_empty() {
                 count = count.saturating_add(records.len());
                 let body = ErasureBody {
@@ -65,11 +75,49 @@ impl EraseArgs {
         }
         // Also where nothing was left to erase: an earlier call may have found the store busy.
         block_on(home.opened.store.purge())?;
-        let talk = format!(
+        let mut talk = format!(
             "{} what lay beside {count} records from before {before}; the records stand\n",
             Ink::stderr().good("erased")
         );
-        Ok(Reply::new(json!({ "erased": count, "before": before, "records": erasures })).with_talk(talk))
+        for request in &ended {
+            talk.push_str(&format!("{request} waited and is cancelled: its action is gone\n"));
+        }
+        if held > 0 {
+            talk.push_str(&format!(
+                "left what lies beside {held} records of declined requests: without it the decline would hold nothing. \
+                 Erase again once it holds no more\n"
+            ));
+        }
+        let json = json!({
+            "erased": count, "before": before, "records": erasures, "requestsCancelled": ended, "held": held,
+        });
+        Ok(Reply::new(json).with_talk(talk))
+    }
+}
+
+/// The requests that an erasure has to do with, by the numbers of the records that opened them.
+struct Requests {
+    /// They wait, and end when their action is erased.
+    live: HashMap<u64, RequestId>,
+    /// Their declines hold: the store refuses to erase their actions.
+    held: HashMap<u64, RequestId>,
+}
+
+impl Requests {
+    fn now(home: &Administered, now: Timestamp) -> Outcome<Self> {
+        let by_record = |state, is: fn(&ApprovalRequest, Timestamp) -> bool| -> Outcome<HashMap<u64, RequestId>> {
+            let mut found = HashMap::new();
+            each(&*home.opened.store, state, now, |request| {
+                if is(&request, now) {
+                    found.insert(request.decision.seq, request.id);
+                }
+            })?;
+            Ok(found)
+        };
+        Ok(Self {
+            live: by_record(StateFilter::Live, |_, _| true)?,
+            held: by_record(StateFilter::Ended(EndState::Declined), actionpass_queue::holds)?,
+        })
     }
 }
 

@@ -67,6 +67,9 @@ struct Filter {
     /// Decisions for this task
     #[arg(long, value_name = "TASK")]
     task: Option<Pattern>,
+    /// Decisions on this approval request, and what happened to it
+    #[arg(long, value_name = "REQUEST")]
+    request: Option<Pattern>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -136,6 +139,7 @@ impl Filter {
             || self.approver.is_some()
             || self.pass.is_some()
             || self.task.is_some()
+            || self.request.is_some()
     }
 
     fn fits(&self, record: &Record) -> bool {
@@ -161,6 +165,7 @@ impl Filter {
             && decided(&self.task, &["task"])
             && fits(&self.approver, &body.approvers())
             && fits(&self.pass, &body.pass().into_iter().collect::<Vec<_>>())
+            && fits(&self.request, &body.request().into_iter().collect::<Vec<_>>())
     }
 }
 
@@ -350,6 +355,14 @@ impl<'a> Body<'a> {
             .collect()
     }
 
+    /// The approval request that the record is about.
+    fn request(&self) -> Option<&'a str> {
+        match self.0.kind {
+            RecordKind::Decision | RecordKind::Request => self.text(&["request"]),
+            _ => None,
+        }
+    }
+
     /// The pass that the record is about.
     fn pass(&self) -> Option<&'a str> {
         match self.0.kind {
@@ -385,7 +398,10 @@ fn summary(record: &Record) -> String {
         RecordKind::Policy => vec![text(&["policy", "id"]), digest(&["policy", "digest"])],
         RecordKind::Outcome => vec![text(&["status"]), text(&["pass"])],
         RecordKind::Erasure => vec![text(&["reason"])],
-        RecordKind::Request => vec![text(&["change"]), text(&["request"]), text(&["principal"])],
+        RecordKind::Request => {
+            let code = text(&["code"]).map(|code| format!("({code})"));
+            vec![text(&["change"]), text(&["request"]), text(&["principal"]), code]
+        }
         RecordKind::Trust => vec![digest(&["trust", "digest"])],
         _ => Vec::new(),
     };
