@@ -1,6 +1,5 @@
 //! `authorize`: a decision on an action, and the pass if it is allowed.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,12 +206,15 @@ impl AuthorizeArgs {
     /// The same action again, with facts and approvals of before and new ones.
     fn again(&self, program: &str, file: &str, approvals: &[&str]) -> String {
         let shown = |path: &PathBuf| path.display().to_string();
-        let mut files: Vec<String> = self.approvals.iter().map(shown).collect();
-        files.extend(approvals.iter().map(|file| (*file).to_owned()));
         // One that is written anew takes the place of the former.
-        let files: BTreeSet<String> = files.into_iter().collect();
+        let given = self
+            .approvals
+            .iter()
+            .map(shown)
+            .filter(|file| !approvals.contains(&&**file));
+        let files = given.chain(approvals.iter().map(|file| (*file).to_owned()));
         let facts = self.facts.iter().map(|path| ("--facts", shown(path)));
-        let options = facts.chain(files.into_iter().map(|file| ("--approval", file)));
+        let options = facts.chain(files.map(|file| ("--approval", file)));
         let options: String = options
             .map(|(option, path)| format!(" {option} {}", quote(&path)))
             .collect();
