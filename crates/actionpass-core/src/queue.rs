@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use actionpass_canon::{BoundFacts, Limits};
 use actionpass_model::{
-    ApprovalRequest, Decision, DecisionRef, EndState, PolicyVersion, Principal, Reason, RecordId, RequestBody,
-    RequestChange, RequestId, RequestSchema, RequiredApproval, RuleNote, Tenant, Timestamp, UnixSeconds, VoteKind,
+    ApprovalRequest, Decision, DecisionRef, EndState, MAX_REQUEST_LIFETIME, PolicyVersion, Principal, Reason, RecordId,
+    RequestBody, RequestChange, RequestId, RequestSchema, RequiredApproval, RuleNote, Tenant, Timestamp, UnixSeconds,
+    VoteKind,
 };
 use actionpass_policy::{PolicyInput, Requirement, Verdict};
 use actionpass_queue::{RequestCode, RequestKey, Step};
@@ -341,8 +342,7 @@ impl Authorizer {
                 id: self.id(&mut call.ids, now, RecordId::from_uuid)?,
             },
             created_at: now,
-            // Whole seconds, as the `exp` of its votes is.
-            expires_at: now.saturating_add(terms.lifetime).to_unix_seconds().to_timestamp(),
+            expires_at: expiry(now, terms.lifetime),
             end: None,
             votes: Vec::new(),
             version: 0,
@@ -459,6 +459,18 @@ impl Authorization {
     }
 }
 
+/// When a request that is opened now expires: in whole seconds, as the `exp` of its votes is. Nobody gets less time than was
+/// configured, and nobody more than the most there is.
+fn expiry(now: Timestamp, lifetime: Duration) -> Timestamp {
+    let at = now.saturating_add(lifetime).to_unix_seconds();
+    let rounded_up = at.saturating_add(1).to_timestamp();
+    if at.to_timestamp() == now.saturating_add(lifetime) || rounded_up > now.saturating_add(MAX_REQUEST_LIFETIME) {
+        at.to_timestamp()
+    } else {
+        rounded_up
+    }
+}
+
 /// What people can turn of a verdict.
 pub(crate) fn required_approvals(verdict: &Verdict) -> Vec<RequiredApproval> {
     let approvals = verdict.required.iter().filter_map(|required| match required {
@@ -517,4 +529,19 @@ pub(crate) fn standing(known: Option<Standing>) -> Result<Standing, AuthorizeErr
         let missing = "a store of requests didn't say what waits";
         actionpass_store::StoreError::with_source(actionpass_store::StoreCode::StoreCorrupt, missing).into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_lives_as_long_as_was_configured_in_whole_seconds() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let hour = Duration::from_secs(3600);
+        let (whole, odd) = (at("2026-11-23T01:02:03.000Z"), at("2026-11-23T01:02:03.001Z"));
+        assert_eq!(expiry(whole, hour), at("2026-11-23T02:02:03.000Z"));
+        assert_eq!(expiry(odd, hour), at("2026-11-23T02:02:04.000Z"));
+        assert_eq!(expiry(odd, MAX_REQUEST_LIFETIME), at("2026-11-24T01:02:03.000Z"));
+    }
 }
