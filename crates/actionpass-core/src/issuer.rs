@@ -334,6 +334,23 @@ impl Issuer {
             .await
     }
 
+    /// Lifts the hold on new requests that a request's end brought about: [`Authorizer::lift_hold`].
+    ///
+    /// # Errors
+    /// Those of [`Authorizer::lift_hold`].
+    pub async fn lift_hold(&self, id: &RequestId, by: Option<Principal>) -> Result<bool, ReviewError> {
+        self.authorizer().lift_hold(id, by).await
+    }
+
+    /// Ends every request that was opened before the store was restored: [`Authorizer::cancel_lost_requests`].
+    ///
+    /// # Errors
+    /// Those of [`Authorizer::cancel_lost_requests`].
+    pub async fn cancel_lost_requests(&self) -> Result<usize, ReviewError> {
+        self.on_requests(async |authorizer| authorizer.cancel_lost_requests().await)
+            .await
+    }
+
     /// Waits until an approval request is approved or has ended: [`Authorizer::wait_for`].
     ///
     /// # Errors

@@ -300,14 +300,15 @@ impl Authorizer {
         if judged.verdict.decision == Decision::Allow {
             return Ok(RequestPart::None);
         }
-        let required = required_approvals(&judged.verdict);
-        // What no approval can turn waits for nobody.
-        if !call.opens || required.is_empty() {
+        if !call.opens {
             return Ok(RequestPart::Apart);
         }
-        // Nor does what only an offered override made a step_up: votes are no overrides, so none would count.
+        // What policy asks of votes alone, as every look at the request will judge it: an approval that was offered beside it is
+        // no vote, and what only an offered override made a step_up waits for nobody.
         let alone = PolicyInput::new(call.action, &call.facts, &[]).at(now);
-        if self.parts.policy.evaluate(&alone).decision == Decision::Deny {
+        let alone = self.parts.policy.evaluate(&alone);
+        let required = required_approvals(&alone);
+        if alone.decision != Decision::StepUp || required.is_empty() {
             return Ok(RequestPart::Apart);
         }
         let terms = &self.config.requests;
@@ -333,8 +334,8 @@ impl Authorizer {
                 digest: judged.policy.digest,
             },
             rules: required.iter().map(|required| required.rule.clone()).collect(),
-            reasons: judged.reasons.clone(),
-            notes: notes(&judged.verdict),
+            reasons: alone.reasons.clone(),
+            notes: notes(&alone),
             required,
             // The store fills in which record it is.
             decision: DecisionRef {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use actionpass_canon::{BindError, BoundAction, BoundFacts};
 use actionpass_crypto::Unverified;
 use actionpass_model::{
-    ApprovalId, ApprovalMode, ApprovalRequest, Approver, Code, CodedError, Decision, Digest, Grant, Principal, Reason,
-    RefusalClaims, RequestBody, RequestChange, RequestId, Timestamp, UnixSeconds, Vote, VoteKind,
+    ApprovalId, ApprovalMode, ApprovalRequest, Approver, Code, CodedError, Decision, Digest, EndState, Grant,
+    Principal, Reason, RefusalClaims, RequestBody, RequestChange, RequestId, Timestamp, UnixSeconds, Vote, VoteKind,
 };
 use actionpass_policy::{PolicyInput, Requirement, Verdict};
 use actionpass_queue::{RequestCode, Step, refused};
@@ -22,7 +22,7 @@ use crate::environment::Ids;
 use crate::error::clause;
 use crate::offered::{Occasion, Offered, check_each};
 use crate::queue::{STORED_LIMITS, required_approvals};
-use crate::{AuthorizeCode, AuthorizeError, RequestState};
+use crate::{AuthorizeCode, AuthorizeError, Declined, RequestState};
 
 /// How often a vote is tried again when the request moved under it.
 const MAX_MOVES: usize = 64;
@@ -43,6 +43,8 @@ pub struct Review {
     pub reasons: Vec<Reason>,
     /// What the votes that verify now grant, while it waits.
     pub grants: Vec<Grant>,
+    /// Who said no, if that ended it.
+    pub declined: Option<Declined>,
     /// The votes that don't verify any more, while it waits.
     pub dropped: Vec<DroppedVote>,
     /// The action; absent once it was erased.
@@ -334,12 +336,16 @@ impl Authorizer {
             reasons: Vec::new(),
             grants: Vec::new(),
             dropped: Vec::new(),
+            declined: None,
             action,
             facts,
             request: stored.request.clone(),
         };
         if let Some(end) = stored.request.ended(now) {
             review.state = end.into();
+            if end == EndState::Declined {
+                review.declined = self.declined(&stored, &*self.current_trust().await?);
+            }
             return Ok(review);
         }
         let known = self.look_up(LookUp::new()).await?;

@@ -718,3 +718,21 @@ fn g18_requests_in_a_file_agree_with_their_log() {
         SqliteStore::open(&path).unwrap().check_rows().unwrap();
     }
 }
+
+/// An approval that is offered beside the queue is no vote: what waits asks for what votes alone must bring.
+#[test]
+fn a_request_asks_for_what_votes_alone_must_bring() {
+    let bed = Testbed::new().with_requests().with_policy(NeedsApprovals::new(2));
+    let beside = bed.approve(&action());
+    let answer = bed
+        .authorize_with(&action(), None, std::slice::from_ref(&beside))
+        .unwrap();
+    let id = stepped_up(&answer);
+    let review = bed.review(&id).unwrap();
+    assert_eq!(review.request.required.first().unwrap().count, 2);
+    let second = bed.yes(FixtureKey::SECOND_APPROVER, fixtures::second_approver(), &id);
+    assert_eq!(bed.vote(&id, &second).unwrap().state, RequestState::Pending);
+    // Together with what is offered again it is enough.
+    let allowed = bed.authorize_with(&action(), None, &[beside]).unwrap();
+    assert_eq!((allowed.decision, allowed.request.unwrap().id), (Decision::Allow, id));
+}

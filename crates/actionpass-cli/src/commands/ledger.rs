@@ -253,7 +253,7 @@ fn restored(context: &Context) -> Outcome<Reply> {
     );
     // Which votes were used since the backup, nobody knows.
     let queue = block_on(opened.issuer_of_requests())?;
-    let cancelled = block_on(queue.authorizer().cancel_lost_requests())?;
+    let cancelled = block_on(queue.cancel_lost_requests())?;
     if cancelled > 0 {
         talk.push_str(&format!(
             "{cancelled} approval requests that waited are cancelled: whoever needs them asks again\n"

@@ -232,7 +232,7 @@ impl LiftArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
         let queue = Queue::open(context)?;
         let agent = queue.review(&self.id)?.request.actor.agent;
-        let is_lifted = block_on(queue.issuer.authorizer().lift_hold(&self.id, Some(self.by)))?;
+        let is_lifted = block_on(queue.issuer.lift_hold(&self.id, Some(self.by)))?;
         let talk = if is_lifted {
             format!(
                 "{} {agent} may open approval requests again\n",

@@ -10,7 +10,7 @@ use super::to_json;
 use crate::commands::authorize::{reason_text, requirement_text};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Ink, Table};
-use crate::render::{self, Page};
+use crate::render::{self, Page, visible};
 
 /// A request in a listing.
 pub(super) fn item(review: &Review) -> Value {
@@ -61,6 +61,9 @@ pub(super) fn full_json(review: &Review) -> Outcome<Value> {
         "request": to_json(&review.request)?, "state": review.state.as_str(), "missing": approvals(review),
         "reasons": review.reasons, "dropped": dropped,
     });
+    if let (Some(declined), Some(members)) = (&review.declined, json.as_object_mut()) {
+        members.insert("declined".to_owned(), to_json(declined)?);
+    }
     if let (Some(view), Some(members)) = (view(review)?, json.as_object_mut()) {
         let canonical = view.canonical();
         let document: Value = serde_json::from_str(&canonical).map_err(|error| Failure::internal(&error))?;
@@ -89,6 +92,10 @@ pub(super) fn full(review: &Review) -> Outcome<String> {
     page.named("expires", &request.expires_at.to_string());
     if let Some(end) = &request.end {
         page.named("ended", &ended(end));
+    }
+    // Theirs, behind a mark, with nothing hidden in it.
+    if let Some(words) = review.declined.as_ref().and_then(|declined| declined.words.as_ref()) {
+        page.named("words", &format!("| {}", visible(words.as_str())));
     }
     for rule in &request.rules {
         let notes = request.notes.iter().filter(|note| note.rule == *rule);
