@@ -111,6 +111,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-crypto",
             "actionpass-custodians",
             "actionpass-custody",
+            "actionpass-display",
             "actionpass-home",
             "actionpass-model",
             "actionpass-policy",

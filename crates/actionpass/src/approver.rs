@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_canon::BoundAction;
-use actionpass_core::{Approval, ApproveError, Clock, System};
+use actionpass_core::{Approval, ApproveError, Clock, RequestCode, Review, System};
 use actionpass_crypto::{PublicKey, Signer};
 use actionpass_custodians::Custodians;
 use actionpass_custody::{CustodianError, KeyUri, Secrets};
-use actionpass_model::{Approver as Name, Code, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, RuleId, Statement};
+use actionpass_display::{DisplayError, View};
+use actionpass_model::{
+    Approver as Name, Code, DEFAULT_APPROVAL_LIFETIME, Digest, Issuer, RuleId, Statement, Timestamp,
+};
 use actionpass_verify::VerifyCode;
 
 /// A person or service that approves: its name in the trust store, and the key that only it has.
@@ -33,6 +36,12 @@ pub enum ApproverError {
     /// The time is not known.
     #[error("the time is not known")]
     ClockUnknown,
+    /// What the request is about was erased.
+    #[error("what the request is about was erased")]
+    ActionErased,
+    /// There is no view of the action that the person could have been shown.
+    #[error(transparent)]
+    Display(#[from] DisplayError),
 }
 
 impl ApproverError {
@@ -42,6 +51,8 @@ impl ApproverError {
         match self {
             Self::Approve(error) => error.code(),
             Self::ClockUnknown => VerifyCode::ClockUnknown.into(),
+            Self::ActionErased => RequestCode::RequestErased.into(),
+            Self::Display(error) => error.code().into(),
         }
     }
 }
@@ -123,6 +134,51 @@ impl Approver {
     ) -> Result<String, ApproverError> {
         let approval = Approval::policy_override(self.name.clone(), reason, policy, rules);
         self.sign(approval, action, &issuer).await
+    }
+
+    /// A yes to an approval request: the token that [`Issuer::vote`](actionpass_core::Issuer::vote) takes. Whoever calls it has
+    /// shown the person the view of the request's action ([`View::of`]), which the vote states.
+    ///
+    /// # Errors
+    /// [`ApproverError`]: nothing was signed.
+    pub async fn approve_request(
+        &self,
+        review: &Review,
+        issuer: Issuer,
+        reason: Statement,
+    ) -> Result<String, ApproverError> {
+        let (ballot, action, now) = self.ballot(review, reason)?;
+        Ok(ballot.sign(action, &issuer, &*self.signer, now, &System).await?)
+    }
+
+    /// A no to an approval request, which ends it.
+    ///
+    /// # Errors
+    /// [`ApproverError`]: nothing was signed.
+    pub async fn decline_request(
+        &self,
+        review: &Review,
+        issuer: Issuer,
+        reason: Statement,
+    ) -> Result<String, ApproverError> {
+        let (ballot, action, now) = self.ballot(review, reason)?;
+        Ok(ballot
+            .sign_refusal(action, &issuer, &*self.signer, now, &System)
+            .await?)
+    }
+
+    fn ballot<'a>(
+        &self,
+        review: &'a Review,
+        reason: Statement,
+    ) -> Result<(Approval, &'a BoundAction, Timestamp), ApproverError> {
+        let action = review.action.as_ref().ok_or(ApproverError::ActionErased)?;
+        let view = View::of(action, &review.request.rules, &review.facts)?;
+        let ballot = Approval::human(self.name.clone(), reason)
+            .for_request(&review.request)
+            .with_shown(view.shown());
+        let now = self.clock.now().ok_or(ApproverError::ClockUnknown)?;
+        Ok((ballot, action, now))
     }
 
     async fn sign(&self, approval: Approval, action: &BoundAction, issuer: &Issuer) -> Result<String, ApproverError> {

@@ -36,6 +36,33 @@
 //! # Ok(()) }) }
 //! ```
 //!
+//! The step_up above opened an approval request. A person may vote on it instead, and the agent only asks again:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use actionpass::canon::{BoundAction, Limits};
+//! # use actionpass::model::Caller;
+//! # use actionpass::policy::{EXAMPLE_STEP_UP, RulePolicy, STARTER_POLICY};
+//! # use actionpass::{Approver, Decision, InMemory, Request, RequestState, SoftwareKey};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> { pollster::block_on(async {
+//! # let maya = Approver::new("user:maya@example.com".parse()?, Arc::new(SoftwareKey::generate()?));
+//! # let policy = Arc::new(RulePolicy::load(STARTER_POLICY, "policy.toml")?);
+//! # let local = InMemory::builder("https://issuer.example".parse()?, "org:example".parse()?, policy)
+//! #     .with_approver(maya.public_key(), maya.name().clone(), vec!["maintainer".parse()?]).build().await?;
+//! # let caller = Caller::parse("org:example", "agent:codex-prod", "user:owner@example.com", "runtime:codex-cli")?;
+//! # let action = BoundAction::admit(EXAMPLE_STEP_UP.as_bytes(), &Limits::default())?;
+//! let decided = local.authorize(Request::new(&action, &caller)).await?;
+//! let waiting = decided.request.ok_or("nothing waits")?;
+//!
+//! let review = local.issuer().review(&waiting.id).await?; // with the action that its view shows
+//! let vote = maya.approve_request(&review, "https://issuer.example".parse()?, "read it".parse()?).await?;
+//! assert_eq!(local.issuer().vote(&waiting.id, &vote).await?.state, RequestState::Approved);
+//!
+//! let decided = local.authorize(Request::new(&action, &caller)).await?;
+//! assert_eq!(decided.decision, Decision::Allow);
+//! # Ok(()) }) }
+//! ```
+//!
 //! | feature | gives |
 //! |---|---|
 //! | `executor` (default) | [`Executor`], [`Verifier`], [`Trust`], [`LiveTrust`]: what `actionpass-verify` brings, and nothing else |
@@ -73,6 +100,9 @@ pub use actionpass_crypto as crypto;
 /// Where private keys are kept.
 #[cfg(any(feature = "approver", feature = "issuer"))]
 pub use actionpass_custody as custody;
+/// What approvers are shown.
+#[cfg(any(feature = "approver", feature = "issuer"))]
+pub use actionpass_display as display;
 /// The folder of an issuer.
 #[cfg(feature = "issuer")]
 pub use actionpass_home as home;
@@ -83,6 +113,7 @@ pub use actionpass_policy as policy;
 #[cfg(feature = "issuer")]
 pub use actionpass_core::{
     Authorization, AuthorizeError, Deployment, FactsTerms, InMemory, IssuedPass, Issuer, IssuerConfig, Request,
+    RequestState, RequestTerms, Review, ReviewError,
 };
 #[cfg(any(feature = "approver", feature = "issuer"))]
 pub use actionpass_crypto::{Signer, SoftwareKey};
