@@ -1,5 +1,7 @@
 //! The view as text for a terminal.
 
+use std::collections::HashSet;
+
 use crate::escape::{Flag, Fold, Text, piece_len};
 use crate::view::{ChangeKind, Field, FieldType, Former, Section, SectionName, View};
 
@@ -97,10 +99,12 @@ impl Page {
             true => section.fields.len(),
             false => section.fields.len().saturating_sub(section.folded),
         };
-        for field in section.fields.iter().take(shown) {
+        let holders = holders_of_cut_paths(&section.fields);
+        for (place, field) in section.fields.iter().take(shown).enumerate() {
             match field.kind {
                 FieldType::Name => self.named(field),
                 FieldType::Hash => self.hash(field),
+                _ if !holders.contains(&place) && is_told_by_paths(field) => {}
                 _ => self.value(field, margin, is_open),
             }
         }
@@ -129,12 +133,7 @@ impl Page {
 
     /// A value of payload, words or facts.
     fn value(&mut self, field: &Field, margin: Margin, is_open: bool) {
-        let is_container = matches!(field.kind, FieldType::Object | FieldType::Array);
-        let is_plain = field.path_flags.is_empty() && !field.path.starts_with('…') && field.former.is_none();
-        // The paths of what is in it say all of a container that isn't empty.
-        if is_container && is_plain && field.text.text != "0" && field.level > 0 {
-            return;
-        }
+        let is_container = is_container(field);
         let label = format!("{} ({})", field.path, about(field));
         let (shown, fold) = match field.text.fold {
             Some(fold) if !is_open => (fold.split(&field.text.text).0, Some(fold)),
@@ -248,6 +247,35 @@ impl Page {
         }
         self.broken = self.broken.saturating_add(usize::from(rest.len() < line.len()));
     }
+}
+
+const fn is_container(field: &Field) -> bool {
+    matches!(field.kind, FieldType::Object | FieldType::Array)
+}
+
+fn is_cut(field: &Field) -> bool {
+    field.path.starts_with('…')
+}
+
+/// Whether the paths of what is in it say all of a value: of a container that isn't empty, unless they are cut.
+fn is_told_by_paths(field: &Field) -> bool {
+    let is_plain = field.path_flags.is_empty() && !is_cut(field) && field.former.is_none();
+    is_container(field) && is_plain && field.text.text != "0" && field.level > 0
+}
+
+/// The places of the containers in which a path is cut, and so lacks their names.
+fn holders_of_cut_paths(fields: &[Field]) -> HashSet<usize> {
+    let mut holders = HashSet::new();
+    // The places of the containers around a field, the outermost first.
+    let mut around: Vec<usize> = Vec::new();
+    for (place, field) in fields.iter().enumerate() {
+        around.truncate(field.level);
+        if is_cut(field) {
+            holders.extend(around.last());
+        }
+        around.push(place);
+    }
+    holders
 }
 
 /// What is told of a value beside its path.

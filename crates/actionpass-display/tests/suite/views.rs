@@ -591,3 +591,26 @@ proptest! {
         }
     }
 }
+
+/// The names of containers are in the paths of what they hold, unless these are cut.
+#[test]
+fn a_cut_path_takes_no_name_of_a_container_with_it() {
+    let long = "n".repeat(200);
+    let of = |action: &str| view(&with_payload(json!({ (action): { (long.clone()): true, "x": 1 } })));
+    let (grant, revoke) = (of("grant"), of("revoke"));
+    for columns in [MIN_COLUMNS, 76, 10_000] {
+        for folds in [Folds::Closed, Folds::PayloadOpen, Folds::Open] {
+            // Two members are in it, so it can be told where it ends.
+            let shown = grant.to_terminal(columns, folds);
+            assert!(shown.contains("payload.grant ("), "{shown}");
+            let only_payload = |view: &View| {
+                let text = view.to_terminal(columns, folds);
+                text.split_once("actionHash").unwrap().0.to_owned()
+            };
+            assert_ne!(only_payload(&grant), only_payload(&revoke));
+        }
+    }
+    let direct = view(&with_payload(json!({ "delete": { (long.clone()): true } })));
+    let shown = direct.to_terminal(76, Folds::Open);
+    assert!(shown.contains("payload.delete ("), "{shown}");
+}
