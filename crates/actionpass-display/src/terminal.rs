@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::escape::{Flag, Fold, Text, piece_len};
+use crate::table::{Class, Table};
 use crate::view::{ChangeKind, Field, FieldType, Former, Section, SectionName, View};
 
 /// The narrowest terminal that a view is rendered for, in columns; for a narrower one it is rendered as for this.
@@ -321,7 +322,13 @@ const fn width_of(character: char) -> usize {
 fn split(line: &str, room: usize, at_spaces: bool) -> (&str, &str) {
     let (mut end, mut columns, mut space) = (0_usize, 0_usize, 0_usize);
     while let Some(rest) = line.get(end..).filter(|rest| !rest.is_empty()) {
-        let piece = rest.get(..piece_len(rest)).unwrap_or(rest);
+        let (character, behind) = rest.split_at_checked(piece_len(rest)).unwrap_or((rest, ""));
+        // Marks stay with the character that they stand on; at the start of a line they would stand on the margin.
+        let marks = behind
+            .chars()
+            .take_while(|mark| Table::v1().class(*mark) == Some(Class::Mark));
+        let length = character.len().saturating_add(marks.map(char::len_utf8).sum());
+        let piece = rest.get(..length).unwrap_or(rest);
         columns = columns.saturating_add(width(piece));
         if columns > room && end > 0 {
             let end = if at_spaces && space > 0 { space } else { end };

@@ -614,3 +614,23 @@ fn a_cut_path_takes_no_name_of_a_container_with_it() {
     let shown = direct.to_terminal(76, Folds::Open);
     assert!(shown.contains("payload.delete ("), "{shown}");
 }
+
+/// A mark at the start of a line would stand on the margin, which is the program's.
+#[test]
+fn no_mark_of_others_stands_on_the_margin() {
+    for length in 0..120 {
+        let text = format!("{}{}", "a".repeat(length), "e\u{301}\u{302}\u{303}\u{304}".repeat(20));
+        let action = with_payload(json!({ (text.clone()): text, "b": text }));
+        let shown = view(&action).to_terminal(76, Folds::Open);
+        for line in shown.lines() {
+            assert!(
+                !line.starts_with(['>', ' ', '|'])
+                    || line
+                        .chars()
+                        .nth(2)
+                        .is_none_or(|third| !('\u{300}'..'\u{370}').contains(&third)),
+                "{length}: {line}"
+            );
+        }
+    }
+}
