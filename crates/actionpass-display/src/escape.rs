@@ -433,11 +433,15 @@ impl Writer {
 
     /// A character that can be seen, and maybe looks like another.
     fn plain(&mut self, character: char, word: &Word) {
-        let like = self.table.like(character).filter(|(reach, _)| match reach {
+        let like = self.table.like(character).filter(|(reach, ascii)| match reach {
             Reach::Always => true,
             Reach::Words => !word.is_foreign,
-            // A letter of a word of its own script is no punctuation: the Katakana `ノ`.
-            Reach::Names => self.is_name && !(word.is_foreign && self.table.scripts(character).is_some()),
+            // A letter of a word of its own script is no punctuation: the Katakana `ノ`. A backslash begins our escapes, so
+            // what looks like one is told in every text.
+            Reach::Names => {
+                let is_own_letter = word.is_foreign && self.table.scripts(character).is_some();
+                (self.is_name || ascii.starts_with('\\')) && !is_own_letter
+            }
         });
         match like {
             Some((_, ascii)) => self.hide(character, FlagKind::LookAlike, Some(ascii)),
@@ -565,6 +569,32 @@ mod tests {
         assert_eq!(shown("a\nb", Role::Name), ("a\\u{a}b".to_owned(), "control".to_owned()));
         assert_eq!(shown("a\"b", Role::Quoted).0, "a\\\"b");
         assert_eq!(shown("a\"b", Role::Name).0, "a\"b");
+    }
+
+    /// What looks like a backslash would look like the start of an escape, in sentences too.
+    #[test]
+    fn no_text_looks_like_an_escape() {
+        let table = Table::v1();
+        let alike = |character: &char| table.like(*character).is_some_and(|(_, ascii)| ascii.starts_with('\\'));
+        let backslashes: Vec<char> = ('\u{80}'..=char::MAX).filter(alike).collect();
+        assert!(backslashes.contains(&'\u{ff3c}') && backslashes.contains(&'\u{2216}'));
+        for backslash in backslashes {
+            for raw in [
+                format!("pay {backslash}u{{202e}} now"),
+                format!("\u{6f22}{backslash}u{{202e}} now"),
+            ] {
+                let (text, told) = shown(&raw, Role::Value);
+                assert!(
+                    !text.contains(backslash) && told.contains("look_alike"),
+                    "{text}: {told}"
+                );
+            }
+        }
+        // In a word of its own script it is a letter.
+        assert_eq!(
+            shown("\u{6f22}\u{4e36} \u{6f22}", Role::Value),
+            ("\u{6f22}\u{4e36} \u{6f22}".into(), "".into())
+        );
     }
 
     #[test]

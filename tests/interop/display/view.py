@@ -179,7 +179,8 @@ def escape(table, raw, role):
         else:
             reach, text = table.like(c)
             taken = (reach == "always" or reach == "words" and not foreign
-                     or reach == "names" and is_name and not (foreign and table.scripts(c) is not None))
+                     or reach == "names" and (is_name or text.startswith("\\"))
+                     and not (foreign and table.scripts(c) is not None))
             if taken:
                 hide, like = "look_alike", text
             else:
