@@ -184,3 +184,97 @@ fn new_keys_of_edwards25519_are_read() {
         Err(WebAuthnCode::KeyMalformed)
     );
 }
+
+/// A token of a passkey, and the keyring that knows it.
+fn signed() -> (String, Keyring) {
+    let key = SoftwareKey::generate().unwrap();
+    let entry = key
+        .public_key()
+        .approval_key_of(&Approver::parse("user:owner@example.com").unwrap())
+        .with_passkey(passkey());
+    let input = AssertionInput::for_document(&claims(), key.public_key()).unwrap();
+    let assertion = assertion(&key, input.challenge(), true);
+    (input.into_token(&assertion), Keyring::from_keys([entry]).unwrap())
+}
+
+fn is_accepted(token: &str, keyring: &Keyring) -> bool {
+    Unverified::<ApprovalClaims>::parse(token)
+        .and_then(|token| token.verify(keyring))
+        .is_ok()
+}
+
+#[test]
+fn no_character_of_a_token_can_change() {
+    let (token, keyring) = signed();
+    assert!(is_accepted(&token, &keyring));
+    for place in 0..token.len() {
+        for other in ["A", "B", "_", "=", ".", "\n", ""] {
+            let changed = [&token[..place], other, &token[place + 1..]].concat();
+            assert!(
+                changed == token || !is_accepted(&changed, &keyring),
+                "{place}: {other:?}"
+            );
+        }
+    }
+    for around in [
+        format!("{token}A"),
+        format!("{token}="),
+        format!("{token} "),
+        format!(" {token}"),
+    ] {
+        assert!(!is_accepted(&around, &keyring), "{around}");
+    }
+}
+
+/// Integers of a signature that are the curve's order (SEC 2 §2.4.2) or more.
+#[test]
+fn integers_beyond_the_order_verify_nothing() {
+    const ORDER: [u8; 32] = [
+        0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xBC, 0xE6, 0xFA, 0xAD,
+        0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51,
+    ];
+    let one = [[0; 31].as_slice(), &[1]].concat();
+    let key = SoftwareKey::generate().unwrap();
+    for (r, s) in [(&ORDER[..], &one[..]), (&one, &ORDER), (&[0xFF; 32], &[0xFF; 32])] {
+        let forged = Assertion {
+            signature: der(&[r, s].concat()),
+            ..assertion(&key, &[7; 32], true)
+        };
+        let refused = forged.check(&[7; 32], key.public_key(), &passkey()).unwrap_err();
+        assert_eq!(refused.code(), WebAuthnCode::SignatureInvalid);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_a_browser_hands_over_ends_in_a_code(
+        authenticator_data in proptest::collection::vec(proptest::num::u8::ANY, 0..120),
+        client_data_json in proptest::collection::vec(proptest::num::u8::ANY, 0..120),
+        signature in proptest::collection::vec(proptest::num::u8::ANY, 0..80),
+        flags in proptest::num::u8::ANY,
+    ) {
+        use proptest::prop_assert;
+        let key = SoftwareKey::generate().unwrap();
+        let challenge = [7; 32];
+        let good = assertion(&key, &challenge, true);
+        // Each member alone, so that the checks behind those of the others are reached.
+        let behind = [&good.authenticator_data[..32], &[flags], &authenticator_data[..]].concat();
+        for bad in [
+            Assertion { authenticator_data: authenticator_data.clone(), ..good.clone() },
+            Assertion { authenticator_data: behind.clone(), ..good.clone() },
+            Assertion { client_data_json: client_data_json.clone(), ..good.clone() },
+            Assertion { signature: signature.clone(), ..good.clone() },
+        ] {
+            let is_new = bad != good;
+            prop_assert!(!is_new || bad.check(&challenge, key.public_key(), &passkey()).is_err());
+        }
+        let party = RelyingParty::new(passkey().rp_id().clone(), passkey().origins().to_vec()).unwrap();
+        let client_data = String::from_utf8(good.client_data_json).unwrap().replace("webauthn.get", "webauthn.create");
+        let head = [&[0xA3, 0x63], &b"fmt"[..], &[0x64], b"none", &[0x67], b"attStmt", &[0xA0, 0x68], b"authData", &[0x58]].concat();
+        let length = u8::try_from(behind.len()).unwrap();
+        for object in [authenticator_data, [&head[..], &[length], &behind].concat()] {
+            let registration = Registration { client_data_json: client_data.clone().into_bytes(), attestation_object: object };
+            prop_assert!(registration.verify(&challenge, &party).is_err());
+        }
+    }
+}
