@@ -3,7 +3,8 @@
 //! An invitation is a link whose secret stands in its fragment, which no server sees by itself; only the secret's hash is
 //! kept. Whoever opens the link within an hour registers one passkey. It then *waits*, in no trust store, until somebody
 //! who may change that confirms it by a code that its owner reads to them: the first eight characters of its thumbprint.
-//! So neither a stolen link nor a page that changes the link's meaning gets a key in unseen.
+//! So nobody gets a key in with a stolen link alone. The code is what a page shows, and another page shows another: its
+//! owner has to look at the page's address before they read it out.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -218,7 +219,7 @@ impl<'a> Approvers<'a> {
     /// Lets a passkey that waits into the trust store, with a record of whose it is, their roles and tenants.
     ///
     /// # Errors
-    /// [`HomeError::PasskeyNotWaiting`] unless one of this principal waits under this code; [`HomeError::Admin`].
+    /// [`HomeError::PasskeyNotWaiting`] unless exactly one of this principal waits under this code; [`HomeError::Admin`].
     pub async fn confirm(
         &self,
         administrator: &Administrator,
@@ -226,12 +227,12 @@ impl<'a> Approvers<'a> {
         code: &str,
         now: Timestamp,
     ) -> Result<(TrustKey, KeyChanged), HomeError> {
-        let found = self
-            .read(now)?
-            .waiting
-            .into_iter()
-            .find(|waiting| waiting.key.principal.as_ref() == Some(principal) && waiting.code() == code);
-        let key = found.ok_or(HomeError::PasskeyNotWaiting)?.key;
+        let mut waiting = self.read(now)?.waiting;
+        waiting.retain(|waiting| waiting.key.principal.as_ref() == Some(principal) && waiting.code() == code);
+        // A code that stands for two passkeys tells neither: nobody makes two by chance.
+        let Ok([WaitingPasskey { key, .. }]) = <[_; 1]>::try_from(waiting) else {
+            return Err(HomeError::PasskeyNotWaiting);
+        };
         // No lock is held meanwhile: of two who confirm at once, the second finds the key in the trust store.
         let changed = administrator.add_key(key.clone()).await?;
         self.change(now, |document| {

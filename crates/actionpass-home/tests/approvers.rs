@@ -224,6 +224,23 @@ fn only_its_owners_code_confirms_and_only_for_a_week() {
 }
 
 #[test]
+fn a_code_of_two_passkeys_confirms_neither() {
+    let (bed, maya) = (Bed::new(), fixtures::approver());
+    let secret = bed.invite(&maya, 1);
+    let made = registration(&Authenticator::new(), &secret);
+    let waiting = bed.register(&secret, &made).unwrap();
+    let path = bed.opened.home.path("approvers.json");
+    let mut document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let entries = document["waiting"].as_array_mut().unwrap();
+    let mut other = entries[0].clone();
+    other["key"]["webauthn"]["credentialId"] = "AAAA".into();
+    entries.push(other);
+    std::fs::write(&path, document.to_string()).unwrap();
+    assert_eq!(bed.approvers().pending(fixtures::now()).unwrap().1.len(), 2);
+    assert_eq!(bed.confirm(&maya, waiting.code()).unwrap_err(), "passkey_not_waiting");
+}
+
+#[test]
 fn the_file_is_private_and_holds_no_secret() {
     use std::os::unix::fs::PermissionsExt as _;
     let bed = Bed::new();
