@@ -69,8 +69,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "somebody revoked",
         "authorize.rs",
-        "} else if is_any_revoked(call, trust) {",
-        "} else if is_any_revoked(call, trust) && !call.offered.is_empty() {",
+        "} else if is_anybody_revoked(call.action, trust) {",
+        "} else if is_anybody_revoked(call.action, trust) && !call.offered.is_empty() {",
     ),
     Mutant::new(
         "a revoked runtime",
@@ -90,8 +90,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "an approval of before a restoration",
         "offered.rs",
-        "if occasion.restored.is_some_and(|start| approval.given() < start) {",
-        "if occasion.restored.is_some_and(|start| approval.expires() < start) {",
+        "} else if restored.is_some_and(|start| approval.given() < start) {",
+        "} else if restored.is_some_and(|start| approval.expires() < start) {",
     ),
     Mutant::new(
         "a used approval counts again",
@@ -114,8 +114,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "the used ones count in what is required",
         "authorize.rs",
-        "if self.discard_used(&mut call, &judged).await? {",
-        "if self.discard_used(&mut call, &judged).await? && call.offered.len() > 2 {",
+        "if known.used.iter().filter(|approval| call.discard(approval)).count() > 0 {",
+        "if known.used.iter().filter(|approval| call.discard(approval)).count() > 2 {",
     ),
     // What is signed.
     Mutant::new(
@@ -214,7 +214,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a former pass after a rollback of trust",
         "authorize.rs",
-        "let trust = self.not_rolled_back(trust, known.trust).await?;",
+        "let trust = self.not_rolled_back(trust, state.trust).await?;",
         "let _ = Self::not_rolled_back;",
     ),
     Mutant::new(
@@ -381,7 +381,60 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a policy that others replaced",
         "authorize.rs",
-        "Ok(known.is_some_and(|digest| digest != self.parts.policy.digest()))",
-        "Ok(known.is_none())",
+        "if state.policy.is_some_and(|digest| digest != self.parts.policy.digest()) {
+                    return Err(self",
+        "if state.policy.is_some_and(|digest| digest != self.parts.policy.digest() && call.offered.len() > 31) {
+                    return Err(self",
+    ),
+    // Approval requests.
+    Mutant::new(
+        "a decline is not looked at",
+        "authorize.rs",
+        "if let Some(stored) = standing.declined {",
+        "if let Some(stored) = standing.declined.filter(|_| call.offered.len() > 31) {",
+    ),
+    Mutant::new(
+        "what differs in facts keeps the votes",
+        "queue.rs",
+        "if request.facts_hash != call.facts.hash() {",
+        "if request.facts_hash != call.facts.hash() && call.offered.len() > 31 {",
+    ),
+    Mutant::new(
+        "what differs in context keeps the votes",
+        "queue.rs",
+        "if request.context_hash != call.action.context_hash() {",
+        "if request.context_hash != call.action.context_hash() && call.offered.len() > 31 {",
+    ),
+    Mutant::new(
+        "a vote may leave claims out",
+        "review.rs",
+        "check_terms(&yes, request)?;",
+        "let _ = check_terms;",
+    ),
+    Mutant::new(
+        "anybody votes",
+        "review.rs",
+        "if !matches!((without, with), (Some(without), Some(with)) if with < without) {",
+        "if without.is_none() && with.is_none() {",
+    ),
+    Mutant::new(
+        "a used vote is cast",
+        "review.rs",
+        "if !known.used.is_empty() {
+            return Err(vote_code(AuthorizeCode::ApprovalUsed));",
+        "if known.used.len() > 1 {
+            return Err(vote_code(AuthorizeCode::ApprovalUsed));",
+    ),
+    Mutant::new(
+        "the side data of another request decides",
+        "review.rs",
+        "if !is_the_same {",
+        "if !is_the_same && stored.tokens.len() > 31 {",
+    ),
+    Mutant::new(
+        "a parked call opens another request",
+        "authorize.rs",
+        "call.opens = false;",
+        "call.opens = request.opens;",
     ),
 ];

@@ -135,8 +135,18 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a decision in a salted log with plain hashes",
         "ledger/salt.rs",
-        "for hash in body.committed_hashes() {",
-        "for hash in body.committed_hashes().skip(1) {",
+        "hide_decision(&self, body: &mut DecisionBody) {
+        for hash in body.committed_hashes() {",
+        "hide_decision(&self, body: &mut DecisionBody) {
+        for hash in body.committed_hashes().skip(1) {",
+    ),
+    Mutant::new(
+        "a change of a request in a salted log with plain hashes",
+        "ledger/salt.rs",
+        "hide_request(&self, body: &mut RequestBody) {
+        for hash in body.committed_hashes() {",
+        "hide_request(&self, body: &mut RequestBody) {
+        for hash in body.committed_hashes().skip(1) {",
     ),
     // The trust store.
     Mutant::new(
