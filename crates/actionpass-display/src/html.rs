@@ -81,7 +81,7 @@ impl Page {
             SectionName::Decision => "What is asked for",
             SectionName::Payload => "Payload, exactly this and nothing else",
             SectionName::Words => {
-                "The agent\u{2019}s own words, which nobody checked and the approval doesn\u{2019}t cover"
+                "The agent\u{2019}s own words, which nobody checked"
             }
             SectionName::Facts => "Facts, which the issuer\u{2019}s host attests",
             SectionName::Hashes => "Hashes",

@@ -86,7 +86,7 @@ impl Page {
             SectionName::Decision => ("", OURS),
             SectionName::Payload => ("payload, exactly this and nothing else:", OURS),
             SectionName::Words => (
-                "the agent's own words, which nobody checked and the approval doesn't cover:",
+                "the agent's own words, which nobody checked:",
                 AGENTS,
             ),
             SectionName::Facts => ("facts, which the issuer's host attests:", OURS),

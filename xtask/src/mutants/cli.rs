@@ -14,15 +14,15 @@ const MUTANTS: &[Mutant] = &[
     // What an approver is shown.
     Mutant::new(
         "`approve` folds the payload",
-        "commands/approve.rs",
+        "commands/approve/asked.rs",
         "to_terminal(render::MAX_COLUMNS, Folds::PayloadOpen)",
         "to_terminal(render::MAX_COLUMNS, Folds::Closed)",
     ),
     Mutant::new(
         "the view that is claimed has no rules",
         "commands/approve.rs",
-        "View::of(action, &self.rules, facts)",
-        "View::of(action, &[], facts)",
+        "View::of(&action, &self.rules, &facts)?;",
+        "View::of(&action, &[], &facts)?;",
     ),
     Mutant::new(
         "hidden characters around an action stay hidden",
@@ -40,7 +40,7 @@ const MUTANTS: &[Mutant] = &[
     ),
     Mutant::new(
         "what was typed before the question answers it",
-        "commands/approve.rs",
+        "commands/approve/asked.rs",
         "        terminal.discard_typed().map_err(|_| unanswered())?;
 ",
         "",
@@ -65,7 +65,7 @@ const MUTANTS: &[Mutant] = &[
     ),
     Mutant::new(
         "an approval without a question",
-        "commands/approve.rs",
+        "commands/approve/asked.rs",
         "        if !has_terminal() {
             return Err(unanswered());
         }",
@@ -75,15 +75,15 @@ const MUTANTS: &[Mutant] = &[
     ),
     Mutant::new(
         "any answer is a yes",
-        "commands/approve.rs",
+        "commands/approve/asked.rs",
         "matches!(answer.trim(), \"y\" | \"Y\" | \"yes\")",
         "!answer.trim().is_empty()",
     ),
     Mutant::new(
         "shown though nobody saw it",
         "commands/approve.rs",
-        "let is_shown = (!context.is_json || !self.yes) && output::is_said(&prepared.shown);",
-        "let is_shown = output::is_said(&prepared.shown) || self.yes;",
+        "let is_shown = (!context.is_json || !self.yes) && prepared.asked.is_shown();",
+        "let is_shown = prepared.asked.is_shown() || self.yes;",
     ),
     Mutant::new(
         "an override of the first rule alone",
