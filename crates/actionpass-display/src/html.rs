@@ -80,9 +80,7 @@ impl Page {
         let heading = match section.name {
             SectionName::Decision => "What is asked for",
             SectionName::Payload => "Payload, exactly this and nothing else",
-            SectionName::Words => {
-                "The agent\u{2019}s own words, which nobody checked"
-            }
+            SectionName::Words => "The agent\u{2019}s own words, which nobody checked",
             SectionName::Facts => "Facts, which the issuer\u{2019}s host attests",
             SectionName::Hashes => "Hashes",
         };

@@ -85,10 +85,7 @@ impl Page {
         let (heading, margin) = match section.name {
             SectionName::Decision => ("", OURS),
             SectionName::Payload => ("payload, exactly this and nothing else:", OURS),
-            SectionName::Words => (
-                "the agent's own words, which nobody checked:",
-                AGENTS,
-            ),
+            SectionName::Words => ("the agent's own words, which nobody checked:", AGENTS),
             SectionName::Facts => ("facts, which the issuer's host attests:", OURS),
             SectionName::Hashes => ("", OURS),
         };
