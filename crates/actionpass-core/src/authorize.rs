@@ -312,6 +312,7 @@ impl Authorizer {
                         moves = moves.saturating_add(1);
                         continue;
                     }
+                    call.held_by = standing.held_by;
                     if let Some(stored) = standing.declined {
                         return self.deny_declined(&mut call, &stored, &trust, now).await;
                     }
@@ -488,6 +489,7 @@ impl Authorizer {
             client: request.client.clone(),
             wait: request.wait,
             opens: request.opens,
+            held_by: None,
             remarks: Vec::new(),
             unrecorded: None,
         })
@@ -772,6 +774,7 @@ impl Authorizer {
                     CommitOutcome::Committed(record) => {
                         let mut answer = call.answer(judged, decision, None, record.to_ref());
                         answer.reasons = reasons;
+                        answer.held_by = call.held_by.clone().filter(|_| code == RequestCode::RequestsHeld);
                         Ok(Some((answer, None)))
                     }
                     CommitOutcome::AlreadyIssued(_) => Err(AuthorizeCode::ActionAlreadyIssued.into()),
@@ -982,6 +985,7 @@ impl Authorizer {
             }),
             record: issued.record,
             request: None,
+            held_by: None,
             declined: None,
         })
     }

@@ -33,6 +33,8 @@ pub(crate) struct AdmittedCall<'a> {
     pub(crate) wait: Duration,
     /// Whether a step_up opens a request.
     pub(crate) opens: bool,
+    /// The request whose end keeps the agent from opening others.
+    pub(crate) held_by: Option<RequestId>,
     /// What a step_up says besides.
     pub(crate) remarks: Vec<Reason>,
     /// How many refusals before it the record that is made counts.
@@ -85,6 +87,7 @@ impl AdmittedCall<'_> {
             pass,
             record,
             request: None,
+            held_by: None,
             declined: None,
         }
     }

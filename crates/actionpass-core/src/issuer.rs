@@ -334,7 +334,7 @@ impl Issuer {
             .await
     }
 
-    /// Lifts the hold on new requests that a request's end brought about: [`Authorizer::lift_hold`].
+    /// Lifts the hold on new requests of a request's agent: [`Authorizer::lift_hold`].
     ///
     /// # Errors
     /// Those of [`Authorizer::lift_hold`].

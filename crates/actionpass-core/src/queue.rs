@@ -192,7 +192,7 @@ impl Authorizer {
         let mut ids = Ids::new();
         let mut has_closed = false;
         for request in overdue {
-            let body = RequestBody::new(request.id.clone(), RequestChange::Expired, request.action_hash);
+            let body = RequestBody::new(request.id.clone(), RequestChange::Expire, request.action_hash);
             let change = Change {
                 request: request.id,
                 version: request.version,
@@ -237,7 +237,7 @@ impl Authorizer {
         code: RequestCode,
         now: Timestamp,
     ) -> Result<Change, AuthorizeError> {
-        let mut body = RequestBody::new(request.id.clone(), RequestChange::Cancelled, request.action_hash);
+        let mut body = RequestBody::new(request.id.clone(), RequestChange::Cancel, request.action_hash);
         body.code = Some(code.into());
         body.principal = by.clone();
         Ok(Change {

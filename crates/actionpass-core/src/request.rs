@@ -108,7 +108,7 @@ impl<'a> Request<'a> {
 /// A decision that is in the ledger, with the pass if it is an allow.
 ///
 /// Serialized it is what the command line prints: `{decision, reasons, required, actionId, actionHash, payloadHash,
-/// policy, pass?, record, request?, declined?}`.
+/// policy, pass?, record, request?, heldBy?, declined?}`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[must_use]
@@ -139,6 +139,9 @@ pub struct Authorization {
     /// The approval request that waits for the action, or that an allow settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestAnswer>,
+    /// The request whose end keeps the agent from opening others, if that is why none waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<RequestId>,
     /// Who said no, if that is what the decision is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub declined: Option<Declined>,

@@ -9,7 +9,7 @@ use actionpass_model::{
     Principal, Reason, RefusalClaims, RequestBody, RequestChange, RequestId, Timestamp, UnixSeconds, Vote, VoteKind,
 };
 use actionpass_policy::{PolicyInput, Requirement, Verdict};
-use actionpass_queue::{RequestCode, Step, refused};
+use actionpass_queue::{RequestCode, RequestKey, Step, refused};
 use actionpass_store::{
     Change, ChangeOutcome, LedgerState, LookUp, QueueStore, RequestFilter, StoreCode, StoreError, StoredRequest,
     VoteToken,
@@ -21,7 +21,7 @@ use crate::authorize::{Authorizer, is_anybody_revoked};
 use crate::environment::Ids;
 use crate::error::clause;
 use crate::offered::{Occasion, Offered, check_each};
-use crate::queue::{STORED_LIMITS, required_approvals};
+use crate::queue::{STORED_LIMITS, required_approvals, standing};
 use crate::{AuthorizeCode, AuthorizeError, Declined, RequestState};
 
 /// How often a vote is tried again when the request moved under it.
@@ -86,6 +86,18 @@ pub enum ReviewError {
     /// A part of the issuer failed.
     #[error(transparent)]
     Failed(#[from] AuthorizeError),
+}
+
+impl Review {
+    /// Whether it waits and nobody can approve it: another policy is in force than the one that it was opened under, or the store
+    /// was restored since. Asking for the action again opens another one.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        let voids = |reason: &Reason| {
+            reason.code == RequestCode::RequestStateLost || reason.code == RequestCode::RequestSuperseded
+        };
+        self.state == RequestState::Pending && self.reasons.iter().any(voids)
+    }
 }
 
 impl ReviewError {
@@ -248,8 +260,8 @@ impl Authorizer {
         Err(AuthorizeCode::Contention.into())
     }
 
-    /// Lifts the hold on new requests that this request's end brought about: [`RequestCode::RequestsHeld`]. `false` if there
-    /// is none.
+    /// Lifts the hold on new requests of this request's agent ([`RequestCode::RequestsHeld`]), whichever of its requests brought
+    /// it about. `false` if there is none.
     ///
     /// # Errors
     /// [`ReviewError`]: nothing was recorded.
@@ -260,11 +272,18 @@ impl Authorizer {
             .bounded(queue.request(id))
             .await?
             .ok_or(RequestCode::RequestUnknown)?;
-        let request = &stored.request;
-        let mut body = RequestBody::new(id.clone(), RequestChange::Lifted, request.action_hash);
+        let question = LookUp::new().of_request(RequestKey::of(&stored.request), now);
+        let known = standing(self.look_up(question).await?.standing)?;
+        let Some(held_by) = known.held_by else { return Ok(false) };
+        let holding = self
+            .bounded(queue.request(&held_by))
+            .await?
+            .ok_or(RequestCode::RequestUnknown)?;
+        let request = &holding.request;
+        let mut body = RequestBody::new(held_by.clone(), RequestChange::Lift, request.action_hash);
         body.principal = by;
         let record = self.change_record(&mut Ids::new(), body, &request.tenant, now)?;
-        Ok(self.bounded(queue.lift(id.clone(), record)).await?.is_some())
+        Ok(self.bounded(queue.lift(held_by, record)).await?.is_some())
     }
 
     /// Ends every request that was opened before the store was restored: which votes were used since, nobody knows. How many
@@ -304,7 +323,7 @@ impl Authorizer {
         let queue = self.requests()?;
         let mut review = self.review(id).await?;
         let mut waited = Duration::ZERO;
-        while review.state == RequestState::Pending && waited < wait {
+        while review.state == RequestState::Pending && !review.is_void() && waited < wait {
             let nap = LOOK_EVERY.min(wait.saturating_sub(waited));
             self.timer.sleep(nap).await;
             waited = waited.saturating_add(nap);
@@ -460,10 +479,10 @@ impl Authorizer {
         let refused = |refusal: approval::ApprovalRefusal| ReviewError::Vote { codes: refusal.codes };
         let (kind, change, yes) = if is_refusal {
             let refusal = approval::check_refusal(token, &context, &trust).map_err(refused)?;
-            (VoteKind::Decline, RequestChange::Declined, refusal.refused().clone())
+            (VoteKind::Decline, RequestChange::Decline, refusal.refused().clone())
         } else {
             let approval = approval::check(token, &context, &trust).map_err(refused)?;
-            (VoteKind::Approve, RequestChange::Approved, approval)
+            (VoteKind::Approve, RequestChange::Approve, approval)
         };
         check_terms(&yes, request)?;
 

@@ -353,21 +353,21 @@ impl RequestBody {
     }
 }
 
-/// What happened to a request.
+/// What happened to a request: verbs, where its states are adjectives.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", remote = "Self")]
 pub enum RequestChange {
-    /// Somebody said yes.
-    Approved,
+    /// Somebody said yes: a vote, which may not be enough.
+    Approve,
     /// Somebody said no, which ended it.
-    Declined,
+    Decline,
     /// It was cancelled.
-    Cancelled,
+    Cancel,
     /// Its time was over.
-    Expired,
+    Expire,
     /// The hold on new requests of its agent, which this request's end brought about, was lifted.
-    Lifted,
+    Lift,
 }
 
 crate::closed::objects!(

@@ -414,7 +414,7 @@ fn three_noes_hold_an_agent_until_a_person_lifts_it() {
     let record = home.records().pop().unwrap();
     assert_eq!(
         (&record["body"]["change"], &record["body"]["principal"]),
-        (&json!("lifted"), &json!(by[1]))
+        (&json!("lift"), &json!(by[1]))
     );
     wait_for(&home, "fourth.json");
     // What was declined stays declined.
@@ -628,13 +628,13 @@ fn what_happens_is_watched() {
         (&json!("agent:codex-prod"), &json!("github.pull_requests.create"))
     );
     approve(&home, &id, MAINTAINER).exits(0);
-    assert_eq!(tells("approved", &id)["principal"], MAINTAINER);
+    assert_eq!(tells("approve", &id)["principal"], MAINTAINER);
     home.run(["authorize", "--action", STEP_UP]).exits(0);
     tells("used", &id);
     let other = wait_for(&home, &titled(&home, "other"));
     home.run(["requests", "cancel", &other, "--as", "user:admin@example.com"])
         .exits(0);
-    assert_eq!(tells("cancelled", &other)["code"], "request_withdrawn");
+    assert_eq!(tells("cancel", &other)["code"], "request_withdrawn");
     watching.kill().unwrap();
     watching.wait().unwrap();
     reader.join().unwrap();

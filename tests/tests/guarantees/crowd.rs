@@ -308,7 +308,7 @@ fn check(path: &Path, said: &[String]) -> Tally {
     let mut votes: HashMap<String, HashSet<String>> = HashMap::new();
     for record in &records {
         let body = &record["body"];
-        if record["kind"] == "request" && body["change"] == serde_json::json!(RequestChange::Approved) {
+        if record["kind"] == "request" && body["change"] == serde_json::json!(RequestChange::Approve) {
             let voters = votes.entry(text(body, "/request")).or_default();
             voters.insert(text(body, "/vote"));
         }

@@ -205,7 +205,7 @@ fn follows_from_votes_and_is_on_record(bed: &Testbed) -> Checked {
             history.push(what.as_str().unwrap().to_owned());
         }
     }
-    if history == ["step_up", "approved", "approved", "allow"] {
+    if history == ["step_up", "approve", "approve", "allow"] {
         Ok(())
     } else {
         Err(format!("the log says {history:?}"))

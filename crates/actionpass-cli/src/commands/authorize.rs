@@ -105,7 +105,6 @@ impl AuthorizeArgs {
         if let Some(audience) = &self.audience {
             request = request.with_audience(audience);
         }
-        request = request.with_wait(self.wait);
         if self.no_request {
             request = request.without_opening();
         }
@@ -116,7 +115,27 @@ impl AuthorizeArgs {
         let secrets = Arc::new(self.passphrase.of_old(home.config.signing.passphrase.as_ref()));
         let issuer = secrets.settle(block_on(home.issuer_of_one_request(Arc::clone(&secrets) as _)))?;
         output::needs_reader("nothing was decided: a pass would reach nobody")?;
-        let answer = secrets.settle(block_on(issuer.authorize(request)))?;
+        let mut answer = secrets.settle(block_on(issuer.authorize(request.clone())))?;
+        // Whoever must approve is told before anybody waits: the request is open, and joined by the second call.
+        if let (Some(waiting), false) = (&answer.request, self.wait.is_zero())
+            && answer.decision == Decision::StepUp
+        {
+            let talks = !context.is_json;
+            if talks {
+                let seconds = self.wait.as_secs();
+                output::say(&format!(
+                    "waiting for people to decide on {}, {seconds} s at most\n",
+                    waiting.id
+                ));
+            }
+            answer = secrets.settle(block_on(issuer.authorize(request.with_wait(self.wait))))?;
+            if talks && let Some(waiting) = answer.request.as_ref().filter(|_| answer.decision == Decision::StepUp) {
+                output::say(&format!(
+                    "nobody decided in time; the request waits until {}\n",
+                    waiting.expires_at
+                ));
+            }
+        }
         let trust = block_on(issuer.trust())?;
         let nobody_holds = nobody_holds(&answer.required, &action.action().tenant, &trust);
         Ok(Decided { answer, nobody_holds })
@@ -266,6 +285,12 @@ impl AuthorizeArgs {
             .required
             .iter()
             .any(|requirement| matches!(requirement, Requirement::Approval { .. }));
+        if let Some(holding) = &answer.held_by {
+            let ink = Ink::stderr();
+            let look = ink.bold(&format!("{program} requests show {holding}"));
+            let lift = ink.bold(&format!("{program} requests lift {holding} --as user:NAME"));
+            return format!("next, for a person:\n  {look}\n  {lift}\n");
+        }
         let mut lines = Vec::new();
         let mut approvals = Vec::new();
         let approve = format!("{program} approve --action {file} --key KEY --as user:NAME --reason TEXT");

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
-use crate::output::{Ink, Reply};
+use crate::output::{self, Ink, Reply};
 use cast::CastArgs;
 
 #[derive(Debug, Subcommand)]
@@ -223,6 +223,13 @@ impl WaitArgs {
         let queue = Queue::open(context)?;
         // No request waits longer.
         let wait = self.timeout.unwrap_or(MAX_REQUEST_LIFETIME);
+        let review = queue.review(&self.id)?;
+        if review.state == RequestState::Pending && !review.is_void() && !context.is_json {
+            output::say(&format!(
+                "waiting for people to decide, until {} at most\n",
+                review.request.expires_at
+            ));
+        }
         let review = block_on(queue.issuer.wait_for(&self.id, wait))?;
         Ok(state_reply(&review).with_exit(exit(review.state)))
     }
@@ -239,7 +246,7 @@ impl LiftArgs {
                 Ink::stderr().good("lifted")
             )
         } else {
-            format!("the end of {} holds nothing back\n", self.id)
+            format!("nothing keeps {agent} from opening approval requests\n")
         };
         Ok(Reply::new(json!({ "id": self.id, "agent": agent, "lifted": is_lifted })).with_talk(talk))
     }

@@ -74,11 +74,11 @@ fn is_said(kept: &Kept, seq: u64, consequence: &Consequence) -> bool {
                 vote.as_ref().is_some_and(is_there) && opener < seq && seq <= kept.last
             };
             match change {
-                RequestChange::Approved => has_vote(VoteKind::Approve),
-                RequestChange::Declined => has_vote(VoteKind::Decline) && ended_so(EndState::Declined),
-                RequestChange::Cancelled => ended_so(EndState::Cancelled),
-                RequestChange::Expired => ended_so(EndState::Expired),
-                RequestChange::Lifted => opener < seq,
+                RequestChange::Approve => has_vote(VoteKind::Approve),
+                RequestChange::Decline => has_vote(VoteKind::Decline) && ended_so(EndState::Declined),
+                RequestChange::Cancel => ended_so(EndState::Cancelled),
+                RequestChange::Expire => ended_so(EndState::Expired),
+                RequestChange::Lift => opener < seq,
             }
         }
         _ => true,
@@ -133,13 +133,13 @@ impl Comparison {
     fn count(&mut self, kept: &Kept, change: RequestChange, at: Timestamp, seq: u64) {
         let request = &kept.request;
         let agent = (request.tenant.clone(), request.actor.agent.clone());
-        if change == RequestChange::Lifted {
+        if change == RequestChange::Lift {
             let agent = self.agents.entry(agent).or_default();
             (agent.held_by, agent.lifted) = (None, Some(at));
             return;
         }
         self.changed();
-        let ends = matches!(change, RequestChange::Declined | RequestChange::Expired);
+        let ends = matches!(change, RequestChange::Decline | RequestChange::Expire);
         if let Some(at) = came_to_nothing(request).filter(|_| ends) {
             self.agents
                 .entry(agent)

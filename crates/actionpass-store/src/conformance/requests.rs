@@ -169,8 +169,8 @@ pub fn votes(request: u64, version: u64, number: u64, approver: &str, kind: Vote
         token_hash: digest(number),
     };
     let what = match kind {
-        VoteKind::Approve => RequestChange::Approved,
-        VoteKind::Decline => RequestChange::Declined,
+        VoteKind::Approve => RequestChange::Approve,
+        VoteKind::Decline => RequestChange::Decline,
     };
     let mut body = body(request, what);
     body.principal = Some(Principal::from(&principal));
@@ -195,8 +195,8 @@ pub fn votes(request: u64, version: u64, number: u64, approver: &str, kind: Vote
 #[must_use]
 pub fn changes(request: u64, version: u64, step: Step, seconds: u64) -> Change {
     let what = match step {
-        Step::Expire { .. } => RequestChange::Expired,
-        _ => RequestChange::Cancelled,
+        Step::Expire { .. } => RequestChange::Expire,
+        _ => RequestChange::Cancel,
     };
     Change {
         request: id(request),
@@ -231,7 +231,7 @@ pub fn lifted(request: u64, seconds: u64) -> RecordDraft {
     draft_at(
         request.saturating_add(950),
         seconds,
-        &body(request, RequestChange::Lifted),
+        &body(request, RequestChange::Lift),
     )
 }
 

@@ -280,7 +280,7 @@ mod tests {
         let ann = fixtures::approval("user:ann", 5);
         let declined = Consequence::Request {
             request: requests::id(1),
-            change: RequestChange::Declined,
+            change: RequestChange::Decline,
             vote: Some(("user:ann".parse().unwrap(), ann.id)),
             at: fixtures::at(9).to_timestamp(),
         };

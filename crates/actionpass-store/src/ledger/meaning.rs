@@ -322,14 +322,14 @@ impl Meaning {
         let Some(request) = self.requests.get_mut(&body.request) else {
             return fault(LedgerCode::LedgerRequestUnopened);
         };
-        if body.change == RequestChange::Lifted {
+        if body.change == RequestChange::Lift {
             return Ok(());
         }
         if request.end.is_some() {
             return fault(LedgerCode::LedgerRequestEnded);
         }
         if let (Some(principal), Some(vote)) = (body.principal, body.vote) {
-            let is_yes = body.change == RequestChange::Approved;
+            let is_yes = body.change == RequestChange::Approve;
             let said_yes = request
                 .approved
                 .iter()
@@ -344,10 +344,10 @@ impl Meaning {
             }
         }
         request.end = match body.change {
-            RequestChange::Declined => Some(EndState::Declined),
-            RequestChange::Cancelled => Some(EndState::Cancelled),
-            RequestChange::Expired => Some(EndState::Expired),
-            RequestChange::Approved | RequestChange::Lifted => None,
+            RequestChange::Decline => Some(EndState::Declined),
+            RequestChange::Cancel => Some(EndState::Cancelled),
+            RequestChange::Expire => Some(EndState::Expired),
+            RequestChange::Approve | RequestChange::Lift => None,
         };
         Ok(())
     }

@@ -12,12 +12,16 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{Ink, Table};
 use crate::render::{self, Page, visible};
 
+/// Of a request that waits and that nobody can approve.
+const VOID: &str = "nobody can approve it any more: ask for the action again";
+
 /// A request in a listing.
 pub(super) fn item(review: &Review) -> Value {
     let request = &review.request;
     json!({
         "id": request.id, "state": review.state.as_str(), "tool": request.tool, "resource": request.resource,
-        "agent": request.actor.agent, "missing": approvals(review), "expiresAt": request.expires_at,
+        "agent": request.actor.agent, "missing": approvals(review), "void": review.is_void(),
+        "createdAt": request.created_at, "expiresAt": request.expires_at,
     })
 }
 
@@ -33,7 +37,11 @@ pub(super) fn table(reviews: &[Review]) -> String {
             request.actor.agent.to_string(),
             request.tool.to_string(),
             request.resource.to_string(),
-            missing(review).collect::<Vec<_>>().join("; "),
+            if review.is_void() {
+                VOID.to_owned()
+            } else {
+                missing(review).collect::<Vec<_>>().join("; ")
+            },
         ]);
     }
     table.render(Ink::stdout())
@@ -59,6 +67,7 @@ pub(super) fn full_json(review: &Review) -> Outcome<Value> {
         .collect();
     let mut json = json!({
         "request": to_json(&review.request)?, "state": review.state.as_str(), "missing": approvals(review),
+        "void": review.is_void(),
         "reasons": review.reasons, "dropped": dropped,
     });
     if let (Some(declined), Some(members)) = (&review.declined, json.as_object_mut()) {
@@ -109,6 +118,9 @@ pub(super) fn full(review: &Review) -> Outcome<String> {
     }
     for missing in missing(review) {
         page.named("missing", &missing);
+    }
+    if review.is_void() {
+        page.named("void", VOID);
     }
     for reason in &review.reasons {
         page.named("reason", &reason_text(reason));
