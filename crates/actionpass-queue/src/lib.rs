@@ -21,7 +21,7 @@ mod machine;
 
 pub use code::RequestCode;
 pub use limits::{ENDS_THAT_HOLD, HOLD_WINDOW, Limits, Load, OPENED_WINDOW};
-pub use machine::{RequestKey, Step, came_to_nothing, holds, refused, step};
+pub use machine::{RequestKey, Step, came_to_nothing, erased, holds, refused, step};
 
 #[cfg(doc)]
 use actionpass_model::ApprovalRequest;

@@ -141,6 +141,22 @@ pub fn step(request: &ApprovalRequest, step: Step) -> Result<ApprovalRequest, Re
     Ok(next)
 }
 
+/// The request as it is once what lies beside it is erased: one that waits is cancelled, one whose time is over has expired,
+/// whether anybody had noticed or not. `None` if it had ended: it stays as it is.
+#[must_use]
+pub fn erased(request: &ApprovalRequest, at: Timestamp) -> Option<ApprovalRequest> {
+    let what = if request.is_over(at) {
+        Step::Expire { at }
+    } else {
+        Step::Cancel {
+            at,
+            by: None,
+            code: RequestCode::RequestErased.into(),
+        }
+    };
+    step(request, what).ok()
+}
+
 /// One person says yes once, whatever the spelling of the name. Whoever said yes may still say no, which ends the request.
 fn repeats(vote: &Vote, former: &Vote) -> bool {
     let is_same_vote = former.id == vote.id && former.principal == vote.principal;

@@ -6,9 +6,7 @@
 
 use actionpass_canon::{canonicalize, sha256_parts};
 use actionpass_model::{ApprovalRequest, Document as _, EndState, RequestId, Statement, Timestamp};
-use actionpass_queue::{
-    ENDS_THAT_HOLD, HOLD_WINDOW, Limits, Load, OPENED_WINDOW, RequestCode, RequestKey, Step, came_to_nothing, step,
-};
+use actionpass_queue::{ENDS_THAT_HOLD, HOLD_WINDOW, Limits, Load, OPENED_WINDOW, RequestKey, came_to_nothing, erased};
 use actionpass_store::{
     MAX_OVERDUE, RequestFilter, Standing, StateFilter, StoreCode, StoreError, StoredRequest, VoteToken, hide,
 };
@@ -338,7 +336,11 @@ pub(crate) fn update(
     }
     rewrite(connection, &kept)?;
     changed(connection, Some(record), kept.request.end.is_some())?;
-    let request = &kept.request;
+    hold_if_due(connection, &kept.request)
+}
+
+/// Holds new requests of the agent of this request if its end was one too many.
+fn hold_if_due(connection: &Connection, request: &ApprovalRequest) -> Result<(), Failure> {
     let Some(at) = came_to_nothing(request) else {
         return Ok(());
     };
@@ -505,17 +507,14 @@ impl From<Failure> for ErasureRefused {
     }
 }
 
-/// Erases what lies beside the request that this record opened, and ends it if it waits; because of the erasure `record`.
+/// Erases what lies beside the request that this record opened, and ends it if nothing has; because of the erasure `record`.
 pub(crate) fn erase(connection: &Connection, opener: u64, record: u64, at: Timestamp) -> Result<(), Failure> {
     let Some(mut kept) = by_decision(connection, opener)? else {
         return Ok(());
     };
-    let cancel = Step::Cancel {
-        at,
-        by: None,
-        code: RequestCode::RequestErased.into(),
-    };
-    if let Ok(ended) = step(&kept.request, cancel) {
+    let ended = erased(&kept.request, at);
+    let is_ended_by_it = ended.is_some();
+    if let Some(ended) = ended {
         kept.request = ended;
         kept.last = record;
         changed(connection, None, true)?;
@@ -526,6 +525,9 @@ pub(crate) fn erase(connection: &Connection, opener: u64, record: u64, at: Times
     kept.side = None;
     rewrite(connection, &kept)?;
     connection.prepare_cached(sql::ERASE_SIDE)?.execute([to_sql(opener)?])?;
+    if is_ended_by_it {
+        hold_if_due(connection, &kept.request)?;
+    }
     Ok(())
 }
 

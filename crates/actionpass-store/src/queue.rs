@@ -26,8 +26,8 @@ pub const MAX_LISTED: usize = 1000;
 /// - **Evidence.** A change and its record are written in one step; so are a decision and what it does to its request.
 /// - **One waits.** Of each [`RequestKey`] at most one request waits: `end` is absent and `expiresAt` is to come.
 /// - **Side data.** The action, the facts and the tokens of votes lie beside the request and not in it. Erasing the side
-///   data of the record that opened a request erases them, and ends the request, if it waits, as `cancelled` with
-///   [`RequestCode::RequestErased`]. Where the log is salted, the hashes in the document become
+///   data of the record that opened a request erases them, and ends the request, if nothing has: as
+///   [`actionpass_queue::erased`] says, `cancelled` with [`RequestCode::RequestErased`] if it waits, else `expired`. Where the log is salted, the hashes in the document become
 ///   [`Digest::ZERO`] with it: nothing that is left confirms a guess.
 /// - **Standing.** [`Known::standing`](crate::Known::standing) of a look-up is what the queue has to say of an action; a store
 ///   of decisions that keeps no queue leaves it out.

@@ -26,6 +26,8 @@ use actionpass_testkit::{Testbed, block_on};
 use actionpass_verify::{Clock, FixedTrust, Trust};
 use serde_json::Value;
 
+use crate::common::Dice;
+
 const TASK: &str = "ACTIONPASS_CROWD";
 const AGENTS: usize = 16;
 const APPROVERS: [FixtureKey; 5] = [
@@ -41,19 +43,6 @@ const SHORT: Duration = Duration::from_secs(20);
 const LONG_ROUNDS: u64 = 1000;
 /// A round is over after this time, decided or not: what was not expires while later ones go on.
 const ROUND: Duration = Duration::from_millis(400);
-
-/// SplitMix64 of Steele, Lea and Flood: the same numbers for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 fn approver(number: usize) -> Approver {
     Approver::parse(&format!("user:p{number}")).unwrap()
@@ -109,7 +98,7 @@ fn child() {
         panic!("{task}")
     };
     let (number, folder): (usize, &Path) = (number.parse().unwrap(), Path::new(folder));
-    let mut dice = Dice(seed.parse().unwrap());
+    let mut dice = Dice::new(seed.parse().unwrap());
     let issuer = issuer(&folder.join("ledger.db"));
     loop {
         match number.checked_sub(AGENTS) {
@@ -224,7 +213,7 @@ fn g20_a_crowd_gets_no_pass_that_nobody_gave() {
         .and_then(|seed| seed.parse().ok())
         .unwrap_or(1);
     let rounds = std::env::var_os("ACTIONPASS_LONG").map(|_| LONG_ROUNDS);
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut crowd = Crowd {
         folder: folder.path(),
         children: Vec::new(),

@@ -56,4 +56,6 @@ mod idempotency;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod queue_attacks;
+#[cfg(test)]
 mod requests;

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use actionpass_model::{Agent, Decision, EndState, RequestChange, RequestId, Tenant, Timestamp, VoteKind};
+use actionpass_model::{
+    Agent, ApprovalRequest, Decision, EndState, RequestChange, RequestId, Tenant, Timestamp, VoteKind,
+};
 use actionpass_queue::{ENDS_THAT_HOLD, HOLD_WINDOW, RequestCode, came_to_nothing};
 use actionpass_store::StoreCode;
 use actionpass_store::ledger::Consequence;
@@ -97,7 +99,7 @@ pub(super) struct Comparison {
 #[derive(Debug, Default)]
 struct OfAgent {
     /// When its requests came to nothing, with the records that said so.
-    nothing: BTreeSet<(Timestamp, u64)>,
+    nothing: BTreeSet<(Timestamp, u64, RequestId)>,
     held_by: Option<RequestId>,
     lifted: Option<Timestamp>,
 }
@@ -132,15 +134,22 @@ impl Comparison {
 
     fn count(&mut self, kept: &Kept, change: RequestChange, at: Timestamp, seq: u64) {
         let request = &kept.request;
-        let agent = (request.tenant.clone(), request.actor.agent.clone());
         if change == RequestChange::Lift {
+            let agent = (request.tenant.clone(), request.actor.agent.clone());
             let agent = self.agents.entry(agent).or_default();
             (agent.held_by, agent.lifted) = (None, Some(at));
             return;
         }
         self.changed();
-        let ends = matches!(change, RequestChange::Decline | RequestChange::Expire);
-        if let Some(at) = came_to_nothing(request).filter(|_| ends) {
+        if matches!(change, RequestChange::Decline | RequestChange::Expire) {
+            self.came_to_nothing(request, seq);
+        }
+    }
+
+    /// The record at this place ended a request, which counts if it came to nothing.
+    fn came_to_nothing(&mut self, request: &ApprovalRequest, seq: u64) {
+        if let Some(at) = came_to_nothing(request) {
+            let agent = (request.tenant.clone(), request.actor.agent.clone());
             self.agents
                 .entry(agent)
                 .or_default()
@@ -152,20 +161,22 @@ impl Comparison {
         let Some(kept) = requests::by_decision(connection, opener)? else {
             return Ok(());
         };
-        let end = kept.request.end.clone();
+        let request = &kept.request;
         let is_by_it = kept.last == seq;
         let erased = actionpass_model::Code::from(RequestCode::RequestErased);
-        // What was overdue by then didn't wait, and may have no end to this day.
-        let is_ended = match end {
-            Some(end) => !is_by_it || end.code == Some(erased),
-            None => kept.request.is_over(at),
-        };
+        let is_ended = request.end.as_ref().is_some_and(|end| match end.state {
+            _ if !is_by_it => true,
+            EndState::Cancelled => end.code == Some(erased),
+            EndState::Expired => request.is_over(at),
+            EndState::Used | EndState::Declined => false,
+        });
         let is_gone = requests::is_bare(connection, &kept)?;
         if !is_ended || !is_gone {
             return Err(Failure::Record(StoreCode::StoreRowsMissing, UNLIKE, seq));
         }
         if is_by_it {
             self.changed();
+            self.came_to_nothing(request, seq);
         }
         Ok(())
     }
@@ -210,12 +221,12 @@ impl Comparison {
 
 impl OfAgent {
     fn came_to_nothing(&mut self, at: Timestamp, seq: u64, request: &RequestId) {
-        self.nothing.insert((at, seq));
+        self.nothing.insert((at, seq, request.clone()));
         let counts = |ended: Timestamp| {
             at < ended.saturating_add(HOLD_WINDOW) && self.lifted.is_none_or(|lifted| ended > lifted)
         };
         // From the latest on: those before one that doesn't count don't either.
-        let ends = self.nothing.iter().rev().map(|(ended, _)| *ended);
+        let ends = self.nothing.iter().rev().map(|(ended, ..)| *ended);
         let needed = usize::try_from(ENDS_THAT_HOLD).unwrap_or(usize::MAX);
         if ends.take_while(|ended| counts(*ended)).take(needed).count() == needed {
             self.held_by = Some(request.clone());

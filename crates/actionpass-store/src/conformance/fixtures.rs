@@ -150,18 +150,25 @@ pub fn revoked(number: u64, revocation: u64, version: u64) -> RecordDraft {
 /// A record that erases the side data of others.
 #[must_use]
 pub fn erased(number: u64, records: Vec<u64>) -> RecordDraft {
+    draft(number, &erasure(records))
+}
+
+/// The same, so many seconds after the first.
+#[must_use]
+pub fn erased_at(number: u64, seconds: u64, records: Vec<u64>) -> RecordDraft {
+    draft_at(number, seconds, &erasure(records))
+}
+
+fn erasure(records: Vec<u64>) -> ErasureBody {
     let erased_by: Principal = "user:owner".parse().unwrap();
     let reason = "asked for by law".parse().unwrap();
-    draft(
-        number,
-        &ErasureBody {
-            schema: ErasureSchema,
-            records,
-            erased_by,
-            reason,
-            rules: Vec::new(),
-        },
-    )
+    ErasureBody {
+        schema: ErasureSchema,
+        records,
+        erased_by,
+        reason,
+        rules: Vec::new(),
+    }
 }
 
 /// The decision on action `number`, by trust store and policy 1: an allow with `approvals`, or a deny.

@@ -6,7 +6,7 @@ use std::thread;
 use actionpass_model::{ApprovalRequest, Decision, Digest, EndState, VoteKind};
 use actionpass_queue::{Limits, RequestCode, Step};
 
-use super::fixtures::{at, digest, erased, log, policed};
+use super::fixtures::{at, digest, erased, erased_at, log, policed};
 use super::requests::{
     HOLDS, LIFETIME, cancel, changes, decides, decides_on, expire, id, joins, key, lifted, opens, opens_within, part,
     settles, votes,
@@ -495,7 +495,7 @@ pub fn requests_are_listed(suite: &Queues<'_>) {
     assert_eq!(listed(&elsewhere, 0), []);
 }
 
-/// Erasing the side data of the record that opened a request erases its own, and ends it if it waits.
+/// Erasing the side data of the record that opened a request erases its own, and ends it if nothing has.
 pub fn g18_erasing_ends_what_waits(suite: &Queues<'_>) {
     let store = suite.store();
     let _ = suite.committed(&store, opens(1, 1, 0));
@@ -515,6 +515,23 @@ pub fn g18_erasing_ends_what_waits(suite: &Queues<'_>) {
     let second = suite.request(&store, 2);
     assert_eq!((second.action, second.tokens), (None, Vec::new()));
     assert_eq!(suite.standing(&store, 2, 2).declined.unwrap().request.id, id(2));
+    // What is overdue has expired by then, and no record of that follows, nor does it wait by a clock that goes back. Three
+    // of them hold new ones like any others.
+    for number in 3..=5 {
+        let _ = suite.committed(&store, opens(number, number, 0));
+    }
+    let openers = (3..=5).map(|number| suite.request(&store, number).request.decision.seq);
+    let _ = suite
+        .run(store.append_one(erased_at(61, LIFETIME, openers.collect())))
+        .unwrap();
+    let third = suite.request(&store, 3);
+    assert_eq!((third.action, third.request.version), (None, 1));
+    assert_eq!(third.request.end.map(|end| end.state), Some(EndState::Expired));
+    let expiry = suite.unchanged(&store, changes(3, 1, expire(LIFETIME), LIFETIME));
+    assert_eq!(expiry, ChangeOutcome::Refused(RequestCode::RequestExpired));
+    let standing = suite.standing(&store, 3, LIFETIME);
+    assert_eq!((standing.overdue, standing.held_by.is_some()), (Vec::new(), true));
+    assert_eq!(suite.standing(&store, 3, 1).live, None);
 }
 
 /// Of a salted log nothing is left that confirms a guess, and no decline is forgotten for it.

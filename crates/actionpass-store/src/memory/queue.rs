@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use actionpass_model::{Agent, ApprovalRequest, DecisionRef, RequestId, Statement, Tenant, Timestamp};
 use actionpass_queue::{
-    ENDS_THAT_HOLD, HOLD_WINDOW, Load, RequestCode, RequestKey, Step, came_to_nothing, holds, step,
+    ENDS_THAT_HOLD, HOLD_WINDOW, Load, RequestCode, RequestKey, Step, came_to_nothing, erased, holds, step,
 };
 
 use crate::{
@@ -234,22 +234,19 @@ impl Queue {
     }
 
     pub(super) fn erase(&mut self, records: &HashSet<u64>, at: Timestamp) {
-        for kept in self.requests.values_mut() {
-            let stored = &mut kept.stored;
-            if !records.contains(&stored.request.decision.seq) {
+        let is_gone = |kept: &&Kept| records.contains(&kept.stored.request.decision.seq);
+        let gone = self.requests.values().filter(is_gone);
+        let gone: Vec<ApprovalRequest> = gone.map(|kept| kept.stored.request.clone()).collect();
+        for request in gone {
+            if let Some(ended) = erased(&request, at) {
+                self.put(ended, None);
+            }
+            let Some(kept) = self.requests.get_mut(&request.id) else {
                 continue;
-            }
-            let cancel = Step::Cancel {
-                at,
-                by: None,
-                code: RequestCode::RequestErased.into(),
             };
-            if let Ok(ended) = step(&stored.request, cancel) {
-                stored.request = ended;
-            }
-            *stored = StoredRequest::new(stored.request.clone());
+            kept.stored = StoredRequest::new(kept.stored.request.clone());
             if kept.is_committed {
-                hide(&mut stored.request);
+                hide(&mut kept.stored.request);
             }
         }
     }

@@ -91,20 +91,24 @@ fn what_a_queue_wrote_fits() {
     let _ = block_on(store.append_one(fixtures::erased(60, vec![0, 1, 4]))).unwrap();
     store.check_rows().unwrap();
     commit(&store, opens(70, 70, 0));
-    let late = fixtures::draft_at(
-        61,
-        LIFETIME,
-        &actionpass_model::ErasureBody {
-            schema: actionpass_model::ErasureSchema,
-            records: vec![block_on(store.request(&id(70))).unwrap().unwrap().request.decision.seq],
-            erased_by: "user:owner".parse().unwrap(),
-            reason: "law".parse().unwrap(),
-            rules: Vec::new(),
-        },
-    );
-    let _ = block_on(store.append_one(late)).unwrap();
+    let opener = block_on(store.request(&id(70))).unwrap().unwrap().request.decision.seq;
+    let _ = block_on(store.append_one(fixtures::erased_at(61, LIFETIME, vec![opener]))).unwrap();
     store.check_rows().unwrap();
-    change(&store, changes(70, 0, expire(LIFETIME), LIFETIME));
+    let expired = block_on(store.request(&id(70))).unwrap().unwrap().request;
+    assert_eq!(expired.end.map(|end| end.state), Some(EndState::Expired));
+    // That three were overdue holds new ones.
+    let openers: Vec<u64> = (71..=73)
+        .map(|number| {
+            commit(&store, opens(number, number, 0));
+            block_on(store.request(&id(number)))
+                .unwrap()
+                .unwrap()
+                .request
+                .decision
+                .seq
+        })
+        .collect();
+    let _ = block_on(store.append_one(fixtures::erased_at(62, LIFETIME + 3600, openers))).unwrap();
     store.check_rows().unwrap();
 }
 
