@@ -317,7 +317,8 @@ impl Authorizer {
                         return self.deny_declined(&mut call, &stored, &trust, now).await;
                     }
                     let waits = self.waits(&call, standing.live, state.restored);
-                    if let Waits::Nothing = waits
+                    // Nor where another request has taken its place: two who wait would end each other's for ever.
+                    if waits.request().is_none()
                         && let Some(end) = self.ended_meanwhile(queue, asked, now).await?
                     {
                         // What was waited for is over, and nobody asked for another one.

@@ -409,7 +409,7 @@ impl Authorizer {
         Ok(false)
     }
 
-    /// How the request ended that was waited for, where nothing waits any more.
+    /// How the request ended that was waited for, where it doesn't wait any more.
     pub(crate) async fn ended_meanwhile(
         &self,
         queue: &dyn QueueStore,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
-use actionpass_core::{Clock, RequestState};
+use actionpass_core::{Authorizer, Clock, Request, RequestState};
 use actionpass_model::{Decision, ErasureBody, ErasureSchema, RecordId, RequestId, Statement, Timestamp};
 use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{LedgerExt, MemoryDecisionStore, QueueStore, ReplayStart, RequestFilter, StoreError};
@@ -50,6 +50,10 @@ fn opened(bed: &Testbed, action: &BoundAction) -> RequestId {
     answer.request.unwrap().id
 }
 
+fn all(issuer: &Authorizer) -> usize {
+    block_on(issuer.reviews(&RequestFilter::default())).unwrap().len()
+}
+
 fn erasure(number: u64, at: Timestamp, records: Vec<u64>) -> RecordDraft {
     let body = ErasureBody {
         schema: ErasureSchema,
@@ -60,6 +64,34 @@ fn erasure(number: u64, at: Timestamp, records: Vec<u64>) -> RecordDraft {
     };
     let id = RecordId::parse(&format!("rec_01920000000070008000{number:012}")).unwrap();
     RecordDraft::new(id, at, &body).unwrap()
+}
+
+/// G18: two who wait with different contexts get out of each other's way: neither ends the other's request for one of its own
+/// once its own has ended.
+#[test]
+fn g18_parked_calls_do_not_supersede_each_other_for_ever() {
+    let bed = bed();
+    let issuer = bed.authorizer().unwrap();
+    let (one, other) = (action("a", "one"), action("a", "other"));
+    let caller = fixtures::caller(one.action());
+    let park = |action: &BoundAction| {
+        let request = Request::new(action, &caller).with_wait(Duration::from_secs(3));
+        block_on(issuer.authorize(request)).unwrap()
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| park(&one));
+        while all(&issuer) == 0 {
+            std::thread::yield_now();
+        }
+        let second = scope.spawn(|| park(&other));
+        let answer = first.join().unwrap();
+        assert_eq!((answer.decision, answer.request.is_none()), (Decision::StepUp, true));
+        let codes: Vec<_> = answer.reasons.iter().map(|reason| reason.code.to_string()).collect();
+        assert!(codes.contains(&"request_cancelled".to_owned()), "{codes:?}");
+        assert_eq!(second.join().unwrap().request.unwrap().state, RequestState::Pending);
+    });
+    assert_eq!(all(&issuer), 2);
+    assert!(bed.verify_ledger().is_ok());
 }
 
 /// G18: what is overdue and erased before anybody noticed that it is over ends once.
