@@ -283,8 +283,17 @@ impl Authorizer {
             let mut checked = self.check(&call, &call.offered, OfRequest::Any, &trust, now);
             let known = self.bounded(known).await?;
             if let Some(issued) = known.issued {
-                return match self.again(&call, issued, &known.state, trust, now).await {
-                    Err(error) if error.is(AuthorizeCode::ActionIdReused) => {
+                // A decline answers every action of its hash, whatever it was allowed for before.
+                let is_declined = known.standing.is_some_and(|standing| standing.declined.is_some());
+                let answer = if is_declined {
+                    Err(AuthorizeCode::ApprovalDeclined.into())
+                } else {
+                    self.again(&call, issued, &known.state, trust, now).await
+                };
+                return match answer {
+                    Err(error)
+                        if error.is(AuthorizeCode::ActionIdReused) || error.is(AuthorizeCode::ApprovalDeclined) =>
+                    {
                         Err(self.refuse_before(&request, error, now).await)
                     }
                     answer => answer,

@@ -113,6 +113,25 @@ fn g18_what_is_erased_overdue_ends_once() {
     assert!(bed.verify_ledger().is_ok());
 }
 
+/// G19: whatever the action was allowed for before, after a decline nobody gets a pass of the issuer again.
+#[test]
+fn g19_a_decline_gives_no_pass_of_before_again() {
+    let bed = bed();
+    let named = with_id("deploy-1");
+    let allowed = bed.authorize_with(&named, None, &[bed.approve(&named)]).unwrap();
+    assert_eq!(allowed.decision, Decision::Allow);
+    assert!(bed.authorize(&named).unwrap().pass.is_some());
+    let id = opened(&bed, &with_id("deploy-2"));
+    let _ = bed
+        .vote(&id, &bed.no(FixtureKey::APPROVER, fixtures::approver(), &id))
+        .unwrap();
+    let refused = bed.authorize(&named).unwrap_err();
+    assert_eq!(refused.code().as_str(), "approval_declined");
+    let last = String::from_utf8(bed.records().unwrap().pop().unwrap().json).unwrap();
+    assert!(last.contains("approval_declined"), "{last}");
+    assert!(bed.verify_ledger().is_ok());
+}
+
 /// One history that nobody planned. After each step log and, if there is one, file agree with what happened.
 fn walk(bed: &Testbed, store: &dyn QueueStore, check: &dyn Fn() -> Result<(), StoreError>, dice: &mut Dice) {
     let issuer = bed.authorizer().unwrap();
