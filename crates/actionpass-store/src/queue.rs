@@ -1,5 +1,6 @@
 //! [`QueueStore`]: what waits for people, kept with the decisions that open and settle it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use actionpass_model::{
@@ -79,8 +80,8 @@ pub struct StoredRequest {
     pub tokens: Vec<VoteToken>,
 }
 
-/// The token of a vote.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// The token of a vote. Debug output doesn't show it.
+#[derive(Clone, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a vote and its token")]
 pub struct VoteToken {
     /// Who cast it.
@@ -89,6 +90,15 @@ pub struct VoteToken {
     pub vote: ApprovalId,
     /// The token, a compact JWS.
     pub token: String,
+}
+
+impl fmt::Debug for VoteToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VoteToken")
+            .field("principal", &self.principal)
+            .field("vote", &self.vote)
+            .finish_non_exhaustive()
+    }
 }
 
 impl StoredRequest {

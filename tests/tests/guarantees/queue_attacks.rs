@@ -132,6 +132,21 @@ fn g19_a_decline_gives_no_pass_of_before_again() {
     assert!(bed.verify_ledger().is_ok());
 }
 
+/// G18: what people signed is in no debug output.
+#[test]
+fn g18_tokens_of_votes_are_in_no_debug_output() {
+    let store = Arc::new(MemoryDecisionStore::new(Testbed::log()));
+    let bed = bed().with_queue(Arc::clone(&store));
+    let id = opened(&bed, &action("a", "one"));
+    let vote = bed.yes(FixtureKey::APPROVER, fixtures::approver(), &id);
+    let review = bed.vote(&id, &vote).unwrap();
+    let stored = block_on(store.request(&id)).unwrap().unwrap();
+    assert_eq!(stored.tokens.len(), 1);
+    for shown in [format!("{stored:?}"), format!("{review:?}")] {
+        assert!(!shown.contains(&vote), "{shown}");
+    }
+}
+
 /// One history that nobody planned. After each step log and, if there is one, file agree with what happened.
 fn walk(bed: &Testbed, store: &dyn QueueStore, check: &dyn Fn() -> Result<(), StoreError>, dice: &mut Dice) {
     let issuer = bed.authorizer().unwrap();
