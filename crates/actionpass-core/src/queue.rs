@@ -427,7 +427,9 @@ impl Authorizer {
         let end = request.end.as_ref()?;
         let is_no = |token: &&VoteToken| {
             let mut votes = request.votes.iter();
-            votes.any(|vote| vote.kind == VoteKind::Decline && vote.id == token.vote)
+            votes.any(|vote| {
+                vote.kind == VoteKind::Decline && vote.id == token.vote && vote.principal == token.principal
+            })
         };
         let token = stored.tokens.iter().find(is_no);
         // Words of somebody whose signature doesn't verify any more are nobody's.

@@ -13,7 +13,7 @@ use actionpass_store_sqlite::SqliteStore;
 use actionpass_testkit::fixtures::{self, FixtureKey};
 use actionpass_testkit::policies::NeedsApprovals;
 use actionpass_testkit::stores::{Flaky, Moment};
-use actionpass_testkit::{Testbed, block_on};
+use actionpass_testkit::{CountingRandom, Testbed, block_on};
 use serde_json::Value;
 
 use crate::common::Dice;
@@ -130,6 +130,29 @@ fn g19_a_decline_gives_no_pass_of_before_again() {
     let last = String::from_utf8(bed.records().unwrap().pop().unwrap().json).unwrap();
     assert!(last.contains("approval_declined"), "{last}");
     assert!(bed.verify_ledger().is_ok());
+}
+
+/// G19: a vote that bears the id of another person's decline doesn't take the words out of that person's mouth.
+#[test]
+fn g19_a_decline_is_told_in_its_own_words_whatever_its_id() {
+    let bed = Testbed::new().with_requests().with_policy(NeedsApprovals::new(2));
+    let asked = action("a", "one");
+    let id = opened(&bed, &asked);
+    let review = bed.review(&id).unwrap();
+    let (issuer, now) = (fixtures::issuer(), fixtures::now());
+    let ballot = |approver| Testbed::ballot(approver, &review);
+    // Of the same randomness, so with the same id.
+    let (yes, no) = (CountingRandom::new(), CountingRandom::new());
+    let signer = FixtureKey::APPROVER.signer();
+    let yes = block_on(ballot(fixtures::approver()).sign(&asked, &issuer, &signer, now, &yes)).unwrap();
+    let signer = FixtureKey::SECOND_APPROVER.signer();
+    let no = block_on(ballot(fixtures::second_approver()).sign_refusal(&asked, &issuer, &signer, now, &no)).unwrap();
+    let votes = [bed.vote(&id, &yes), bed.vote(&id, &no)].map(|voted| voted.unwrap().request.votes);
+    let declined = votes.last().unwrap();
+    assert_eq!(declined.first().unwrap().id, declined.last().unwrap().id);
+    let answer = bed.authorize(&asked).unwrap().declined.unwrap();
+    assert_eq!(answer.by.as_str(), "user:security@example.com");
+    assert_eq!(answer.words.unwrap().as_str(), "reviewed");
 }
 
 /// G18: what people signed is in no debug output.
