@@ -28,8 +28,8 @@ actionpass_model::codes! {
         QueueFull = "queue_full" => Unavailable,
         /// Three requests of this agent were declined or expired within an hour: it opens none until a person lifts that.
         RequestsHeld = "requests_held" => Declined,
-        /// The request is about another context, other facts or another policy than the action is judged with now: asking for
-        /// the action again opens another one.
+        /// The request is about another context, other facts or another policy than the action is judged with now: its votes
+        /// count for nothing.
         RequestSuperseded = "request_superseded",
         /// What the request is about was erased.
         RequestErased = "request_erased",

@@ -250,8 +250,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "an erased request goes on waiting",
         "requests.rs",
-        "    if let Ok(ended) = step(&kept.request, cancel) {",
-        "    if let Some(ended) = step(&kept.request, cancel).ok().filter(|ended| ended.version == 0) {",
+        "    let ended = erased(&kept.request, at);",
+        "    let ended = erased(&kept.request, at).filter(|ended| ended.version == 0);",
     ),
     Mutant::new(
         "an erased request confirms a guess",
