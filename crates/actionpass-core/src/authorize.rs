@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::call::{AdmittedCall, Asked, Judged, Settled, SignedPass};
 use crate::environment::{Ids, Random, System, Timer, random_salt, within};
 use crate::offered::{Checked, MAX_OFFERED, Occasion, Offered, check_each};
-use crate::queue::{Recent, Waits, standing};
+use crate::queue::{MAX_MOVES, Recent, Waits, standing};
 use crate::quota::{Quota, Who};
 use crate::source::{ApprovalAnswer, ApprovalQuestion, ApprovalSource};
 use crate::{
@@ -36,8 +36,6 @@ use crate::{
 
 /// How often an authorization starts over when trust or policy changed under it.
 const MAX_ROUNDS: usize = 3;
-/// How often it does when the queue moved under it. Each time somebody else got on: a vote, a retry, an end.
-const MAX_MOVES: usize = 64;
 
 /// The issuer: judges actions by policy, records every decision, and signs passes for what is allowed.
 ///

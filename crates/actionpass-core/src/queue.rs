@@ -26,7 +26,9 @@ use crate::{Authorization, AuthorizeCode, AuthorizeError, Declined, RequestAnswe
 
 /// How often a request is looked at while somebody waits for it: a vote of another process is noticed within half a
 /// second.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often something is tried again when the queue moved under it. Each time somebody else got on: a vote, a retry, an end.
+pub(crate) const MAX_MOVES: usize = 64;
 /// Within this time an unchanged answer is the record of before.
 const REPEATED_WITHIN: Duration = Duration::from_secs(60);
 /// How many answers are remembered before those are forgotten that nobody would get again.
@@ -159,7 +161,7 @@ impl Authorizer {
     ) -> Waits {
         let Some(stored) = live else { return Waits::Nothing };
         let request = &stored.request;
-        if restored.is_some_and(|start| request.created_at.to_unix_seconds() < start) {
+        if is_lost(request, restored) {
             let lost = Reason::new(RequestCode::RequestStateLost);
             return Waits::Other(Box::new(stored), RequestCode::RequestStateLost, vec![lost]);
         }
@@ -460,6 +462,11 @@ impl Authorization {
         });
         self
     }
+}
+
+/// Whether a request is of before the store was restored.
+pub(crate) fn is_lost(request: &ApprovalRequest, restored: Option<UnixSeconds>) -> bool {
+    restored.is_some_and(|start| request.created_at.to_unix_seconds() < start)
 }
 
 /// When a request that is opened now expires: in whole seconds, as the `exp` of its votes is. Nobody gets less time than was

@@ -21,13 +21,8 @@ use crate::authorize::{Authorizer, is_anybody_revoked};
 use crate::environment::Ids;
 use crate::error::clause;
 use crate::offered::{Occasion, Offered, check_each};
-use crate::queue::{STORED_LIMITS, required_approvals, standing};
+use crate::queue::{LOOK_EVERY, MAX_MOVES, STORED_LIMITS, is_lost, required_approvals, standing};
 use crate::{AuthorizeCode, AuthorizeError, Declined, RequestState};
-
-/// How often a vote is tried again when the request moved under it.
-const MAX_MOVES: usize = 64;
-/// How often a request is looked at while somebody waits for it.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// An approval request as it is now: what policy says of the votes that verify now.
 #[derive(Clone, Debug)]
@@ -176,14 +171,18 @@ impl Authorizer {
         self.queue().ok_or_else(|| RequestCode::RequestUnknown.into())
     }
 
+    async fn found(&self, queue: &dyn QueueStore, id: &RequestId) -> Result<StoredRequest, ReviewError> {
+        let stored = self.bounded(queue.request(id)).await?;
+        stored.ok_or_else(|| RequestCode::RequestUnknown.into())
+    }
+
     /// A request as it is now. What was noticed to be over is recorded on the way.
     ///
     /// # Errors
     /// [`RequestCode::RequestUnknown`]; [`AuthorizeCode::PolicyChanged`] where another policy is in force than the one asked.
     pub async fn review(&self, id: &RequestId) -> Result<Review, ReviewError> {
         let queue = self.requests()?;
-        let stored = self.bounded(queue.request(id)).await?;
-        self.reviewed(stored.ok_or(RequestCode::RequestUnknown)?).await
+        self.reviewed(self.found(queue, id).await?).await
     }
 
     /// Requests as they are now, the oldest first.
@@ -213,10 +212,7 @@ impl Authorizer {
         let queue = self.requests()?;
         for _ in 0..MAX_MOVES {
             let now = self.now()?;
-            let stored = self.bounded(queue.request(id)).await?;
-            let stored = self
-                .waiting(queue, stored.ok_or(RequestCode::RequestUnknown)?, now)
-                .await?;
+            let stored = self.waiting(queue, id, now).await?;
             let change = self.vote_change(&stored, token, now).await?;
             match self.bounded(queue.change(change)).await? {
                 ChangeOutcome::Changed(request, record) => {
@@ -242,14 +238,7 @@ impl Authorizer {
         let queue = self.requests()?;
         for _ in 0..MAX_MOVES {
             let now = self.now()?;
-            let stored = self
-                .bounded(queue.request(id))
-                .await?
-                .ok_or(RequestCode::RequestUnknown)?;
-            if let Some(code) = refused(&stored.request, now) {
-                self.close_overdue(queue, overdue(&stored.request, now), now).await?;
-                return Err(code.into());
-            }
+            let stored = self.waiting(queue, id, now).await?;
             let change = self.cancellation(&mut Ids::new(), &stored.request, by.clone(), code, now)?;
             match self.bounded(queue.change(change)).await? {
                 ChangeOutcome::Changed(..) => return self.review(id).await,
@@ -268,17 +257,11 @@ impl Authorizer {
     pub async fn lift_hold(&self, id: &RequestId, by: Option<Principal>) -> Result<bool, ReviewError> {
         let queue = self.requests()?;
         let now = self.now()?;
-        let stored = self
-            .bounded(queue.request(id))
-            .await?
-            .ok_or(RequestCode::RequestUnknown)?;
+        let stored = self.found(queue, id).await?;
         let question = LookUp::new().of_request(RequestKey::of(&stored.request), now);
         let known = standing(self.look_up(question).await?.standing)?;
         let Some(held_by) = known.held_by else { return Ok(false) };
-        let holding = self
-            .bounded(queue.request(&held_by))
-            .await?
-            .ok_or(RequestCode::RequestUnknown)?;
+        let holding = self.found(queue, &held_by).await?;
         let request = &holding.request;
         let mut body = RequestBody::new(held_by.clone(), RequestChange::Lift, request.action_hash);
         body.principal = by;
@@ -293,9 +276,10 @@ impl Authorizer {
     /// [`ReviewError`]: some may be ended.
     pub async fn cancel_lost_requests(&self) -> Result<usize, ReviewError> {
         let queue = self.requests()?;
-        let Some(start) = self.bounded(self.parts.store.state()).await?.restored else {
+        let restored = self.bounded(self.parts.store.state()).await?.restored;
+        if restored.is_none() {
             return Ok(0);
-        };
+        }
         let mut ended: usize = 0;
         let mut filter = RequestFilter::default();
         loop {
@@ -303,7 +287,7 @@ impl Authorizer {
             let Some(last) = page.last() else { return Ok(ended) };
             filter.after = Some(last.id.clone());
             for request in page {
-                if request.end.is_none() && request.created_at.to_unix_seconds() < start {
+                if request.end.is_none() && is_lost(&request, restored) {
                     match self.end(&request.id, None, RequestCode::RequestStateLost).await {
                         Ok(_) => ended = ended.saturating_add(1),
                         // Somebody else was faster.
@@ -342,9 +326,7 @@ impl Authorizer {
         let overdue = overdue(&stored.request, now);
         let stored = if !overdue.is_empty() && self.close_overdue(queue, overdue, now).await? {
             let id = &stored.request.id;
-            self.bounded(queue.request(id))
-                .await?
-                .ok_or(RequestCode::RequestUnknown)?
+            self.found(queue, id).await?
         } else {
             stored
         };
@@ -459,9 +441,10 @@ impl Authorizer {
     async fn waiting(
         &self,
         queue: &dyn QueueStore,
-        stored: StoredRequest,
+        id: &RequestId,
         now: Timestamp,
     ) -> Result<StoredRequest, ReviewError> {
+        let stored = self.found(queue, id).await?;
         if let Some(code) = refused(&stored.request, now) {
             self.close_overdue(queue, overdue(&stored.request, now), now).await?;
             return Err(code.into());
@@ -662,10 +645,6 @@ fn missing(verdict: &Verdict) -> Option<u64> {
 fn overdue(request: &ApprovalRequest, now: Timestamp) -> Vec<ApprovalRequest> {
     let is_overdue = request.end.is_none() && request.is_over(now);
     is_overdue.then(|| request.clone()).into_iter().collect()
-}
-
-fn is_lost(request: &ApprovalRequest, restored: Option<UnixSeconds>) -> bool {
-    restored.is_some_and(|start| request.created_at.to_unix_seconds() < start)
 }
 
 fn corrupt(problem: &'static str) -> ReviewError {

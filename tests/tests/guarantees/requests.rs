@@ -570,9 +570,8 @@ fn hashes_of_salted_logs_stay_hidden_and_the_chain_holds() {
     assert!(bed.verify_ledger().is_ok());
 }
 
-#[test]
-fn a_parked_call_goes_on_when_the_request_moves() {
-    let bed = bed();
+/// What a call that waits for people comes to, when this happens to the request that it opened.
+fn parked(bed: &Testbed, happens: impl FnOnce(&RequestId)) -> (RequestId, Authorization) {
     let asked = action();
     let caller = fixtures::caller(asked.action());
     let issuer = bed.authorizer().unwrap();
@@ -587,34 +586,25 @@ fn a_parked_call_goes_on_when_the_request_moves() {
                 break review.request.id.clone();
             }
         };
-        let _ = bed.vote(&id, &yes(&bed, &id)).unwrap();
-        let allowed = waits.join().unwrap();
-        assert_eq!((allowed.decision, allowed.request.unwrap().id), (Decision::Allow, id));
-    });
+        happens(&id);
+        (id, waits.join().unwrap())
+    })
+}
+
+#[test]
+fn a_parked_call_goes_on_when_the_request_moves() {
+    let bed = bed();
+    let (id, allowed) = parked(&bed, |id| drop(bed.vote(id, &yes(&bed, id)).unwrap()));
+    assert_eq!((allowed.decision, allowed.request.unwrap().id), (Decision::Allow, id));
 }
 
 #[test]
 fn a_parked_call_opens_no_second_request() {
     let bed = bed();
-    let asked = action();
-    let caller = fixtures::caller(asked.action());
     let issuer = bed.authorizer().unwrap();
-    std::thread::scope(|scope| {
-        let waits = scope.spawn(|| {
-            let request = Request::new(&asked, &caller).with_wait(Duration::from_secs(30));
-            block_on(issuer.authorize(request)).unwrap()
-        });
-        let id = loop {
-            let all = block_on(issuer.reviews(&RequestFilter::default())).unwrap();
-            if let Some(review) = all.first() {
-                break review.request.id.clone();
-            }
-        };
-        let _ = block_on(issuer.cancel(&id, None)).unwrap();
-        let answer = waits.join().unwrap();
-        assert_eq!((answer.decision, answer.request.is_none()), (Decision::StepUp, true));
-        assert_eq!(codes(&answer), ["approval_required", "request_cancelled"]);
-    });
+    let (_, answer) = parked(&bed, |id| drop(block_on(issuer.cancel(id, None)).unwrap()));
+    assert_eq!((answer.decision, answer.request.is_none()), (Decision::StepUp, true));
+    assert_eq!(codes(&answer), ["approval_required", "request_cancelled"]);
     assert_eq!(block_on(issuer.reviews(&RequestFilter::default())).unwrap().len(), 1);
 }
 
