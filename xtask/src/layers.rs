@@ -86,6 +86,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("actionpass-servers", &[]),
+    // The documents of the service and who asks it: no law, and nothing of an issuer.
+    ("actionpass-client", &["actionpass-model", "actionpass-policy"]),
     // The folder of an issuer: here key, trust, policy and store come together.
     (
         "actionpass-home",
@@ -120,14 +122,14 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-verify",
         ],
     ),
-    // Not the testkit: its keys are public.
+    // A front door: it parses, asks the issuer, and answers.
     (
-        "actionpass-cli",
+        "actionpass-server",
         &[
             "actionpass-canon",
+            "actionpass-client",
             "actionpass-core",
             "actionpass-crypto",
-            "actionpass-custodians",
             "actionpass-custody",
             "actionpass-display",
             "actionpass-home",
@@ -138,11 +140,32 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-verify",
         ],
     ),
+    // Not the testkit: its keys are public.
+    (
+        "actionpass-cli",
+        &[
+            "actionpass-canon",
+            "actionpass-client",
+            "actionpass-core",
+            "actionpass-crypto",
+            "actionpass-custodians",
+            "actionpass-custody",
+            "actionpass-display",
+            "actionpass-home",
+            "actionpass-model",
+            "actionpass-policy",
+            "actionpass-queue",
+            "actionpass-server",
+            "actionpass-store",
+            "actionpass-verify",
+        ],
+    ),
     (
         "actionpass-tests",
         &[
             "actionpass",
             "actionpass-canon",
+            "actionpass-client",
             "actionpass-cli",
             "actionpass-core",
             "actionpass-crypto",
@@ -152,6 +175,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-model",
             "actionpass-policy",
             "actionpass-queue",
+            "actionpass-server",
             "actionpass-store",
             "actionpass-store-sqlite",
             "actionpass-testkit",

@@ -24,7 +24,7 @@ use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
 use uuid::Uuid;
 
 use crate::call::{AdmittedCall, Asked, Judged, Settled, SignedPass};
-use crate::environment::{Ids, Random, System, Timer, random_salt, within};
+use crate::environment::{Ids, Random, RequestWatch, System, Timer, random_salt, within};
 use crate::offered::{Checked, MAX_OFFERED, Occasion, Offered, check_each};
 use crate::queue::{MAX_MOVES, Recent, Waits, standing};
 use crate::quota::{Quota, Who};
@@ -49,6 +49,7 @@ pub struct Authorizer {
     pub(crate) parts: Parts,
     clock: Arc<dyn Clock>,
     pub(crate) timer: Arc<dyn Timer>,
+    pub(crate) watch: Option<Arc<dyn RequestWatch>>,
     pub(crate) random: Arc<dyn Random>,
     approvals: Option<Arc<dyn ApprovalSource>>,
     replay: Option<Arc<dyn ReplayStore>>,
@@ -111,6 +112,13 @@ impl AuthorizerBuilder {
     pub fn with_requests(mut self, store: Arc<dyn QueueStore>) -> Self {
         self.0.parts.store = Arc::clone(&store) as _;
         self.0.parts.queue = Some(store);
+        self
+    }
+
+    /// Learns from this watch that approval requests move, in the place of looking at the store.
+    #[must_use]
+    pub fn with_request_watch(mut self, watch: Arc<dyn RequestWatch>) -> Self {
+        self.0.watch = Some(watch);
         self
     }
 
@@ -179,6 +187,7 @@ impl Authorizer {
             },
             clock: Arc::new(System),
             timer: Arc::new(System),
+            watch: None,
             random: Arc::new(System),
             approvals: None,
             replay: None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actionpass_model::Timestamp;
+use actionpass_model::{RequestId, Timestamp};
 use actionpass_store::ledger::Salt;
 use actionpass_verify::{Clock, SystemClock};
 use uuid::Uuid;
@@ -21,6 +21,14 @@ pub type TimerFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub trait Timer: Debug + Send + Sync {
     /// A future that is ready once this time has gone by.
     fn sleep(&self, time: Duration) -> TimerFuture;
+}
+
+/// What notices that an approval request moved, for a program in which many wait at once: without one, whoever waits looks
+/// at the store by itself every 200 ms.
+pub trait RequestWatch: Debug + Send + Sync {
+    /// A future that is ready once the request is at another version than this one, which it may be already. A change by
+    /// another process is noticed within half a second.
+    fn moved(&self, request: &RequestId, version: u64) -> TimerFuture;
 }
 
 /// Where randomness comes from. It makes ids and salts unguessable, nothing else hangs on it.

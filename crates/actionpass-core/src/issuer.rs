@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actionpass_crypto::Signer;
-use actionpass_model::{CodedError, Principal, RequestId};
+use actionpass_model::{CodedError, KeyId, Principal, RequestId};
 use actionpass_policy::PolicyEngine;
 use actionpass_store::ledger::RecordRef;
 use actionpass_store::trust_file::TrustSnapshot;
@@ -14,7 +14,7 @@ use actionpass_store::{DecisionStore, Ledger, QueueStore, ReplayStore, RequestFi
 use actionpass_verify::{Clock, DocumentTrust, Trust, TrustSource};
 
 use crate::call::Asked;
-use crate::environment::{Random, System, Timer};
+use crate::environment::{Random, RequestWatch, System, Timer};
 use crate::{
     AdminError, Administrator, ApprovalSource, Authorization, AuthorizeCode, AuthorizeError, Authorizer, IssuerConfig,
     Request, Review, ReviewError,
@@ -86,6 +86,7 @@ pub struct IssuerBuilder {
     trust: Option<(Arc<dyn TrustSource>, TrustSnapshot)>,
     clock: Arc<dyn Clock>,
     timer: Arc<dyn Timer>,
+    watch: Option<Arc<dyn RequestWatch>>,
     random: Arc<dyn Random>,
     approvals: Option<Arc<dyn ApprovalSource>>,
     replay: Option<Arc<dyn ReplayStore>>,
@@ -130,6 +131,15 @@ impl IssuerBuilder {
     pub fn with_requests(mut self, store: Arc<dyn QueueStore>) -> Self {
         self.store = Arc::clone(&store) as _;
         self.queue = Some(store);
+        self
+    }
+
+    /// Learns from this watch that approval requests move: [`AuthorizerBuilder::with_request_watch`].
+    ///
+    /// [`AuthorizerBuilder::with_request_watch`]: crate::AuthorizerBuilder::with_request_watch
+    #[must_use]
+    pub fn with_request_watch(mut self, watch: Arc<dyn RequestWatch>) -> Self {
+        self.watch = Some(watch);
         self
     }
 
@@ -201,6 +211,9 @@ impl IssuerBuilder {
             if let Some(source) = &self.approvals {
                 builder = builder.with_approval_source(Arc::clone(source));
             }
+            if let Some(watch) = &self.watch {
+                builder = builder.with_request_watch(Arc::clone(watch));
+            }
             if let Some(store) = &self.queue {
                 builder = builder.with_requests(Arc::clone(store));
             }
@@ -259,6 +272,7 @@ impl Issuer {
             trust: None,
             clock: Arc::new(System),
             timer: Arc::new(System),
+            watch: None,
             random: Arc::new(System),
             approvals: None,
             replay: None,
@@ -313,6 +327,15 @@ impl Issuer {
     /// Those of [`Authorizer::reviews`].
     pub async fn reviews(&self, filter: &RequestFilter) -> Result<Vec<Review>, ReviewError> {
         self.on_requests(async |authorizer| authorizer.reviews(filter).await)
+            .await
+    }
+
+    /// Whether the owner of this key may decide on an approval request: [`Authorizer::may_vote`].
+    ///
+    /// # Errors
+    /// Those of [`Authorizer::may_vote`].
+    pub async fn may_vote(&self, review: &Review, kid: &KeyId) -> Result<bool, ReviewError> {
+        self.on_requests(async |authorizer| authorizer.may_vote(review, kid).await)
             .await
     }
 

@@ -21,12 +21,15 @@ use actionpass_verify::approval::{OfRequest, check_refusal};
 
 use crate::authorize::Authorizer;
 use crate::call::{AdmittedCall, Asked, Judged};
-use crate::environment::{Ids, random_salt};
+use crate::environment::{Ids, random_salt, within};
 use crate::{Authorization, AuthorizeCode, AuthorizeError, Declined, RequestAnswer, RequestState};
 
 /// How often a request is looked at while somebody waits for it: a vote of another process is noticed within half a
 /// second.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often whoever waits looks at the clock, where a watch says whether the request moved: a request expires by the clock,
+/// which may be set.
+const CLOCK_EVERY: Duration = Duration::from_secs(2);
 /// How often something is tried again when the queue moved under it. Each time somebody else got on: a vote, a retry, an end.
 pub(crate) const MAX_MOVES: usize = 64;
 /// Within this time an unchanged answer is the record of before.
@@ -399,16 +402,34 @@ impl Authorizer {
     ) -> Result<bool, AuthorizeError> {
         asked.waited_for = Some(request.id.clone());
         while asked.waited < wait {
-            let nap = LOOK_EVERY.min(wait.saturating_sub(asked.waited));
-            self.timer.sleep(nap).await;
+            let left = wait.saturating_sub(asked.waited);
+            let (nap, has_moved) = self.nap(queue, &request.id, version, left).await?;
             asked.waited = asked.waited.saturating_add(nap);
-            let now = self.now()?;
-            let at = self.bounded(queue.request_version(&request.id)).await?;
-            if at != Some(version) || request.expires_at <= now {
+            if has_moved || request.expires_at <= self.now()? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Sleeps, not longer than this, and says for how long and whether the request has moved. Where it moved, it may have been
+    /// for less.
+    pub(crate) async fn nap(
+        &self,
+        queue: &dyn QueueStore,
+        request: &RequestId,
+        version: u64,
+        left: Duration,
+    ) -> Result<(Duration, bool), AuthorizeError> {
+        if let Some(watch) = &self.watch {
+            let nap = CLOCK_EVERY.min(left);
+            let moved = within(&*self.timer, nap, watch.moved(request, version)).await;
+            return Ok((nap, moved.is_some()));
+        }
+        let nap = LOOK_EVERY.min(left);
+        self.timer.sleep(nap).await;
+        let at = self.bounded(queue.request_version(request)).await?;
+        Ok((nap, at != Some(version)))
     }
 
     /// How the request ended that was waited for, where it doesn't wait any more.

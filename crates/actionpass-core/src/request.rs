@@ -6,8 +6,8 @@ use actionpass_canon::{BoundAction, BoundFacts};
 use std::time::Duration;
 
 use actionpass_model::{
-    ActionId, Audience, Caller, Decision, Digest, DoorName, EndState, PassId, PolicyRef, Principal, Reason, RequestId,
-    Statement, Timestamp, Trace, UnixSeconds,
+    ActionId, Audience, Caller, Decision, Digest, DoorName, PassId, PolicyRef, Principal, Reason, RequestId,
+    RequestState, Statement, Timestamp, Trace, UnixSeconds,
 };
 use actionpass_policy::{Note, Requirement};
 use actionpass_store::ledger::RecordRef;
@@ -158,51 +158,6 @@ pub struct RequestAnswer {
     pub state: RequestState,
     /// Until when it waits.
     pub expires_at: Timestamp,
-}
-
-/// What an approval request is: stored are the ends, and of what waits policy says it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "the states of a request are what they are")]
-pub enum RequestState {
-    /// Approvals are missing.
-    Pending,
-    /// The votes that verify now are enough now. That can change until it is used.
-    Approved,
-    /// Its action got its pass.
-    Used,
-    /// Somebody whose yes would have counted said no.
-    Declined,
-    /// It was taken back, or what it was about changed.
-    Cancelled,
-    /// Nobody decided in time.
-    Expired,
-}
-
-impl RequestState {
-    /// The state as it is written.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Used => "used",
-            Self::Declined => "declined",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-impl From<EndState> for RequestState {
-    fn from(end: EndState) -> Self {
-        match end {
-            EndState::Used => Self::Used,
-            EndState::Declined => Self::Declined,
-            EndState::Cancelled => Self::Cancelled,
-            EndState::Expired => Self::Expired,
-        }
-    }
 }
 
 /// Who said no to an action, and why.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use actionpass_canon::{BindError, BoundAction, BoundFacts};
 use actionpass_crypto::Unverified;
 use actionpass_model::{
-    ApprovalId, ApprovalMode, ApprovalRequest, Approver, Code, CodedError, Decision, Digest, EndState, Grant,
-    Principal, Reason, RefusalClaims, RequestBody, RequestChange, RequestId, Timestamp, UnixSeconds, Vote, VoteKind,
+    ApprovalId, ApprovalMode, ApprovalRequest, Approver, Assurance, Code, CodedError, Decision, Digest, EndState,
+    Grant, KeyId, KeyUse, Principal, Reason, RefusalClaims, RequestBody, RequestChange, RequestId, Timestamp,
+    UnixSeconds, Vote, VoteKind,
 };
 use actionpass_policy::{PolicyInput, Requirement, Verdict};
 use actionpass_queue::{RequestCode, RequestKey, Step, refused};
@@ -16,12 +17,13 @@ use actionpass_store::{
 };
 use actionpass_verify::approval::{self, ApprovalContext, OfRequest, VerifiedApproval};
 use actionpass_verify::{Trust, VerifyCode};
+use uuid::Uuid;
 
 use crate::authorize::{Authorizer, is_anybody_revoked};
 use crate::environment::Ids;
 use crate::error::clause;
 use crate::offered::{Occasion, Offered, check_each};
-use crate::queue::{LOOK_EVERY, MAX_MOVES, STORED_LIMITS, is_lost, required_approvals, standing};
+use crate::queue::{MAX_MOVES, STORED_LIMITS, is_lost, required_approvals, standing};
 use crate::{AuthorizeCode, AuthorizeError, Declined, RequestState};
 
 /// An approval request as it is now: what policy says of the votes that verify now.
@@ -201,6 +203,49 @@ impl Authorizer {
         Ok(reviews)
     }
 
+    /// Whether an approval by the owner of this key of the trust store would count, if nobody else gave any: who may decide on
+    /// the request, approve it or decline it. `false` for a request that has ended, and for a key that doesn't hold now.
+    ///
+    /// # Errors
+    /// As [`review`](Self::review).
+    pub async fn may_vote(&self, review: &Review, kid: &KeyId) -> Result<bool, ReviewError> {
+        let Some(action) = &review.action else { return Ok(false) };
+        let now = self.now()?;
+        let trust = self.current_trust().await?;
+        let request = &review.request;
+        let entry = trust.keyring().get(kid).filter(|entry| !entry.is_revoked());
+        let Some(key) = entry.map(|entry| entry.trust()) else {
+            return Ok(false);
+        };
+        let Some(approver) = &key.principal else {
+            return Ok(false);
+        };
+        let holds = key.key_use == KeyUse::Approval
+            && key.signs_at(now)
+            && key.tenants.contains(&request.tenant)
+            && !trust.is_principal_revoked(approver.as_str());
+        if !holds || !request.is_live(now) {
+            return Ok(false);
+        }
+        let known = self.look_up(LookUp::new()).await?;
+        let moment = Moment {
+            trust: &trust,
+            state: &known.state,
+            now,
+        };
+        let grant = Grant {
+            id: ApprovalId::from_uuid(Uuid::nil()),
+            mode: ApprovalMode::Human,
+            approver: approver.clone(),
+            roles: key.roles.clone(),
+            assurance: Assurance::Signed,
+            rules: Vec::new(),
+        };
+        let without = missing(&self.verdict(action, &review.facts, &[], &moment));
+        let with = missing(&self.verdict(action, &review.facts, &[grant], &moment));
+        Ok(matches!((without, with), (Some(without), Some(with)) if with < without))
+    }
+
     /// Takes a vote: a compact JWS, the approval or the refusal of one who may approve. It is verified now, and again each
     /// time it is counted.
     ///
@@ -308,11 +353,10 @@ impl Authorizer {
         let mut review = self.review(id).await?;
         let mut waited = Duration::ZERO;
         while review.state == RequestState::Pending && !review.is_void() && waited < wait {
-            let nap = LOOK_EVERY.min(wait.saturating_sub(waited));
-            self.timer.sleep(nap).await;
+            let left = wait.saturating_sub(waited);
+            let (nap, has_moved) = self.nap(queue, id, review.request.version, left).await?;
             waited = waited.saturating_add(nap);
-            let version = self.bounded(queue.request_version(id)).await?;
-            if version != Some(review.request.version) || review.request.is_over(self.now()?) {
+            if has_moved || review.request.is_over(self.now()?) {
                 review = self.review(id).await?;
             }
         }

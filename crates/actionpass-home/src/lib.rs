@@ -31,6 +31,7 @@
 //! | why one can't be used | [`HomeError`], [`HomeCode`] |
 
 mod approvers;
+mod clients;
 mod code;
 mod config;
 mod create;
@@ -45,6 +46,7 @@ pub use actionpass_custody::Exposure;
 pub use approvers::{
     Approvers, INVITATION_HOLDS, Invitation, InvitationSecret, NewInvitation, PASSKEY_WAITS, WaitingPasskey,
 };
+pub use clients::{Client, Patterns, Right};
 pub use code::HomeCode;
 pub use config::{Config, MAX_LIMITS, Signing, limit};
 pub use create::{EXAMPLE_TENANT, Made, NewHome};

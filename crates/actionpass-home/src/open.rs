@@ -112,7 +112,11 @@ impl OpenHome {
         Ok(builder.judging_without_key().open().await?)
     }
 
-    fn issuer_builder(&self, secrets: SharedSecrets) -> Result<IssuerBuilder, HomeError> {
+    /// The issuer in the making, for a program that brings its own timers or watches requests.
+    ///
+    /// # Errors
+    /// [`HomeError::Trust`].
+    pub fn issuer_builder(&self, secrets: SharedSecrets) -> Result<IssuerBuilder, HomeError> {
         self.builder_of(Arc::new(HomeDeployment {
             home: self.home.clone(),
             config: Arc::new(Mutex::new(Some(self.config.clone()))),

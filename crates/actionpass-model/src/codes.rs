@@ -171,6 +171,19 @@ impl CodeClass {
         }
     }
 
+    /// The HTTP status of an answer that fails for this (RFC 9110 §15), where its route says nothing more exact.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::Usage | Self::InputRefused => 400,
+            Self::Declined => 403,
+            Self::AlreadyDone => 409,
+            Self::NotAuthentic | Self::Mismatch | Self::OutOfTime | Self::Revoked | Self::Approval => 422,
+            Self::Stale | Self::Unavailable => 503,
+            Self::Reason | Self::Internal | Self::LedgerBroken => 500,
+        }
+    }
+
     /// The exit code of a program that fails for several reasons: the smallest from 20 up, else the smallest; 1 without
     /// any.
     #[must_use]

@@ -83,7 +83,8 @@ pub use record::{
 };
 pub use request::{
     ApprovalRequest, DEFAULT_REQUEST_LIFETIME, DecisionRef, EndState, MAX_REQUEST_LIFETIME, PolicyVersion, RequestBody,
-    RequestChange, RequestChangeSchema, RequestEnd, RequestSchema, RequiredApproval, RuleNote, Vote, VoteKind,
+    RequestChange, RequestChangeSchema, RequestEnd, RequestSchema, RequestState, RequiredApproval, RuleNote, Vote,
+    VoteKind,
 };
 pub use revocation::{Revocation, RevocationSchema, RevocationTarget};
 #[cfg(feature = "schema")]

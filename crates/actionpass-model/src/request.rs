@@ -205,6 +205,51 @@ pub enum EndState {
     Expired,
 }
 
+/// What an approval request is: stored are the ends, and of what waits policy says it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case", remote = "Self")]
+pub enum RequestState {
+    /// Approvals are missing.
+    Pending,
+    /// The votes that verify now are enough now. That can change until it is used.
+    Approved,
+    /// Its action got its pass.
+    Used,
+    /// Somebody whose yes would have counted said no.
+    Declined,
+    /// It was taken back, or what it was about changed.
+    Cancelled,
+    /// Nobody decided in time.
+    Expired,
+}
+
+impl RequestState {
+    /// The state as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Used => "used",
+            Self::Declined => "declined",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl From<EndState> for RequestState {
+    fn from(end: EndState) -> Self {
+        match end {
+            EndState::Used => Self::Used,
+            EndState::Declined => Self::Declined,
+            EndState::Cancelled => Self::Cancelled,
+            EndState::Expired => Self::Expired,
+        }
+    }
+}
+
 impl VoteKind {
     /// `approve` or `decline`.
     #[must_use]
@@ -380,4 +425,4 @@ crate::closed::objects!(
     RequestEnd,
     RequestBody
 );
-crate::closed::names!(VoteKind, EndState, RequestChange);
+crate::closed::names!(VoteKind, EndState, RequestState, RequestChange);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actionpass_model::{Obligation, Role, RuleId, Statement};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::glob::Glob;
@@ -15,7 +15,7 @@ use crate::truth::Truth;
 use crate::work::Work;
 
 /// What a rule does where it applies.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Permits.

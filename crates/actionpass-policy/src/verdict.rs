@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actionpass_model::{ApprovalRef, Code, Decision, Obligation, PolicyRef, Reason, Role, RuleId, Statement};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Cause, Effect, PolicyEngine};
 
@@ -65,7 +65,7 @@ pub struct Verdict {
 }
 
 /// Words of a policy's authors about a rule that decided.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Note {
     /// The rule.
@@ -75,7 +75,7 @@ pub struct Note {
 }
 
 /// Something that would turn a decision.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum Requirement {

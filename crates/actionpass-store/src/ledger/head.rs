@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use actionpass_model::{Digest, RecordId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where a log ends: how many records it has and the hash of the last.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -123,7 +123,7 @@ impl fmt::Display for KnownHead {
 }
 
 /// What identifies a record of a log.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordRef {
     /// Its place.

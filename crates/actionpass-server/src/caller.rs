@@ -1,0 +1,40 @@
+//! [`Caller`]: who asks, as `clients.toml` has them.
+
+use std::sync::Arc;
+
+use actionpass_home::{Client, Right};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use crate::ServerCode;
+use crate::gate::Shared;
+use crate::problem::Refused;
+
+/// The client that asks, proven by its token or by the socket that it came through.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(Arc<Client>);
+
+impl Caller {
+    /// Refuses a client that lacks a right.
+    pub(crate) fn may(&self, right: Right) -> Result<(), Refused> {
+        if self.0.may.contains(&right) {
+            Ok(())
+        } else {
+            tracing::warn!(client = %self.0.name, right = right.as_str(), "a client asked for what it may not do");
+            Err(ServerCode::ClientForbidden.into())
+        }
+    }
+
+    /// The entry of the client.
+    pub(crate) fn client(&self) -> &Client {
+        &self.0
+    }
+}
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Refused;
+
+    async fn from_request_parts(_: &mut Parts, _: &Shared) -> Result<Self, Refused> {
+        Err(ServerCode::ClientUnauthenticated.into())
+    }
+}

@@ -1,0 +1,51 @@
+//! The codes of the service.
+
+actionpass_model::codes! {
+    /// Why the service doesn't answer a question, where no layer below says so.
+    pub enum ServerCode: InputRefused {
+        /// No credentials were sent, and the route needs some.
+        ClientUnauthenticated = "client_unauthenticated",
+        /// The token is nobody's, or its client may not do this: which, the log of the service says.
+        ClientForbidden = "client_forbidden",
+        /// There is no such route.
+        RouteUnknown = "route_unknown",
+        /// The route takes other methods.
+        MethodNotAllowed = "method_not_allowed",
+        /// The body is not of the media type that the route takes.
+        MediaTypeUnsupported = "media_type_unsupported",
+        /// The body is larger than the service takes.
+        BodyTooLarge = "body_too_large",
+        /// The body did not arrive in time.
+        BodyTimeout = "body_timeout",
+        /// The query, a header or the path isn't what the route takes.
+        RequestMalformed = "request_malformed",
+        /// The host of the request is none of this service.
+        HostUnknown = "host_unknown",
+        /// Another site sent it.
+        CrossSite = "cross_site",
+        /// More is being asked than the service takes at once.
+        Overloaded = "overloaded" => Unavailable,
+        /// The service is about to stop.
+        Stopping = "stopping" => Unavailable,
+        /// A part of the service failed in a way that it has no code for.
+        ServiceFailed = "service_failed" => Internal,
+    }
+}
+
+impl ServerCode {
+    /// The status of an answer that says this.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::ClientUnauthenticated => 401,
+            Self::ClientForbidden | Self::CrossSite => 403,
+            Self::RouteUnknown => 404,
+            Self::MethodNotAllowed => 405,
+            Self::BodyTimeout => 408,
+            Self::BodyTooLarge => 413,
+            Self::MediaTypeUnsupported => 415,
+            Self::HostUnknown => 421,
+            other => other.class().http_status(),
+        }
+    }
+}

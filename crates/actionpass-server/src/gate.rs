@@ -1,0 +1,30 @@
+//! [`Gate`]: what every route shares.
+
+use std::sync::Arc;
+
+use actionpass_canon::Limits;
+use actionpass_core::Issuer;
+use actionpass_home::OpenHome;
+use actionpass_model::WebOrigin;
+
+use crate::events::Events;
+
+/// What every route gets.
+pub(crate) type Shared = Arc<Gate>;
+
+/// The issuer of one home, and what stands around it.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) home: OpenHome,
+    pub(crate) issuer: Issuer,
+    pub(crate) events: Arc<Events>,
+    /// The origin of the page: what links begin with.
+    pub(crate) origin: WebOrigin,
+}
+
+impl Gate {
+    /// What the gate of JSON admits of a body.
+    pub(crate) fn limits(&self) -> Limits {
+        self.home.config.limits()
+    }
+}

@@ -1,0 +1,31 @@
+//! The ActionPass service: decisions, approval requests and their page over HTTP.
+//!
+//! A front door, so no law lives here: it reads what is asked, asks the [`Issuer`](actionpass_core::Issuer) of one home, and
+//! answers. What it decides by itself is who may ask what ([`actionpass_home::Client`]) and how much at once.
+//!
+//! | what | where |
+//! |---|---|
+//! | the service of a home | [`Server`], [`Settings`] |
+//! | why it doesn't start, or doesn't answer | [`ServeError`], [`ServerCode`] |
+
+mod body;
+mod caller;
+mod code;
+mod decisions;
+mod error;
+mod events;
+mod gate;
+mod ledger;
+mod operations;
+mod page;
+mod problem;
+mod requests;
+mod router;
+mod serve;
+mod settings;
+mod trust;
+
+pub use code::ServerCode;
+pub use error::ServeError;
+pub use serve::Server;
+pub use settings::Settings;

@@ -1,0 +1,80 @@
+//! Errors as answers: problem details (RFC 9457).
+
+use actionpass_client::api::{PROBLEM_MEDIA_TYPE, Problem};
+use actionpass_model::{Code, CodedError};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::ServerCode;
+
+/// A problem on its way out. Boxed: it is large, and rare.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refused(Box<Problem>);
+
+impl Refused {
+    /// What an error of a layer below says of itself.
+    pub(crate) fn of(error: &(impl CodedError + ?Sized)) -> Self {
+        let code = error.code();
+        let mut refused = Self::coded(&code, "", code.class().http_status());
+        refused.0.detail = Some(error.to_string());
+        refused.0.offset = error.offset().and_then(|offset| u64::try_from(offset).ok());
+        refused.0.path = error.path().map(ToOwned::to_owned);
+        let codes = error.codes();
+        if codes.len() > 1 {
+            refused.0.codes = codes.iter().map(ToString::to_string).collect();
+        }
+        refused
+    }
+
+    fn coded(code: &Code, title: &str, status: u16) -> Self {
+        let title = if title.is_empty() { code.as_str() } else { title };
+        Self(Box::new(Problem::new(code.as_str(), title, status)))
+    }
+
+    /// The same with more exactly what is wrong.
+    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// The same about a place in the document.
+    pub(crate) fn at(mut self, path: impl Into<String>) -> Self {
+        self.0.path = Some(path.into());
+        self
+    }
+
+    /// The same with another status, where the route knows better.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status.as_u16();
+        self
+    }
+
+    /// The stable code.
+    pub(crate) fn code(&self) -> &str {
+        &self.0.code
+    }
+}
+
+impl From<ServerCode> for Refused {
+    fn from(code: ServerCode) -> Self {
+        Self::coded(&code.into(), code.meaning(), code.http_status())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
