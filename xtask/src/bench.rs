@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: the budgets of `docs/benchmarks.md`, measured in one run, as a table or as JSON.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use crate::process::{self, Result, capture, cargo, root};
+use crate::tools;
 
 /// How to run it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +40,10 @@ impl<'a> Options<'a> {
 /// Measures and prints. A budget that isn't met is a failure, unless it was only a quick run.
 pub(crate) fn run(arguments: &[&str]) -> Result {
     let options = Options::parse(arguments)?;
-    let report = measure(options)?;
+    print(&measure(options)?, options)
+}
+
+fn print(report: &Value, options: Options<'_>) -> Result {
     let rows = report
         .get("rows")
         .and_then(Value::as_array)
@@ -55,22 +60,27 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     Ok(())
 }
 
+/// Measures the service beside a bare handler and Cerbos, and prints. A budget that isn't met is a failure, unless it was only
+/// a quick run.
+pub(crate) fn load(arguments: &[&str]) -> Result {
+    let options = Options::parse(arguments)?;
+    if let Some(part) = options.only {
+        return Err(format!("`load` measures all or nothing, not `{part}`").into());
+    }
+    let (variable, packages) = tools::of_load()?;
+    let mut command = cargo(["bench", "--package", "actionpass-tests", "--bench", "service", "--"])?;
+    command.env("ACTIONPASS_BIN", release()?).env(variable, packages);
+    if options.quick {
+        command.arg("--quick");
+    }
+    let output = capture(&mut command)?;
+    print(&serde_json::from_str(output.trim())?, options)
+}
+
 /// Builds the command line for release, and runs the benchmark with it.
 fn measure(options: Options<'_>) -> Result<Value> {
-    process::run(&mut cargo(["build", "--release", "--package", "actionpass-cli"])?)?;
-    // Where cargo says that it builds, for whoever has set that.
-    let metadata = capture(&mut cargo(["metadata", "--format-version", "1", "--no-deps"])?)?;
-    let metadata: Value = serde_json::from_str(&metadata)?;
-    let target = metadata
-        .get("target_directory")
-        .and_then(Value::as_str)
-        .ok_or("cargo names no target folder")?;
-    let program = root()?
-        .join(target)
-        .join("release")
-        .join(format!("actionpass{}", std::env::consts::EXE_SUFFIX));
     let mut command = cargo(["bench", "--package", "actionpass-tests", "--bench", "budgets", "--"])?;
-    command.env("ACTIONPASS_BIN", program);
+    command.env("ACTIONPASS_BIN", release()?);
     if options.quick {
         command.arg("--quick");
     }
@@ -79,6 +89,22 @@ fn measure(options: Options<'_>) -> Result<Value> {
     }
     let output = capture(&mut command)?;
     Ok(serde_json::from_str(output.trim())?)
+}
+
+/// The command line, built for release.
+fn release() -> Result<PathBuf> {
+    process::run(&mut cargo(["build", "--release", "--package", "actionpass-cli"])?)?;
+    // Where cargo says that it builds, for whoever has set that.
+    let metadata = capture(&mut cargo(["metadata", "--format-version", "1", "--no-deps"])?)?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let target = metadata
+        .get("target_directory")
+        .and_then(Value::as_str)
+        .ok_or("cargo names no target folder")?;
+    Ok(root()?
+        .join(target)
+        .join("release")
+        .join(format!("actionpass{}", std::env::consts::EXE_SUFFIX)))
 }
 
 fn is_met(row: &Value) -> bool {

@@ -33,6 +33,8 @@ usage: cargo xtask TASK
   schemas [--check]   write docs/schemas from the types, or compare
   bench [PART] [--quick] [--json]
                       measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick
+  load [--quick] [--json]
+                      measure the service beside a bare handler and Cerbos; fails as `bench` does
   mutants [LIST [PART]...]
                       break one place after the other and see the tests notice: all lists, or those of LIST
                       (verify, core, store, store-sqlite, cli, policy) with a PART in their name; fails if one
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
         ["bench", options @ ..] => bench::run(options),
+        ["load", options @ ..] => bench::load(options),
         ["mutants"] => mutants::run(None, &[]),
         ["mutants", list, parts @ ..] => mutants::run(Some(list), parts),
         ["latency"] => latency::run(),

@@ -126,6 +126,21 @@ const KITS: &[Kit] = &[
     },
 ];
 
+/// What the service is measured beside: no test needs it.
+const LOAD: Kit = Kit {
+    name: "npm packages to measure beside",
+    manifests: &["benches/service/package.json", "benches/service/package-lock.json"],
+    folder: "target/deps/load",
+    install: install_npm,
+    variable: ("ACTIONPASS_LOAD_DEPS", ""),
+};
+
+/// Finds or installs what `cargo xtask load` measures beside, and the variable that leads there.
+pub(crate) fn of_load() -> Result<(&'static str, PathBuf)> {
+    LOAD.provide(root()?)?
+        .ok_or_else(|| "the manifest of what is measured beside is missing".into())
+}
+
 /// Written last into a kit's folder: the manifests that it was installed from.
 const STAMP: &str = ".installed";
 
