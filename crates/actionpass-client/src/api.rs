@@ -2,6 +2,12 @@
 //!
 //! Names are camelCase, times RFC 3339, hashes `sha256:…`. Answers may gain members; questions are closed.
 
+mod ledger;
 mod problem;
+mod requests;
+mod trust;
 
+pub use ledger::{LedgerHead, RecordList};
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem};
+pub use requests::{CastVote, Declined, DroppedVote, FullRequest, Lifted, RequestEvent, RequestItem, RequestList};
+pub use trust::{JwkSet, NewRevocation, RecordLink, RevocationList, Revoked};
