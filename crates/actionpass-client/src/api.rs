@@ -2,11 +2,16 @@
 //!
 //! Names are camelCase, times RFC 3339, hashes `sha256:…`. Answers may gain members; questions are closed.
 
+mod decisions;
 mod ledger;
 mod problem;
 mod requests;
 mod trust;
 
+pub use decisions::{
+    AuthorizeAnswer, AuthorizeRequest, GivenPass, MAX_WAIT_SECONDS, OpenedRequest, OutcomeAnswer, OutcomeReport,
+    PassSummary, StatedCaller, ToldReason, Verdict, VerdictFinding, VerifyRequest,
+};
 pub use ledger::{LedgerHead, RecordList};
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem};
 pub use requests::{CastVote, Declined, DroppedVote, FullRequest, Lifted, RequestEvent, RequestItem, RequestList};
