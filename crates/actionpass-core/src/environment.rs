@@ -28,7 +28,11 @@ pub trait Timer: Debug + Send + Sync {
 pub trait RequestWatch: Debug + Send + Sync {
     /// A future that is ready once the request is at another version than this one, which it may be already. A change by
     /// another process is noticed within half a second.
+    /// Once [`is_over`](Self::is_over), it is ready too.
     fn moved(&self, request: &RequestId, version: u64) -> TimerFuture;
+
+    /// Whether nobody shall wait any more, because the program is about to stop: whoever waits gets the decision as it is.
+    fn is_over(&self) -> bool;
 }
 
 /// Where randomness comes from. It makes ids and salts unguessable, nothing else hangs on it.

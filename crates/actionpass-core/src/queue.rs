@@ -391,7 +391,7 @@ impl Authorizer {
         }))
     }
 
-    /// Waits until the request moves or its time is over; `false` if the caller's time is over first.
+    /// Waits until the request moves or its time is over; `false` if the caller's time is over first, or nobody shall wait.
     pub(crate) async fn park(
         &self,
         queue: &dyn QueueStore,
@@ -401,15 +401,23 @@ impl Authorizer {
         asked: &mut Asked,
     ) -> Result<bool, AuthorizeError> {
         asked.waited_for = Some(request.id.clone());
-        while asked.waited < wait {
+        while asked.waited < wait && !self.is_over() {
             let left = wait.saturating_sub(asked.waited);
             let (nap, has_moved) = self.nap(queue, &request.id, version, left).await?;
             asked.waited = asked.waited.saturating_add(nap);
+            if self.is_over() {
+                break;
+            }
             if has_moved || request.expires_at <= self.now()? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether nobody shall wait any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.is_over())
     }
 
     /// Sleeps, not longer than this, and says for how long and whether the request has moved. Where it moved, it may have been

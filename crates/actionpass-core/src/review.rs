@@ -352,7 +352,7 @@ impl Authorizer {
         let queue = self.requests()?;
         let mut review = self.review(id).await?;
         let mut waited = Duration::ZERO;
-        while review.state == RequestState::Pending && !review.is_void() && waited < wait {
+        while review.state == RequestState::Pending && !review.is_void() && waited < wait && !self.is_over() {
             let left = wait.saturating_sub(waited);
             let (nap, has_moved) = self.nap(queue, id, review.request.version, left).await?;
             waited = waited.saturating_add(nap);

@@ -23,6 +23,7 @@ pub(crate) struct Events {
     sender: broadcast::Sender<Arc<RequestEvent>>,
     /// Of each request that somebody waits for, the newest version that was heard of.
     waited_for: Mutex<HashMap<RequestId, watch::Sender<u64>>>,
+    is_over: watch::Sender<bool>,
 }
 
 impl Events {
@@ -31,6 +32,7 @@ impl Events {
             store,
             sender: broadcast::Sender::new(BEHIND),
             waited_for: Mutex::default(),
+            is_over: watch::Sender::new(false),
         })
     }
 
@@ -39,8 +41,26 @@ impl Events {
         self.sender.subscribe()
     }
 
-    /// Tells of every record from `seq` on, for ever.
-    pub(crate) async fn follow(&self, mut seq: u64) {
+    /// Ends [`follow`](Self::follow) and every stream of events.
+    pub(crate) fn stop(&self) {
+        self.is_over.send_replace(true);
+    }
+
+    /// Ready once [`stop`](Self::stop) was called.
+    pub(crate) async fn stopped(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.is_over.subscribe().wait_for(|is_over| *is_over).await;
+    }
+
+    /// Tells of every record from `seq` on, until it is stopped.
+    pub(crate) async fn follow(&self, seq: u64) {
+        tokio::select! {
+            () = self.tell_from(seq) => {}
+            () = self.stopped() => {}
+        }
+    }
+
+    async fn tell_from(&self, mut seq: u64) {
         loop {
             if let Err(error) = self.tell(&mut seq).await {
                 tracing::error!(%error, "the ledger can't be read: nobody is told of what happens");
@@ -96,8 +116,15 @@ impl RequestWatch for Watch {
                 return;
             }
             // The sender lives as long as somebody listens.
-            let _ = heard.wait_for(|now| *now != version).await;
+            tokio::select! {
+                _ = heard.wait_for(|now| *now != version) => {}
+                () = events.stopped() => {}
+            }
         })
+    }
+
+    fn is_over(&self) -> bool {
+        *self.0.is_over.borrow()
     }
 }
 
