@@ -58,6 +58,21 @@ impl Right {
 pub struct Patterns(Vec<String>);
 
 impl Patterns {
+    /// These.
+    #[must_use]
+    pub fn of<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(patterns.into_iter().map(ToOwned::to_owned).collect())
+    }
+
+    /// The only value that they admit, where there is but one.
+    #[must_use]
+    pub fn only(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [only] if !only.contains('*') => Some(only),
+            _ => None,
+        }
+    }
+
     /// Whether one of them is this, or stands for it.
     #[must_use]
     pub fn admit(&self, value: &str) -> bool {
@@ -89,4 +104,23 @@ pub struct Client {
     pub attests: bool,
     /// Whether it consumes passes in the call that it asks in.
     pub consumes: bool,
+}
+
+impl Client {
+    /// An entry of this name, which permits nothing yet.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            may: Vec::new(),
+            tenants: Patterns::default(),
+            agents: Patterns::default(),
+            owners: Patterns::default(),
+            runtimes: Patterns::default(),
+            servers: Patterns::default(),
+            audiences: Patterns::default(),
+            attests: false,
+            consumes: false,
+        }
+    }
 }

@@ -23,6 +23,8 @@ mod requests;
 mod router;
 mod serve;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod trust;
 
 pub use code::ServerCode;

@@ -70,6 +70,12 @@ impl Server {
         })
     }
 
+    /// What its routes share, for tests that ask them without a connection.
+    #[cfg(test)]
+    pub(crate) const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {

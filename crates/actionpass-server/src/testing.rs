@@ -1,0 +1,221 @@
+//! What tests of the routes share: a home in a folder that goes away, its gate and router, clients, and approvers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actionpass_core::{Approval, Clock as _, System};
+use actionpass_custody::NoSecrets;
+use actionpass_home::{Client, Home, NewHome, OpenHome, Patterns, Right};
+use actionpass_model::{RequestId, Statement, VoteKind};
+use actionpass_store::{Ledger as _, StoredRecord};
+use actionpass_testkit::fixtures::{self, FixtureKey};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use crate::caller::Caller;
+use crate::gate::Shared;
+use crate::router::router;
+use crate::{Server, Settings};
+
+/// A service of which nothing listens to anybody but these tests.
+pub(crate) struct Fixture {
+    pub(crate) gate: Shared,
+    router: Router,
+    _server: Server,
+    folder: TempDir,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: axum::http::HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Fixture {
+    /// The service of a home with the starter policy: issuer `https://issuer.example`, tenant `org:example`. Its approver is
+    /// [`fixtures::approver`], a maintainer.
+    pub(crate) async fn new() -> Self {
+        Self::configured(|_| {}).await
+    }
+
+    /// The same with another policy.
+    pub(crate) async fn with_policy(policy: &str) -> Self {
+        Self::configured(|home| std::fs::write(home.path("policy.toml"), policy).unwrap()).await
+    }
+
+    /// The same of a home that was changed before it is opened.
+    pub(crate) async fn configured(change: impl FnOnce(&Home)) -> Self {
+        let folder = TempDir::new().unwrap();
+        let root = folder.path().join("home");
+        let new = NewHome::new(fixtures::issuer(), vec![fixtures::tenant()]);
+        new.create(&root, &NoSecrets).await.unwrap();
+        let home = Home::open(&root).unwrap();
+        change(&home);
+        let home = OpenHome::open(home).unwrap();
+        let approver = fixtures::approval_key(FixtureKey::APPROVER, fixtures::approver(), vec![fixtures::maintainer()]);
+        home.administrator().add_key(approver).await.unwrap();
+        let mut settings = Settings::default();
+        settings.listen = ([127, 0, 0, 1], 0).into();
+        let server = Server::open(home, Arc::new(NoSecrets), settings).await.unwrap();
+        let gate = Arc::clone(server.gate());
+        let head = gate.home.store.state().await.unwrap().head.size();
+        let events = Arc::clone(&gate.events);
+        tokio::spawn(async move { events.follow(head).await });
+        Self {
+            router: router(Arc::clone(&gate)),
+            gate,
+            _server: server,
+            folder,
+        }
+    }
+
+    /// The folder that the home is in.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Asks as a client, which needs no token for it.
+    pub(crate) async fn send(&self, client: &Client, mut request: Request<Body>) -> Answer {
+        request.extensions_mut().insert(Caller::from(client.clone()));
+        self.send_unknown(request).await
+    }
+
+    /// Asks as nobody.
+    pub(crate) async fn send_unknown(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes().to_vec(),
+        }
+    }
+
+    pub(crate) async fn post(&self, client: &Client, path: &str, body: &Value) -> Answer {
+        self.send(client, post(path, body.to_string())).await
+    }
+
+    pub(crate) async fn get(&self, client: &Client, path: &str) -> Answer {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        self.send(client, request).await
+    }
+
+    /// How many records the ledger has.
+    pub(crate) async fn records(&self) -> u64 {
+        self.gate.home.store.state().await.unwrap().head.size()
+    }
+
+    /// The newest record.
+    pub(crate) async fn last_record(&self) -> Value {
+        let size = self.records().await;
+        let read = self.gate.home.store.read(size - 1, 1).await.unwrap();
+        serde_json::from_slice(&read[0].json).unwrap()
+    }
+
+    /// Every record from a number on.
+    pub(crate) async fn records_from(&self, seq: u64) -> Vec<StoredRecord> {
+        self.gate.home.store.read(seq, 1000).await.unwrap()
+    }
+
+    /// A vote of [`fixtures::approver`] on a request, which the issuer takes.
+    pub(crate) async fn vote(&self, id: &RequestId, kind: VoteKind, words: &str) {
+        let token = self.ballot(id, kind, words).await;
+        self.gate.issuer.vote(id, &token).await.unwrap();
+    }
+
+    /// The token of such a vote.
+    pub(crate) async fn ballot(&self, id: &RequestId, kind: VoteKind, words: &str) -> String {
+        let review = self.gate.issuer.review(id).await.unwrap();
+        let action = review.action.as_ref().unwrap();
+        let words = Statement::parse(words).unwrap();
+        let approval = Approval::human(fixtures::approver(), words).for_request(&review.request);
+        let (issuer, signer) = (fixtures::issuer(), FixtureKey::APPROVER.signer());
+        let now = System.now().unwrap();
+        match kind {
+            VoteKind::Approve => approval.sign(action, &issuer, &signer, now, &System).await.unwrap(),
+            VoteKind::Decline => approval
+                .sign_refusal(action, &issuer, &signer, now, &System)
+                .await
+                .unwrap(),
+        }
+    }
+
+    /// Waits until so many records are there.
+    pub(crate) async fn until_records(&self, count: u64) {
+        let wait = async {
+            while self.records().await < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+    }
+}
+
+impl Answer {
+    /// The document.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The code of a problem, with its status.
+    pub(crate) fn problem(&self) -> (u16, String) {
+        let media_type = self.headers.get(header::CONTENT_TYPE).unwrap();
+        assert_eq!(
+            media_type,
+            "application/problem+json",
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
+        let json = self.json();
+        assert_eq!(json["status"], self.status.as_u16());
+        (self.status.as_u16(), json["code"].as_str().unwrap().to_owned())
+    }
+
+    /// The document of an answer that is no problem.
+    pub(crate) fn ok(&self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.headers.get(header::CACHE_CONTROL).unwrap(), "no-store");
+        self.json()
+    }
+}
+
+/// A client that may do anything, for anybody.
+pub(crate) fn everything() -> Client {
+    let mut client = Client::new("everything");
+    client.may = Right::ALL.to_vec();
+    for patterns in [
+        &mut client.tenants,
+        &mut client.agents,
+        &mut client.owners,
+        &mut client.runtimes,
+        &mut client.servers,
+        &mut client.audiences,
+    ] {
+        *patterns = Patterns::of(["*"]);
+    }
+    client.attests = true;
+    client.consumes = true;
+    client
+}
+
+/// A post of JSON.
+pub(crate) fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body.into())
+        .unwrap()
+}
+
+/// JSON text as a value.
+pub(crate) fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
