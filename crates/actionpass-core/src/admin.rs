@@ -6,7 +6,7 @@ use actionpass_crypto::Keyring;
 use actionpass_model::{
     Code, CodedError, DocumentError, KeyBody, KeyEvent, KeyEventSchema, KeyId, KeyStatus, KeyUse, LiftedRevocation,
     PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId, Revocation, RevocationId, Statement, Timestamp,
-    TrustEvidence, TrustKey, TrustStore, UseBody,
+    TrustEvidence, TrustKey, TrustStore, UseBody, UseSchema,
 };
 use actionpass_policy::PolicyEngine;
 use actionpass_store::ledger::{RecordBody, RecordDraft, RecordRef};
@@ -14,7 +14,7 @@ use actionpass_store::trust_file::{AnyError, ChangeError, TrustFileCode, TrustFi
 use actionpass_store::{
     Batch, Ledger, SideKind, StoreCode, StoreError, TrustChange, TrustChanged, TrustDocument, newest_trust,
 };
-use actionpass_verify::{Clock, VerifyCode};
+use actionpass_verify::{Clock, VerifiedPass, VerifyCode};
 
 use crate::environment::{Random, System, random_salt, uuid};
 use crate::revoke::{lift, lost, put_back, reconcile_with, revoke};
@@ -612,17 +612,32 @@ impl Administrator {
         self.append(Batch::of(self.draft(body)?)).await
     }
 
-    /// Appends a record of the use of a pass.
+    /// Appends a record of the use of a pass, in its tenant. The pass was just consumed; where this fails, nothing may be
+    /// executed.
     ///
     /// # Errors
     /// Those of [`record`](Self::record).
-    pub async fn record_use(&self, mut body: UseBody) -> Result<RecordRef, AdminError> {
-        if !self.salted_commitments {
-            return self.record(&body).await;
+    pub async fn record_use(&self, pass: &VerifiedPass) -> Result<RecordRef, AdminError> {
+        let claims = pass.claims();
+        let mut body = UseBody {
+            schema: UseSchema,
+            pass: claims.jti.clone(),
+            issuer: claims.iss.clone(),
+            audience: claims.aud.clone(),
+            token_hash: pass.token_hash(),
+            commitment: None,
+        };
+        let salt = if self.salted_commitments {
+            let salt = random_salt(&*self.random).ok_or(AdminError::NoRandomness)?;
+            salt.hide_use(&mut body);
+            Some(salt)
+        } else {
+            None
+        };
+        let mut draft = self.draft(&body)?.with_tenant(claims.actionpass.tenant.clone());
+        if let Some(salt) = salt {
+            draft = draft.with_side(SideKind::Salt, salt.as_bytes().to_vec());
         }
-        let salt = random_salt(&*self.random).ok_or(AdminError::NoRandomness)?;
-        salt.hide_use(&mut body);
-        let draft = self.draft(&body)?.with_side(SideKind::Salt, salt.as_bytes().to_vec());
         self.append(Batch::of(draft)).await
     }
 

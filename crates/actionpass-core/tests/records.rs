@@ -7,14 +7,14 @@ use std::future::ready;
 use std::sync::{Arc, Mutex};
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
+use actionpass_core::verify::{Call, Verifier};
 use actionpass_core::{
     Administrator, Approval, Authorization, AuthorizeError, Clock, Deployment, Issuer, IssuerConfig, PartFuture,
     Request, System,
 };
 use actionpass_crypto::{KeyError, PublicKey, Signer, SoftwareKey};
 use actionpass_model::{
-    Caller, CodedError, Decision, DecisionBody, Digest, KeyId, RecordKind, Role, Tenants, TrustStore, UseBody,
-    UseSchema,
+    Caller, CodedError, Decision, DecisionBody, Digest, KeyId, RecordKind, Role, Tenants, TrustStore,
 };
 use actionpass_policy::{EXAMPLE_ALLOW, EXAMPLE_STEP_UP, PolicyEngine, RulePolicy, STARTER_POLICY};
 use actionpass_store::ledger::Salt;
@@ -334,15 +334,14 @@ fn every_hash_of_a_salted_record_is_public_or_hidden() {
         .with_approval("not.one");
     let decided = block_on(issuer.authorize(request)).unwrap();
     let token = decided.pass.clone().unwrap().token;
-    let use_body = UseBody {
-        schema: UseSchema,
-        commitment: None,
-        pass: decided.pass.clone().unwrap().id,
-        issuer: ISSUER.parse().unwrap(),
-        audience: "x".parse().unwrap(),
-        token_hash: hash_of_signing_input(&token),
-    };
-    let used = block_on(issuer.administrator().record_use(use_body)).unwrap();
+    let head = action.action();
+    let audience = head.capability.tool.default_audience();
+    let verifier = Verifier::new(ISSUER.parse().unwrap(), audience, head.tenant.clone());
+    let trust = block_on(issuer.trust()).unwrap();
+    let now = System.now().unwrap().to_unix_seconds();
+    let pass = verifier.verify(&token, &Call::action(&action), &trust, now).unwrap();
+    assert_eq!(pass.token_hash(), hash_of_signing_input(&token));
+    let used = block_on(issuer.administrator().record_use(&pass)).unwrap();
     let refused = ask(
         &issuer,
         &example(EXAMPLE_STEP_UP, |action| {

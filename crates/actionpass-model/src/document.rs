@@ -213,8 +213,12 @@ pub enum ClaimsError {
     VersionUnsupported(u64),
 }
 
-/// Reads a value strictly and says where it fails. The path costs a second pass, and only a failure pays for it.
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
+/// Reads a value strictly and says where it fails: for closed documents that have no `schema`, as what is asked of a service.
+/// The bytes were admitted already or come from a trusted place. The path costs a second pass, and only a failure pays for it.
+///
+/// # Errors
+/// [`DocumentError`]: its code, its path and what is wrong.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
     serde_json::from_slice(bytes).map_err(|_| {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         let outcome = serde_path_to_error::deserialize::<_, T>(&mut deserializer);

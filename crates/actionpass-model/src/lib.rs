@@ -61,7 +61,9 @@ pub use approval::{
 pub use codes::{Code, CodeClass, CodedError, message_with_sources};
 pub use decision::{ApprovalMode, Assurance, Decision, Grant, Obligation, PolicyRef, Reason};
 pub use digest::Digest;
-pub use document::{ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument};
+pub use document::{
+    ClaimsError, ClaimsVersion, Document, DocumentCode, DocumentError, SignedDocument, read as read_closed,
+};
 pub use facts::{Facts, FactsSchema};
 pub use ids::{
     ActionId, Agent, AnyPrincipal, ApprovalId, Approver, Audience, DoorName, Issuer, KeyId, ObligationId, Origin,

@@ -19,6 +19,18 @@ actionpass_model::codes! {
         BodyTimeout = "body_timeout",
         /// The query, a header or the path isn't what the route takes.
         RequestMalformed = "request_malformed",
+        /// Neither the question nor the client's entry says it.
+        ValueNotStated = "value_not_stated",
+        /// The client states facts, and its entry doesn't say that it attests any.
+        FactsNotAttested = "facts_not_attested",
+        /// A call isn't mapped to an action by this release: the client sends the action.
+        CallNotOffered = "call_not_offered",
+        /// A call may wait for 60 seconds at most.
+        WaitTooLong = "wait_too_long",
+        /// The idempotency key is no UUID and no id `act_…`, or is there twice.
+        IdempotencyKeyMalformed = "idempotency_key_malformed",
+        /// The idempotency key is another one than the action's id.
+        IdempotencyKeyMismatch = "idempotency_key_mismatch",
         /// The host of the request is none of this service.
         HostUnknown = "host_unknown",
         /// Another site sent it.
@@ -38,7 +50,7 @@ impl ServerCode {
     pub const fn http_status(self) -> u16 {
         match self {
             Self::ClientUnauthenticated => 401,
-            Self::ClientForbidden | Self::CrossSite => 403,
+            Self::ClientForbidden | Self::FactsNotAttested | Self::CrossSite => 403,
             Self::RouteUnknown => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,

@@ -1,9 +1,23 @@
 //! Decisions: `authorize`, `verify`, `consume`, `outcomes`.
 
 use axum::Router;
+use axum::routing::post;
 
 use crate::gate::Shared;
 
+mod authorize;
+mod entry;
+
+mod question;
+mod told;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
+        .route("/v1/authorize", post(authorize::authorize))
+        .route("/v1/verify", post(verify::verify))
+        .route("/v1/consume", post(verify::consume))
 }

@@ -8,6 +8,7 @@
 //! | the service of a home | [`Server`], [`Settings`] |
 //! | why it doesn't start, or doesn't answer | [`ServeError`], [`ServerCode`] |
 
+mod answer;
 mod body;
 mod caller;
 mod code;

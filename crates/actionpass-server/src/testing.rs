@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actionpass_core::{Approval, Clock as _, System};
 use actionpass_custody::NoSecrets;
+use actionpass_display::View;
 use actionpass_home::{Client, Home, NewHome, OpenHome, Patterns, Right};
 use actionpass_model::{RequestId, Statement, VoteKind};
 use actionpass_store::{Ledger as _, StoredRecord};
@@ -135,7 +136,10 @@ impl Fixture {
         let review = self.gate.issuer.review(id).await.unwrap();
         let action = review.action.as_ref().unwrap();
         let words = Statement::parse(words).unwrap();
-        let approval = Approval::human(fixtures::approver(), words).for_request(&review.request);
+        let view = View::of(action, &review.request.rules, &review.facts).unwrap();
+        let approval = Approval::human(fixtures::approver(), words)
+            .for_request(&review.request)
+            .with_shown(view.shown());
         let (issuer, signer) = (fixtures::issuer(), FixtureKey::APPROVER.signer());
         let now = System.now().unwrap();
         match kind {

@@ -64,6 +64,26 @@ impl OwnedCall {
         }
     }
 
+    /// The same with the agent that calls and the task that it serves, as far as they are known; a whole action says both.
+    #[must_use]
+    pub fn stating(self, known_agent: Option<Agent>, known_task: Option<Task>) -> Self {
+        match self {
+            Self::Parts {
+                tool,
+                resource,
+                payload,
+                ..
+            } => Self::Parts {
+                tool,
+                resource,
+                payload,
+                agent: known_agent,
+                task: known_task,
+            },
+            whole @ Self::Action(_) => whole,
+        }
+    }
+
     /// The call.
     #[must_use]
     pub fn call(&self) -> Call<'_> {

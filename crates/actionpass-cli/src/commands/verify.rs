@@ -10,7 +10,6 @@ use actionpass_crypto::{JwsCode, WebAuthnCode};
 use actionpass_home::{Config, Home, HomeError, MAX_LIMITS, OpenHome, ReplayFile, duration, limit};
 use actionpass_model::{
     Agent, ApprovalMode, Audience, Code, CodeClass, Issuer, ObligationId, Resource, Task, Tenant, Tool, UnixSeconds,
-    UseBody, UseSchema,
 };
 use actionpass_store::ledger::RecordRef;
 use actionpass_store::{ReplayCode, ReplayStore, StoreCode};
@@ -424,17 +423,8 @@ impl PlaceOfUse {
         let Self::Home(opened) = self else {
             return Ok(Use::Consumed);
         };
-        let claims = pass.claims();
-        let body = UseBody {
-            schema: UseSchema,
-            pass: claims.jti.clone(),
-            issuer: claims.iss.clone(),
-            audience: claims.aud.clone(),
-            token_hash: pass.token_hash(),
-            commitment: None,
-        };
         // The pass is used up whatever becomes of the record: without it nothing must be executed.
-        block_on(opened.administrator().record_use(body))
+        block_on(opened.administrator().record_use(pass))
             .map(Use::Recorded)
             .map_err(|error| Failure::from(error).about("the pass is used up, and its use was not recorded"))
     }

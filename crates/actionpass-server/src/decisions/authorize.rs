@@ -1,0 +1,228 @@
+//! `POST /v1/authorize`.
+
+use std::time::Duration;
+
+use actionpass_canon::{BoundAction, BoundFacts};
+use actionpass_client::api::{AuthorizeAnswer, AuthorizeRequest, MAX_WAIT_SECONDS, Problem, StatedCaller};
+use actionpass_core::Request;
+use actionpass_home::{Client, Right};
+use actionpass_model::{
+    ActionId, Audience, Caller as Host, CodedError as _, DoorName, SkippedObject, SkippedValue, Statement, Trace,
+};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{entry, question, told};
+use crate::ServerCode;
+use crate::answer::json;
+use crate::body::Admitted;
+use crate::caller::Caller;
+use crate::gate::{Gate, Shared};
+use crate::problem::Refused;
+
+/// The front door, as records name it.
+const DOOR: &str = "http";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const TRACEPARENT: &str = "traceparent";
+
+/// [`AuthorizeRequest`] read past its large parts.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Asked {
+    action: Option<SkippedObject>,
+    call: Option<SkippedValue>,
+    caller: Option<StatedCaller>,
+    facts: Option<SkippedObject>,
+    #[serde(default)]
+    approvals: Vec<String>,
+    audience: Option<Audience>,
+    wait: Option<u64>,
+    open: Option<bool>,
+}
+
+/// Decide on an action.
+///
+/// 200 for every decision: only `allow` has a pass. With `Idempotency-Key` the same question may be asked again whatever became of
+/// the answer, and gets the same pass.
+#[utoipa::path(
+    post,
+    path = "/v1/authorize",
+    tag = "decisions",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "A UUID or an id `act_…`: the id of an action that has none, the same as that of one that has"),
+        ("traceparent" = Option<String>, Header, description = "W3C trace context, which the record says"),
+    ),
+    request_body = AuthorizeRequest,
+    responses(
+        (status = 200, description = "The decision", body = AuthorizeAnswer),
+        (status = "4XX", description = "Nothing was decided", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "A part of the service failed, or it is overloaded: nothing is allowed", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn authorize(
+    caller: Caller,
+    State(gate): State<Shared>,
+    headers: HeaderMap,
+    Admitted(body): Admitted,
+) -> Result<Response, Refused> {
+    caller.may(Right::Authorize)?;
+    let client = caller.client();
+    let asked: Asked = question::read(&body)?;
+    if asked.call.is_some() {
+        return Err(Refused::from(ServerCode::CallNotOffered).at("call"));
+    }
+    let limits = gate.limits();
+    let part = |name: &str| body.member(&[name]).ok_or_else(|| missing(name));
+    if asked.action.is_none() {
+        return Err(missing("action"));
+    }
+    let action =
+        BoundAction::admit(part("action")?.as_bytes(), &limits).map_err(|error| question::unbound(&error, "action"))?;
+    let facts = match asked.facts {
+        Some(_) => Some(
+            BoundFacts::admit(part("facts")?.as_bytes(), &limits)
+                .map_err(|error| question::unbound(&error, "facts"))?,
+        ),
+        None => None,
+    };
+    let wait = wait(asked.wait)?;
+    let action = identified(&gate, action, key(&headers)?)?;
+
+    let host = match asked.caller {
+        Some(stated) => entry::caller_of(client, stated)?,
+        None => Host::dangerously_from(action.action()),
+    };
+    check(&gate, client, &host, &action, asked.audience.as_ref())?;
+    if facts.is_some() && !client.attests {
+        tracing::warn!(client = %client.name, "a client that doesn't attest stated facts");
+        return Err(Refused::from(ServerCode::FactsNotAttested).at("facts"));
+    }
+
+    let mut request = Request::new(action, host).with_wait(wait);
+    if let Some(facts) = facts {
+        request = request.with_facts(facts);
+    }
+    for approval in asked.approvals {
+        request = request.with_approval(approval);
+    }
+    if let Some(audience) = asked.audience {
+        request = request.with_audience(audience);
+    }
+    if asked.open == Some(false) {
+        request = request.without_opening();
+    }
+    if let Ok(door) = DoorName::parse(DOOR) {
+        request = request.through(door);
+    }
+    // Whose waiting requests are limited: a client without a name that counts would not be.
+    let name = Statement::parse(&client.name).map_err(|_| Refused::from(ServerCode::ServiceFailed))?;
+    request = request.from_client(name);
+    if let Some(trace) = trace(&headers) {
+        request = request.with_trace(trace);
+    }
+    match gate.issuer.authorize(request).await {
+        Ok(decided) => Ok(json(&told::answer(decided, &gate.origin))),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Everything that a client states, held against its entry before anything is judged or recorded.
+fn check(
+    gate: &Gate,
+    client: &Client,
+    host: &Host,
+    action: &BoundAction,
+    audience: Option<&Audience>,
+) -> Result<(), Refused> {
+    entry::check_caller(client, host)?;
+    let head = action.action();
+    if let Some(definition) = &head.tool_definition {
+        entry::check_server(client, &definition.server)?;
+    }
+    // One that isn't had for this tool the issuer refuses, by the name that was asked for.
+    let tool = &head.capability.tool;
+    let configured = || gate.issuer.config().audience(tool, None);
+    match audience.cloned().or_else(configured) {
+        Some(audience) => entry::check_audience(client, &audience),
+        None => Ok(()),
+    }
+}
+
+fn missing(member: &str) -> Refused {
+    Refused::from(ServerCode::ValueNotStated).at(member)
+}
+
+fn wait(seconds: Option<u64>) -> Result<Duration, Refused> {
+    match seconds.unwrap_or_default() {
+        seconds if seconds <= MAX_WAIT_SECONDS => Ok(Duration::from_secs(seconds)),
+        _ => Err(Refused::from(ServerCode::WaitTooLong).at("wait")),
+    }
+}
+
+/// The id that the header `Idempotency-Key` says: a UUID, or an id of our form.
+fn key(headers: &HeaderMap) -> Result<Option<ActionId>, Refused> {
+    let mut said = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = said.next() else { return Ok(None) };
+    let id = value.to_str().ok().filter(|_| said.next().is_none()).and_then(key_id);
+    id.map(Some).ok_or_else(|| ServerCode::IdempotencyKeyMalformed.into())
+}
+
+fn key_id(text: &str) -> Option<ActionId> {
+    // The header is a structured field in the draft that defines it: there a text stands in quotes.
+    let text = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text);
+    if let Some(own) = text.strip_prefix("act_") {
+        return ActionId::parse(text).ok().filter(|_| !own.is_empty());
+    }
+    // Braces and `urn:uuid:` are other texts of a UUID, and nobody needs them here.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let uuid = Uuid::try_parse(text).ok().filter(|_| is_plain)?;
+    Some(ActionId::from_uuid(uuid))
+}
+
+/// The action with the id of the header, if it has none; the same as it has is right too.
+fn identified(gate: &Gate, action: BoundAction, key: Option<ActionId>) -> Result<BoundAction, Refused> {
+    let Some(key) = key else { return Ok(action) };
+    match &action.action().id {
+        Some(id) if *id == key => Ok(action),
+        Some(_) => Err(ServerCode::IdempotencyKeyMismatch.into()),
+        None => {
+            // An action is an object with members, so `{` is followed by one. INVARIANT: an action id is ASCII that JSON doesn't
+            // escape.
+            let rest = action.document().as_str().strip_prefix('{').unwrap_or_default();
+            let text = format!("{{\"id\":\"{key}\",{rest}");
+            BoundAction::admit(text.as_bytes(), &gate.limits()).map_err(|error| question::unbound(&error, "action"))
+        }
+    }
+}
+
+/// The W3C `traceparent`, if there is one of the form that every version has. Another is left out, as the standard asks.
+fn trace(headers: &HeaderMap) -> Option<Trace> {
+    let mut said = headers.get_all(TRACEPARENT).iter();
+    let text = said.next().filter(|_| said.next().is_none())?.to_str().ok()?;
+    let lower = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let mut parts = text.split('-');
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_whole = lower(version, 2) && lower(trace, 32) && lower(span, 16) && lower(flags, 2);
+    let is_known = version != "ff" && (version != "00" || parts.next().is_none());
+    let is_set = |part: &str| part.bytes().any(|byte| byte != b'0');
+    (is_whole && is_known && is_set(trace) && is_set(span))
+        .then(|| Trace::parse(text).ok())
+        .flatten()
+}
+
+/// There is no decision. Nothing of what failed is repeated but its code and what it says of itself; a pass never is.
+fn failed(error: &actionpass_core::AuthorizeError) -> Refused {
+    let refused = Refused::of(error);
+    if error.code().class().http_status() == 500 {
+        return refused.with_status(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    refused
+}
