@@ -318,7 +318,8 @@ impl Issuer {
     /// # Errors
     /// Those of [`Authorizer::review`].
     pub async fn review(&self, id: &RequestId) -> Result<Review, ReviewError> {
-        self.on_requests(async |authorizer| authorizer.review(id).await).await
+        self.on_requests(|authorizer| async move { authorizer.review(id).await })
+            .await
     }
 
     /// Approval requests as they are now: [`Authorizer::reviews`].
@@ -326,7 +327,7 @@ impl Issuer {
     /// # Errors
     /// Those of [`Authorizer::reviews`].
     pub async fn reviews(&self, filter: &RequestFilter) -> Result<Vec<Review>, ReviewError> {
-        self.on_requests(async |authorizer| authorizer.reviews(filter).await)
+        self.on_requests(|authorizer| async move { authorizer.reviews(filter).await })
             .await
     }
 
@@ -335,7 +336,7 @@ impl Issuer {
     /// # Errors
     /// Those of [`Authorizer::may_vote`].
     pub async fn may_vote(&self, review: &Review, kid: &KeyId) -> Result<bool, ReviewError> {
-        self.on_requests(async |authorizer| authorizer.may_vote(review, kid).await)
+        self.on_requests(|authorizer| async move { authorizer.may_vote(review, kid).await })
             .await
     }
 
@@ -344,7 +345,7 @@ impl Issuer {
     /// # Errors
     /// Those of [`Authorizer::vote`].
     pub async fn vote(&self, id: &RequestId, token: &str) -> Result<Review, ReviewError> {
-        self.on_requests(async |authorizer| authorizer.vote(id, token).await)
+        self.on_requests(|authorizer| async move { authorizer.vote(id, token).await })
             .await
     }
 
@@ -353,8 +354,11 @@ impl Issuer {
     /// # Errors
     /// Those of [`Authorizer::cancel`].
     pub async fn cancel(&self, id: &RequestId, by: Option<Principal>) -> Result<Review, ReviewError> {
-        self.on_requests(async |authorizer| authorizer.cancel(id, by.clone()).await)
-            .await
+        self.on_requests(|authorizer| {
+            let by = by.clone();
+            async move { authorizer.cancel(id, by).await }
+        })
+        .await
     }
 
     /// Lifts the hold on new requests of a request's agent: [`Authorizer::lift_hold`].
@@ -370,7 +374,7 @@ impl Issuer {
     /// # Errors
     /// Those of [`Authorizer::cancel_lost_requests`].
     pub async fn cancel_lost_requests(&self) -> Result<usize, ReviewError> {
-        self.on_requests(async |authorizer| authorizer.cancel_lost_requests().await)
+        self.on_requests(|authorizer| async move { authorizer.cancel_lost_requests().await })
             .await
     }
 
@@ -379,15 +383,20 @@ impl Issuer {
     /// # Errors
     /// Those of [`Authorizer::wait_for`].
     pub async fn wait_for(&self, id: &RequestId, wait: Duration) -> Result<Review, ReviewError> {
-        self.on_requests(async |authorizer| authorizer.wait_for(id, wait).await)
+        self.on_requests(|authorizer| async move { authorizer.wait_for(id, wait).await })
             .await
     }
 
     /// Asks the authorizer of now, and where another process put another policy into force, the one of then.
-    async fn on_requests<T>(&self, ask: impl AsyncFn(&Authorizer) -> Result<T, ReviewError>) -> Result<T, ReviewError> {
+    // The authorizer is handed over, not lent: futures that hold a borrow of any lifetime are not known to be `Send`, and a service
+    // needs those that are.
+    async fn on_requests<T, F: Future<Output = Result<T, ReviewError>>>(
+        &self,
+        ask: impl Fn(Arc<Authorizer>) -> F,
+    ) -> Result<T, ReviewError> {
         let mut rounds: usize = 0;
         loop {
-            match ask(&self.authorizer()).await {
+            match ask(self.authorizer()).await {
                 Err(ReviewError::Failed(error)) if error.is(AuthorizeCode::PolicyChanged) && rounds < MAX_ROUNDS => {
                     rounds = rounds.saturating_add(1);
                     self.reload_policy().await?;
