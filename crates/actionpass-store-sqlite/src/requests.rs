@@ -171,6 +171,15 @@ pub(crate) fn version(connection: &Connection, id: &RequestId) -> Result<Option<
     version.map(from_sql).transpose()
 }
 
+/// The client that a request came from.
+pub(crate) fn client(connection: &Connection, id: &RequestId) -> Result<Option<Statement>, Failure> {
+    let mut statement = connection.prepare_cached(sql::CLIENT)?;
+    let client: Option<Option<String>> = statement.query_row([to_bytes(id)?], |row| row.get(0)).optional()?;
+    let parsed =
+        |text: String| Statement::parse(&text).map_err(|_| Failure::corrupt("the client of an approval request"));
+    client.flatten().map(parsed).transpose()
+}
+
 /// The request that waits for this at this time, if it isn't the one that this record opened.
 pub(crate) fn live(
     connection: &Connection,

@@ -40,6 +40,9 @@ pub trait QueueStore: DecisionStore {
     /// The version of a request: what is polled while somebody waits for it to move.
     fn request_version<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<u64>>;
 
+    /// The client of a service that a request came from, if it came from one.
+    fn request_client<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<Statement>>;
+
     /// Requests, the oldest first, [`MAX_LISTED`] at most.
     fn requests<'a>(&'a self, filter: &'a RequestFilter, now: Timestamp) -> StoreFuture<'a, Vec<ApprovalRequest>>;
 
@@ -339,6 +342,10 @@ macro_rules! forward {
 
             fn request_version<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
                 (**self).request_version(id)
+            }
+
+            fn request_client<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<Statement>> {
+                (**self).request_client(id)
             }
 
             fn requests<'a>(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actionpass_canon::BoundAction;
 use actionpass_core::RequestState;
-use actionpass_model::{ApprovalRequest, Decision, RequestId, RevocationId, RevocationTarget, Timestamp};
+use actionpass_model::{ApprovalRequest, Decision, RequestId, RevocationId, RevocationTarget, Statement, Timestamp};
 use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{
     AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, DecisionCommit, DecisionStore, Known, Ledger,
@@ -144,6 +144,10 @@ impl QueueStore for Faulty {
 
     fn request_version<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
         self.0.request_version(id)
+    }
+
+    fn request_client<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<Statement>> {
+        self.0.request_client(id)
     }
 
     fn requests<'a>(&'a self, filter: &'a RequestFilter, now: Timestamp) -> StoreFuture<'a, Vec<ApprovalRequest>> {

@@ -38,6 +38,7 @@ statements! {
     BY_DECISION = select!("WHERE decision = ?1");
     BY_ID = select!("WHERE id = ?1");
     VERSION = "SELECT version FROM request WHERE id = ?1";
+    CLIENT = "SELECT client FROM request WHERE id = ?1";
     HOLDING_RECORD = "SELECT is_committed, holds FROM request WHERE decision = ?1";
     LIVE = select!("INDEXED BY request_key WHERE action_hash = ?1 AND tenant = ?2 AND agent = ?3 AND ended IS NULL
         AND expires > ?4 AND decision IS NOT ?5 ORDER BY expires LIMIT 1");

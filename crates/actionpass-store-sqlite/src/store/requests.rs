@@ -1,6 +1,6 @@
 //! [`QueueStore`] of [`SqliteStore`].
 
-use actionpass_model::{ApprovalRequest, RequestId, Timestamp};
+use actionpass_model::{ApprovalRequest, RequestId, Statement, Timestamp};
 use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{Change, ChangeOutcome, QueueStore, RequestFilter, StoreFuture, StoredRequest};
 use futures_channel::oneshot::channel;
@@ -23,6 +23,11 @@ impl QueueStore for SqliteStore {
     fn request_version<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
         let id = id.clone();
         self.ask(move |connection| requests::version(connection, &id))
+    }
+
+    fn request_client<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<Statement>> {
+        let id = id.clone();
+        self.ask(move |connection| requests::client(connection, &id))
     }
 
     fn requests<'a>(&'a self, filter: &'a RequestFilter, now: Timestamp) -> StoreFuture<'a, Vec<ApprovalRequest>> {

@@ -404,6 +404,10 @@ pub fn limits_are_kept(suite: &Queues<'_>) {
         commit
     };
     let _ = suite.committed(&store, of_client(7));
+    let client = |number| suite.run(store.request_client(&id(number))).unwrap();
+    assert_eq!(client(7), Some("ci".parse().unwrap()));
+    // No client opened this one, and nobody that one.
+    assert_eq!((client(5), client(8)), (None, None));
     assert_eq!(suite.refused(&store, of_client(8)), full);
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard};
 
-use actionpass_model::{ApprovalRef, ApprovalRequest, DecisionRef, RecordKind, RequestId, RevocationId, Timestamp};
+use actionpass_model::{
+    ApprovalRef, ApprovalRequest, DecisionRef, RecordKind, RequestId, RevocationId, Statement, Timestamp,
+};
 
 use super::queue::{Queue, Refused};
 use crate::decision::newest_trust;
@@ -378,6 +380,10 @@ impl QueueStore for MemoryDecisionStore {
     fn request_version<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
         let version = |state: MutexGuard<'_, State>| Some(state.queue.get(id)?.request.version);
         Box::pin(ready(self.lock().map(version)))
+    }
+
+    fn request_client<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<Statement>> {
+        Box::pin(ready(self.lock().map(|state| state.queue.client(id).cloned())))
     }
 
     fn requests<'a>(&'a self, filter: &'a RequestFilter, now: Timestamp) -> StoreFuture<'a, Vec<ApprovalRequest>> {

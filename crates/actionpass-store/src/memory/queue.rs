@@ -53,6 +53,10 @@ impl Queue {
         self.requests.get(id).map(|kept| &kept.stored)
     }
 
+    pub(super) fn client(&self, id: &RequestId) -> Option<&Statement> {
+        self.requests.get(id)?.client.as_ref()
+    }
+
     fn all(&self) -> impl Iterator<Item = &ApprovalRequest> {
         self.requests.values().map(|kept| &kept.stored.request)
     }

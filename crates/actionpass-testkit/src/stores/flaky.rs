@@ -3,7 +3,9 @@
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actionpass_model::{ApprovalRef, ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Timestamp, UnixSeconds};
+use actionpass_model::{
+    ApprovalRef, ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Statement, Timestamp, UnixSeconds,
+};
 use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{
     ActionKey, AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore,
@@ -114,6 +116,10 @@ impl<S: QueueStore> QueueStore for Flaky<S> {
 
     fn request_version<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
         self.call(|store| store.request_version(id))
+    }
+
+    fn request_client<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<Statement>> {
+        self.call(|store| store.request_client(id))
     }
 
     fn requests<'a>(&'a self, filter: &'a RequestFilter, now: Timestamp) -> StoreFuture<'a, Vec<ApprovalRequest>> {

@@ -2,7 +2,7 @@
 
 use std::future::{pending, ready};
 
-use actionpass_model::{ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Timestamp, UnixSeconds};
+use actionpass_model::{ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Statement, Timestamp, UnixSeconds};
 use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{
     AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Known,
@@ -76,6 +76,11 @@ macro_rules! hopeless {
             }
 
             fn request_version<'a>(&'a self, _: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
+                let $self = self;
+                $answer
+            }
+
+            fn request_client<'a>(&'a self, _: &'a RequestId) -> StoreFuture<'a, Option<Statement>> {
                 let $self = self;
                 $answer
             }

@@ -2,7 +2,7 @@
 
 use std::future::{pending, ready};
 
-use actionpass_model::{ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Timestamp, UnixSeconds};
+use actionpass_model::{ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Statement, Timestamp, UnixSeconds};
 use actionpass_queue::RequestCode;
 use actionpass_store::ledger::{Head, Log, RecordDraft, SealedRecord, seal};
 use actionpass_store::{
@@ -76,6 +76,10 @@ impl QueueStore for LosingStore {
     }
 
     fn request_version<'a>(&'a self, _: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn request_client<'a>(&'a self, _: &'a RequestId) -> StoreFuture<'a, Option<Statement>> {
         Box::pin(ready(Ok(None)))
     }
 
