@@ -9,6 +9,8 @@ actionpass_model::codes! {
         ClientForbidden = "client_forbidden",
         /// There is no such route.
         RouteUnknown = "route_unknown",
+        /// The ledger has no such record, or the client may not see it.
+        RecordUnknown = "record_unknown",
         /// The route takes other methods.
         MethodNotAllowed = "method_not_allowed",
         /// The body is not of the media type that the route takes.
@@ -51,7 +53,7 @@ impl ServerCode {
         match self {
             Self::ClientUnauthenticated => 401,
             Self::ClientForbidden | Self::FactsNotAttested | Self::CrossSite => 403,
-            Self::RouteUnknown => 404,
+            Self::RouteUnknown | Self::RecordUnknown => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,

@@ -1,12 +1,12 @@
 //! [`Events`]: what happens to approval requests, told to everybody who waits for it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actionpass_core::{RequestEvent, RequestWatch, TimerFuture};
 use actionpass_model::RequestId;
-use actionpass_store::QueueStore;
+use actionpass_store::{QueueStore, StoreCode, StoreError, StoredRecord};
 use tokio::sync::{broadcast, watch};
 
 /// How many records are read at once.
@@ -14,14 +14,14 @@ const PAGE: usize = 256;
 /// How many events somebody may be behind before they are told that they missed some.
 const BEHIND: usize = 1024;
 /// How long a ledger that can't be read is left alone.
-const AFTER_FAILURE: Duration = Duration::from_millis(500);
+const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
 /// Reads the ledger as it grows, once for all who wait: whoever parks asks no store, and streams get the same events.
 #[derive(Debug)]
 pub(crate) struct Events {
     store: Arc<dyn QueueStore>,
     sender: broadcast::Sender<Arc<RequestEvent>>,
-    /// Of each request that somebody waits for, the newest version that was heard of.
+    /// Of each request that somebody waits for, the newest version that was heard of. Who waits last takes the entry out.
     waited_for: Mutex<HashMap<RequestId, watch::Sender<u64>>>,
     is_over: watch::Sender<bool>,
 }
@@ -63,19 +63,22 @@ impl Events {
     async fn tell_from(&self, mut seq: u64) {
         loop {
             if let Err(error) = self.tell(&mut seq).await {
-                tracing::error!(%error, "the ledger can't be read: nobody is told of what happens");
+                tracing::error!(%error, seq, "the ledger can't be read: nobody is told of what happens");
                 tokio::time::sleep(AFTER_FAILURE).await;
             }
         }
     }
 
-    async fn tell(&self, seq: &mut u64) -> Result<(), actionpass_store::StoreError> {
+    /// Tells of the next records, and moves `seq` behind those that were told of.
+    async fn tell(&self, seq: &mut u64) -> Result<(), StoreError> {
         self.store.follow(*seq).await?;
-        for stored in self.store.read(*seq, PAGE).await? {
-            // A record that can't be read is for whoever verifies the ledger; those who wait look at the store themselves.
-            if let Ok(record) = stored.to_record()
-                && let Some(event) = RequestEvent::of(&*self.store, &record).await?
-            {
+        let page = read(&*self.store, *seq, PAGE).await?;
+        if page.is_empty() {
+            // There should be a record. Once the next one is there, reading goes on behind the gap.
+            return Err(StoreError::with_source(StoreCode::StoreCorrupt, "a record is missing"));
+        }
+        for stored in page {
+            if let Some(event) = event_of(&*self.store, &stored).await? {
                 self.moved(&event.request.id, event.request.version);
                 // Nobody may be listening.
                 let _ = self.sender.send(Arc::new(event));
@@ -86,19 +89,89 @@ impl Events {
     }
 
     fn moved(&self, request: &RequestId, version: u64) {
-        let mut waited_for = self.waited_for.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(heard) = waited_for.get(request) {
-            heard.send_replace(version);
+        if let Some(heard) = self.lock().get(request) {
+            heard.send_if_modified(|newest| {
+                let is_newer = version > *newest;
+                *newest = version.max(*newest);
+                is_newer
+            });
         }
-        waited_for.retain(|_, heard| heard.receiver_count() > 0);
     }
 
-    fn heard_of(&self, request: &RequestId, version: u64) -> watch::Receiver<u64> {
-        let mut waited_for = self.waited_for.lock().unwrap_or_else(PoisonError::into_inner);
+    fn heard_of(self: &Arc<Self>, request: &RequestId, version: u64) -> Waiting {
+        let mut waited_for = self.lock();
         let heard = waited_for
             .entry(request.clone())
             .or_insert_with(|| watch::Sender::new(version));
-        heard.subscribe()
+        Waiting {
+            heard: heard.subscribe(),
+            request: request.clone(),
+            events: Arc::clone(self),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<u64>>> {
+        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// At most `limit` records from `seq` on. Where one of them can't be read, those before it are given, and it is left out once it
+/// is the first: it is for whoever verifies the ledger.
+pub(crate) async fn read(store: &dyn QueueStore, seq: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
+    let error = match store.read(seq, limit).await {
+        Err(error) if error.code() == StoreCode::StoreCorrupt => error,
+        read => return read,
+    };
+    let mut at = seq;
+    // One that can't be read says so when it is asked for alone.
+    for _ in 0..limit {
+        match store.read(at, 1).await {
+            Err(error) if error.code() == StoreCode::StoreCorrupt => at = at.saturating_add(1),
+            read => return read,
+        }
+    }
+    Err(error)
+}
+
+/// What a stored record tells of a request. One that can't be read tells nothing: whoever waits looks at the store by itself, and
+/// whoever verifies the ledger finds it.
+///
+/// # Errors
+/// The store failed, and may answer later.
+pub(crate) async fn event_of(
+    store: &dyn QueueStore,
+    stored: &StoredRecord,
+) -> Result<Option<RequestEvent>, StoreError> {
+    let Ok(record) = stored.to_record() else {
+        tracing::error!(seq = stored.seq, "a record can't be read: nobody is told of it");
+        return Ok(None);
+    };
+    match RequestEvent::of(store, &record).await {
+        Err(error) if error.code() == StoreCode::StoreCorrupt => {
+            tracing::error!(seq = stored.seq, %error, "a request can't be read: nobody is told of it");
+            Ok(None)
+        }
+        event => event,
+    }
+}
+
+/// Somebody who waits for a request.
+struct Waiting {
+    heard: watch::Receiver<u64>,
+    request: RequestId,
+    events: Arc<Events>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waited_for = self.events.lock();
+        // Nobody subscribes but under this lock, so this is still the last one when the entry goes.
+        if waited_for
+            .get(&self.request)
+            .is_some_and(|heard| heard.receiver_count() <= 1)
+        {
+            waited_for.remove(&self.request);
+        }
     }
 }
 
@@ -110,14 +183,15 @@ impl RequestWatch for Watch {
     fn moved(&self, request: &RequestId, version: u64) -> TimerFuture {
         let (events, request) = (Arc::clone(&self.0), request.clone());
         Box::pin(async move {
-            let mut heard = events.heard_of(&request, version);
+            let mut waiting = events.heard_of(&request, version);
             // It may have moved before anybody listened.
             if !matches!(events.store.request_version(&request).await, Ok(Some(now)) if now == version) {
                 return;
             }
-            // The sender lives as long as somebody listens.
+            // Versions grow. What was heard may be older than what the caller read from the store, which is no news.
+            // The sender lives as long as somebody waits.
             tokio::select! {
-                _ = heard.wait_for(|now| *now != version) => {}
+                _ = waiting.heard.wait_for(|now| *now > version) => {}
                 () = events.stopped() => {}
             }
         })

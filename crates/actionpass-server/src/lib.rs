@@ -6,6 +6,7 @@
 //! | what | where |
 //! |---|---|
 //! | the service of a home | [`Server`], [`Settings`] |
+//! | approval requests as the documents of `actionpass-client` | [`shown`] |
 //! | why it doesn't start, or doesn't answer | [`ServeError`], [`ServerCode`] |
 
 mod answer;
@@ -20,8 +21,10 @@ mod ledger;
 mod operations;
 mod page;
 mod problem;
+mod query;
 mod requests;
 mod router;
+mod scope;
 mod serve;
 mod settings;
 #[cfg(test)]
@@ -30,5 +33,6 @@ mod trust;
 
 pub use code::ServerCode;
 pub use error::ServeError;
+pub use requests::shown;
 pub use serve::Server;
 pub use settings::Settings;

@@ -126,6 +126,12 @@ impl Trust {
         }
     }
 
+    /// The store as it was read: what is handed on.
+    #[must_use]
+    pub const fn text(&self) -> &TrustText {
+        &self.text
+    }
+
     /// When the revocations were known to be complete.
     #[must_use]
     pub const fn revocations_as_of(&self) -> Timestamp {
