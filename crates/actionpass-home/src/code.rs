@@ -15,6 +15,12 @@ actionpass_model::codes! {
         HomeNotPrivate = "home_not_private" => Unavailable,
         /// `config.toml` is not one.
         ConfigInvalid = "config_invalid" => InputRefused,
+        /// `clients.toml` is not one.
+        ClientsInvalid = "clients_invalid" => InputRefused,
+        /// A new client has the name of another.
+        ClientKnown = "client_known",
+        /// No client has this name.
+        ClientUnknown = "client_unknown",
         /// `approvers.json` is not one.
         ApproversInvalid = "approvers_invalid" => InputRefused,
         /// The invitation never was, was used, or is over.

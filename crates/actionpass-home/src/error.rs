@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use actionpass_core::{AdminError, AuthorizeError};
 use actionpass_crypto::WebAuthnError;
 use actionpass_custody::{CustodianError, Exposure, KeyFileCode};
-use actionpass_model::{Code, CodedError, TextError};
+use actionpass_model::{Code, CodedError, Statement, TextError};
 use actionpass_policy::PolicyError;
 use actionpass_store::StoreError;
 use actionpass_store::trust_file::TrustFileError;
@@ -77,6 +77,24 @@ pub enum HomeError {
         /// What is wrong there.
         problem: Box<str>,
     },
+    /// `clients.toml` is not one.
+    #[error("{}:{line}:{column}: {problem}", .path.display())]
+    ClientsInvalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What is wrong there.
+        problem: Box<str>,
+    },
+    /// A new client has the name of another.
+    #[error("there is a client `{0}` already")]
+    ClientKnown(Statement),
+    /// No client has this name.
+    #[error("there is no client `{0}`")]
+    ClientUnknown(Statement),
     /// `approvers.json` is not one.
     #[error("`{}` is not a file of approvers", .0.display())]
     ApproversInvalid(PathBuf),
@@ -144,6 +162,9 @@ impl HomeError {
             Self::Unwritable { .. } => HomeCode::FileUnwritable.into(),
             Self::NotText { code, .. } => code.clone(),
             Self::ConfigInvalid { .. } | Self::Name(_) => HomeCode::ConfigInvalid.into(),
+            Self::ClientsInvalid { .. } => HomeCode::ClientsInvalid.into(),
+            Self::ClientKnown(_) => HomeCode::ClientKnown.into(),
+            Self::ClientUnknown(_) => HomeCode::ClientUnknown.into(),
             Self::ApproversInvalid(_) => HomeCode::ApproversInvalid.into(),
             Self::InvitationUnknown => HomeCode::InvitationUnknown.into(),
             Self::Passkey(error) => error.code().into(),

@@ -150,7 +150,12 @@ impl Home {
     /// # Errors
     /// [`HomeError::Unwritable`].
     pub fn lock_config(&self) -> Result<File, HomeError> {
-        let path = self.path("config.toml.lock");
+        self.lock("config.toml.lock")
+    }
+
+    /// The lock that is this file of the home.
+    pub(crate) fn lock(&self, name: &str) -> Result<File, HomeError> {
+        let path = self.path(name);
         lock_file::exclusive(&path).map_err(|error| match error {
             LockError::Io(error) => HomeError::unwritable(&path, error),
             held => HomeError::unwritable(&path, io::Error::new(ErrorKind::TimedOut, held)),

@@ -27,6 +27,7 @@
 //! | ledger, trust and issuer of a home | [`OpenHome`] |
 //! | a home that is made | [`NewHome`] |
 //! | people who are invited, and passkeys that wait to be confirmed | [`Approvers`] |
+//! | who may ask a service of the home | [`Clients`], [`LiveClients`] |
 //! | used passes of an executor that has no home | [`ReplayFile`] |
 //! | why one can't be used | [`HomeError`], [`HomeCode`] |
 
@@ -46,7 +47,7 @@ pub use actionpass_custody::Exposure;
 pub use approvers::{
     Approvers, INVITATION_HOLDS, Invitation, InvitationSecret, NewInvitation, PASSKEY_WAITS, WaitingPasskey,
 };
-pub use clients::{Client, Patterns, Right};
+pub use clients::{CLIENTS, Client, ClientToken, Clients, LiveClients, Member, Patterns, Right, Scope, client_name};
 pub use code::HomeCode;
 pub use config::{Config, MAX_LIMITS, Signing, limit};
 pub use create::{EXAMPLE_TENANT, Made, NewHome};
