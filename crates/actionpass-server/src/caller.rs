@@ -1,23 +1,50 @@
 //! [`Caller`]: who asks, as `clients.toml` has them.
+//!
+//! A client proves itself by its token, in one `Authorization` header, or by the user that it is on the Unix socket; nothing
+//! else of a request counts. Whoever isn't let through learns no more than that: the log says why.
+
+mod attempts;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use actionpass_home::{Client, Right};
+use actionpass_home::{Client, ClientToken, Clients, Home, LiveClients, Member, Right, Scope};
+use actionpass_model::{Actor, Agent, ApprovalRequest, Owner, Record, Runtime, Statement, Tenant};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 
 use crate::ServerCode;
 use crate::gate::Shared;
 use crate::problem::Refused;
+use attempts::Attempts;
+
+/// Every client of the service, and how often somebody failed to be one.
+#[derive(Debug)]
+pub(crate) struct Callers {
+    clients: LiveClients,
+    attempts: Attempts<Option<u32>>,
+}
 
 /// The client that asks, proven by its token or by the socket that it came through.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(Arc<Client>);
 
+/// An identity as a question states it. A member that is left out is the one that the client's entry admits, where that is
+/// exactly one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Identity {
+    pub(crate) tenant: Option<Tenant>,
+    pub(crate) agent: Option<Agent>,
+    pub(crate) human_owner: Option<Owner>,
+    pub(crate) runtime: Option<Runtime>,
+    pub(crate) via: Vec<Agent>,
+}
+
 impl Caller {
     /// Refuses a client that lacks a right.
     pub(crate) fn may(&self, right: Right) -> Result<(), Refused> {
-        if self.0.may.contains(&right) {
+        if self.0.may(right) {
             Ok(())
         } else {
             tracing::warn!(client = %self.0.name, right = right.as_str(), "a client asked for what it may not do");
@@ -25,10 +52,125 @@ impl Caller {
         }
     }
 
+    /// Refuses what is outside of the client's entry. What isn't stated isn't limited.
+    pub(crate) fn admits(&self, scope: &Scope<'_>) -> Result<(), Refused> {
+        self.0.admits(scope).map_err(|member| {
+            tracing::warn!(client = %self.0.name, member = member.as_str(), "a client stated what is outside of its entry");
+            ServerCode::ClientForbidden.into()
+        })
+    }
+
+    /// The whole identity that a question states in part: what is left out is filled in, and all of it is within the entry.
+    pub(crate) fn complete(&self, stated: Identity) -> Result<actionpass_model::Caller, Refused> {
+        let Self(client) = self;
+        let caller = actionpass_model::Caller {
+            tenant: filled(stated.tenant, client.tenants.only(), Member::Tenant)?,
+            actor: Actor {
+                agent: filled(stated.agent, client.agents.only(), Member::Agent)?,
+                human_owner: filled(stated.human_owner, client.owners.only(), Member::Owner)?,
+                runtime: filled(stated.runtime, client.runtimes.only(), Member::Runtime)?,
+                via: stated.via,
+            },
+        };
+        self.admits(&Scope::of_caller(&caller))?;
+        Ok(caller)
+    }
+
+    /// Whether an approval request is within the entry: any other is as if there were none.
+    pub(crate) fn sees(&self, request: &ApprovalRequest) -> bool {
+        self.0.sees(request)
+    }
+
+    /// Whether a record is within the entry ([`Client::sees_record`]). Of a change of a request, whoever can look the request
+    /// up asks [`sees`](Self::sees) too.
+    pub(crate) fn sees_record(&self, record: &Record) -> bool {
+        self.0.sees_record(record)
+    }
+
+    /// Whether the facts that the client states count.
+    pub(crate) fn attests(&self) -> bool {
+        self.0.attests
+    }
+
+    /// Whether the client consumes passes in the call that it asks in.
+    pub(crate) fn consumes(&self) -> bool {
+        self.0.consumes
+    }
+
+    /// The client's name, for records and logs.
+    pub(crate) fn name(&self) -> &Statement {
+        &self.0.name
+    }
+
     /// The entry of the client.
     pub(crate) fn client(&self) -> &Client {
         &self.0
     }
+
+    /// Refuses a client whose entry is no longer what it was when it asked. Whatever answers for longer than five seconds (a
+    /// stream of events, a parked call) asks this at least that often.
+    pub(crate) fn still(&self, callers: &Callers) -> Result<(), Refused> {
+        let clients = callers.current()?;
+        if clients.as_slice().contains(&self.0) {
+            Ok(())
+        } else {
+            tracing::warn!(client = %self.0.name, "the entry of a client changed while it was answered");
+            Err(ServerCode::ClientForbidden.into())
+        }
+    }
+}
+
+fn filled<T: std::str::FromStr>(stated: Option<T>, only: Option<&str>, member: Member) -> Result<T, Refused> {
+    // INVARIANT: a pattern that is the only value of its kind was read as one.
+    stated
+        .or_else(|| only.and_then(|only| only.parse().ok()))
+        .ok_or_else(|| {
+            Refused::from(ServerCode::RequestMalformed).with_detail(format!(
+                "{} is missing, and the entry of this client admits more than one",
+                member.as_str()
+            ))
+        })
+}
+
+impl Callers {
+    pub(crate) fn of(home: Home) -> Self {
+        Self {
+            clients: LiveClients::of(home),
+            attempts: Attempts::default(),
+        }
+    }
+
+    /// The clients now; refuses everybody while the file can't be used.
+    pub(crate) fn current(&self) -> Result<Arc<Clients>, Refused> {
+        // Why not is in the log, and nothing for whoever asks.
+        self.clients.current().map_err(|_| ServerCode::ClientsUnreadable.into())
+    }
+
+    /// Who asks; `Err` with what the log says, where they are nobody.
+    fn find(&self, headers: &HeaderMap, uid: Option<u32>) -> Result<Result<Caller, &'static str>, Refused> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let found = match (values.next(), values.next()) {
+            (None, _) => {
+                let uid = uid.ok_or(ServerCode::ClientUnauthenticated)?;
+                self.current()?.of_uid(uid).cloned().ok_or("no client is this user")
+            }
+            (Some(_), Some(_)) => Err("more than one Authorization header"),
+            (Some(value), None) => match value.to_str().ok().and_then(token) {
+                Some(token) => self.current()?.of_token(&token).cloned().ok_or("the token is nobody's"),
+                None => Err("the Authorization header holds no token of a client"),
+            },
+        };
+        Ok(found.map(|client| Caller(Arc::new(client))))
+    }
+}
+
+/// The token of `Bearer TOKEN` (RFC 6750 §2.1), the scheme in any case (RFC 9110 §11.1).
+fn token(value: &str) -> Option<ClientToken> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| ClientToken::parse(token))
+        .flatten()
 }
 
 #[cfg(test)]
@@ -41,12 +183,19 @@ impl From<Client> for Caller {
 impl FromRequestParts<Shared> for Caller {
     type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, gate: &Shared) -> Result<Self, Refused> {
         #[cfg(test)]
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(caller.clone());
         }
-        let _ = parts;
-        Err(ServerCode::ClientUnauthenticated.into())
+        let peer = None::<u32>;
+        let callers = &gate.callers;
+        match callers.find(&parts.headers, peer)? {
+            Ok(caller) => Ok(caller),
+            Err(reason) => {
+                callers.attempts.failed(peer, reason, Instant::now()).await;
+                Err(ServerCode::ClientForbidden.into())
+            }
+        }
     }
 }

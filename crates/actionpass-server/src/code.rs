@@ -7,6 +7,8 @@ actionpass_model::codes! {
         ClientUnauthenticated = "client_unauthenticated",
         /// The token is nobody's, or its client may not do this: which, the log of the service says.
         ClientForbidden = "client_forbidden",
+        /// `clients.toml` can't be used, so nobody is answered: why not, the log of the service says.
+        ClientsUnreadable = "clients_unreadable" => Unavailable,
         /// There is no such route.
         RouteUnknown = "route_unknown",
         /// The ledger has no such record, or the client may not see it.

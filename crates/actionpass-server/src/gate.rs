@@ -7,6 +7,7 @@ use actionpass_core::Issuer;
 use actionpass_home::OpenHome;
 use actionpass_model::WebOrigin;
 
+use crate::caller::Callers;
 use crate::events::Events;
 
 /// What every route gets.
@@ -18,6 +19,8 @@ pub(crate) struct Gate {
     pub(crate) home: OpenHome,
     pub(crate) issuer: Issuer,
     pub(crate) events: Arc<Events>,
+    /// Who may ask.
+    pub(crate) callers: Callers,
     /// The origin of the page: what links begin with.
     pub(crate) origin: WebOrigin,
 }

@@ -10,6 +10,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
+use crate::caller::Callers;
 use crate::events::{Events, Watch};
 use crate::gate::Gate;
 use crate::router::router;
@@ -57,6 +58,7 @@ impl Server {
                 .map_err(|error| ServeError::Io(std::io::Error::other(error)))?,
         };
         let gate = Arc::new(Gate {
+            callers: Callers::of(home.home.clone()),
             home,
             issuer,
             events,
