@@ -179,6 +179,18 @@ impl<'a> Approvers<'a> {
         })
     }
 
+    /// The invitation of this secret, if it holds: whom a page greets. It changes nothing.
+    ///
+    /// # Errors
+    /// [`HomeError::InvitationUnknown`] for an invitation that never was, was used or is over; what can't be read.
+    pub fn invited(&self, secret: &InvitationSecret, now: Timestamp) -> Result<Invitation, HomeError> {
+        let hash = secret.hash();
+        let mut invitations = self.read(now)?.invitations.into_iter();
+        invitations
+            .find(|entry| entry.secret_hash == hash)
+            .ok_or(HomeError::InvitationUnknown)
+    }
+
     /// Takes the registration of whoever holds an invitation's secret, which serves once. The passkey waits from now on.
     /// `trust` is the trust store of today: the passkey's key and its id must be in no entry, whoever's.
     ///

@@ -39,6 +39,12 @@ actionpass_model::codes! {
         HostUnknown = "host_unknown",
         /// Another site sent it.
         CrossSite = "cross_site",
+        /// Nobody is signed in on this browser, or not any more.
+        SignedOut = "signed_out",
+        /// The passkey signs nobody in, or its challenge was used or is over: which, the log of the service says.
+        SignInRefused = "sign_in_refused",
+        /// Nothing like this was about to be signed: it was signed already, is older than five minutes, or is of another request.
+        BallotUnknown = "ballot_unknown",
         /// More is being asked than the service takes at once.
         Overloaded = "overloaded" => Unavailable,
         /// The service is about to stop.
@@ -53,8 +59,8 @@ impl ServerCode {
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self {
-            Self::ClientUnauthenticated => 401,
-            Self::ClientForbidden | Self::FactsNotAttested | Self::CrossSite => 403,
+            Self::ClientUnauthenticated | Self::SignedOut => 401,
+            Self::ClientForbidden | Self::FactsNotAttested | Self::CrossSite | Self::SignInRefused => 403,
             Self::RouteUnknown | Self::RecordUnknown => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,

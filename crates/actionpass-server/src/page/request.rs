@@ -1,0 +1,280 @@
+//! One request: what one decides on, and the votes.
+
+use actionpass_core::{Approval, Review, System};
+use actionpass_crypto::webauthn::AssertionInput;
+use actionpass_display::View;
+use actionpass_model::{ApprovalId, RefusalClaims, RequestId, RequestState, Statement, Vote, VoteKind};
+use actionpass_queue::RequestCode;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use maud::{Markup, PreEscaped, html};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::html::{self as layout, shown, time};
+use super::look::{Looked, look, outcome, unknown};
+use super::question::{Bytes, Question, assertion};
+use super::sessions::Person;
+use super::{Door, beside, json, now, page, person, signed_in};
+use crate::ServerCode;
+use crate::gate::Shared;
+use crate::problem::Refused;
+
+/// What an approval says where whoever approves says nothing.
+const UNSAID: &str = "approved";
+
+/// What somebody is about to sign.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Decide {
+    decision: VoteKind,
+    reason: Option<String>,
+}
+
+/// What `navigator.credentials.get` handed back for a vote.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Signed {
+    ballot: ApprovalId,
+    authenticator_data: Bytes,
+    #[serde(rename = "clientDataJSON")]
+    client_data_json: Bytes,
+    signature: Bytes,
+}
+
+fn id_of(text: &str) -> Result<RequestId, Refused> {
+    RequestId::parse(text).map_err(|_| unknown())
+}
+
+/// `GET /requests/{id}`.
+pub(super) async fn show(
+    State(gate): State<Shared>,
+    Extension(sessions): Door,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, Refused> {
+    let Some(person) = signed_in(&gate, &sessions, &headers).await? else {
+        // The address stays, so that signing in leads back to it.
+        return Ok(super::listing::sign_in(StatusCode::UNAUTHORIZED));
+    };
+    let looked = match async { look(&gate, &person, &id_of(&id)?).await }.await {
+        Ok(looked) => looked,
+        Err(refused) if refused.code() == unknown().code() => {
+            let text = "There is no such request, or it is not yours to decide on.";
+            return Ok(page(
+                StatusCode::NOT_FOUND,
+                layout::message("Not found", text, Some(&person)),
+            ));
+        }
+        Err(refused) => return Ok(refused.into_response()),
+    };
+    let view = view_of(&looked.review).await?;
+    let title = format!(
+        "{} by {}",
+        looked.review.request.tool, looked.review.request.actor.agent
+    );
+    let content = content(&looked, view.as_ref(), &person)?;
+    Ok(page(StatusCode::OK, layout::page(&title, Some(&person), &content)))
+}
+
+/// The view of a request's action; `None` once it was erased. A large payload takes a while.
+async fn view_of(review: &Review) -> Result<Option<View>, Refused> {
+    let (action, rules, facts) = (
+        review.action.clone(),
+        review.request.rules.clone(),
+        review.facts.clone(),
+    );
+    let view = beside(move || action.map(|action| View::of(&action, &rules, &facts)).transpose()).await?;
+    view.map_err(|error| Refused::of(&error))
+}
+
+fn content(looked: &Looked, view: Option<&View>, person: &Person) -> Result<Markup, Refused> {
+    let (review, request) = (&looked.review, &looked.review.request);
+    let left = request.expires_at.saturating_since(now()?);
+    let is_open = matches!(review.state, RequestState::Pending | RequestState::Approved) && !review.is_void();
+    Ok(html! {
+        div .review data-request=(request.id.as_str()) data-exp=(request.expires_at.to_unix_seconds().get())
+            data-view=[view.map(|view| view.hash().to_string())] data-person=(person.principal.as_str()) {
+            section .ask aria-labelledby="what" {
+                p .kicker { (request.actor.agent.as_str()) " asks for" }
+                h1 #what { (request.tool.as_str()) }
+                p .on { "on " (shown(request.resource.as_str())) }
+                p #state .state role="status" { (outcome(review)) }
+                @if let Some(declined) = &review.declined {
+                    @if let Some(words) = &declined.words {
+                        p .words { "Reason given: " q { (shown(words.as_str())) } }
+                    }
+                }
+                dl .facts {
+                    (fact("For", &html! { (request.actor.human_owner.as_str()) }))
+                    (fact("Why it asks", &why(review)))
+                    (fact("Said so far", &votes(review)))
+                    (fact("Time left", &html! {
+                        @if is_open {
+                            span #left .left data-left=(left.as_secs()) { (layout::left(left)) } " "
+                        }
+                        span .soft { "until " (time(request.expires_at)) }
+                    }))
+                }
+            }
+            div .view {
+                @match view {
+                    Some(view) => (PreEscaped(view.to_html())),
+                    None => p .empty { "What was asked for was erased; its hashes are left." },
+                }
+            }
+            (decision(looked, is_open, person))
+        }
+    })
+}
+
+fn fact(name: &str, value: &Markup) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
+
+fn why(review: &Review) -> Markup {
+    html! {
+        @for rule in &review.request.rules {
+            span .rule {
+                @for note in review.request.notes.iter().filter(|note| note.rule == *rule) {
+                    (shown(note.reason.as_str())) " "
+                }
+                code { (rule.as_str()) }
+            }
+        }
+    }
+}
+
+fn votes(review: &Review) -> Markup {
+    html! {
+        @if review.request.votes.is_empty() { "nobody yet" }
+        @for vote in &review.request.votes {
+            span .rule {
+                (vote.principal.as_str()) (said(vote)) ", " (time(vote.at))
+                @if review.dropped.iter().any(|dropped| dropped.id == vote.id) { " (counts no more)" }
+            }
+        }
+    }
+}
+
+/// What somebody said.
+pub(super) const fn said(vote: &Vote) -> &'static str {
+    match vote.kind {
+        VoteKind::Approve => " approved",
+        VoteKind::Decline => " declined",
+    }
+}
+
+/// Where one decides. Approve is neither first nor focused; both wait for the script, which alone can ask for a passkey.
+fn decision(looked: &Looked, is_open: bool, person: &Person) -> Markup {
+    let request = &looked.review.request;
+    html! {
+        section #decide .decide aria-labelledby="decision" {
+            h2 #decision { "Your decision" }
+            @if is_open && looked.may_vote {
+                label for="reason" { "Reason" }
+                textarea #reason rows="3" maxlength="500" aria-describedby="hint" {}
+                p #hint .soft { "Needed to decline: the agent gets to read it. With an approval it is kept in the signed token." }
+                (layout::script_needed("Deciding needs JavaScript: only a script can ask the browser for a passkey."))
+            } @else {
+                p { (closed(looked, is_open)) }
+            }
+            p #note .note role="status" {
+                @if looked.has_approved && is_open { "You approved. Until it is used you can still decline." }
+            }
+            dl .signed {
+                (fact("You sign as", &html! { (person.principal.as_str()) }))
+                (fact("Action", &html! { code #action-hash { (request.action_hash) } }))
+                (fact("Payload", &html! { code #payload-hash { (request.payload_hash) } }))
+                (fact("Request", &html! { code #request-id { (request.id.as_str()) } }))
+            }
+        }
+        @if is_open && looked.may_vote {
+            div .act role="group" aria-label="Decide" {
+                button #decline .decline type="button" disabled { "Decline" }
+                button #approve .approve type="button" disabled data-done[looked.has_approved] { "Approve" }
+            }
+        }
+    }
+}
+
+fn closed(looked: &Looked, is_open: bool) -> &'static str {
+    match (is_open, looked.has_approved) {
+        (false, _) => "There is nothing to decide any more.",
+        (true, true) => "You approved. Your vote doesn't count any more as things stand.",
+        (true, false) => "Your vote doesn't count as things stand.",
+    }
+}
+
+/// `POST /requests/{id}/ballot`: what the passkey is to sign. Nothing is decided by it.
+pub(super) async fn ballot(
+    State(gate): State<Shared>,
+    Extension(sessions): Door,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Question(asked): Question<Decide>,
+) -> Result<Response, Refused> {
+    let person = person(&gate, &sessions, &headers).await?;
+    let (id, now) = (id_of(&id)?, now()?);
+    let looked = look(&gate, &person, &id).await?;
+    if !looked.may_vote {
+        return Err(Refused::of(&actionpass_core::ReviewError::from(
+            RequestCode::VoteNotCounted,
+        )));
+    }
+    let reason = match (asked.decision, asked.reason.as_deref()) {
+        (VoteKind::Approve, None) => UNSAID,
+        (_, reason) => reason.unwrap_or_default(),
+    };
+    let reason = Statement::parse(reason).map_err(|error| {
+        let malformed =
+            Refused::from(ServerCode::RequestMalformed).with_detail(format!("the reason {}", error.problem()));
+        malformed.at("reason")
+    })?;
+    let (Some(action), Some(view)) = (&looked.review.action, view_of(&looked.review).await?) else {
+        return Err(Refused::of(&actionpass_core::ReviewError::from(
+            RequestCode::RequestErased,
+        )));
+    };
+    let claims = Approval::human(person.principal.clone(), reason)
+        .for_request(&looked.review.request)
+        .with_shown(view.shown())
+        .claims(action, &gate.home.config.issuer, now, &System)
+        .map_err(|error| Refused::of(&error))?;
+    let trust = gate.issuer.trust().await.map_err(|error| Refused::of(&error))?;
+    let entry = trust.keyring().get(&person.kid).ok_or(ServerCode::SignedOut)?;
+    let ballot = claims.jti.clone();
+    let input = match asked.decision {
+        VoteKind::Approve => AssertionInput::for_document(&claims, entry.key()),
+        VoteKind::Decline => {
+            let refusal = RefusalClaims::new(claims).map_err(|error| Refused::of(&error))?;
+            AssertionInput::for_document(&refusal, entry.key())
+        }
+    }
+    .map_err(|error| Refused::of(&error))?;
+    let answer = json!({ "ballot": ballot, "input": input.as_str(), "credential": person.credential });
+    sessions.keep_ballot(&person, ballot, id, input, now);
+    Ok(json(answer.to_string()))
+}
+
+/// `POST /requests/{id}/vote`: the assertion that makes a token of it.
+pub(super) async fn vote(
+    State(gate): State<Shared>,
+    Extension(sessions): Door,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Question(signed): Question<Signed>,
+) -> Result<Response, Refused> {
+    let person = person(&gate, &sessions, &headers).await?;
+    let id = id_of(&id)?;
+    let ballot = sessions.take_ballot(&person, &signed.ballot, &id, now()?);
+    let ballot = ballot.ok_or(ServerCode::BallotUnknown)?;
+    let assertion = assertion(signed.authenticator_data, signed.client_data_json, signed.signature);
+    let token = ballot.input.into_token(&assertion);
+    let review = gate.issuer.vote(&id, &token).await;
+    let review = review.map_err(|error| Refused::of(&error))?;
+    Ok(json(
+        json!({ "state": review.state.as_str(), "text": outcome(&review) }).to_string(),
+    ))
+}

@@ -1,0 +1,87 @@
+//! Signing in with a passkey, and out.
+
+use actionpass_model::CredentialId;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use serde::Deserialize;
+
+use super::question::{Bytes, Question, assertion, base64url};
+use super::{Door, check_origin, now};
+use crate::ServerCode;
+use crate::gate::Shared;
+use crate::problem::Refused;
+
+/// Nothing: that it is asked is all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// What `navigator.credentials.get` handed back.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SignIn {
+    credential: String,
+    authenticator_data: Bytes,
+    #[serde(rename = "clientDataJSON")]
+    client_data_json: Bytes,
+    signature: Bytes,
+}
+
+fn cookies<const N: usize>(cookies: [String; N]) -> AppendHeaders<[(header::HeaderName, String); N]> {
+    AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie)))
+}
+
+/// `POST /sign-in/challenge`.
+pub(super) async fn challenge(
+    State(gate): State<Shared>,
+    Extension(sessions): Door,
+    Question(Nothing {}): Question<Nothing>,
+) -> Result<Response, Refused> {
+    let (challenge, cookie) = sessions.begin(&gate, now()?)?;
+    let answer = format!(r#"{{"challenge":"{}"}}"#, base64url(challenge.as_bytes()));
+    Ok((cookies([cookie]), super::json(answer)).into_response())
+}
+
+/// `POST /sign-in`: why it fails, the log says.
+pub(super) async fn sign_in(
+    State(gate): State<Shared>,
+    Extension(sessions): Door,
+    headers: HeaderMap,
+    Question(asked): Question<SignIn>,
+) -> Result<Response, Refused> {
+    let now = now()?;
+    let refused = Refused::from(ServerCode::SignInRefused);
+    let Some(challenge) = sessions.take_challenge(&gate, &headers, now) else {
+        tracing::info!("a sign-in had no challenge of ours");
+        return Err(refused);
+    };
+    let Ok(credential) = CredentialId::parse(&asked.credential) else {
+        return Err(refused);
+    };
+    let assertion = assertion(asked.authenticator_data, asked.client_data_json, asked.signature);
+    let trust = gate.issuer.trust().await.map_err(|error| Refused::of(&error))?;
+    match trust.sign_in(&credential, &assertion, &challenge, now.to_unix_seconds()) {
+        Ok(person) => {
+            tracing::info!(principal = %person.principal, kid = %person.kid, "signed in");
+            let set = sessions.open(&gate, person.kid, now)?;
+            Ok((StatusCode::NO_CONTENT, cookies(set)).into_response())
+        }
+        Err(error) => {
+            tracing::warn!(code = %error.code(), "a sign-in was refused");
+            Err(refused)
+        }
+    }
+}
+
+/// `POST /sign-out`: a form, so that it works without a script.
+pub(super) async fn sign_out(
+    State(gate): State<Shared>,
+    Extension(sessions): Door,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    check_origin(&gate, &headers)?;
+    let cookie = sessions.close(&gate, &headers);
+    let home = [(header::LOCATION, HeaderValue::from_static("/"))];
+    Ok((StatusCode::SEE_OTHER, home, cookies([cookie])).into_response())
+}
