@@ -231,6 +231,12 @@ impl Code {
         })
     }
 
+    /// The same code with the class that whoever read it knows from elsewhere.
+    #[must_use]
+    pub fn with_class(self, class: CodeClass) -> Self {
+        Self { class, ..self }
+    }
+
     /// The code as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

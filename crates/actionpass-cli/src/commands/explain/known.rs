@@ -1,6 +1,7 @@
 //! [`Known`]: every code of every part, as its declaration has it.
 
 use actionpass_canon::{AdmitCode, CanonCode};
+use actionpass_client::ClientCode;
 use actionpass_core::AuthorizeCode;
 use actionpass_crypto::{JwsCode, KeyCode, KeyringCode, SignCode, WebAuthnCode};
 use actionpass_custodians::SecretSourceCode;
@@ -50,6 +51,7 @@ macro_rules! all {
 all! {
     "actionpass-canon": AdmitCode, CanonCode;
     "actionpass-cli": CliCode;
+    "actionpass-client": ClientCode;
     "actionpass-core": AuthorizeCode;
     "actionpass-crypto": JwsCode, KeyCode, KeyringCode, SignCode, WebAuthnCode;
     "actionpass-custodians": SecretSourceCode;
