@@ -197,7 +197,7 @@ pub(crate) async fn cancel(
     if !client.may.contains(&Right::Admin) {
         let asked = gate.home.store.request_client(&id).await;
         let asked = asked.map_err(|error| Refused::of(&error))?;
-        if asked.is_none_or(|asked| asked.as_str() != client.name) {
+        if asked.is_none_or(|asked| asked != client.name) {
             // To whoever may see it, it is somebody else's; to anybody else there is none.
             if may_see {
                 known(&gate, &caller, &id).await?;

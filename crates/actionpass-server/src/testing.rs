@@ -192,7 +192,7 @@ impl Answer {
 
 /// A client that may do anything, for anybody.
 pub(crate) fn everything() -> Client {
-    let mut client = Client::new("everything");
+    let mut client = Client::new(Statement::parse("everything").unwrap());
     client.may = Right::ALL.to_vec();
     for patterns in [
         &mut client.tenants,
@@ -202,7 +202,7 @@ pub(crate) fn everything() -> Client {
         &mut client.servers,
         &mut client.audiences,
     ] {
-        *patterns = Patterns::of(["*"]);
+        *patterns = Patterns::any();
     }
     client.attests = true;
     client.consumes = true;

@@ -52,8 +52,7 @@ pub(crate) async fn revoke(
         caller.may(Right::Revoke)?;
     }
     Query::none(&uri)?;
-    let asked: NewRevocation =
-        serde_json::from_slice(body.as_bytes()).map_err(|error| malformed(error.to_string()))?;
+    let asked: NewRevocation = serde_json::from_slice(body.as_bytes()).map_err(|error| malformed(error.to_string()))?;
     may_revoke(&gate, &caller, &asked).await?;
     let revoked_by = by(client)?;
     let now = System.now().ok_or_else(|| Refused::of(&AdminError::ClockUnknown))?;
@@ -97,7 +96,11 @@ async fn revoke_now(gate: &Gate, revocation: actionpass_core::NewRevocation) -> 
 
 /// Has the witness know of a trust store that the ledger knows nothing of.
 async fn tell_witness(gate: &Gate) {
-    let (home, config, trust) = (gate.home.home.clone(), gate.home.config.clone(), gate.home.trust.clone());
+    let (home, config, trust) = (
+        gate.home.home.clone(),
+        gate.home.config.clone(),
+        gate.home.trust.clone(),
+    );
     let told = tokio::task::spawn_blocking(move || {
         let version = trust.read().map_err(actionpass_home::HomeError::from)?.document.version;
         home.witness_trust(Some(&config), version)
@@ -156,7 +159,9 @@ async fn tells_of(
     stored: &StoredRecord,
     target: &RevocationTarget,
 ) -> Result<bool, Refused> {
-    let Ok(record) = stored.to_record() else { return Ok(false) };
+    let Ok(record) = stored.to_record() else {
+        return Ok(false);
+    };
     let Some(tenant) = &record.tenant else { return Ok(false) };
     if let Some(body) = stored.to_body::<DecisionBody>() {
         let is_it = match target {
@@ -195,7 +200,8 @@ fn prunable_from(gate: &Gate, target: &RevocationTarget, now: Timestamp) -> Opti
 
 fn by(client: &Client) -> Result<Principal, Refused> {
     scope::principal(client).ok_or_else(|| {
-        Refused::from(ServerCode::ClientForbidden).with_detail("the name of the client is no principal's, and a record says who revokes")
+        Refused::from(ServerCode::ClientForbidden)
+            .with_detail("the name of the client is no principal's, and a record says who revokes")
     })
 }
 
@@ -245,7 +251,9 @@ pub(crate) async fn trust(
 /// Whether one of the tags is this one, compared weakly (RFC 9110 §13.1.2).
 fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter();
-    let mut tags = values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let mut tags = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','));
     tags.any(|tag| {
         let tag = tag.trim();
         tag == "*" || tag.trim_start_matches("W/") == etag.trim_start_matches("W/")
@@ -268,7 +276,10 @@ pub(crate) async fn jwks(State(gate): State<Shared>, uri: Uri) -> Result<Respons
         keys: signs_passes.map(|entry| entry.key().to_jwk()).collect(),
     });
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/jwk-set+json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(KEYS_FRESH));
     Ok(response)
 }

@@ -6,9 +6,7 @@ use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_client::api::{AuthorizeAnswer, AuthorizeRequest, MAX_WAIT_SECONDS, Problem, StatedCaller};
 use actionpass_core::Request;
 use actionpass_home::{Client, Right};
-use actionpass_model::{
-    ActionId, Audience, Caller as Host, CodedError as _, DoorName, SkippedObject, SkippedValue, Statement, Trace,
-};
+use actionpass_model::{ActionId, Audience, Caller as Host, DoorName, SkippedObject, SkippedValue, Trace};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -117,9 +115,8 @@ pub(super) async fn authorize(
     if let Ok(door) = DoorName::parse(DOOR) {
         request = request.through(door);
     }
-    // Whose waiting requests are limited: a client without a name that counts would not be.
-    let name = Statement::parse(&client.name).map_err(|_| Refused::from(ServerCode::ServiceFailed))?;
-    request = request.from_client(name);
+    // Whose waiting requests are limited.
+    request = request.from_client(client.name.clone());
     if let Some(trace) = trace(&headers) {
         request = request.with_trace(trace);
     }

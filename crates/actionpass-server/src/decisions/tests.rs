@@ -181,23 +181,23 @@ async fn what_an_entry_does_not_have_is_neither_judged_nor_recorded() {
     let before = fixture.records().await;
     let whole = |change: &dyn Fn(&mut Client)| {
         let mut client = everything();
-        client.tenants = Patterns::of(["org:example"]);
-        client.agents = Patterns::of(["agent:codex-prod"]);
-        client.owners = Patterns::of(["user:owner@example.com"]);
-        client.runtimes = Patterns::of(["runtime:codex-cli"]);
-        client.servers = Patterns::of(["mcp:linear"]);
-        client.audiences = Patterns::of(["linear.issues.create"]);
+        client.tenants = Patterns::of_tenants(["org:example"].map(str::to_owned).into()).unwrap();
+        client.agents = Patterns::of_agents(["agent:codex-prod"].map(str::to_owned).into()).unwrap();
+        client.owners = Patterns::of_owners(["user:owner@example.com"].map(str::to_owned).into()).unwrap();
+        client.runtimes = Patterns::of_runtimes(["runtime:codex-cli"].map(str::to_owned).into()).unwrap();
+        client.servers = Patterns::of_servers(["mcp:linear"].map(str::to_owned).into()).unwrap();
+        client.audiences = Patterns::of_audiences(["linear.issues.create"].map(str::to_owned).into()).unwrap();
         change(&mut client);
         client
     };
     let forbidden = (403, "client_forbidden".to_owned());
     let narrowed: [&dyn Fn(&mut Client); 8] = [
         &|client| client.may.retain(|right| *right != Right::Authorize),
-        &|client| client.tenants = Patterns::of(["org:other"]),
-        &|client| client.agents = Patterns::of(["agent:other"]),
+        &|client| client.tenants = Patterns::of_tenants(["org:other"].map(str::to_owned).into()).unwrap(),
+        &|client| client.agents = Patterns::of_agents(["agent:other"].map(str::to_owned).into()).unwrap(),
         &|client| client.owners = Patterns::default(),
-        &|client| client.runtimes = Patterns::of(["runtime:other"]),
-        &|client| client.audiences = Patterns::of(["other"]),
+        &|client| client.runtimes = Patterns::of_runtimes(["runtime:other"].map(str::to_owned).into()).unwrap(),
+        &|client| client.audiences = Patterns::of_audiences(["other"].map(str::to_owned).into()).unwrap(),
         &|client| client.audiences = Patterns::default(),
         &|client| client.tenants = Patterns::default(),
     ];
@@ -532,8 +532,8 @@ async fn an_executor_without_the_action_states_the_call() {
     let pass = allowed(&fixture).await;
     let capability = value(EXAMPLE_ALLOW)["capability"].clone();
     let mut executor = everything();
-    executor.audiences = Patterns::of(["linear.issues.create"]);
-    executor.tenants = Patterns::of(["org:example"]);
+    executor.audiences = Patterns::of_audiences(["linear.issues.create"].map(str::to_owned).into()).unwrap();
+    executor.tenants = Patterns::of_tenants(["org:example"].map(str::to_owned).into()).unwrap();
     let question = json!({
         "token": pass["token"], "tool": capability["tool"], "resource": capability["resource"],
         "payload": capability["payload"], "agent": "agent:codex-prod"
@@ -566,12 +566,12 @@ async fn a_client_verifies_and_consumes_within_its_entry() {
     let narrowed: [(&dyn Fn(&mut Client), u16, &str); 4] = [
         (&|client| client.may = vec![Right::Authorize], 403, "client_forbidden"),
         (
-            &|client| client.audiences = Patterns::of(["other"]),
+            &|client| client.audiences = Patterns::of_audiences(["other"].map(str::to_owned).into()).unwrap(),
             403,
             "client_forbidden",
         ),
         (
-            &|client| client.tenants = Patterns::of(["org:other"]),
+            &|client| client.tenants = Patterns::of_tenants(["org:other"].map(str::to_owned).into()).unwrap(),
             403,
             "client_forbidden",
         ),

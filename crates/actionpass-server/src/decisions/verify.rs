@@ -5,8 +5,7 @@ use actionpass_client::api::{PassSummary, Problem, Verdict, VerdictFinding, Veri
 use actionpass_core::{Clock as _, System};
 use actionpass_home::{Client, Right};
 use actionpass_model::{
-    Agent, Audience, CodeClass, CodedError, JsonObject, ObligationId, Resource, SkippedObject, Task, Tenant, Timestamp,
-    Tool,
+    Agent, Audience, CodeClass, JsonObject, ObligationId, Resource, SkippedObject, Task, Tenant, Timestamp, Tool,
 };
 use actionpass_store::ledger::RecordRef;
 use actionpass_verify::{OwnedCall, Refusal, VerifiedPass, Verifier, VerifyCode};
