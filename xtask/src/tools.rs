@@ -82,9 +82,21 @@ const TOOLS: &[Tool] = &[
         packages: &["sqlite3"],
     },
     Tool {
+        // Shows the service other times.
+        name: "libfaketime",
+        detect: &[&["sh", "-c", "ls /usr/lib/*/faketime/libfaketimeMT.so.1"]],
+        packages: &["libfaketime"],
+    },
+    Tool {
         name: "strace",
         detect: &[&["strace", "--version"]],
         packages: &["strace"],
+    },
+    Tool {
+        // Draws what hostile texts would draw on a terminal.
+        name: "tmux",
+        detect: &[&["tmux", "-V"]],
+        packages: &["tmux"],
     },
     Tool {
         name: "ssh-agent",

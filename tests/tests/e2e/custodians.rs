@@ -30,7 +30,7 @@ trait Running {
 }
 
 /// Writes the one line that says which key signs.
-fn sign_with(home: &Home, uri: &str) {
+pub(crate) fn sign_with(home: &Home, uri: &str) {
     let config = home.read("home/config.toml");
     let line = config.lines().find(|line| line.starts_with("key = ")).unwrap();
     home.write(

@@ -42,6 +42,9 @@ mod gate;
 #[cfg(test)]
 mod home;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod hostile;
+#[cfg(test)]
 mod keyfiles;
 #[cfg(test)]
 mod keys;
