@@ -647,7 +647,7 @@ impl Administrator {
         Ok(outcome.to_ref())
     }
 
-    fn draft<B: RecordBody>(&self, body: &B) -> Result<RecordDraft, AdminError> {
+    pub(crate) fn draft<B: RecordBody>(&self, body: &B) -> Result<RecordDraft, AdminError> {
         let now = self.now()?;
         let id = uuid(now, &*self.random)
             .map(RecordId::from_uuid)

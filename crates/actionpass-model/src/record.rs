@@ -358,6 +358,9 @@ pub struct OutcomeBody {
     /// SHA-256 of the canonical result, if the executor states it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub result_hash: Option<Digest>,
+    /// The number of the record of the outcome that was reported first, if this one says something else.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub contradicts: Option<u64>,
 }
 
 /// What became of a call.

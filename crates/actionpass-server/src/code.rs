@@ -35,6 +35,10 @@ actionpass_model::codes! {
         IdempotencyKeyMalformed = "idempotency_key_malformed",
         /// The idempotency key is another one than the action's id.
         IdempotencyKeyMismatch = "idempotency_key_mismatch",
+        /// No record says that such a pass was used, as far as the client may see.
+        PassNotUsed = "pass_not_used",
+        /// Another outcome of the pass was recorded first. That it was contradicted is recorded too.
+        OutcomeContradicts = "outcome_contradicts" => AlreadyDone,
         /// The host of the request is none of this service.
         HostUnknown = "host_unknown",
         /// Another site sent it.
@@ -61,7 +65,7 @@ impl ServerCode {
         match self {
             Self::ClientUnauthenticated | Self::SignedOut => 401,
             Self::ClientForbidden | Self::FactsNotAttested | Self::CrossSite | Self::SignInRefused => 403,
-            Self::RouteUnknown | Self::RecordUnknown => 404,
+            Self::RouteUnknown | Self::RecordUnknown | Self::PassNotUsed => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,

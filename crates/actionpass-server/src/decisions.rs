@@ -8,6 +8,7 @@ use crate::gate::Shared;
 mod authorize;
 mod entry;
 
+mod outcome;
 mod question;
 mod told;
 mod verify;
@@ -20,4 +21,5 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/v1/authorize", post(authorize::authorize))
         .route("/v1/verify", post(verify::verify))
         .route("/v1/consume", post(verify::consume))
+        .route("/v1/outcomes", post(outcome::report))
 }

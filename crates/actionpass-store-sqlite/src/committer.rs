@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use actionpass_model::UnixSeconds;
 use actionpass_store::ledger::{Log, SealedRecord};
 use actionpass_store::{
-    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, LedgerState, Mark, ReplayStart, StoreCode,
-    StoreError,
+    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, LedgerState, Mark, ReplayStart, Reported,
+    StoreCode, StoreError,
 };
 use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
 use crate::consume::{self, Issuers, Limits};
-use crate::decide::{self, Append, Commit, Lift, OpenLedger, QueueCall};
+use crate::decide::{self, Append, Commit, Lift, OpenLedger, QueueCall, ReportCall};
 use crate::error::Failure;
 use crate::file::Access;
 use crate::moment::run_cached;
@@ -37,6 +37,7 @@ pub(crate) enum Write {
     Append(Box<Append>, Reply<Vec<AppendOutcome>>),
     Change(Box<QueueCall<Change>>, Reply<ChangeOutcome>),
     Lift(Box<QueueCall<Lift>>, Reply<Option<SealedRecord>>),
+    Report(Box<ReportCall>, Reply<Reported>),
     Consume(Mark, UnixSeconds, Reply<Consumption>),
     Restart(ReplayStart, Reply<()>),
 }
@@ -47,6 +48,7 @@ enum Outcome {
     Append(Result<Vec<AppendOutcome>, StoreError>),
     Change(Result<ChangeOutcome, StoreError>),
     Lift(Result<Option<SealedRecord>, StoreError>),
+    Report(Result<Reported, StoreError>),
     Consume(Consumption),
     Restart,
 }
@@ -60,6 +62,7 @@ impl Write {
             (Self::Append(_, reply), Outcome::Append(outcome)) => send(reply, outcome),
             (Self::Change(_, reply), Outcome::Change(outcome)) => send(reply, outcome),
             (Self::Lift(_, reply), Outcome::Lift(outcome)) => send(reply, outcome),
+            (Self::Report(_, reply), Outcome::Report(outcome)) => send(reply, outcome),
             (Self::Consume(_, _, reply), Outcome::Consume(outcome)) => send(reply, Ok(outcome)),
             (Self::Restart(_, reply), Outcome::Restart) => send(reply, Ok(())),
             (write, _) => write.fail(&Failure::corrupt("an answer to another call")),
@@ -73,6 +76,7 @@ impl Write {
             Self::Append(_, reply) => send(reply, Err(error)),
             Self::Change(_, reply) => send(reply, Err(error)),
             Self::Lift(_, reply) => send(reply, Err(error)),
+            Self::Report(_, reply) => send(reply, Err(error)),
             Self::Consume(_, _, reply) => send(reply, Err(error)),
             Self::Restart(_, reply) => send(reply, Err(error)),
         }
@@ -234,6 +238,7 @@ impl Open {
                 Write::Append(append, _) => Outcome::Append(begun(&mut ledger, connection)?.append(append)?),
                 Write::Change(call, _) => Outcome::Change(begun(&mut ledger, connection)?.change(call)?),
                 Write::Lift(call, _) => Outcome::Lift(begun(&mut ledger, connection)?.lift(call)?),
+                Write::Report(call, _) => Outcome::Report(begun(&mut ledger, connection)?.report(call)?),
                 Write::Consume(mark, now, _) => {
                     let limits = limits.get(|| Limits::read(connection))?;
                     let outcome = consume::consume(connection, issuers, limits, mark)?;

@@ -16,8 +16,10 @@ use crate::requests;
 use crate::rows::Rows;
 use crate::witness::Witnessed;
 
+mod outcome;
 mod queue;
 
+pub(crate) use outcome::{ReportCall, used};
 pub(crate) use queue::{Lift, QueueCall};
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
@@ -491,7 +493,8 @@ impl<'c> OpenLedger<'c> {
                     continue;
                 }
             }
-            if !is_side_known(&appended.draft) {
+            // The outcome of a pass is reported, so that there is one.
+            if !is_side_known(&appended.draft) || appended.draft.effects().outcome.is_some() {
                 return Ok(Err(StoreError::new(StoreCode::StoreMisused)));
             }
             let record = match appended.record.seal(&head) {
@@ -536,6 +539,9 @@ impl<'c> OpenLedger<'c> {
                 record.ledger_hash().as_bytes()
             ])?;
             self.rows.1.revoked(record.seq());
+        }
+        if let Some((issuer, pass)) = &effects.used {
+            self.keep_use(issuer, pass, record.seq())?;
         }
         for seq in &effects.erases {
             // A number that no record can have has no side data.

@@ -254,9 +254,21 @@ impl Comparison {
             Consequence::Revocation(_) => self.revocations = self.revocations.saturating_add(1),
             // When a pass of another issuer ends, the log doesn't say, so its mark may have gone.
             Consequence::Use { issuer, pass } if issuer == self.issuer => {
+                if !crate::decide::used(connection, &pass)?.is_some_and(|used| used.used <= self.next) {
+                    let problem = "the use of the pass can't be found by its pass";
+                    return Err(Failure::Record(StoreCode::StoreRowsMissing, problem, self.next));
+                }
                 let is_due = self.due.get(&pass).is_some_and(|until| *until > limits.pruned_to.get());
                 if is_due && !consume::is_used(connection, &issuer, &pass)? {
                     let problem = "the pass that was used is not marked used";
+                    return Err(Failure::Record(StoreCode::StoreRowsMissing, problem, self.next));
+                }
+            }
+            Consequence::Outcome(pass) => {
+                let used = crate::decide::used(connection, &pass)?;
+                let is_there = |place: Option<u64>| place == Some(self.next);
+                if !used.is_some_and(|used| is_there(used.outcome) || is_there(used.contradiction)) {
+                    let problem = "the outcome can't be found by its pass";
                     return Err(Failure::Record(StoreCode::StoreRowsMissing, problem, self.next));
                 }
             }

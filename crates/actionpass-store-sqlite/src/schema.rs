@@ -4,7 +4,7 @@
 pub(crate) const APPLICATION_ID: i32 = 0x4150_7373;
 
 /// One script for each version of the schema; `user_version` counts those that were run. Released scripts never change.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 const V1: &str = "
 -- One row in a store that holds a log, none in an executor's.
@@ -151,4 +151,20 @@ ALTER TABLE ledger ADD COLUMN request_unended INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE ledger ADD COLUMN request_changes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE ledger ADD COLUMN last_opened INTEGER;
 ALTER TABLE ledger ADD COLUMN last_changed INTEGER;
+";
+
+const V5: &str = "
+-- The passes of this log's issuer that were used, by the number of the record of the use; what was reported of each, and what
+-- contradicts that, by the numbers of those records.
+CREATE TABLE used (
+    pass BLOB PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    outcome INTEGER,
+    contradiction INTEGER
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO used (pass, seq)
+    SELECT unhex(substr(json_extract(json, '$.body.pass'), 4)), seq FROM record
+    WHERE json_extract(json, '$.kind') = 'use' AND json_extract(json, '$.body.schema') = 'actionpass.use.v1'
+        AND json_extract(json, '$.body.issuer') = (SELECT issuer FROM ledger)
+    ORDER BY seq;
 ";

@@ -26,6 +26,7 @@ use crate::reader::{self, Read, Reads};
 use crate::witness::Witness;
 use crate::{consume, decide, file, rows};
 
+mod outcomes;
 mod requests;
 
 /// An issuer's log and decisions, and an executor's used passes, in one SQLite file.

@@ -29,6 +29,18 @@ mod queue {
         block_on: block_on);
 }
 
+mod outcomes {
+    use std::path::Path;
+
+    use super::*;
+
+    actionpass_store::outcome_store_conformance!(durable,
+        open: |folder: &Path, log: &Log| {
+            SqliteStore::open_or_create(&folder.join("ledger.db"), Some(log), ReplayStart::first(fixtures::at(0))).unwrap()
+        },
+        block_on: block_on);
+}
+
 mod replay {
     use std::path::Path;
 

@@ -33,6 +33,7 @@ pub mod decision;
 pub mod fixtures;
 mod folder;
 pub mod ledger;
+pub mod outcomes;
 pub mod queue;
 pub mod replay;
 pub mod requests;
@@ -44,7 +45,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::ledger::Log;
-use crate::{DecisionStore, Ledger, QueueStore, ReplayStart, ReplayStore, TrustDocument};
+use crate::{DecisionStore, Ledger, OutcomeStore, QueueStore, ReplayStart, ReplayStore, TrustDocument};
 
 #[doc(no_inline)]
 pub use actionpass_model::TrustStore;
@@ -62,6 +63,9 @@ pub type OpenDecisions<'a> = dyn Fn(&Path, &Log) -> Arc<dyn DecisionStore> + Syn
 
 /// Opens a store of requests in a folder.
 pub type OpenQueue<'a> = dyn Fn(&Path, &Log) -> Arc<dyn QueueStore> + Sync + 'a;
+
+/// Opens a store of outcomes in a folder.
+pub type OpenOutcomes<'a> = dyn Fn(&Path, &Log) -> Arc<dyn OutcomeStore> + Sync + 'a;
 
 /// Opens a replay store in a folder.
 pub type OpenReplay<'a> = dyn Fn(&Path, ReplayStart) -> Arc<dyn ReplayStore> + Sync + 'a;
@@ -194,6 +198,37 @@ macro_rules! decision_store_conformance {
             };
             let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
             $crate::conformance::decision::$clause(&$crate::conformance::Suite::new(&open, &block_on));
+        }
+    )+};
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`OutcomeStore`] that is not one of [`Ledger`]; see
+/// [`conformance`](mod@self).
+#[macro_export]
+macro_rules! outcome_store_conformance {
+    (durable, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::outcome_store_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::outcome_store_conformance!(@clauses $open, $block_on;
+            outcomes_are_there_after_opening_again
+        );
+    };
+    (volatile, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::outcome_store_conformance!(@clauses $open, $block_on;
+            an_unused_pass_has_no_outcome
+            a_foreign_pass_has_no_outcome
+            an_outcome_is_recorded_once_and_contradicted_once
+            what_is_no_report_writes_nothing
+            of_16_threads_one_reports
+        );
+    };
+    (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(
+        #[test]
+        fn $clause() {
+            let open = |folder: &::std::path::Path, log: &$crate::ledger::Log| -> ::std::sync::Arc<dyn $crate::OutcomeStore> {
+                ::std::sync::Arc::new(($open)(folder, log))
+            };
+            let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
+            $crate::conformance::outcomes::$clause(&$crate::conformance::Suite::new(&open, &block_on));
         }
     )+};
 }

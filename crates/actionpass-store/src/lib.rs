@@ -44,6 +44,7 @@ pub mod lock_file;
 mod log;
 mod memory;
 pub mod offload;
+mod outcome;
 mod process;
 mod queue;
 mod replay;
@@ -56,6 +57,7 @@ pub use decision::{
 pub use error::{StoreCode, StoreError, StoreFuture};
 pub use log::{AppendOutcome, Batch, Ledger, LedgerExt, LedgerState, SideKind, StoredRecord, TrustRange};
 pub use memory::{MemoryDecisionStore, MemoryReplayStore};
+pub use outcome::{OutcomeStore, Report, Reported, UsedPass};
 pub use queue::{
     Change, ChangeOutcome, Found, MAX_LISTED, MAX_OVERDUE, Obstacle, Open, QueuePart, QueueStore, RequestFilter,
     RequestPart, Standing, StateFilter, StoredRequest, VoteToken, hide,

@@ -30,7 +30,8 @@ pub trait Ledger: Debug + Send + Sync {
     /// an erasure of side data ([`Effects`](crate::ledger::Effects)). There is one outcome for each draft, in order.
     ///
     /// A revocation is recorded once: appending its record again, also twice in one batch, gives the record that is
-    /// there. One draft that can't be written fails the whole batch.
+    /// there. One draft that can't be written fails the whole batch; the outcome of a pass is one
+    /// ([`StoreCode::StoreMisused`]): it is reported by [`OutcomeStore::report`](crate::OutcomeStore::report).
     fn append(&self, batch: Batch) -> StoreFuture<'_, Vec<AppendOutcome>>;
 
     /// Where the log ends, and what this store was told of.

@@ -24,6 +24,14 @@ mod queue {
         block_on: block_on);
 }
 
+mod outcomes {
+    use super::*;
+
+    actionpass_store::outcome_store_conformance!(volatile,
+        open: |_: &Path, log: &Log| MemoryDecisionStore::new(log.clone()),
+        block_on: block_on);
+}
+
 mod replay {
     use super::*;
 

@@ -13,7 +13,8 @@ use actionpass_model::{
 
 pub use claims::{approval_claims, asserted_approval, pass_claims, pass_with_approval_claims, refusal_claims};
 pub use documents::{
-    approval_request, observed, record_drafts, revocation, revoke, sealed_ledger, trust_store, trust_store_with_passkey,
+    approval_request, contradicting, observed, record_drafts, revocation, revoke, sealed_ledger, trust_store,
+    trust_store_with_passkey,
 };
 pub use keys::{FixtureKey, approval_key, pass_key};
 

@@ -147,6 +147,7 @@ fn made() -> BTreeMap<&'static str, Vec<u8>> {
         ("request.json", pretty(&fixtures::approval_request())),
         ("decision-observed.json", pretty(&fixtures::observed().0)),
         ("outcome-observed.json", pretty(&fixtures::observed().1)),
+        ("outcome-contradicting.json", pretty(&fixtures::contradicting())),
     ])
 }
 
@@ -367,8 +368,10 @@ fn g17_requests_of_then_are_read() {
     assert_eq!(request.ended(fixtures::now()), Some(EndState::Declined));
     let decision: DecisionBody = serde_json::from_slice(&golden("decision-observed.json")).unwrap();
     assert_eq!(pretty(&decision), golden("decision-observed.json"));
-    let outcome: OutcomeBody = serde_json::from_slice(&golden("outcome-observed.json")).unwrap();
-    assert_eq!(pretty(&outcome), golden("outcome-observed.json"));
+    for name in ["outcome-observed.json", "outcome-contradicting.json"] {
+        let outcome: OutcomeBody = serde_json::from_slice(&golden(name)).unwrap();
+        assert_eq!(pretty(&outcome), golden(name));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use actionpass_core::Request;
 use actionpass_home::{Client, Patterns, Right};
 use actionpass_model::{Caller, RequestId, VoteKind};
 use actionpass_policy::{EXAMPLE_ALLOW, EXAMPLE_DENY, EXAMPLE_STEP_UP};
+use actionpass_store::ledger::{ChainVerifier, LedgerVerifier};
 use axum::body::Body;
 use axum::http::{self, HeaderValue, Method, StatusCode, header};
 use proptest::prelude::*;
@@ -613,6 +614,150 @@ async fn a_client_verifies_and_consumes_within_its_entry() {
             .post(&everything(), "/v1/consume", &with(question.clone(), member, part))
             .await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{member}");
+    }
+    assert_eq!(fixture.records().await, before);
+}
+
+/// A pass of the example that is allowed, used up.
+async fn used(fixture: &Fixture) -> Value {
+    let pass = allowed(fixture).await;
+    let consumed = fixture.post(&everything(), "/v1/consume", &verifying(&pass)).await.ok();
+    assert_eq!(consumed["consumed"], true);
+    pass["id"].clone()
+}
+
+#[tokio::test]
+async fn an_outcome_is_recorded_once_and_what_contradicts_it_once() {
+    let fixture = Fixture::new().await;
+    let client = everything();
+    let pass = used(&fixture).await;
+    let before = fixture.records().await;
+    let executed = json!({ "pass": pass, "status": "executed", "providerId": "issue/7" });
+    let first = fixture.post(&client, "/v1/outcomes", &executed).await.ok();
+    assert_eq!(
+        (&first["pass"], &first["record"]["seq"], &first["repeated"]),
+        (&pass, &json!(before), &json!(false))
+    );
+    let record = fixture.last_record().await;
+    assert_eq!(
+        (&record["kind"], &record["tenant"]),
+        (&json!("outcome"), &json!("org:example"))
+    );
+    assert_eq!(record["body"]["providerId"], "issue/7");
+    let again = fixture.post(&client, "/v1/outcomes", &executed).await.ok();
+    assert_eq!((&again["record"], &again["repeated"]), (&first["record"], &json!(true)));
+    assert_eq!(fixture.records().await, before + 1);
+
+    let contradicts = (409, "outcome_contradicts".to_owned());
+    for status in ["failed", "failed", "unknown"] {
+        let other = json!({ "pass": pass, "status": status });
+        let refused = fixture.post(&client, "/v1/outcomes", &other).await;
+        assert_eq!(refused.problem(), contradicts);
+        assert!(
+            refused.json()["detail"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("record {}", before + 1))
+        );
+    }
+    assert_eq!(fixture.records().await, before + 2);
+    let contradiction = fixture.last_record().await;
+    assert_eq!(contradiction["body"]["contradicts"], before);
+    assert_eq!(contradiction["body"]["status"], "failed");
+    assert_eq!(
+        fixture.post(&client, "/v1/outcomes", &executed).await.ok()["repeated"],
+        true
+    );
+
+    // The log of all that is honest, and the tables agree with it.
+    let mut verifier = LedgerVerifier::new(ChainVerifier::new());
+    for record in fixture.records_from(0).await {
+        verifier.push(&record.json).unwrap();
+    }
+    verifier.finish().unwrap();
+    fixture.gate.home.store.check_rows().unwrap();
+}
+
+#[tokio::test]
+async fn of_many_who_report_at_once_the_first_counts() {
+    let fixture = Fixture::new().await;
+    let pass = used(&fixture).await;
+    let before = fixture.records().await;
+    let client = everything();
+    let reports: Vec<Value> = (0..12)
+        .map(|number| json!({ "pass": pass, "status": "executed", "providerId": format!("issue/{}", number % 3) }))
+        .collect();
+    let asked = reports
+        .iter()
+        .map(|report| fixture.post(&client, "/v1/outcomes", report));
+    let answers = futures_util::future::join_all(asked).await;
+    let recorded = answers
+        .iter()
+        .filter(|answer| answer.status == StatusCode::OK && answer.json()["repeated"] == false);
+    assert_eq!(recorded.count(), 1);
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| answer.status == StatusCode::CONFLICT)
+            .count(),
+        8
+    );
+    assert_eq!(fixture.records().await, before + 2);
+}
+
+#[tokio::test]
+async fn what_is_no_outcome_of_the_client_is_not_recorded() {
+    let fixture = Fixture::new().await;
+    let unconsumed = allowed(&fixture).await["id"].clone();
+    let pass = used(&fixture).await;
+    let before = fixture.records().await;
+    let ask = async |client: &Client, report: Value| fixture.post(client, "/v1/outcomes", &report).await.problem();
+    let unused = (404, "pass_not_used".to_owned());
+    let executed = |pass: &Value| json!({ "pass": pass, "status": "executed" });
+    assert_eq!(ask(&everything(), executed(&unconsumed)).await, unused);
+    assert_eq!(
+        ask(&everything(), executed(&json!(format!("ap_{}", "0".repeat(32))))).await,
+        unused
+    );
+    let narrowed: [&dyn Fn(&mut Client); 4] = [
+        &|client| client.audiences = Patterns::of(["other"]),
+        &|client| client.audiences = Patterns::default(),
+        &|client| client.tenants = Patterns::of(["org:other"]),
+        &|client| client.tenants = Patterns::default(),
+    ];
+    for narrow in narrowed {
+        let mut client = everything();
+        narrow(&mut client);
+        assert_eq!(ask(&client, executed(&pass)).await, unused, "{client:?}");
+    }
+    let mut reader = everything();
+    reader.may.retain(|right| *right != Right::Outcome);
+    assert_eq!(
+        ask(&reader, executed(&pass)).await,
+        (403, "client_forbidden".to_owned())
+    );
+    for (report, code) in [
+        (json!({ "status": "executed" }), "member_missing"),
+        (json!({ "pass": pass, "status": "done" }), "member_invalid"),
+        (json!({ "pass": "ap_1", "status": "executed" }), "member_invalid"),
+        (
+            json!({ "pass": pass, "status": "executed", "decision": {} }),
+            "member_unknown",
+        ),
+        (
+            json!({ "pass": pass, "status": "executed", "contradicts": 1 }),
+            "member_unknown",
+        ),
+        (
+            json!({ "pass": pass, "status": "executed", "providerId": "a\nb" }),
+            "member_invalid",
+        ),
+    ] {
+        assert_eq!(
+            ask(&everything(), report.clone()).await,
+            (400, code.to_owned()),
+            "{report}"
+        );
     }
     assert_eq!(fixture.records().await, before);
 }

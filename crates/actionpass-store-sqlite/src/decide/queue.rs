@@ -104,7 +104,7 @@ impl OpenLedger<'_> {
             return self.commit_alone(commit);
         };
         if let (Some(ended), Some(change), Some(record)) = (&plan.ended, &part.supersedes, &commit.superseding) {
-            let record = match self.append_one(&change.record, record)? {
+            let record = match self.append_one(RecordKind::Request, &change.record, record)? {
                 Ok(record) => record,
                 Err(error) => return Ok(Err(error)),
             };
@@ -204,7 +204,7 @@ impl OpenLedger<'_> {
             Err(Refused::Moved(kept)) => return Ok(Ok(ChangeOutcome::Moved(Box::new(kept.request)))),
             Err(Refused::Law(code)) => return Ok(Ok(ChangeOutcome::Refused(code))),
         };
-        let record = match self.append_one(&change.record, &call.record)? {
+        let record = match self.append_one(RecordKind::Request, &change.record, &call.record)? {
             Ok(record) => record,
             Err(error) => return Ok(Err(error)),
         };
@@ -228,7 +228,7 @@ impl OpenLedger<'_> {
             return Ok(Ok(None));
         }
         let at = record.time();
-        let record = match self.append_one(record, &call.record)? {
+        let record = match self.append_one(RecordKind::Request, record, &call.record)? {
             Ok(record) => record,
             Err(error) => return Ok(Err(error)),
         };
@@ -236,9 +236,14 @@ impl OpenLedger<'_> {
         Ok(Ok(Some(record)))
     }
 
-    /// Appends a record of kind `request`.
-    fn append_one(&mut self, draft: &RecordDraft, record: &PreparedRecord) -> Judged<SealedRecord> {
-        if draft.kind() != RecordKind::Request || !is_side_known(draft) {
+    /// Appends a record, which must be of this kind.
+    pub(super) fn append_one(
+        &mut self,
+        kind: RecordKind,
+        draft: &RecordDraft,
+        record: &PreparedRecord,
+    ) -> Judged<SealedRecord> {
+        if draft.kind() != kind || !is_side_known(draft) {
             return Ok(Err(StoreError::new(StoreCode::StoreMisused)));
         }
         match record.seal(&self.state.head) {

@@ -2,13 +2,14 @@
 
 use actionpass_model::{
     Actor, ApprovalEvidence, ApprovalMode, ApprovalRef, Assurance, Decision, DecisionBody, DecisionSchema, Digest,
-    ErasureBody, ErasureSchema, Jwk, KeyId, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef, Principal,
-    RecordId, RequestId, Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema, RevocationTarget,
-    Timestamp, TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody, UseSchema,
+    ErasureBody, ErasureSchema, Issuer, Jwk, KeyId, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PassId,
+    PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId, RequestId, Revocation, RevocationBody,
+    RevocationRecordSchema, RevocationSchema, RevocationTarget, Timestamp, TrustBody, TrustChangeSchema, TrustEvidence,
+    TrustKey, UnixSeconds, UseBody, UseSchema,
 };
 
 use crate::ledger::{Log, RecordBody, RecordDraft};
-use crate::{ActionKey, Allow, DecisionCommit, Mark, SideKind};
+use crate::{ActionKey, Allow, DecisionCommit, Mark, Report, SideKind};
 
 /// The time of every record, in seconds since 1970.
 pub const NOW: u64 = 1_795_000_000;
@@ -87,15 +88,51 @@ pub fn draft_at<B: RecordBody>(number: u64, seconds: u64, body: &B) -> RecordDra
 /// A record of the smallest kind.
 #[must_use]
 pub fn used(number: u64) -> RecordDraft {
+    used_of(number, log().issuer().clone())
+}
+
+/// The same of a pass of any issuer.
+#[must_use]
+pub fn used_of(number: u64, issuer: Issuer) -> RecordDraft {
     let body = UseBody {
         schema: UseSchema,
         pass: pass(number),
-        issuer: log().issuer().clone(),
+        issuer,
         audience: "executor".parse().unwrap(),
         token_hash: digest(number),
         commitment: None,
     };
     draft(number, &body)
+}
+
+/// A record of an outcome of pass `number`; `failed` unless it was executed.
+#[must_use]
+pub fn outcome(number: u64, of: u64, is_executed: bool, contradicts: Option<u64>) -> RecordDraft {
+    let status = if is_executed {
+        OutcomeStatus::Executed
+    } else {
+        OutcomeStatus::Failed
+    };
+    let body = OutcomeBody {
+        schema: OutcomeSchema,
+        pass: Some(pass(of)),
+        decision: None,
+        status,
+        provider_id: None,
+        result_hash: None,
+        contradicts,
+    };
+    draft(number, &body)
+}
+
+/// A report of that outcome.
+#[must_use]
+pub fn report(number: u64, of: u64, is_executed: bool, contradicts: Option<u64>) -> Report {
+    Report {
+        pass: pass(of),
+        contradicts,
+        record: outcome(number, of, is_executed, contradicts),
+    }
 }
 
 /// A record that says which trust store is in force.

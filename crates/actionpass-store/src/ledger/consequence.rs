@@ -65,6 +65,8 @@ pub enum Consequence {
         /// The pass.
         pass: PassId,
     },
+    /// An outcome of a pass: it is among those of the pass.
+    Outcome(PassId),
     /// A revocation: it has its record.
     Revocation(RevocationId),
     /// Nothing, or nothing that this release knows of.
@@ -131,6 +133,10 @@ impl Consequence {
                     issuer: body.issuer,
                     pass: body.pass,
                 }
+            }
+            ("outcome", "actionpass.outcome.v1") => {
+                let body = serde_json::from_slice::<With<OutcomePart>>(json).ok()?.body;
+                body.pass.map_or(Self::Nothing, Self::Outcome)
             }
             ("revocation", "actionpass.revocation-record.v1") => {
                 let body = serde_json::from_slice::<With<RevocationPart>>(json).ok()?.body;
@@ -209,6 +215,11 @@ struct PassPart {
 struct UsePart {
     issuer: Issuer,
     pass: PassId,
+}
+
+#[derive(Deserialize)]
+struct OutcomePart {
+    pass: Option<PassId>,
 }
 
 #[derive(Deserialize)]

@@ -2,8 +2,8 @@
 
 use actionpass_canon::{CanonError, CanonicalBytes, canonicalize, canonicalize_decision};
 use actionpass_model::{
-    DecisionBody, Digest, ErasureBody, KeyBody, OutcomeBody, PolicyBody, RecordId, RecordKind, RequestBody, RequestId,
-    RevocationBody, RevocationId, Tenant, Timestamp, Trace, TrustBody, TrustEvidence, UseBody,
+    DecisionBody, Digest, ErasureBody, Issuer, KeyBody, OutcomeBody, PassId, PolicyBody, RecordId, RecordKind,
+    RequestBody, RequestId, RevocationBody, RevocationId, Tenant, Timestamp, Trace, TrustBody, TrustEvidence, UseBody,
 };
 use serde::Serialize;
 
@@ -40,6 +40,10 @@ pub struct Effects {
     pub request: Option<RequestId>,
     /// The records whose side data goes.
     pub erases: Vec<u64>,
+    /// The pass that was used, and who issued it.
+    pub used: Option<(Issuer, PassId)>,
+    /// The pass that an outcome is of.
+    pub outcome: Option<PassId>,
 }
 
 /// A record before its place in the log is known: everything but `log`, `issuer`, `seq` and the hashes.
@@ -179,8 +183,14 @@ record_body!(RevocationBody, Revocation, |body| Effects {
     ..Effects::default()
 });
 record_body!(RequestBody, Request, |_body| Effects::default());
-record_body!(OutcomeBody, Outcome, |_body| Effects::default());
-record_body!(UseBody, Use, |_body| Effects::default());
+record_body!(OutcomeBody, Outcome, |body| Effects {
+    outcome: body.pass.clone(),
+    ..Effects::default()
+});
+record_body!(UseBody, Use, |body| Effects {
+    used: Some((body.issuer.clone(), body.pass.clone())),
+    ..Effects::default()
+});
 record_body!(KeyBody, Key, |body| Effects {
     trust: Some(body.trust),
     ..Effects::default()

@@ -125,6 +125,8 @@ struct Meaning {
     early_use: Option<u64>,
     /// The passes of this issuer that were allowed or used, and whether they were used.
     passes: HashMap<PassId, bool>,
+    /// The passes of which an outcome was reported: its record, and whether it was contradicted.
+    outcomes: HashMap<PassId, (u64, bool)>,
     /// The uses of other issuers' passes.
     foreign_uses: HashSet<(Issuer, PassId, Audience)>,
     /// The actions that were allowed.
@@ -208,6 +210,12 @@ struct UseMeaning {
 }
 
 #[derive(Deserialize)]
+struct OutcomeMeaning {
+    pass: Option<PassId>,
+    contradicts: Option<u64>,
+}
+
+#[derive(Deserialize)]
 struct PolicyChangeMeaning {
     policy: PolicyMeaning,
 }
@@ -223,6 +231,7 @@ impl Meaning {
         match (record.kind.as_str(), schema.unwrap_or_default()) {
             ("decision", "actionpass.decision.v1") => self.decided(record, read(record)?),
             ("use", "actionpass.use.v1") => self.used(record, read(record)?),
+            ("outcome", "actionpass.outcome.v1") => self.reported(record, read(record)?),
             ("request", "actionpass.request-change.v1") => self.changed(record, read(record)?),
             ("erasure", "actionpass.erasure.v1") => {
                 let body: ErasureMeaning = read(record)?;
@@ -369,6 +378,29 @@ impl Meaning {
                 self.early_use = self.early_use.or(Some(record.seq));
                 Ok(())
             }
+        }
+    }
+}
+
+impl Meaning {
+    /// Of a pass that was used there is one outcome, and one more that says that it contradicts it.
+    fn reported(&mut self, record: &LinkRecord, body: OutcomeMeaning) -> Result<(), LedgerError> {
+        let fault = |code| Err(LedgerError::new(code, record.seq));
+        // One of a decision that was only observed is about no pass.
+        let Some(pass) = body.pass else { return Ok(()) };
+        if self.passes.get(&pass) != Some(&true) {
+            return fault(LedgerCode::LedgerOutcomeUnused);
+        }
+        match (self.outcomes.get_mut(&pass), body.contradicts) {
+            (None, None) => {
+                self.outcomes.insert(pass, (record.seq, false));
+                Ok(())
+            }
+            (Some((first, is_contradicted)), Some(named)) if *first == named && !*is_contradicted => {
+                *is_contradicted = true;
+                Ok(())
+            }
+            _ => fault(LedgerCode::LedgerOutcomeTwice),
         }
     }
 }

@@ -39,6 +39,10 @@ codes! {
         LedgerPassUsedTwice = "ledger_pass_used_twice",
         /// A pass of this issuer was used that no allow before it issued.
         LedgerUseUnissued = "ledger_use_unissued",
+        /// An outcome is reported of a pass of this issuer that no record before it used.
+        LedgerOutcomeUnused = "ledger_outcome_unused",
+        /// Two outcomes are reported of one pass, and the second doesn't say that it contradicts the first; or there are more.
+        LedgerOutcomeTwice = "ledger_outcome_twice",
         /// A record is about an approval request that no decision before it opened.
         LedgerRequestUnopened = "ledger_request_unopened",
         /// Something happened to an approval request after it had ended: an allow, a step_up or a vote after its decline,
@@ -73,6 +77,8 @@ impl LedgerCode {
             Self::LedgerTruncated => "the ledger ends before the head that is known",
             Self::LedgerPassUsedTwice => "the pass was used before",
             Self::LedgerUseUnissued => "the pass that was used was never issued",
+            Self::LedgerOutcomeUnused => "the pass was not used",
+            Self::LedgerOutcomeTwice => "another outcome of the pass was reported before",
             Self::LedgerRequestUnopened => "no decision opened the approval request",
             Self::LedgerRequestEnded => "the approval request had ended",
             Self::LedgerRequestUsedTwice => "the approval request had its allow",

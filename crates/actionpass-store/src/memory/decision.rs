@@ -5,7 +5,7 @@ use std::future::ready;
 use std::sync::{Mutex, MutexGuard};
 
 use actionpass_model::{
-    ApprovalRef, ApprovalRequest, DecisionRef, RecordKind, RequestId, RevocationId, Statement, Timestamp,
+    ApprovalRef, ApprovalRequest, DecisionRef, PassId, RecordKind, RequestId, RevocationId, Statement, Timestamp,
 };
 
 use super::queue::{Queue, Refused};
@@ -15,8 +15,8 @@ use crate::offload::{Sender, channel};
 use crate::process::Process;
 use crate::{
     ActionKey, AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, DecisionCommit, DecisionStore, Issued,
-    Known, Ledger, LedgerState, LookUp, QueueStore, ReplayStart, RequestFilter, RequestPart, SideKind, StoreCode,
-    StoreError, StoreFuture, StoredRecord, StoredRequest,
+    Known, Ledger, LedgerState, LookUp, OutcomeStore, QueueStore, ReplayStart, Report, Reported, RequestFilter,
+    RequestPart, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord, StoredRequest, UsedPass,
 };
 
 /// An issuer's store in the memory of one process. Nothing survives it: for tests and examples.
@@ -53,6 +53,8 @@ struct State {
     approvals: HashSet<ApprovalRef>,
     revocations: HashMap<RevocationId, RecordRef>,
     side: BTreeMap<(u64, SideKind), Vec<u8>>,
+    /// The passes of this log's issuer that were used.
+    used: HashMap<PassId, UsedPass>,
     queue: Queue,
 }
 
@@ -198,6 +200,12 @@ impl MemoryDecisionStore {
         let mut outcomes = Vec::with_capacity(drafts.len());
         let mut revoked: HashMap<&RevocationId, RecordRef> = HashMap::new();
         for draft in &drafts {
+            if draft.effects().outcome.is_some() {
+                return Err(StoreError::with_source(
+                    StoreCode::StoreMisused,
+                    "outcomes of passes are reported",
+                ));
+            }
             state.queue.check_erasure(&draft.effects().erases, draft.time())?;
             let revocation = draft.effects().revocation.as_ref();
             let recorded = revocation.and_then(|id| revoked.get(id).or_else(|| state.revocations.get(id)));
@@ -218,6 +226,12 @@ impl MemoryDecisionStore {
         for (draft, outcome) in drafts.iter().zip(&outcomes) {
             if let AppendOutcome::Appended(record) = outcome {
                 state.keep(draft, record, &mut known);
+                if let Some((issuer, pass)) = &draft.effects().used
+                    && issuer == self.log.issuer()
+                {
+                    let used = UsedPass::new(record.seq());
+                    state.used.entry(pass.clone()).or_insert(used);
+                }
             }
         }
         if let Some(range) = reconciled {
@@ -264,7 +278,24 @@ impl MemoryDecisionStore {
         Ok(Some(record))
     }
 
-    /// Seals and keeps one record of the queue.
+    fn report_now(&self, report: &Report) -> Result<Reported, StoreError> {
+        report.check_record()?;
+        let mut state = self.lock()?;
+        let Some(used) = state.used.get(&report.pass).copied() else {
+            return Ok(Reported::Unused);
+        };
+        if !used.takes(report) {
+            return Ok(Reported::Moved(used));
+        }
+        let record = self.keep_one(&mut state, &report.record)?;
+        state.used.insert(report.pass.clone(), used.with_report(record.seq()));
+        let (ready, known) = (state.advance_followers(), state.known);
+        drop(state);
+        answer(ready, known);
+        Ok(Reported::Recorded(record))
+    }
+
+    /// Seals and keeps one record of the queue, or of an outcome.
     fn keep_one(&self, state: &mut State, draft: &RecordDraft) -> Result<SealedRecord, StoreError> {
         self.check_room(state, 1)?;
         let mut known = state.known;
@@ -396,6 +427,16 @@ impl QueueStore for MemoryDecisionStore {
 
     fn lift(&self, request: RequestId, record: RecordDraft) -> StoreFuture<'_, Option<SealedRecord>> {
         Box::pin(ready(self.lift_now(&request, &record)))
+    }
+}
+
+impl OutcomeStore for MemoryDecisionStore {
+    fn used<'a>(&'a self, pass: &'a PassId) -> StoreFuture<'a, Option<UsedPass>> {
+        Box::pin(ready(self.lock().map(|state| state.used.get(pass).copied())))
+    }
+
+    fn report(&self, report: Report) -> StoreFuture<'_, Reported> {
+        Box::pin(ready(self.report_now(&report)))
     }
 }
 

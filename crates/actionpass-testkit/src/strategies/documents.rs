@@ -299,6 +299,7 @@ pub fn record_drafts() -> impl Strategy<Value = RecordDraft> + Clone {
                     provider_id: None,
                     status,
                     result_hash,
+                    contradicts: None,
                 },
             )
         },

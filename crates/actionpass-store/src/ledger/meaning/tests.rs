@@ -107,6 +107,28 @@ fn g18_every_impossible_history_of_a_request_has_its_code() {
     }
 }
 
+/// A log in which pass 1 was allowed, used and executed, and then these were reported: executed or not, contradicting what.
+fn reported(more: &[(bool, Option<u64>)]) -> Vec<RecordDraft> {
+    let first = [
+        allow(1, None, fixtures::trust(1), 1),
+        fixtures::used(1),
+        fixtures::outcome(10, 1, true, None),
+    ];
+    let more = (11..)
+        .zip(more)
+        .map(|(number, (is_executed, contradicts))| fixtures::outcome(number, 1, *is_executed, *contradicts));
+    first.into_iter().chain(more).collect()
+}
+
+#[test]
+fn one_outcome_and_one_that_says_that_it_contradicts_it_are_honest() {
+    assert_eq!(verify(&reported(&[])), Ok(3));
+    assert_eq!(verify(&reported(&[(false, Some(2))])), Ok(4));
+    // A log of uses alone, as an executor's own issuer may have one.
+    let alone = [fixtures::used(1), fixtures::outcome(2, 1, false, None)];
+    assert_eq!(verify(&alone), Ok(2));
+}
+
 /// Each contradiction in a log with a whole chain has its code, and the record that it stands in.
 #[test]
 fn g11_every_contradiction_has_its_code_and_record() {
@@ -125,6 +147,40 @@ fn g11_every_contradiction_has_its_code_and_record() {
             2,
         ),
         (vec![allow_1(), fixtures::used(2)], Code::LedgerUseUnissued, 1),
+        (
+            vec![allow_1(), fixtures::outcome(2, 1, true, None)],
+            Code::LedgerOutcomeUnused,
+            1,
+        ),
+        (
+            vec![allow_1(), fixtures::used(1), fixtures::outcome(2, 2, true, None)],
+            Code::LedgerOutcomeUnused,
+            2,
+        ),
+        (
+            vec![allow_1(), fixtures::outcome(2, 1, true, None), fixtures::used(1)],
+            Code::LedgerOutcomeUnused,
+            1,
+        ),
+        // The second says nothing of the first, another one than the first, or comes third; the first contradicts nothing.
+        (reported(&[(false, None)]), Code::LedgerOutcomeTwice, 3),
+        (reported(&[(true, None)]), Code::LedgerOutcomeTwice, 3),
+        (reported(&[(false, Some(1))]), Code::LedgerOutcomeTwice, 3),
+        (
+            reported(&[(false, Some(2)), (true, Some(2))]),
+            Code::LedgerOutcomeTwice,
+            4,
+        ),
+        (
+            reported(&[(false, Some(2)), (true, Some(3))]),
+            Code::LedgerOutcomeTwice,
+            4,
+        ),
+        (
+            vec![fixtures::used(1), fixtures::outcome(2, 1, true, Some(0))],
+            Code::LedgerOutcomeTwice,
+            1,
+        ),
         // Used before it was issued, found once the log has a decision.
         (vec![fixtures::used(1), allow_1()], Code::LedgerUseUnissued, 0),
         (
