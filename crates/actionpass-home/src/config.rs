@@ -12,6 +12,7 @@ use actionpass_model::{Agent, Audience, Commitment, Issuer, MAX_PASS_LIFETIME, M
 use actionpass_verify::canon::Limits;
 use serde::{Deserialize, Deserializer};
 
+use crate::serve::Serve;
 use crate::{HomeError, duration};
 
 /// The largest limits that a configuration may set: 64 MiB, depth 120, 4,194,304 members.
@@ -57,6 +58,9 @@ pub struct Config {
     store: StoreSection,
     #[serde(default)]
     limits: LimitsSection,
+    /// Where the service listens, under which names, and how much it takes at once.
+    #[serde(default)]
+    pub serve: Serve,
 }
 
 /// `[limits]`.
@@ -273,6 +277,9 @@ impl Config {
         if config.tenants.is_empty() {
             let place = text.find("tenants").unwrap_or_default();
             return Err(refused(place, "`tenants` is empty, so nobody would be served"));
+        }
+        if let Some(problem) = config.serve.problem() {
+            return Err(refused(text.find("[serve]").unwrap_or_default(), problem));
         }
         Ok(config)
     }

@@ -42,6 +42,7 @@ mod files;
 pub mod home;
 mod open;
 mod replay;
+mod serve;
 
 pub use actionpass_custody::Exposure;
 pub use approvers::{
@@ -55,3 +56,4 @@ pub use error::HomeError;
 pub use home::{Home, KeyForm};
 pub use open::{OpenHome, SharedSecrets};
 pub use replay::ReplayFile;
+pub use serve::{DEFAULT_LISTEN, Metrics, Serve, ServeLimits};

@@ -9,6 +9,8 @@ use actionpass_model::WebOrigin;
 
 use crate::caller::Callers;
 use crate::events::Events;
+use crate::load::Load;
+use crate::stop::Stop;
 
 /// What every route gets.
 pub(crate) type Shared = Arc<Gate>;
@@ -23,6 +25,10 @@ pub(crate) struct Gate {
     pub(crate) callers: Callers,
     /// The origin of the page: what links begin with.
     pub(crate) origin: WebOrigin,
+    /// How much is asked at once.
+    pub(crate) load: Load,
+    /// That the service is about to stop.
+    pub(crate) stop: Stop,
 }
 
 impl Gate {

@@ -18,8 +18,10 @@ mod error;
 mod events;
 mod gate;
 mod ledger;
+mod load;
 mod operations;
 mod page;
+mod peer;
 mod problem;
 mod query;
 mod requests;
@@ -27,8 +29,10 @@ mod router;
 mod scope;
 mod serve;
 mod settings;
+mod stop;
 #[cfg(test)]
 mod testing;
+mod trace;
 mod trust;
 
 pub use code::ServerCode;

@@ -13,7 +13,9 @@ use tokio::net::TcpListener;
 use crate::caller::Callers;
 use crate::events::{Events, Watch};
 use crate::gate::Gate;
+use crate::load::Load;
 use crate::router::router;
+use crate::stop::Stop;
 use crate::{ServeError, Settings, events};
 
 /// The service of one home, listening.
@@ -59,6 +61,8 @@ impl Server {
         };
         let gate = Arc::new(Gate {
             callers: Callers::of(home.home.clone()),
+            load: Load::new(&home.config.serve.limits()),
+            stop: Stop::new(),
             home,
             issuer,
             events,

@@ -1,0 +1,228 @@
+//! `[serve]` of `config.toml`: where the service listens, under which names, and how much it takes at once.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actionpass_model::WebOrigin;
+use serde::{Deserialize, Deserializer};
+
+use crate::duration;
+
+/// Where the service listens unless something else is said.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8311);
+
+/// `[serve]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Serve {
+    /// The address; [`DEFAULT_LISTEN`] unless it is set.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+    /// The origin of the page, which is that of passkeys too; `http://localhost:PORT` unless it is set.
+    #[serde(default, deserialize_with = "origin")]
+    pub origin: Option<WebOrigin>,
+    /// The names besides under which programs know the service, each with its port unless that is the scheme's own.
+    #[serde(default, deserialize_with = "hosts")]
+    pub hosts: Vec<String>,
+    /// The file of the certificate, PEM, with those that lead to its root; relative to the home. Both this and the key, or
+    /// neither.
+    #[serde(default)]
+    pub tls_certificate: Option<PathBuf>,
+    /// The file of the certificate's private key, PEM; relative to the home.
+    #[serde(default)]
+    pub tls_key: Option<PathBuf>,
+    /// The path of a Unix socket; relative to the home.
+    #[serde(default)]
+    pub socket: Option<PathBuf>,
+    /// Who may read the metrics.
+    #[serde(default)]
+    pub metrics: Metrics,
+    #[serde(default)]
+    limits: LimitsTable,
+}
+
+/// Who may read the metrics.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Metrics {
+    /// Clients that may read the ledger, or administer.
+    #[default]
+    Clients,
+    /// Whoever connects from this host besides.
+    Open,
+}
+
+/// How much the service takes at once, and how long it waits for others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ServeLimits {
+    /// How many connections there may be.
+    pub connections: usize,
+    /// How many more there may be of which only the page and votes are answered.
+    pub page_connections: usize,
+    /// How many calls of the API run at once.
+    pub calls: usize,
+    /// How many calls of the page, and votes, run at once.
+    pub page_calls: usize,
+    /// How many calls may wait for people.
+    pub parked: usize,
+    /// How many streams of events there may be.
+    pub streams: usize,
+    /// How many votes one client may cast within a minute.
+    pub votes_per_minute: u32,
+    /// How large the header of a request may be, its first line included, in bytes.
+    pub header_bytes: usize,
+    /// How long a header may take to arrive, from the end of the request before it.
+    pub header_time: Duration,
+    /// How long a body may take to arrive.
+    pub body_time: Duration,
+    /// How long a request may take, the time that it is parked left out.
+    pub request_time: Duration,
+    /// How long a peer may take nothing of what it is sent.
+    pub idle_time: Duration,
+    /// How long what runs when the service stops may go on.
+    pub stop_time: Duration,
+}
+
+impl ServeLimits {
+    /// The limits unless others are set.
+    pub const DEFAULT: Self = Self {
+        connections: 12_288,
+        page_connections: 256,
+        calls: 512,
+        page_calls: 64,
+        parked: 10_000,
+        streams: 1_024,
+        votes_per_minute: 120,
+        header_bytes: 16 << 10,
+        header_time: Duration::from_secs(15),
+        body_time: Duration::from_secs(10),
+        request_time: Duration::from_secs(30),
+        idle_time: Duration::from_secs(60),
+        stop_time: Duration::from_secs(10),
+    };
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// `[serve.limits]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsTable {
+    #[serde(default, deserialize_with = "count")]
+    connections: Option<usize>,
+    #[serde(default, deserialize_with = "count")]
+    page_connections: Option<usize>,
+    #[serde(default, deserialize_with = "count")]
+    calls: Option<usize>,
+    #[serde(default, deserialize_with = "count")]
+    page_calls: Option<usize>,
+    #[serde(default, deserialize_with = "count")]
+    parked: Option<usize>,
+    #[serde(default, deserialize_with = "count")]
+    streams: Option<usize>,
+    #[serde(default, deserialize_with = "count")]
+    votes_per_minute: Option<usize>,
+    #[serde(default, deserialize_with = "header_bytes")]
+    header_bytes: Option<usize>,
+    #[serde(default, deserialize_with = "time")]
+    header_time: Option<Duration>,
+    #[serde(default, deserialize_with = "time")]
+    body_time: Option<Duration>,
+    #[serde(default, deserialize_with = "time")]
+    request_time: Option<Duration>,
+    #[serde(default, deserialize_with = "time")]
+    idle_time: Option<Duration>,
+    #[serde(default, deserialize_with = "time")]
+    stop_time: Option<Duration>,
+}
+
+impl Serve {
+    /// How much is taken at once: [`ServeLimits::DEFAULT`] unless `[serve.limits]` says something else.
+    #[must_use]
+    pub fn limits(&self) -> ServeLimits {
+        let (said, default) = (&self.limits, ServeLimits::DEFAULT);
+        let votes = said.votes_per_minute.and_then(|votes| u32::try_from(votes).ok());
+        ServeLimits {
+            connections: said.connections.unwrap_or(default.connections),
+            page_connections: said.page_connections.unwrap_or(default.page_connections),
+            calls: said.calls.unwrap_or(default.calls),
+            page_calls: said.page_calls.unwrap_or(default.page_calls),
+            parked: said.parked.unwrap_or(default.parked),
+            streams: said.streams.unwrap_or(default.streams),
+            votes_per_minute: votes.unwrap_or(default.votes_per_minute),
+            header_bytes: said.header_bytes.unwrap_or(default.header_bytes),
+            header_time: said.header_time.unwrap_or(default.header_time),
+            body_time: said.body_time.unwrap_or(default.body_time),
+            request_time: said.request_time.unwrap_or(default.request_time),
+            idle_time: said.idle_time.unwrap_or(default.idle_time),
+            stop_time: said.stop_time.unwrap_or(default.stop_time),
+        }
+    }
+
+    /// What is wrong with it as a whole.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        (self.tls_certificate.is_some() != self.tls_key.is_some())
+            .then_some("`[serve]` has one of `tls_certificate` and `tls_key` without the other")
+    }
+}
+
+fn origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<WebOrigin>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    WebOrigin::parse(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Names as `Host` has them: lower case, with a port or without.
+fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let hosts = Vec::<String>::deserialize(deserializer)?;
+    for host in &hosts {
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (name, port.parse::<u16>().is_ok())
+            }
+            _ => (host.as_str(), true),
+        };
+        let is_name = name.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'[' | b']' | b':')
+        });
+        if name.is_empty() || !is_name || !port {
+            return Err(serde::de::Error::custom(format!(
+                "`{}` is not a host in lower case, with or without a port",
+                host.escape_debug()
+            )));
+        }
+    }
+    Ok(hosts)
+}
+
+/// The largest count that a limit may have.
+const MOST: usize = 1 << 20;
+
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    crate::limit(u64::deserialize(deserializer)?, MOST)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}
+
+fn header_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    match usize::deserialize(deserializer)? {
+        bytes @ 1_024..=262_144 => Ok(Some(bytes)),
+        _ => Err(serde::de::Error::custom("a header has between 1024 and 262144 bytes")),
+    }
+}
+
+/// A second at least, and an hour at most.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let time = duration::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)?;
+    if time.is_zero() || time > Duration::from_secs(3600) {
+        return Err(serde::de::Error::custom("this time is between a second and an hour"));
+    }
+    Ok(Some(time))
+}
