@@ -110,6 +110,24 @@ impl Events {
         }
     }
 
+    /// Tells again of an event.
+    #[cfg(test)]
+    pub(crate) fn repeat(&self, event: &Arc<RequestEvent>) {
+        let _ = self.sender.send(Arc::clone(event));
+    }
+
+    /// Of how many requests somebody waits.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// How many wait for a request.
+    #[cfg(test)]
+    pub(crate) fn waiters(&self, request: &RequestId) -> usize {
+        self.lock().get(request).map_or(0, watch::Sender::receiver_count)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<u64>>> {
         self.waited_for.lock().unwrap_or_else(PoisonError::into_inner)
     }

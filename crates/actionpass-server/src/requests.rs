@@ -3,6 +3,8 @@
 mod negotiate;
 pub mod shown;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use actionpass_client::api::{CastVote, FullRequest, Lifted, RequestItem, RequestList};
 use actionpass_core::{AdminError, Clock as _, RequestCode, RequestState, Review, ReviewError, System};

@@ -88,6 +88,12 @@ impl Fixture {
         self.send_unknown(request).await
     }
 
+    /// Asks as a client, and leaves the body to be read as it comes.
+    pub(crate) async fn open(&self, client: &Client, mut request: Request<Body>) -> axum::response::Response {
+        request.extensions_mut().insert(Caller::from(client.clone()));
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     /// Asks as nobody.
     pub(crate) async fn send_unknown(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
