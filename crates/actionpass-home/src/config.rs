@@ -13,7 +13,7 @@ use actionpass_verify::canon::Limits;
 use serde::{Deserialize, Deserializer};
 
 use crate::serve::Serve;
-use crate::{HomeError, duration};
+use crate::{HomeError, Webhook, duration};
 
 /// The largest limits that a configuration may set: 64 MiB, depth 120, 4,194,304 members.
 ///
@@ -61,6 +61,9 @@ pub struct Config {
     /// Where the service listens, under which names, and how much it takes at once.
     #[serde(default)]
     pub serve: Serve,
+    /// Who is told of events of approval requests.
+    #[serde(default, rename = "webhook")]
+    webhooks: Vec<Webhook>,
 }
 
 /// `[limits]`.
@@ -281,7 +284,25 @@ impl Config {
         if let Some(problem) = config.serve.problem() {
             return Err(refused(text.find("[serve]").unwrap_or_default(), problem));
         }
+        for (at, webhook) in config.webhooks.iter().enumerate() {
+            let is_twice = config
+                .webhooks
+                .iter()
+                .take(at)
+                .any(|former| former.name == webhook.name);
+            let twice = is_twice.then_some("two webhooks have this name");
+            if let Some(problem) = webhook.problem().or(twice) {
+                let place = text.match_indices("[[webhook]]").nth(at).map_or(0, |(place, _)| place);
+                return Err(refused(place, &format!("webhook `{}`: {problem}", webhook.name)));
+            }
+        }
         Ok(config)
+    }
+
+    /// Who is told of events of approval requests.
+    #[must_use]
+    pub fn webhooks(&self) -> &[Webhook] {
+        &self.webhooks
     }
 
     /// The configuration as the issuer takes it.
@@ -479,6 +500,12 @@ max_members = 65536
 # [[audience]]
 # name = \"github-executor\"
 # tools = [\"github.pull_requests.create\", \"github.contents.put\"]
+
+# Who is told of what happens to approval requests by `actionpass serve`: Standard Webhooks, or `format = \"slack\"`.
+# [[webhook]]
+# name = \"ops\"
+# url = \"https://hooks.example/actionpass\"
+# secret = \"env:OPS_WEBHOOK_SECRET\"
 ",
         issuer = quoted(issuer.as_str()),
         key = quoted(key.as_str()),

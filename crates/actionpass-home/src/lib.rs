@@ -43,6 +43,7 @@ pub mod home;
 mod open;
 mod replay;
 mod serve;
+mod webhooks;
 
 pub use actionpass_custody::Exposure;
 pub use approvers::{
@@ -57,3 +58,4 @@ pub use home::{Home, KeyForm};
 pub use open::{OpenHome, SharedSecrets};
 pub use replay::ReplayFile;
 pub use serve::{DEFAULT_LISTEN, Metrics, Serve, ServeLimits};
+pub use webhooks::{Network, REQUEST_EVENTS, Webhook, WebhookFormat, WebhookUrl};

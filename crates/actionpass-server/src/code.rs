@@ -49,6 +49,8 @@ actionpass_model::codes! {
         SignInRefused = "sign_in_refused",
         /// Nothing like this was about to be signed: it was signed already, is older than five minutes, or is of another request.
         BallotUnknown = "ballot_unknown",
+        /// A webhook's secret is not one of Standard Webhooks.
+        WebhookSecretInvalid = "webhook_secret_invalid",
         /// More is being asked than the service takes at once.
         Overloaded = "overloaded" => Unavailable,
         /// The service is about to stop.

@@ -28,6 +28,16 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// A webhook's secret can't be had or isn't one.
+    #[error("webhook `{name}`: {problem}")]
+    Webhook {
+        /// Which.
+        name: String,
+        /// Its code.
+        code: Code,
+        /// What is wrong.
+        problem: String,
+    },
     /// The system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -38,6 +48,7 @@ impl CodedError for ServeError {
         match self {
             Self::Home(error) => CodedError::code(error),
             Self::Issuer(error) => error.code(),
+            Self::Webhook { code, .. } => code.clone(),
             Self::Listen { .. } | Self::Io(_) => ServerCode::ServiceFailed.into(),
         }
     }

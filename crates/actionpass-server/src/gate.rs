@@ -11,6 +11,7 @@ use crate::caller::Callers;
 use crate::events::Events;
 use crate::load::Load;
 use crate::stop::Stop;
+use crate::webhooks::Counts;
 
 /// What every route gets.
 pub(crate) type Shared = Arc<Gate>;
@@ -27,6 +28,8 @@ pub(crate) struct Gate {
     pub(crate) origin: WebOrigin,
     /// How much is asked at once.
     pub(crate) load: Load,
+    /// How telling receivers of webhooks fares.
+    pub(crate) webhooks: Arc<Counts>,
     /// That the service is about to stop.
     pub(crate) stop: Stop,
 }

@@ -1,8 +1,11 @@
 //! The ledger: its head, records, exports.
 
+#[cfg(test)]
+mod tests;
+
 use actionpass_client::api::{LedgerHead, RecordList};
 use actionpass_home::{Client, Right, home};
-use actionpass_model::{Actor, DecisionBody, PassId, Record, RecordKind, RequestId, Server, Tenant};
+use actionpass_model::{ApprovalRequest, PassId, Record, RecordKind, RequestId, Tenant};
 use actionpass_store::{Ledger as _, QueueStore as _, StoreCode, StoreError, StoredRecord};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -167,7 +170,7 @@ pub(crate) async fn export(State(gate): State<Shared>, caller: Caller, uri: Uri)
     caller.may(Right::Ledger)?;
     Query::none(&uri)?;
     // A chain has no gaps, so there is none of one tenant's records.
-    if !scope::sees_all_tenants(caller.client()) {
+    if !caller.client().tenants.are_any() {
         return Err(Refused::from(ServerCode::ClientForbidden).with_detail("an export is of all tenants' records"));
     }
     let state = gate.home.store.state().await.map_err(|error| Refused::of(&error))?;
@@ -205,8 +208,7 @@ struct Told {
     agent: Option<String>,
 }
 
-/// A record, if the client may see it: the tenant must be one of its, and so must the actor, where it may see some only. What has no
-/// tenant concerns all, and what names no actor any.
+/// A record, if the client may see it ([`Client::sees_record`]); a change of a request, if it may see the request.
 async fn told(gate: &Gate, client: &Client, stored: &StoredRecord) -> Result<Option<Told>, Refused> {
     let record = match stored.to_record() {
         Ok(record) => record,
@@ -216,43 +218,31 @@ async fn told(gate: &Gate, client: &Client, stored: &StoredRecord) -> Result<Opt
         }
         Err(_) => return Ok(None),
     };
-    let tenant = record.tenant.as_ref();
-    let is_of_tenant = tenant.map_or_else(
-        || scope::sees_all_tenants(client),
-        |tenant| client.tenants.admit(tenant.as_str()),
-    );
-    if !is_of_tenant {
-        return Ok(None);
-    }
-    let actor = actor_of(gate, &record).await?;
-    let is_seen = scope::sees_all(client)
-        || tenant
-            .zip(actor.as_ref())
-            .is_some_and(|(tenant, (actor, server))| scope::sees_actor(client, tenant, actor, server.as_ref()))
-        || (actor.is_none() && scope::sees_all_actors(client));
-    Ok(is_seen.then(|| Told {
-        record,
-        agent: actor.map(|(actor, _)| actor.agent.into()),
-    }))
+    let request = match record.kind {
+        RecordKind::Request => request_of(gate, &record).await?,
+        _ => None,
+    };
+    let (is_seen, agent) = match request {
+        Some(request) => (client.sees(&request), Some(request.actor.agent.into())),
+        None => (client.sees_record(&record), agent_of(&record)),
+    };
+    Ok(is_seen.then_some(Told { record, agent }))
 }
 
-/// Who acted, or wanted to, and with a tool of which server.
-async fn actor_of(gate: &Gate, record: &Record) -> Result<Option<(Actor, Option<Server>)>, Refused> {
-    match record.kind {
-        RecordKind::Decision => {
-            let body = serde_json::to_value(&record.body).ok();
-            let body = body.and_then(|body| serde_json::from_value::<DecisionBody>(body).ok());
-            Ok(body.map(|body| (body.actor, body.server)))
-        }
-        RecordKind::Request => {
-            let id = text(record, "request").and_then(|id| RequestId::parse(id).ok());
-            let Some(id) = id else { return Ok(None) };
-            let stored = gate.home.store.request(&id).await;
-            let stored = stored.map_err(|error| Refused::of(&error))?;
-            Ok(stored.map(|stored| (stored.request.actor, stored.request.server)))
-        }
-        _ => Ok(None),
-    }
+/// The request that a record names, if there still is one.
+async fn request_of(gate: &Gate, record: &Record) -> Result<Option<ApprovalRequest>, Refused> {
+    let id = text(record, "request").and_then(|id| RequestId::parse(id).ok());
+    let Some(id) = id else { return Ok(None) };
+    let stored = gate.home.store.request(&id).await;
+    Ok(stored
+        .map_err(|error| Refused::of(&error))?
+        .map(|stored| stored.request))
+}
+
+/// The agent that a decision was for.
+fn agent_of(record: &Record) -> Option<String> {
+    let agent = record.body.get().get("actor")?.get("agent")?.as_str()?;
+    Some(agent.to_owned())
 }
 
 fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {

@@ -34,6 +34,7 @@ mod stop;
 mod testing;
 mod trace;
 mod trust;
+mod webhooks;
 
 pub use code::ServerCode;
 pub use error::ServeError;

@@ -89,7 +89,7 @@ pub(crate) async fn list(State(gate): State<Shared>, caller: Caller, uri: Uri) -
             return Ok(json(&RequestList::new(found, None)));
         };
         filter.after = Some(last.id.clone());
-        for request in page.iter().filter(|request| scope::sees(caller.client(), request)) {
+        for request in page.iter().filter(|request| caller.sees(request)) {
             let review = gate.issuer.review(&request.id).await.map_err(refused)?;
             if wanted.is_some_and(|state| state != review.state) {
                 continue;
@@ -178,6 +178,7 @@ pub(crate) async fn vote(
     Query::none(&uri)?;
     let vote: CastVote = serde_json::from_slice(body.as_bytes()).map_err(|error| malformed(error.to_string()))?;
     known(&gate, &caller, &id).await?;
+    gate.load.vote(caller.name().as_str())?;
     let review = gate.issuer.vote(&id, &vote.token).await.map_err(refused)?;
     Ok(json(&shown::item(&review)))
 }
@@ -195,8 +196,8 @@ pub(crate) async fn cancel(
     Query::none(&uri)?;
     nothing(body).await?;
     let client = caller.client();
-    let may_see = client.may.contains(&Right::Requests) || client.may.contains(&Right::Admin);
-    if !client.may.contains(&Right::Admin) {
+    let may_see = client.may(Right::Requests);
+    if !client.may(Right::Admin) {
         let asked = gate.home.store.request_client(&id).await;
         let asked = asked.map_err(|error| Refused::of(&error))?;
         if asked.is_none_or(|asked| asked != client.name) {
@@ -253,7 +254,7 @@ async fn known(gate: &Gate, caller: &Caller, id: &RequestId) -> Result<actionpas
     let stored = stored.map_err(|error| Refused::of(&error))?;
     stored
         .map(|stored| stored.request)
-        .filter(|request| scope::sees(caller.client(), request))
+        .filter(|request| caller.sees(request))
         .ok_or_else(|| refused(RequestCode::RequestUnknown.into()))
 }
 

@@ -16,6 +16,7 @@ use crate::gate::Gate;
 use crate::load::Load;
 use crate::router::router;
 use crate::stop::Stop;
+use crate::webhooks::Webhooks;
 use crate::{ServeError, Settings, events};
 
 /// The service of one home, listening.
@@ -24,6 +25,7 @@ pub struct Server {
     gate: Arc<Gate>,
     listener: TcpListener,
     address: SocketAddr,
+    webhooks: Webhooks,
     head: u64,
 }
 
@@ -59,7 +61,9 @@ impl Server {
             None => WebOrigin::parse(&format!("http://localhost:{}", address.port()))
                 .map_err(|error| ServeError::Io(std::io::Error::other(error)))?,
         };
+        let webhooks = Webhooks::open(&home.config, origin.clone())?;
         let gate = Arc::new(Gate {
+            webhooks: webhooks.counts(),
             callers: Callers::of(home.home.clone()),
             load: Load::new(&home.config.serve.limits()),
             stop: Stop::new(),
@@ -72,6 +76,7 @@ impl Server {
             gate,
             listener,
             address,
+            webhooks,
             head,
         })
     }
@@ -100,6 +105,7 @@ impl Server {
     /// [`ServeError::Io`] if nobody can be listened to any more.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
         let events = Arc::clone(&self.gate.events);
+        self.webhooks.start(&events);
         let following = tokio::spawn(async move { events.follow(self.head).await });
         let app = router(Arc::clone(&self.gate));
         let mut stop = std::pin::pin!(stop);

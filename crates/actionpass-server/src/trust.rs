@@ -1,5 +1,8 @@
 //! Trust: the trust store, public keys, revocations.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use actionpass_client::api::{JwkSet, NewRevocation, RecordLink, RevocationList, Revoked};
@@ -48,7 +51,7 @@ pub(crate) async fn revoke(
     Admitted(body): Admitted,
 ) -> Result<Response, Refused> {
     let client = caller.client();
-    if !client.may.contains(&Right::Admin) {
+    if !client.may(Right::Admin) {
         caller.may(Right::Revoke)?;
     }
     Query::none(&uri)?;
@@ -127,7 +130,7 @@ async fn may_revoke(gate: &Gate, caller: &Caller, asked: &NewRevocation) -> Resu
         if asked.record.is_some() {
             return Err(malformed("no record tells of a key or a principal").at("record"));
         }
-        if !scope::sees_all_tenants(client) {
+        if !client.tenants.are_any() {
             return Err(forbidden("a key or a principal concerns all tenants"));
         }
         return Ok(());
@@ -162,7 +165,6 @@ async fn tells_of(
     let Ok(record) = stored.to_record() else {
         return Ok(false);
     };
-    let Some(tenant) = &record.tenant else { return Ok(false) };
     if let Some(body) = stored.to_body::<DecisionBody>() {
         let is_it = match target {
             RevocationTarget::Pass { id, issuer } => {
@@ -174,7 +176,7 @@ async fn tells_of(
             }
             RevocationTarget::Key(_) | RevocationTarget::Principal(_) => false,
         };
-        return Ok(is_it && scope::sees_actor(client, tenant, &body.actor, body.server.as_ref()));
+        return Ok(is_it && client.sees_record(&record));
     }
     let (Some(body), RevocationTarget::Approval { id, approver }) = (stored.to_body::<RequestBody>(), target) else {
         return Ok(false);
@@ -185,7 +187,7 @@ async fn tells_of(
     }
     let request = gate.home.store.request(&body.request).await;
     let request = request.map_err(|error| Refused::of(&error))?;
-    Ok(request.is_some_and(|stored| scope::sees(client, &stored.request)))
+    Ok(request.is_some_and(|stored| client.sees(&stored.request)))
 }
 
 fn prunable_from(gate: &Gate, target: &RevocationTarget, now: Timestamp) -> Option<Timestamp> {

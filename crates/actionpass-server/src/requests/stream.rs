@@ -13,6 +13,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
@@ -23,12 +24,13 @@ use crate::events;
 use crate::gate::Shared;
 use crate::problem::Refused;
 use crate::query::{Query, malformed};
-use crate::scope;
 
 /// So often something is sent, so that nobody between takes the stream for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many records are read at once. Between two pages nothing of the store is held.
 const PAGE: usize = 256;
+/// So often at least it is asked whether the client's entry is what it was.
+const CHECKED: Duration = Duration::from_secs(5);
 
 /// What happens to one approval request: first what it is now, then each event.
 #[utoipa::path(get, path = "/v1/requests/{id}/events", tag = "requests", params(
@@ -82,11 +84,16 @@ struct Stream {
     is_behind: bool,
     ready: VecDeque<Bytes>,
     sent: Instant,
+    /// When the client's entry is looked at next.
+    check_at: Instant,
+    /// Its place among the streams that there may be.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Stream {
     async fn open(gate: Shared, caller: Caller, headers: &HeaderMap) -> Result<Self, Refused> {
         let last = last_event_id(headers)?;
+        let place = gate.load.stream()?;
         // From here on nothing is missed: what isn't heard is in the ledger by the time that it is asked.
         let heard = gate.events.subscribe();
         let state = gate.home.store.state().await.map_err(|error| Refused::of(&error))?;
@@ -105,6 +112,8 @@ impl Stream {
             // So that whoever waits for it learns that it listens.
             ready: VecDeque::from([Bytes::from_static(b":\n\n")]),
             sent: Instant::now(),
+            check_at: later(Instant::now(), CHECKED),
+            _place: place,
         })
     }
 
@@ -131,13 +140,18 @@ impl Stream {
                 return Some(piece);
             }
             let gate = Arc::clone(&self.gate);
-            let heartbeat = self.sent.checked_add(HEARTBEAT).unwrap_or(self.sent);
+            let (heartbeat, check_at) = (later(self.sent, HEARTBEAT), self.check_at);
             let is_over = tokio::select! {
                 biased;
                 () = gate.events.stopped() => true,
+                () = gate.stop.begun() => true,
                 () = tokio::time::sleep_until(heartbeat) => {
                     self.ready.push_back(Bytes::from_static(b":\n\n"));
                     false
+                }
+                () = tokio::time::sleep_until(check_at) => {
+                    self.check_at = later(Instant::now(), CHECKED);
+                    self.caller.still(&gate.callers).is_err()
                 }
                 is_over = self.step() => is_over,
             };
@@ -199,7 +213,7 @@ impl Stream {
 
     fn tell(&mut self, event: &RequestEvent) {
         let is_asked_for = self.only.as_ref().is_none_or(|only| *only == event.request.id);
-        if is_asked_for && scope::sees(self.caller.client(), &event.request) {
+        if is_asked_for && self.caller.sees(&event.request) {
             self.message(Some(event.seq), &event.event, &shown::event(event));
         }
     }
@@ -217,6 +231,10 @@ impl Stream {
         self.ready
             .push_back(Bytes::from(format!("{id}event: {event}\ndata: {data}\n\n")));
     }
+}
+
+fn later(time: Instant, by: Duration) -> Instant {
+    time.checked_add(by).unwrap_or(time)
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Refused> {
