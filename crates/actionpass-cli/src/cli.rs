@@ -8,8 +8,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::code::CliCode;
 use crate::commands::{
-    approve, approvers, authorize, canon, completions, demo, doctor, explain, hash, help, init, inspect, keys, ledger,
-    man, policy, replay, requests, revoke, schema, trust, verify, version,
+    approve, approvers, authorize, canon, clients, completions, demo, doctor, explain, hash, help, init, inspect, keys,
+    ledger, man, policy, replay, requests, revoke, schema, trust, verify, version,
 };
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -82,6 +82,9 @@ enum Command {
     /// Look after approvers: who may approve, and how people get a passkey in
     #[command(subcommand)]
     Approvers(approvers::ApproversCommand),
+    /// Look after clients: who may ask the service, for whom, and what
+    #[command(subcommand)]
+    Clients(clients::ClientsCommand),
     /// Read, verify and export the ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -124,6 +127,7 @@ impl Command {
             Self::Keys(command) => command.name(),
             Self::Trust(command) => command.name(),
             Self::Approvers(command) => command.name(),
+            Self::Clients(command) => command.name(),
             Self::Ledger(command) => command.name(),
             Self::ReplayStore(command) => command.name(),
             Self::Policy(command) => command.name(),
@@ -152,6 +156,7 @@ impl Command {
             Self::Keys(command) => command.run(context),
             Self::Trust(command) => command.run(context),
             Self::Approvers(command) => command.run(context),
+            Self::Clients(command) => command.run(context),
             Self::Ledger(command) => command.run(context),
             Self::ReplayStore(command) => command.run(context),
             Self::Policy(command) => command.run(context),
@@ -174,6 +179,7 @@ fn command_line() -> clap::Command {
 /// The commands that only read, by their names in `schema`: whoever closes their output early has seen enough.
 const READERS: &[&str] = &[
     "canon",
+    "clients-list",
     "completions",
     "doctor",
     "explain",

@@ -4,6 +4,7 @@ pub(crate) mod approve;
 pub(crate) mod approvers;
 pub(crate) mod authorize;
 pub(crate) mod canon;
+pub(crate) mod clients;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;

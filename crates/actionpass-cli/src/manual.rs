@@ -380,6 +380,32 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "clients",
+        &[example("Who may ask the service", "actionpass clients list")],
+    ),
+    (
+        "clients add",
+        &[
+            example(
+                "Let a host ask for decisions for its agents, and see what waits",
+                "actionpass clients add ci --may authorize,requests --tenant org:example --agent \"agent:codex-*\" \\\n      \
+                 --owner user:owner@example.com --runtime runtime:codex-cli > token.txt",
+            ),
+            example(
+                "Let an executor have its passes consumed",
+                "actionpass clients add deployer --may consume,outcome --tenant org:example --audience deploy > token.txt",
+            ),
+        ],
+    ),
+    (
+        "clients list",
+        &[example("Who may ask the service", "actionpass clients list")],
+    ),
+    (
+        "clients remove",
+        &[example("Answer a client no more", "actionpass clients remove ci")],
+    ),
+    (
         "trust export",
         &[example(
             "What executors are handed",

@@ -1,5 +1,6 @@
 //! `doctor`: what is wrong with a home, and what to do about it.
 
+mod clients;
 mod requests;
 
 use std::fs;
@@ -128,6 +129,7 @@ impl DoctorArgs {
                 .map(Found::from),
         ));
         let Ok(config) = config else { return Ok(checks) };
+        checks.extend(clients::known(&home, &config));
         if let Ok(trust) = &trust {
             checks.push(("key", self.key(&home, &config, trust, now, context)));
         }
