@@ -105,6 +105,13 @@ impl Fixture {
         }
     }
 
+    /// Asks as nobody for what has no end.
+    pub(crate) async fn stream(&self, request: Request<Body>) -> Body {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body()
+    }
+
     pub(crate) async fn post(&self, client: &Client, path: &str, body: &Value) -> Answer {
         self.send(client, post(path, body.to_string())).await
     }
