@@ -9,7 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::code::CliCode;
 use crate::commands::{
     approve, approvers, authorize, canon, clients, completions, demo, doctor, explain, hash, help, init, inspect, keys,
-    ledger, man, policy, replay, requests, revoke, schema, trust, verify, version,
+    ledger, man, policy, replay, requests, revoke, schema, serve, trust, verify, version,
 };
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -67,6 +67,8 @@ enum Command {
     /// Look after approval requests: what waits for people
     #[command(subcommand)]
     Requests(requests::RequestsCommand),
+    /// Serve decisions, approval requests and the page on which people decide
+    Serve(serve::ServeArgs),
     /// Check a pass against the call that is about to be made
     Verify(Box<verify::VerifyArgs>),
     /// Decode a token without verifying anything
@@ -121,6 +123,7 @@ impl Command {
             Self::Authorize(_) => "authorize",
             Self::Approve(_) => "approve",
             Self::Requests(command) => command.name(),
+            Self::Serve(_) => "serve",
             Self::Verify(_) => "verify",
             Self::Inspect(_) => "inspect",
             Self::Revoke(_) => "revoke",
@@ -150,6 +153,7 @@ impl Command {
             Self::Authorize(args) => args.run(context),
             Self::Approve(args) => args.run(context),
             Self::Requests(command) => command.run(context),
+            Self::Serve(args) => args.run(context),
             Self::Verify(args) => args.run(context),
             Self::Inspect(args) => args.run(context),
             Self::Revoke(args) => args.run(context),
@@ -223,7 +227,8 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> u8 {
                 Reader::Needed
             };
             let context = Context::new(cli.home, cli.json, command_line);
-            match cli.log.start().and_then(|()| cli.command.run(&context)) {
+            let is_service = matches!(&cli.command, Command::Serve(args) if args.is_logged());
+            match cli.log.start(is_service).and_then(|()| cli.command.run(&context)) {
                 Ok(reply) => reply.print(&schema, context.is_json, reader),
                 Err(failure) => output::print_failure(&failure, &schema, context.is_json),
             }

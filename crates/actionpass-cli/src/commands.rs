@@ -21,6 +21,7 @@ pub(crate) mod replay;
 pub(crate) mod requests;
 pub(crate) mod revoke;
 pub(crate) mod schema;
+pub(crate) mod serve;
 pub(crate) mod trust;
 pub(crate) mod verify;
 pub(crate) mod version;

@@ -62,6 +62,11 @@ impl Context {
         Self::new(Some(home), false, self.command_line)
     }
 
+    /// The home that `--home` names; the environment counts for nothing.
+    pub(crate) fn named_home(&self) -> Option<&std::path::Path> {
+        self.home.as_deref()
+    }
+
     /// Where the home is or would be.
     pub(crate) fn home_place(&self) -> Outcome<PathBuf> {
         Ok(home::place(self.home.as_deref())?)

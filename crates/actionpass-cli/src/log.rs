@@ -46,8 +46,12 @@ impl LogArgs {
     /// Starts the log, if somebody asks for it.
     ///
     /// Whatever the filter says, only our own crates are heard: clients of custodians log tokens and headers.
-    pub(crate) fn start(&self) -> Outcome<()> {
-        let Some(wanted) = self.wanted()? else { return Ok(()) };
+    /// `is_service` says whether somebody who asks for nothing gets decisions and changes nevertheless.
+    pub(crate) fn start(&self, is_service: bool) -> Outcome<()> {
+        let default = is_service.then(|| Targets::new().with_default(LevelFilter::INFO));
+        let Some(wanted) = self.wanted()?.or(default) else {
+            return Ok(());
+        };
         let ours = filter_fn(|metadata| is_ours(metadata.target()));
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(io::stderr)

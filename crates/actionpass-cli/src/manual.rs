@@ -183,6 +183,17 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "serve",
+        &[
+            example("Show it: a page, an approver to enrol, an agent that asks", "actionpass serve --demo"),
+            example("Serve the home, on this machine only", "actionpass serve"),
+            example(
+                "Behind a reverse proxy, whose name people see",
+                "actionpass serve --listen 127.0.0.1:8312 --origin https://approve.example.com --log-format json",
+            ),
+        ],
+    ),
+    (
         "verify",
         &[
             example(

@@ -84,6 +84,26 @@ impl Asked {
 
     /// The passphrase for a new key; asked twice on a terminal.
     pub(crate) fn passphrase(&self, question: &str) -> Outcome<Option<Secret>> {
+        match self.unasked()? {
+            Some(secret) => Ok(Some(secret)),
+            None if self.is_new => choose(),
+            None => ask(question),
+        }
+    }
+
+    /// What answers without that a person is asked.
+    pub(crate) fn kept_elsewhere(&self, kind: SecretKind) -> Option<Secret> {
+        if kind != SecretKind::Passphrase {
+            return None;
+        }
+        self.unasked().unwrap_or_else(|failure| {
+            *self.failure() = Some(failure);
+            None
+        })
+    }
+
+    /// The passphrase that a file, the environment or a keyring has, the first of them that is named.
+    fn unasked(&self) -> Outcome<Option<Secret>> {
         if let Some(path) = &self.args.passphrase_file {
             return of_file(path).map(Some);
         }
@@ -93,10 +113,7 @@ impl Asked {
         if let Some(secret) = Secret::from_variable(VARIABLE) {
             return Ok(Some(secret));
         }
-        if let Some(place) = &self.place {
-            return self.kept(place).map(Some);
-        }
-        if self.is_new { choose() } else { ask(question) }
+        self.place.as_ref().map(|place| self.kept(place)).transpose()
     }
 
     /// The passphrase that a place keeps. A keyring that has none gets one that nobody needs to know, for a new key.

@@ -43,6 +43,7 @@ const ORDER: &[&str] = &[
     "requests cancel",
     "requests lift",
     "requests watch",
+    "serve",
     "replay-store restored",
     "trust",
     "trust show",
@@ -183,8 +184,8 @@ fn exit(command: &str, line: &str) -> i32 {
         // Nobody is there to be asked.
         "approve" | "requests approve" if !line.contains("--yes") => 2,
         "requests show" => 11,
-        // It runs until somebody ends it.
-        "requests watch" => 124,
+        // They run until somebody ends them.
+        "requests watch" | "serve" => 124,
         _ => 0,
     }
 }
@@ -211,7 +212,7 @@ fn every_example_works() {
             if line.contains("REQUEST") {
                 line = line.replace("REQUEST", &request(&home));
             }
-            if *command == "requests watch" {
+            if ["requests watch", "serve"].contains(command) {
                 line = format!("timeout 2 {line}");
             }
             let ran = home.finish(home.command_of("sh", ["-c", &line]).env("PATH", &path).spawn().unwrap());
