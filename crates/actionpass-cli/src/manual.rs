@@ -185,7 +185,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "serve",
         &[
-            example("Show it: a page, an approver to enrol, an agent that asks", "actionpass serve --demo"),
+            example(
+                "Show it: a page, an approver to enrol, an agent that asks",
+                "actionpass serve --demo",
+            ),
             example("Serve the home, on this machine only", "actionpass serve"),
             example(
                 "Behind a reverse proxy, whose name people see",

@@ -225,7 +225,8 @@ impl Authorizer {
     }
 
     /// The key that it signs with, if it has one.
-    pub(crate) fn kid(&self) -> Option<&KeyId> {
+    #[must_use]
+    pub fn kid(&self) -> Option<&KeyId> {
         self.key.as_ref().ok().map(|signer| signer.public_key().kid())
     }
 

@@ -720,9 +720,9 @@ async fn what_is_no_outcome_of_the_client_is_not_recorded() {
         unused
     );
     let narrowed: [&dyn Fn(&mut Client); 4] = [
-        &|client| client.audiences = Patterns::of(["other"]),
+        &|client| client.audiences = Patterns::of_audiences(["other"].map(str::to_owned).into()).unwrap(),
         &|client| client.audiences = Patterns::default(),
-        &|client| client.tenants = Patterns::of(["org:other"]),
+        &|client| client.tenants = Patterns::of_tenants(["org:other"].map(str::to_owned).into()).unwrap(),
         &|client| client.tenants = Patterns::default(),
     ];
     for narrow in narrowed {
