@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 
 use crate::caller::Caller;
 use crate::gate::Shared;
+use crate::load::Share;
 use crate::router::router;
 use crate::{Server, Settings};
 
@@ -95,7 +96,11 @@ impl Fixture {
     }
 
     /// Asks as nobody.
-    pub(crate) async fn send_unknown(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send_unknown(&self, mut request: Request<Body>) -> Answer {
+        // What the layer above the routes gives each request.
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(600);
+        let slot = self.gate.load.enter(Share::Api, deadline).unwrap();
+        request.extensions_mut().insert(slot);
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         Answer {

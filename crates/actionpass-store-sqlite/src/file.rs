@@ -350,7 +350,9 @@ mod tests {
 
     use actionpass_model::Decision;
     use actionpass_store::conformance::{TempFolder, block_on, fixtures};
-    use actionpass_store::{AppendOutcome, CommitOutcome, DecisionStore, Ledger, LedgerExt, ReplayStore};
+    use actionpass_store::{
+        AppendOutcome, CommitOutcome, DecisionStore, Ledger, LedgerExt, OutcomeStore, ReplayStore, Reported, UsedPass,
+    };
 
     use super::*;
     use crate::SqliteStore;
@@ -364,6 +366,7 @@ mod tests {
         let _ = block_on(store.commit(fixtures::decision(1, Decision::Allow, approvals))).unwrap();
         let _ = block_on(store.append_one(fixtures::revoked(2, 1, 5))).unwrap();
         let _ = block_on(store.consume(&fixtures::mark(1, 0), fixtures::at(1))).unwrap();
+        let _ = block_on(store.append_one(fixtures::used(1))).unwrap();
         drop(store);
 
         private_file(&path).unwrap();
@@ -416,7 +419,13 @@ mod tests {
 
         let store = SqliteStore::open(&path).unwrap();
         let state = block_on(store.state()).unwrap();
-        assert_eq!((state.head.size(), state.reconciled), (2, 0));
+        assert_eq!((state.head.size(), state.reconciled), (3, 0));
+        // A use of then is found by its pass, and may have its outcome.
+        let found = block_on(store.used(&fixtures::pass(1))).unwrap();
+        assert_eq!(found, Some(UsedPass::new(2)));
+        assert_eq!(block_on(store.used(&fixtures::pass(2))).unwrap(), None);
+        let reported = block_on(store.report(fixtures::report(9, 1, true, None))).unwrap();
+        assert!(matches!(reported, Reported::Recorded(_)), "{reported:?}");
         assert_eq!(state.trust, Some(fixtures::trust(5)));
         let again = block_on(store.append_one(fixtures::revoked(3, 1, 5))).unwrap();
         assert!(matches!(again, AppendOutcome::AlreadyRecorded(_)));

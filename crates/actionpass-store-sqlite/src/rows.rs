@@ -254,7 +254,7 @@ impl Comparison {
             Consequence::Revocation(_) => self.revocations = self.revocations.saturating_add(1),
             // When a pass of another issuer ends, the log doesn't say, so its mark may have gone.
             Consequence::Use { issuer, pass } if issuer == self.issuer => {
-                if !crate::decide::used(connection, &pass)?.is_some_and(|used| used.used <= self.next) {
+                if crate::decide::used(connection, &pass)?.is_none_or(|used| used.used > self.next) {
                     let problem = "the use of the pass can't be found by its pass";
                     return Err(Failure::Record(StoreCode::StoreRowsMissing, problem, self.next));
                 }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_client::api::{AuthorizeAnswer, AuthorizeRequest, MAX_WAIT_SECONDS, Problem, StatedCaller};
-use actionpass_core::Request;
+use actionpass_core::{Authorization, AuthorizeError, Request};
 use actionpass_home::{Client, Right};
-use actionpass_model::{ActionId, Audience, Caller as Host, DoorName, SkippedObject, SkippedValue, Trace};
+use actionpass_model::{
+    ActionId, Audience, Caller as Host, Decision, DoorName, SkippedObject, SkippedValue,
+};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -19,12 +21,13 @@ use crate::answer::json;
 use crate::body::Admitted;
 use crate::caller::Caller;
 use crate::gate::{Gate, Shared};
+use crate::load::Slot;
 use crate::problem::Refused;
+use crate::trace::TraceContext;
 
 /// The front door, as records name it.
 const DOOR: &str = "http";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const TRACEPARENT: &str = "traceparent";
 
 /// [`AuthorizeRequest`] read past its large parts.
 #[derive(Deserialize)]
@@ -62,6 +65,7 @@ struct Asked {
 )]
 pub(super) async fn authorize(
     caller: Caller,
+    slot: Slot,
     State(gate): State<Shared>,
     headers: HeaderMap,
     Admitted(body): Admitted,
@@ -99,7 +103,7 @@ pub(super) async fn authorize(
         return Err(Refused::from(ServerCode::FactsNotAttested).at("facts"));
     }
 
-    let mut request = Request::new(action, host).with_wait(wait);
+    let mut request = Request::new(action, host);
     if let Some(facts) = facts {
         request = request.with_facts(facts);
     }
@@ -117,13 +121,34 @@ pub(super) async fn authorize(
     }
     // Whose waiting requests are limited.
     request = request.from_client(client.name.clone());
-    if let Some(trace) = trace(&headers) {
-        request = request.with_trace(trace);
+    if let Some(trace) = TraceContext::of(&headers) {
+        request = request.with_trace(trace.trace);
     }
-    match gate.issuer.authorize(request).await {
-        Ok(decided) => Ok(json(&told::answer(decided, &gate.origin))),
-        Err(error) => Err(failed(&error)),
+    let decided = decide(&gate, &slot, request, wait)
+        .await
+        .map_err(|error| failed(&error))?;
+    Ok(json(&told::answer(decided, &gate.origin)))
+}
+
+/// Judges without waiting. Only a step_up that a request waits for takes a place among the parked calls: it joins that request,
+/// and is judged again whenever it moves. Where there is no such place, or the service stops, the step_up is the answer.
+async fn decide(
+    gate: &Shared,
+    slot: &Slot,
+    request: Request<'_>,
+    wait: Duration,
+) -> Result<Authorization, AuthorizeError> {
+    let decided = gate.issuer.authorize(request.clone()).await?;
+    let is_waited_for = decided.decision == Decision::StepUp && decided.request.is_some();
+    if !is_waited_for || wait.is_zero() || gate.stop.has_begun() {
+        return Ok(decided);
     }
+    let Ok(parked) = slot.park(gate, wait) else {
+        return Ok(decided);
+    };
+    let decided = gate.issuer.authorize(request.with_wait(wait)).await;
+    drop(parked);
+    decided
 }
 
 /// Everything that a client states, held against its entry before anything is judged or recorded.
@@ -198,25 +223,8 @@ fn identified(gate: &Gate, action: BoundAction, key: Option<ActionId>) -> Result
     }
 }
 
-/// The W3C `traceparent`, if there is one of the form that every version has. Another is left out, as the standard asks.
-fn trace(headers: &HeaderMap) -> Option<Trace> {
-    let mut said = headers.get_all(TRACEPARENT).iter();
-    let text = said.next().filter(|_| said.next().is_none())?.to_str().ok()?;
-    let lower = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let mut parts = text.split('-');
-    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let is_whole = lower(version, 2) && lower(trace, 32) && lower(span, 16) && lower(flags, 2);
-    let is_known = version != "ff" && (version != "00" || parts.next().is_none());
-    let is_set = |part: &str| part.bytes().any(|byte| byte != b'0');
-    (is_whole && is_known && is_set(trace) && is_set(span))
-        .then(|| Trace::parse(text).ok())
-        .flatten()
-}
-
 /// There is no decision. Nothing of what failed is repeated but its code and what it says of itself; a pass never is.
-fn failed(error: &actionpass_core::AuthorizeError) -> Refused {
+fn failed(error: &AuthorizeError) -> Refused {
     let refused = Refused::of(error);
     if error.code().class().http_status() == 500 {
         return refused.with_status(StatusCode::SERVICE_UNAVAILABLE);

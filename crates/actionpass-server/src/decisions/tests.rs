@@ -470,6 +470,65 @@ async fn a_parked_call_answers_step_up_when_its_time_is_over_or_the_service_stop
 }
 
 #[tokio::test]
+async fn where_too_many_wait_a_step_up_is_answered_at_once() {
+    let fixture = Fixture::configured(|home| {
+        let path = home.path("config.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{config}\n[serve]\nparked = 1\n")).unwrap();
+    })
+    .await;
+    let client = everything();
+    let before = fixture.records().await;
+    let question = with(asking(EXAMPLE_STEP_UP), "wait", json!(60));
+    let mut other = question.clone();
+    other["action"]["capability"]["payload"]["title"] = json!("another");
+    let first = fixture.post(&client, "/v1/authorize", &question);
+    let second = async {
+        let id = parked(&fixture, before).await;
+        while fixture.gate.load.parked() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let answer =
+            tokio::time::timeout(Duration::from_secs(20), fixture.post(&client, "/v1/authorize", &other)).await;
+        let answer = answer.unwrap().ok();
+        assert_eq!(
+            (&answer["decision"], &answer["request"]["state"]),
+            (&json!("step_up"), &json!("pending"))
+        );
+        fixture.vote(&id, VoteKind::Approve, "looks right").await;
+    };
+    let (first, ()) = tokio::join!(first, second);
+    assert_eq!(first.ok()["decision"], "allow");
+    assert_eq!(fixture.gate.load.parked(), 0);
+}
+
+/// A client that goes away ends its waiting: nothing is left of it but the request.
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_its_place() {
+    let fixture = Fixture::new().await;
+    let client = everything();
+    let before = fixture.records().await;
+    let question = with(asking(EXAMPLE_STEP_UP), "wait", json!(60));
+    {
+        let waiting = fixture.post(&client, "/v1/authorize", &question);
+        let going = async {
+            while fixture.gate.load.parked() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            answer = waiting => panic!("{answer:?}"),
+            () = going => {}
+        }
+    }
+    assert_eq!(fixture.gate.load.parked(), 0);
+    let id = parked(&fixture, before).await;
+    fixture.vote(&id, VoteKind::Approve, "looks right").await;
+    let again = fixture.post(&client, "/v1/authorize", &question).await.ok();
+    assert_eq!(again["decision"], "allow");
+}
+
+#[tokio::test]
 async fn a_pass_is_verified_and_used_up_once() {
     let fixture = Fixture::new().await;
     let client = everything();

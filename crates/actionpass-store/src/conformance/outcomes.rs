@@ -107,13 +107,13 @@ pub fn what_is_no_report_writes_nothing(suite: &Outcomes<'_>) {
     let store = suite.store();
     let _ = suite.use_up(&store, 1);
     let before = suite.run(store.state()).unwrap();
-    let mut wrong = vec![report(2, 1, true, None); 3];
-    wrong[0].record = used(2);
-    wrong[1].record = outcome(2, 2, true, None);
-    wrong[2].record = allow(2).record;
-    for report in wrong {
+    for record in [used(2), outcome(2, 2, true, None), allow(2).record] {
+        let wrong = Report {
+            record,
+            ..report(2, 1, true, None)
+        };
         assert_eq!(
-            suite.run(store.report(report)).unwrap_err().code(),
+            suite.run(store.report(wrong)).unwrap_err().code(),
             StoreCode::StoreMisused
         );
     }
@@ -128,12 +128,12 @@ pub fn of_16_threads_one_reports(suite: &Outcomes<'_>) {
     let _ = suite.use_up(&store, 1);
     let (store, block_on) = (&store, suite.block_on);
     let recorded = thread::scope(|scope| {
-        let threads: Vec<_> = (0..16)
+        let threads: Vec<_> = (2_u64..18)
             .map(|number| {
                 scope.spawn(move || {
                     let mut is_recorded = false;
                     block_on(Box::pin(async {
-                        let reported = store.report(report(number + 2, 1, number % 2 == 0, None)).await;
+                        let reported = store.report(report(number, 1, number.is_multiple_of(2), None)).await;
                         is_recorded = matches!(reported.unwrap(), Reported::Recorded(_));
                     }));
                     is_recorded
