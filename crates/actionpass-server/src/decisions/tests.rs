@@ -474,7 +474,7 @@ async fn where_too_many_wait_a_step_up_is_answered_at_once() {
     let fixture = Fixture::configured(|home| {
         let path = home.path("config.toml");
         let config = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, format!("{config}\n[serve]\nparked = 1\n")).unwrap();
+        std::fs::write(&path, format!("{config}\n[serve.limits]\nparked = 1\n")).unwrap();
     })
     .await;
     let client = everything();
