@@ -6,7 +6,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use actionpass_canon::{BoundAction, BoundFacts, names};
-use actionpass_crypto::{SignError, Signer, Unverified, sign_document};
+use actionpass_crypto::{SignError, Signer, SigningInput, Unverified, sign_document};
 use actionpass_model::{
     ActionId, ApprovalRequest, Decision, DecisionBody, KeyId, KeyStatus, KeyUse, MAX_APPROVAL_LIFETIME, MAX_APPROVALS,
     PassClaims, PassEvidence, PassId, Reason, RecordId, Tenant, Timestamp, Trace, TrustEvidence, TrustKey, UnixSeconds,
@@ -232,6 +232,25 @@ impl Authorizer {
 
     pub(crate) async fn trust(&self) -> Result<Arc<Trust>, AuthorizeError> {
         self.current_trust().await
+    }
+
+    /// Has the key sign a probe, which can never be a document, and verifies that: whether it would sign a pass now.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`]: it would not.
+    pub async fn probe_signer(&self) -> Result<(), AuthorizeError> {
+        let trust = self.current_trust().await?;
+        let (signer, _) = self.check_signer(&trust, self.now()?)?;
+        let mut nonce = [0; 32];
+        if !self.random.fill(&mut nonce) {
+            return Err(AuthorizeCode::RandomnessUnavailable.into());
+        }
+        let input = SigningInput::probe(&nonce, signer.public_key());
+        let signed = within(&*self.timer, self.config.signing_timeout, signer.sign(&input)).await;
+        let custodian = || signer.custodian().into();
+        let signature = signed.ok_or_else(|| SignError::TimedOut { custodian: custodian() })??;
+        let verified = signer.public_key().verify(&input, &signature);
+        Ok(verified.map_err(|_| SignError::SelfCheckFailed { custodian: custodian() })?)
     }
 
     /// What the issuer was configured with.

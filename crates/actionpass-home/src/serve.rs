@@ -226,3 +226,69 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, 
     }
     Ok(Some(time))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(text: &str) -> Result<Serve, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        let empty = serve("").unwrap();
+        assert_eq!(empty.limits(), ServeLimits::DEFAULT);
+        assert_eq!((empty.listen, empty.metrics), (None, Metrics::Clients));
+        let said = serve(
+            "listen = \"[::1]:1\"\norigin = \"https://a.example\"\nhosts = [\"b.example:8311\", \"[::1]:1\"]\n\
+             metrics = \"open\"\n[limits]\ncalls = 7\nvotes_per_minute = 8\nstop_time = \"2m\"\n",
+        )
+        .unwrap();
+        let mut limits = ServeLimits::DEFAULT;
+        (limits.calls, limits.votes_per_minute) = (7, 8);
+        limits.stop_time = Duration::from_secs(120);
+        assert_eq!(said.limits(), limits);
+        assert_eq!(said.listen, Some("[::1]:1".parse().unwrap()));
+        assert_eq!(said.metrics, Metrics::Open);
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_where_it_stands() {
+        for wrong in [
+            "listen = \"localhost:1\"",
+            "listen = \"127.0.0.1\"",
+            "origin = \"http://a.example\"",
+            "origin = \"https://127.0.0.1\"",
+            "origin = \"https://[::1]\"",
+            "origin = \"https://a.example/\"",
+            "hosts = [\"A.example\"]",
+            "hosts = [\"a.example:99999\"]",
+            "hosts = [\"https://a.example\"]",
+            "hosts = [\"\"]",
+            "metrics = \"all\"",
+            "tls = true",
+            "[limits]\ncalls = 0",
+            "[limits]\nconnections = 1048577",
+            "[limits]\nheader_bytes = 1023",
+            "[limits]\nheader_time = \"0s\"",
+            "[limits]\nidle_time = \"2h\"",
+            "[limits]\nbody_bytes = 1",
+        ] {
+            let error = serve(wrong).unwrap_err();
+            assert!(error.span().is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key() {
+        assert!(serve("tls_certificate = \"a\"").unwrap().problem().is_some());
+        assert!(serve("tls_key = \"a\"").unwrap().problem().is_some());
+        assert!(
+            serve("tls_certificate = \"a\"\ntls_key = \"b\"")
+                .unwrap()
+                .problem()
+                .is_none()
+        );
+    }
+}

@@ -12,9 +12,6 @@ use crate::ServerCode;
 use crate::gate::Shared;
 use crate::problem::Refused;
 
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(10);
-
 /// A JSON body in its canonical form. Parts of it are slices ([`CanonicalBytes::member`]): nothing reads it another way.
 #[derive(Debug)]
 pub(crate) struct Admitted(pub(crate) CanonicalBytes);
@@ -33,16 +30,16 @@ impl FromRequest<Shared> for Admitted {
                 Refused::from(ServerCode::MediaTypeUnsupported).with_detail("the body must be application/json")
             );
         }
-        let raw = read(request.into_body(), gate.limits().max_bytes()).await?;
+        let raw = read(request.into_body(), gate.limits().max_bytes(), gate.serve.body_time).await?;
         admit(&raw, &gate.limits())
             .map(Self)
             .map_err(|error| Refused::of(&error))
     }
 }
 
-/// The bytes of a body of at most `limit` bytes.
-pub(crate) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Refused> {
-    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await;
+/// The bytes of a body of at most `limit` bytes, which may take so long to arrive.
+pub(crate) async fn read(body: Body, limit: usize, time: Duration) -> Result<Vec<u8>, Refused> {
+    let collected = tokio::time::timeout(time, Limited::new(body, limit).collect()).await;
     match collected {
         Err(_) => Err(ServerCode::BodyTimeout.into()),
         Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),

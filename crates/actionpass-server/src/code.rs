@@ -21,6 +21,8 @@ actionpass_model::codes! {
         BodyTooLarge = "body_too_large",
         /// The body did not arrive in time.
         BodyTimeout = "body_timeout",
+        /// The request took longer than the service lets one take. That is no decision.
+        RequestTimeout = "request_timeout" => Unavailable,
         /// The query, a header or the path isn't what the route takes.
         RequestMalformed = "request_malformed",
         /// Neither the question nor the client's entry says it.
@@ -55,6 +57,12 @@ actionpass_model::codes! {
         Overloaded = "overloaded" => Unavailable,
         /// The service is about to stop.
         Stopping = "stopping" => Unavailable,
+        /// Another service runs on this home.
+        HomeServed = "home_served" => Unavailable,
+        /// The service can't listen there.
+        ListenFailed = "listen_failed" => Unavailable,
+        /// The certificate of the service, or its key, can't be used.
+        TlsUnusable = "tls_unusable" => Usage,
         /// A part of the service failed in a way that it has no code for.
         ServiceFailed = "service_failed" => Internal,
     }

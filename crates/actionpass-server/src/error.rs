@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use actionpass_core::AuthorizeError;
 use actionpass_home::HomeError;
 use actionpass_model::{Code, CodedError};
+use actionpass_store::lock_file::LockError;
 
 use crate::ServerCode;
 
@@ -19,6 +21,15 @@ pub enum ServeError {
     /// The issuer.
     #[error(transparent)]
     Issuer(#[from] AuthorizeError),
+    /// Another service runs on this home.
+    #[error("`{}` is served already", .home.display())]
+    Served {
+        /// The home.
+        home: PathBuf,
+        /// Who does.
+        #[source]
+        source: LockError,
+    },
     /// It can't listen there.
     #[error("{address}: {source}")]
     Listen {
@@ -38,6 +49,29 @@ pub enum ServeError {
         /// What is wrong.
         problem: String,
     },
+    /// It can't listen at the Unix socket.
+    #[error("`{}`", .path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The certificate and its key can't be used.
+    #[error("`{}`: {problem}", .path.display())]
+    Tls {
+        /// The file that is wrong.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A part that the service doesn't go on without has ended.
+    #[error("{part} ended by itself")]
+    Ended {
+        /// Which.
+        part: &'static str,
+    },
     /// The system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -49,7 +83,10 @@ impl CodedError for ServeError {
             Self::Home(error) => CodedError::code(error),
             Self::Issuer(error) => error.code(),
             Self::Webhook { code, .. } => code.clone(),
-            Self::Listen { .. } | Self::Io(_) => ServerCode::ServiceFailed.into(),
+            Self::Served { .. } => ServerCode::HomeServed.into(),
+            Self::Listen { .. } | Self::Socket { .. } => ServerCode::ListenFailed.into(),
+            Self::Tls { .. } => ServerCode::TlsUnusable.into(),
+            Self::Ended { .. } | Self::Io(_) => ServerCode::ServiceFailed.into(),
         }
     }
 }

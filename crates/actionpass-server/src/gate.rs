@@ -1,15 +1,19 @@
 //! [`Gate`]: what every route shares.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use actionpass_canon::Limits;
 use actionpass_core::Issuer;
-use actionpass_home::OpenHome;
+use actionpass_home::{Metrics as MetricsFor, OpenHome, ServeLimits};
 use actionpass_model::WebOrigin;
 
 use crate::caller::Callers;
 use crate::events::Events;
+use crate::guard::Names;
 use crate::load::Load;
+use crate::metrics::Metrics;
+use crate::operations::Readiness;
 use crate::stop::Stop;
 use crate::webhooks::Counts;
 
@@ -24,14 +28,26 @@ pub(crate) struct Gate {
     pub(crate) events: Arc<Events>,
     /// Who may ask.
     pub(crate) callers: Callers,
+    /// How telling receivers of webhooks fares.
+    pub(crate) webhooks: Arc<Counts>,
     /// The origin of the page: what links begin with.
     pub(crate) origin: WebOrigin,
     /// How much is asked at once.
     pub(crate) load: Load,
-    /// How telling receivers of webhooks fares.
-    pub(crate) webhooks: Arc<Counts>,
     /// That the service is about to stop.
     pub(crate) stop: Stop,
+    /// How much is taken at once, and how long others are waited for.
+    pub(crate) serve: ServeLimits,
+    /// Under which names the service is known.
+    pub(crate) names: Names,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// Who may read that.
+    pub(crate) metrics_for: MetricsFor,
+    /// What was found when somebody asked last whether the service is ready.
+    pub(crate) readiness: Readiness,
+    /// How many connections are open.
+    pub(crate) open_connections: AtomicUsize,
 }
 
 impl Gate {

@@ -17,8 +17,14 @@ mod decisions;
 mod error;
 mod events;
 mod gate;
+mod guard;
+mod idle;
 mod ledger;
+mod listen;
 mod load;
+mod log;
+mod metrics;
+mod openapi;
 mod operations;
 mod page;
 mod peer;
@@ -32,6 +38,7 @@ mod settings;
 mod stop;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod trace;
 mod trust;
 mod webhooks;
@@ -40,4 +47,12 @@ pub use code::ServerCode;
 pub use error::ServeError;
 pub use requests::shown;
 pub use serve::Server;
-pub use settings::Settings;
+pub use settings::{Settings, TlsFiles};
+
+/// The OpenAPI 3.1 document of the service: `docs/openapi.json`.
+///
+/// # Errors
+/// What the serializer says.
+pub fn openapi() -> Result<String, serde_json::Error> {
+    openapi::text()
+}

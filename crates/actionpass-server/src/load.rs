@@ -116,7 +116,7 @@ fn taken(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refused> {
 
 /// The place of one request among what runs at once. A handler that waits for people gives it back meanwhile:
 ///
-/// ```ignore
+/// ```text
 /// let parked = slot.park(&gate, wait)?;
 /// tokio::select! { _ = gate.issuer.wait_for(&id, wait) => {}, () = gate.stop.begun() => {} }
 /// parked.resume().await; // then judge again

@@ -1,9 +1,181 @@
 //! How the service fares: health, readiness, metrics, OpenAPI.
 
-use axum::Router;
+use std::time::Duration;
 
+use actionpass_home::{Metrics as MetricsFor, Right};
+use actionpass_store::{Batch, Ledger as _};
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use crate::caller::Caller;
 use crate::gate::Shared;
+use crate::peer::Peer;
+use crate::problem::Refused;
+use crate::{ServerCode, metrics, openapi};
+
+/// For how long an answer of `/readyz` stands, so that probes are no load.
+const READY_HOLDS: Duration = Duration::from_secs(3);
+/// How long a part may take to show that it works.
+const PART_TIME: Duration = Duration::from_secs(5);
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(openapi_json))
+}
+
+/// What `/readyz` found last.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(Mutex<Option<(Instant, Parts)>>);
+
+/// Which parts of the service work.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Parts {
+    /// The key signed a probe.
+    key: bool,
+    /// The store took a write.
+    store: bool,
+    /// The trust store could be read, and believed.
+    trust: bool,
+}
+
+impl Parts {
+    const fn all(self) -> bool {
+        self.key && self.store && self.trust
+    }
+}
+
+/// Whether it is up, and ready.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ready {
+    /// Whether all of it works.
+    ready: bool,
+    /// Which parts work; for peers on this host only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Parts>,
+}
+
+/// That the process lives.
+#[utoipa::path(
+    get, path = "/healthz", tag = "operations", security(()),
+    responses((status = 200, description = "The process lives."))
+)]
+pub(crate) async fn healthz() -> StatusCode {
+    StatusCode::OK
+}
+
+/// Whether decisions can be made: the key signs, the store takes writes, trust can be read.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations", security(()),
+    responses(
+        (status = 200, description = "All of it works.", body = Ready),
+        (status = 503, description = "A part doesn't.", body = Ready),
+    )
+)]
+pub(crate) async fn readyz(State(gate): State<Shared>, peer: Option<Extension<Peer>>) -> Result<Response, Refused> {
+    let parts = ready(&gate).await;
+    let is_local = peer.is_some_and(|Extension(peer)| peer.is_local());
+    let answer = Ready {
+        ready: parts.all(),
+        parts: is_local.then_some(parts),
+    };
+    let status = if answer.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body = serde_json::to_vec(&answer).map_err(|_| ServerCode::ServiceFailed)?;
+    Ok((status, json_headers("no-store"), body).into_response())
+}
+
+/// Looks at every part, at most once in [`READY_HOLDS`]; who comes meanwhile waits for the same answer.
+async fn ready(gate: &Shared) -> Parts {
+    let mut last = gate.readiness.0.lock().await;
+    if let Some((at, parts)) = *last
+        && at.elapsed() < READY_HOLDS
+    {
+        return parts;
+    }
+    let authorizer = gate.issuer.authorizer();
+    let (key, store, trust) = tokio::join!(
+        part("key", async {
+            authorizer.probe_signer().await.map_err(|error| error.to_string())
+        }),
+        part("store", async {
+            let appended = gate.home.store.append(Batch::new(Vec::new())).await;
+            appended.map(|_| ()).map_err(|error| error.to_string())
+        }),
+        part("trust", async {
+            gate.issuer.trust().await.map(|_| ()).map_err(|error| error.to_string())
+        }),
+    );
+    let parts = Parts { key, store, trust };
+    *last = Some((Instant::now(), parts));
+    parts
+}
+
+async fn part(name: &'static str, works: impl Future<Output = Result<(), String>>) -> bool {
+    let problem = match tokio::time::timeout(PART_TIME, works).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(problem)) => problem,
+        Err(_) => "it took too long".to_owned(),
+    };
+    tracing::error!(part = name, problem, "a part of the service doesn't work");
+    false
+}
+
+/// What the service counted, for a client that may read the ledger or administer. With `[serve] metrics = "open"` for every
+/// peer on this host too.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations",
+    responses(
+        (status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text"),
+        openapi::Problems,
+    )
+)]
+pub(crate) async fn metrics(State(gate): State<Shared>, request: Request) -> Result<Response, Refused> {
+    let (mut parts, _) = request.into_parts();
+    let is_open = gate.metrics_for == MetricsFor::Open && parts.extensions.get::<Peer>().is_some_and(Peer::is_local);
+    if !is_open {
+        let caller = Caller::from_request_parts(&mut parts, &gate).await?;
+        if caller.may(Right::Admin).is_err() {
+            caller.may(Right::Ledger)?;
+        }
+    }
+    let connections = gate.open_connections.load(std::sync::atomic::Ordering::Relaxed);
+    gate.metrics.now(gate.load.parked(), gate.load.streams(), connections);
+    let text = gate.metrics.text().map_err(|_| ServerCode::ServiceFailed)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(metrics::MEDIA_TYPE)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, text).into_response())
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "operations", security(()),
+    responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json"))
+)]
+pub(crate) async fn openapi_json() -> Result<Response, Refused> {
+    let text = openapi::text().map_err(|_| ServerCode::ServiceFailed)?;
+    Ok((json_headers("max-age=300"), text).into_response())
+}
+
+const fn json_headers(cache: &'static str) -> [(header::HeaderName, HeaderValue); 2] {
+    [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
+    ]
 }

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::ServerCode;
+use crate::log::RefusedAs;
 
 /// A problem on its way out. Boxed: it is large, and rare.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +18,7 @@ impl Refused {
         let code = error.code();
         let mut refused = Self::coded(&code, "", code.class().http_status());
         refused.0.detail = Some(error.to_string());
-        refused.0.offset = error.offset().and_then(|offset| u64::try_from(offset).ok());
+        refused.0.offset = error.offset();
         refused.0.path = error.path().map(ToOwned::to_owned);
         let codes = error.codes();
         if codes.len() > 1 {
@@ -66,6 +67,7 @@ impl IntoResponse for Refused {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
+        response.extensions_mut().insert(RefusedAs(self.0.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

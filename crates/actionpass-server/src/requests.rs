@@ -194,7 +194,7 @@ pub(crate) async fn cancel(
     body: Body,
 ) -> Result<Response, Refused> {
     Query::none(&uri)?;
-    nothing(body).await?;
+    nothing(&gate, body).await?;
     let client = caller.client();
     let may_see = client.may(Right::Requests);
     if !client.may(Right::Admin) {
@@ -226,7 +226,7 @@ pub(crate) async fn lift(
 ) -> Result<Response, Refused> {
     caller.may(Right::Admin)?;
     Query::none(&uri)?;
-    nothing(body).await?;
+    nothing(&gate, body).await?;
     let agent = known(&gate, &caller, &id).await?.actor.agent;
     let by = scope::principal(caller.client());
     let lifted = gate.issuer.lift_hold(&id, by).await.map_err(refused)?;
@@ -238,8 +238,8 @@ fn now() -> Result<actionpass_model::Timestamp, Refused> {
 }
 
 /// Refuses a body where none is taken.
-async fn nothing(body: Body) -> Result<(), Refused> {
-    match body::read(body, 0).await {
+async fn nothing(gate: &Gate, body: Body) -> Result<(), Refused> {
+    match body::read(body, 0, gate.serve.body_time).await {
         Ok(_) => Ok(()),
         Err(refused) if refused.code() == ServerCode::BodyTooLarge.as_str() => {
             Err(malformed("this route takes no body"))

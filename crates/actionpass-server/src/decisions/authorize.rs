@@ -6,9 +6,7 @@ use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_client::api::{AuthorizeAnswer, AuthorizeRequest, MAX_WAIT_SECONDS, Problem, StatedCaller};
 use actionpass_core::{Authorization, AuthorizeError, Request};
 use actionpass_home::{Client, Right};
-use actionpass_model::{
-    ActionId, Audience, Caller as Host, Decision, DoorName, SkippedObject, SkippedValue,
-};
+use actionpass_model::{ActionId, Audience, Caller as Host, Decision, DoorName, SkippedObject, SkippedValue};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;

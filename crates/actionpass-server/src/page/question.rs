@@ -31,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Question<T> {
                 Refused::from(ServerCode::MediaTypeUnsupported).with_detail("the body must be application/json")
             );
         }
-        let raw = read(request.into_body(), MAX_BYTES).await?;
+        let raw = read(request.into_body(), MAX_BYTES, gate.serve.body_time).await?;
         let admitted = admit(&raw, &gate.limits()).map_err(|error| Refused::of(&error))?;
         serde_json::from_slice(admitted.as_bytes())
             .map(Self)

@@ -1,0 +1,77 @@
+//! One line of the log, and one count, for each request.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Extensions, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::gate::Shared;
+use crate::trace::TraceContext;
+
+/// Where the extractor of [`Caller`](crate::caller::Caller) leaves the name of the client for the log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AskedBy(Arc<OnceLock<String>>);
+
+impl AskedBy {
+    /// Says who asks, once that is proven.
+    pub(crate) fn tell(extensions: &Extensions, client: &str) {
+        if let Some(asked) = extensions.get::<Self>() {
+            // The first stays.
+            let _ = asked.0.set(client.to_owned());
+        }
+    }
+}
+
+/// The code of a problem, on the answer that says it.
+#[derive(Clone, Debug)]
+pub(crate) struct RefusedAs(pub(crate) String);
+
+/// Around every route: never the query, a body, a header or a token.
+pub(crate) async fn each(State(gate): State<Shared>, mut request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let method = name(request.method());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let asked = AskedBy::default();
+    request.extensions_mut().insert(asked.clone());
+    let trace = TraceContext::of(request.headers());
+    if let Some(trace) = trace.clone() {
+        request.extensions_mut().insert(trace);
+    }
+    let response = next.run(request).await;
+    let (took, status) = (start.elapsed(), response.status().as_u16());
+    // Unknown paths are whatever somebody sends, so they get one name.
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
+    let code = response.extensions().get::<RefusedAs>().map(|code| code.0.as_str());
+    gate.metrics.answered(method, route, status, took);
+    if let Some(code) = code {
+        gate.metrics.refused(code);
+    }
+    tracing::info!(
+        method,
+        route,
+        status,
+        code,
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        client = asked.0.get().map(String::as_str),
+        trace = trace.as_ref().map(|trace| trace.id.as_str()),
+        "answered"
+    );
+    response
+}
+
+/// A method of the registry, or one name for all others.
+fn name(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
