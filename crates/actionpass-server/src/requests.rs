@@ -2,7 +2,7 @@
 
 mod negotiate;
 pub mod shown;
-mod stream;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actionpass_core::{Clock as _, Random as _, System};
 use actionpass_custodians::SecretSource;
-use actionpass_home::{Webhook, WebhookFormat};
+use actionpass_home::{Webhook, WebhookFormat, WebhookUrl};
 use actionpass_model::Code;
 use base64ct::{Base64, Encoding as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -89,7 +89,7 @@ enum Attempt {
 #[derive(Debug)]
 pub(super) struct Delivery {
     name: String,
-    url: String,
+    url: WebhookUrl,
     format: WebhookFormat,
     secret: Option<Secret>,
     agent: Agent,
@@ -125,7 +125,7 @@ impl Delivery {
         };
         Self {
             name: webhook.name.clone(),
-            url: webhook.url.as_str().to_owned(),
+            url: webhook.url.clone(),
             format: webhook.format,
             secret,
             agent: Agent::with_parts(config.build(), DefaultConnector::new(), resolver),
@@ -172,7 +172,10 @@ impl Delivery {
 
     fn attempt(&self, message: &Message) -> Attempt {
         let body = message.body(self.format);
-        let mut request = self.agent.post(&self.url).header("content-type", "application/json");
+        let mut request = self
+            .agent
+            .post(self.url.as_str())
+            .header("content-type", "application/json");
         if self.format == WebhookFormat::Standard {
             // The time of this attempt: receivers refuse old ones.
             let Some(now) = System.now() else {
