@@ -446,13 +446,13 @@ async fn a_record_that_cannot_be_read_does_not_end_the_telling() {
     let path = fixture.folder().join("home").join("ledger.db");
     let events = Events::new(store);
     fixture.vote(&id, VoteKind::Approve, "yes").await;
-    let status = std::process::Command::new("python3")
-        .arg("-c")
-        .arg("import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('UPDATE record SET json=? WHERE seq=?',('{}',int(sys.argv[2]))); c.commit()")
-        .arg(&path)
-        .arg(seq.to_string())
-        .status();
-    assert!(status.unwrap().success());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let changed = connection.execute(
+        "UPDATE record SET json = '{}' WHERE seq = ?1",
+        [i64::try_from(seq).unwrap()],
+    );
+    assert_eq!(changed.unwrap(), 1);
+    drop(connection);
     let mut again = events.subscribe();
     let following = Arc::clone(&events);
     tokio::spawn(async move { following.follow(seq).await });
@@ -510,26 +510,30 @@ async fn a_vote_of_another_process_wakes_in_time_and_who_waits_costs_nothing() {
     let issuer = other.issuer_of_requests().await.unwrap();
     let before = cpu_time();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let idle = cpu_time() - before;
-    // The reader looks out for records five times a second, and nobody else does anything. Other tests run beside this one.
-    println!("{idle:?} of processor time in two seconds");
+    // The reader looks out for records five times a second on a thread of its own, and nobody else does anything.
+    let idle = cpu_time().saturating_sub(before);
+    assert!(
+        idle < Duration::from_millis(200),
+        "{idle:?} of processor time in two seconds"
+    );
     issuer.cancel(&id, None).await.unwrap();
     let begun = std::time::Instant::now();
     waiting.join_all().await;
     let woken = begun.elapsed();
     assert!(woken < Duration::from_millis(500), "{woken:?}");
     assert_eq!(issuer.review(&id).await.unwrap().state, RequestState::Cancelled);
-    let _ = fixture.gate.home.store.state().await.unwrap();
 }
 
+/// The processor time of this thread, on which everybody waits; nothing where the system doesn't tell.
 fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    // utime and stime, in hundredths of a second.
     let ticks = |at: usize| {
         fields
             .get(at)
             .and_then(|text| text.parse::<u64>().ok())
             .unwrap_or_default()
     };
-    Duration::from_millis((ticks(11) + ticks(12)) * 10)
+    Duration::from_millis(ticks(11).saturating_add(ticks(12)).saturating_mul(10))
 }

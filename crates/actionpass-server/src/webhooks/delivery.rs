@@ -217,6 +217,6 @@ fn jittered(time: Duration) -> Duration {
     if !System.fill(&mut random) {
         return time;
     }
-    let half = time / 2;
+    let half = time.checked_div(2).unwrap_or(time);
     half.saturating_add(half.mul_f32(f32::from(u16::from_be_bytes(random)) / f32::from(u16::MAX)))
 }
