@@ -5,6 +5,7 @@
 
 mod attempts;
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use axum::http::{HeaderMap, header};
 
 use crate::ServerCode;
 use crate::gate::Shared;
+use crate::peer::Peer;
 use crate::problem::Refused;
 use attempts::Attempts;
 
@@ -23,7 +25,29 @@ use attempts::Attempts;
 #[derive(Debug)]
 pub(crate) struct Callers {
     clients: LiveClients,
-    attempts: Attempts<Option<u32>>,
+    attempts: Attempts<Source>,
+}
+
+/// Whose failed tries are counted together: an address counts without its port, and of IPv6 its network, since one host has
+/// as many addresses there as it likes.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Source {
+    Network(IpAddr),
+    User(u32),
+    Unknown,
+}
+
+impl Source {
+    fn of(peer: Option<Peer>) -> Self {
+        match peer {
+            Some(Peer::Unix { uid }) => Self::User(uid),
+            Some(Peer::Tcp(address)) => Self::Network(match address.ip().to_canonical() {
+                IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+                address => address,
+            }),
+            None => Self::Unknown,
+        }
+    }
 }
 
 /// The client that asks, proven by its token or by the socket that it came through.
@@ -188,14 +212,118 @@ impl FromRequestParts<Shared> for Caller {
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(caller.clone());
         }
-        let peer = None::<u32>;
         let callers = &gate.callers;
-        match callers.find(&parts.headers, peer)? {
+        let peer = parts.extensions.get::<Peer>().copied();
+        let uid = match peer {
+            Some(Peer::Unix { uid }) => Some(uid),
+            Some(Peer::Tcp(_)) | None => None,
+        };
+        match callers.find(&parts.headers, uid)? {
             Ok(caller) => Ok(caller),
             Err(reason) => {
-                callers.attempts.failed(peer, reason, Instant::now()).await;
+                callers.attempts.failed(Source::of(peer), reason, Instant::now()).await;
                 Err(ServerCode::ClientForbidden.into())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actionpass_home::{Home, client_name};
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        callers: Callers,
+        token: ClientToken,
+    }
+
+    /// A home with the clients `ci`, by a token, and `local`, by user 1000.
+    fn fixture() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(folder.path()).unwrap();
+        let token = ClientToken::from_random(&[1; 32]);
+        home.add_client(&Client::new(client_name("ci").unwrap()).with_token(&token))
+            .unwrap();
+        home.add_client(&Client::new(client_name("local").unwrap()).with_uids(vec![1000]))
+            .unwrap();
+        Fixture {
+            _folder: folder,
+            callers: Callers::of(home),
+            token,
+        }
+    }
+
+    impl Fixture {
+        /// The name of who asks, or the code of the refusal.
+        fn who(&self, values: &[&str], uid: Option<u32>) -> Result<String, String> {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+            }
+            match self.callers.find(&headers, uid) {
+                Ok(Ok(caller)) => Ok(caller.client().name.to_string()),
+                Ok(Err(_)) => Err(Refused::from(ServerCode::ClientForbidden).code().to_owned()),
+                Err(refused) => Err(refused.code().to_owned()),
+            }
+        }
+    }
+
+    #[test]
+    fn g21_one_token_to_the_letter_proves_a_client() {
+        let of = fixture();
+        let token = of.token.as_str();
+        for good in [
+            format!("Bearer {token}"),
+            format!("bearer {token}"),
+            format!("BEARER {token}"),
+        ] {
+            assert_eq!(of.who(&[&good], None), Ok("ci".to_owned()), "{good}");
+        }
+        let other = ClientToken::from_random(&[2; 32]);
+        let bearer = format!("Bearer {token}");
+        for bad in [
+            token.to_owned(),
+            format!("Basic {token}"),
+            format!("Bearer  {token}"),
+            format!("Bearer\t{token}"),
+            format!("Bearer {token} "),
+            format!("Bearer {token}, Bearer {token}"),
+            format!("Bearer {}", token.to_uppercase()),
+            format!("Bearer {}", token.trim_start_matches("apc_")),
+            format!("Bearer {}", other.as_str()),
+            format!("Bearer {}", of.token.sha256()),
+            "Bearer".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(of.who(&[&bad], None), Err("client_forbidden".to_owned()), "{bad}");
+            // A user of the socket who presents a token is whoever that is, or nobody.
+            assert_eq!(of.who(&[&bad], Some(1000)), Err("client_forbidden".to_owned()), "{bad}");
+        }
+        assert_eq!(of.who(&[&bearer, &bearer], None), Err("client_forbidden".to_owned()));
+    }
+
+    #[test]
+    fn g21_a_user_of_the_socket_is_its_client() {
+        let of = fixture();
+        assert_eq!(of.who(&[], None), Err("client_unauthenticated".to_owned()));
+        assert_eq!(of.who(&[], Some(1000)), Ok("local".to_owned()));
+        assert_eq!(of.who(&[], Some(0)), Err("client_forbidden".to_owned()));
+        assert_eq!(
+            of.who(&[&format!("Bearer {}", of.token.as_str())], Some(1000)),
+            Ok("ci".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one() {
+        let of = |address: &str| Source::of(Some(Peer::Tcp(address.parse().unwrap())));
+        assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::ffff:2]:2"));
+        assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"));
+        assert_eq!(of("[::ffff:10.0.0.1]:1"), of("10.0.0.1:2"));
+        assert_ne!(of("10.0.0.1:1"), of("10.0.0.2:1"));
     }
 }
