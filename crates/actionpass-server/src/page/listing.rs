@@ -105,7 +105,7 @@ fn news() -> Markup {
 }
 
 /// What waits and concerns this person, the oldest first; and whether there is more of it.
-async fn live(gate: &Shared, person: &Person, now: Timestamp) -> Result<(Vec<Looked>, bool), Refused> {
+pub(super) async fn live(gate: &Shared, person: &Person, now: Timestamp) -> Result<(Vec<Looked>, bool), Refused> {
     let mut filter = RequestFilter::default();
     filter.state = Some(StateFilter::Live);
     let mut looked = Vec::new();

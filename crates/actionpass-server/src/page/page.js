@@ -175,7 +175,15 @@
     stream?.close();
     stream = undefined;
     if (document.hidden || !(news || review)) return;
-    stream = new EventSource("/live");
+    stream = new EventSource(review ? `/live?request=${review.dataset.request}` : "/live");
+    stream.addEventListener("waiting", (event) => {
+      const { requests, whole } = JSON.parse(event.data);
+      requests.forEach(changed);
+      const waiting = new Set(requests.map(({ id }) => id));
+      for (const item of document.querySelectorAll("li[data-request]")) {
+        if (whole && !waiting.has(item.dataset.request)) item.querySelector(".state").textContent = "It doesn't wait any more.";
+      }
+    });
     stream.addEventListener("request", (event) => changed(JSON.parse(event.data)));
     stream.addEventListener("missed", () => offer("Much has changed. "));
   }

@@ -124,7 +124,7 @@ fn content(looked: &Looked, view: Option<&View>, person: &Person) -> Result<Mark
                     None => p .empty { "What was asked for was erased; its hashes are left." },
                 }
             }
-            (decision(looked, is_open, person))
+            div .side { (decision(looked, is_open, person)) }
         }
     })
 }

@@ -653,11 +653,13 @@ async fn whoever_listens_hears_of_what_concerns_them() {
         .body(Body::empty())
         .unwrap();
     let mut stream = fixture.stream(request).await.into_data_stream();
-    let id = waiting(&fixture).await;
     let mut next = async || {
         let chunk = tokio::time::timeout(Duration::from_secs(10), stream.next()).await;
         String::from_utf8(chunk.unwrap().unwrap().unwrap().to_vec()).unwrap()
     };
+    let told = next().await;
+    assert_eq!(told, "event: waiting\ndata: {\"requests\":[],\"whole\":true}\n\n");
+    let id = waiting(&fixture).await;
     let told = next().await;
     assert!(
         told.starts_with("event: request\n") && told.contains(id.as_str()),
