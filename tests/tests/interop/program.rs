@@ -128,7 +128,7 @@ fn prepare(language: Language, source: &Path) -> Prepared {
 }
 
 /// The folder of packages that `cargo xtask test` names, or the one that it made when it last ran.
-fn dependency(variable: &str, folder: &str) -> PathBuf {
+pub(crate) fn dependency(variable: &str, folder: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| root().join("target/deps").join(folder), PathBuf::from)
 }
 
