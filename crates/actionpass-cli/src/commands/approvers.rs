@@ -164,7 +164,7 @@ impl InviteArgs {
             party,
         };
         let invited = Approvers::of(&home).invite(invitation, &secret, clock::now()?)?;
-        let link = format!("{}/enroll#{}", self.origin, secret.as_str());
+        let link = format!("{}/enrol#{}", self.origin, secret.as_str());
         let json = json!({
             "principal": invited.principal, "roles": invited.roles, "tenants": invited.tenants, "link": link,
             "expiresAt": invited.expires_at,
