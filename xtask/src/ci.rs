@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::generated::Mode;
 use crate::process::{Result, cargo, root, run as succeed};
 use crate::variants::VARIANTS;
-use crate::{codes, features, layers, schemas, test};
+use crate::{codes, features, layers, openapi, schemas, test};
 
 type Step = (&'static str, fn() -> Result);
 
@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     ("features", features::run),
     ("codes", || codes::run(Mode::Check)),
     ("schemas", || schemas::run(Mode::Check)),
+    ("openapi", || openapi::run(Mode::Check)),
     ("deny", deny),
 ];
 

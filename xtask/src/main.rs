@@ -9,6 +9,7 @@ mod graph;
 mod latency;
 mod layers;
 mod mutants;
+mod openapi;
 mod process;
 mod schemas;
 mod test;
@@ -31,6 +32,7 @@ usage: cargo xtask TASK
   features            no dependency switches on the features of serde_json that break admission
   codes [--check]     write docs/error-codes.md from the source, or compare
   schemas [--check]   write docs/schemas from the types, or compare
+  openapi [--check]   write docs/openapi.json from the routes of the service, or compare
   bench [PART] [--quick] [--json]
                       measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick
   load [--quick] [--json]
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
         ["codes", "--check"] => codes::run(Mode::Check),
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
+        ["openapi"] => openapi::run(Mode::Write),
+        ["openapi", "--check"] => openapi::run(Mode::Check),
         ["bench", options @ ..] => bench::run(options),
         ["load", options @ ..] => bench::load(options),
         ["mutants"] => mutants::run(None, &[]),

@@ -6,6 +6,8 @@ mod decisions;
 mod ledger;
 mod problem;
 mod requests;
+#[cfg(feature = "openapi")]
+pub mod schema;
 mod trust;
 
 pub use decisions::{

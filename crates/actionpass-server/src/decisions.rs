@@ -5,13 +5,13 @@ use axum::routing::post;
 
 use crate::gate::Shared;
 
-mod authorize;
+pub(crate) mod authorize;
 mod entry;
 
 mod outcome;
 mod question;
 mod told;
-mod verify;
+pub(crate) mod verify;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use actionpass_client::api::{LedgerHead, RecordList};
+use actionpass_client::api::{LedgerHead, RecordList, schema};
 use actionpass_home::{Client, Right, home};
 use actionpass_model::{ApprovalRequest, PassId, Record, RecordKind, RequestId, Tenant};
 use actionpass_store::{Ledger as _, QueueStore as _, StoreCode, StoreError, StoredRecord};
@@ -67,11 +67,11 @@ struct Filter {
 
 /// Lists records, in the order of the ledger.
 #[utoipa::path(get, path = "/v1/ledger/records", tag = "ledger", params(
-    ("kind" = Option<String>, Query, description = "`decision`, `revocation`, `outcome`, `use`, `key`, `trust`, `policy`, `erasure` or `request`"),
-    ("tenant" = Option<String>, Query, description = "That concern this tenant"),
-    ("agent" = Option<String>, Query, description = "Decisions for this agent, and what happened to its requests"),
-    ("request" = Option<String>, Query, description = "Decisions on this approval request, and what happened to it"),
-    ("pass" = Option<String>, Query, description = "Decisions, uses, outcomes and revocations of this pass"),
+    ("kind" = Option<schema::RecordKind>, Query, description = "`decision`, `revocation`, `outcome`, `use`, `key`, `trust`, `policy`, `erasure` or `request`"),
+    ("tenant" = Option<schema::Tenant>, Query, description = "That concern this tenant"),
+    ("agent" = Option<schema::Agent>, Query, description = "Decisions for this agent, and what happened to its requests"),
+    ("request" = Option<schema::RequestId>, Query, description = "Decisions on this approval request, and what happened to it"),
+    ("pass" = Option<schema::PassId>, Query, description = "Decisions, uses, outcomes and revocations of this pass"),
     ("after" = Option<u64>, Query, description = "Behind the record of this number: `next` of the page before"),
     ("before" = Option<u64>, Query, description = "In front of the record of this number"),
     ("limit" = Option<u64>, Query, minimum = 1, maximum = 100, description = "So many at most, 100 unless it is said"),
@@ -135,7 +135,7 @@ fn page_of(records: &[Vec<u8>], next: Option<u64>) -> Response {
 
 /// One record, as it is stored.
 #[utoipa::path(get, path = "/v1/ledger/records/{seq}", tag = "ledger", params(("seq" = u64, Path, description = "Its number, from 0")),
-    responses((status = 200, body = Object), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = schema::Record), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn record(
     State(gate): State<Shared>,
     caller: Caller,

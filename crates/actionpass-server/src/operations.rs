@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actionpass_client::api::Problem;
 use actionpass_home::{Metrics as MetricsFor, Right};
 use actionpass_store::{Batch, Ledger as _};
 use axum::extract::{FromRequestParts as _, Request, State};
@@ -140,8 +141,9 @@ async fn part(name: &'static str, works: impl Future<Output = Result<(), String>
 #[utoipa::path(
     get, path = "/metrics", tag = "operations",
     responses(
-        (status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text"),
-        openapi::Problems,
+        (status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
+        (status = "4XX", description = "The client may not", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "A part of the service failed", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn metrics(State(gate): State<Shared>, request: Request) -> Result<Response, Refused> {
@@ -166,10 +168,10 @@ pub(crate) async fn metrics(State(gate): State<Shared>, request: Request) -> Res
 /// This document.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "operations", security(()),
-    responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json"))
+    responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"))
 )]
 pub(crate) async fn openapi_json() -> Result<Response, Refused> {
-    let text = openapi::text().map_err(|_| ServerCode::ServiceFailed)?;
+    let text = openapi::TEXT.as_deref().ok_or(ServerCode::ServiceFailed)?;
     Ok((json_headers("max-age=300"), text).into_response())
 }
 

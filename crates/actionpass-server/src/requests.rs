@@ -6,7 +6,7 @@ pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 
-use actionpass_client::api::{CastVote, FullRequest, Lifted, RequestItem, RequestList};
+use actionpass_client::api::{CastVote, FullRequest, Lifted, RequestItem, RequestList, schema};
 use actionpass_core::{AdminError, Clock as _, RequestCode, RequestState, Review, ReviewError, System};
 use actionpass_home::Right;
 use actionpass_model::{Agent, EndState, RequestId, Tenant};
@@ -60,10 +60,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
 /// Lists approval requests, the oldest first.
 #[utoipa::path(get, path = "/v1/requests", tag = "requests", params(
-    ("state" = Option<String>, Query, description = "Those in this state: `pending`, `approved`, `used`, `declined`, `cancelled`, `expired`"),
-    ("tenant" = Option<String>, Query, description = "Those of this tenant"),
-    ("agent" = Option<String>, Query, description = "Those of this agent"),
-    ("after" = Option<String>, Query, description = "Those behind this one: `next` of the page before"),
+    ("state" = Option<schema::RequestState>, Query, description = "Those in this state: `pending`, `approved`, `used`, `declined`, `cancelled`, `expired`"),
+    ("tenant" = Option<schema::Tenant>, Query, description = "Those of this tenant"),
+    ("agent" = Option<schema::Agent>, Query, description = "Those of this agent"),
+    ("after" = Option<schema::RequestId>, Query, description = "Those behind this one: `next` of the page before"),
     ("limit" = Option<u64>, Query, minimum = 1, maximum = 100, description = "So many at most, 100 unless it is said"),
 ), responses((status = 200, body = RequestList), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn list(State(gate): State<Shared>, caller: Caller, uri: Uri) -> Result<Response, Refused> {
@@ -104,7 +104,7 @@ pub(crate) async fn list(State(gate): State<Shared>, caller: Caller, uri: Uri) -
 }
 
 /// All of an approval request.
-#[utoipa::path(get, path = "/v1/requests/{id}", tag = "requests", params(("id" = String, Path, description = "`req_…`")),
+#[utoipa::path(get, path = "/v1/requests/{id}", tag = "requests", params(("id" = schema::RequestId, Path, description = "`req_…`")),
     responses((status = 200, body = FullRequest), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn show(
     State(gate): State<Shared>,
@@ -119,7 +119,7 @@ pub(crate) async fn show(
 }
 
 /// What approvers are shown of the action: the canonical view, whose hash votes name, or the same as a page.
-#[utoipa::path(get, path = "/v1/requests/{id}/view", tag = "requests", params(("id" = String, Path, description = "`req_…`")),
+#[utoipa::path(get, path = "/v1/requests/{id}/view", tag = "requests", params(("id" = schema::RequestId, Path, description = "`req_…`")),
     responses((status = 200, content((Object = "application/json"), (String = "text/html"))), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn view(
     State(gate): State<Shared>,
@@ -164,7 +164,7 @@ fn page(article: &str) -> Response {
 }
 
 /// Casts a vote that a person signed. Who voted, the token says; the client is a messenger.
-#[utoipa::path(post, path = "/v1/requests/{id}/votes", tag = "requests", params(("id" = String, Path, description = "`req_…`")),
+#[utoipa::path(post, path = "/v1/requests/{id}/votes", tag = "requests", params(("id" = schema::RequestId, Path, description = "`req_…`")),
     request_body = CastVote,
     responses((status = 200, body = RequestItem), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn vote(
@@ -184,7 +184,7 @@ pub(crate) async fn vote(
 }
 
 /// Takes an approval request back.
-#[utoipa::path(post, path = "/v1/requests/{id}/cancel", tag = "requests", params(("id" = String, Path, description = "`req_…`")),
+#[utoipa::path(post, path = "/v1/requests/{id}/cancel", tag = "requests", params(("id" = schema::RequestId, Path, description = "`req_…`")),
     responses((status = 200, body = RequestItem), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn cancel(
     State(gate): State<Shared>,
@@ -215,7 +215,7 @@ pub(crate) async fn cancel(
 }
 
 /// Lets the agent of a request open others again, where its end keeps the agent from it.
-#[utoipa::path(post, path = "/v1/requests/{id}/lift", tag = "requests", params(("id" = String, Path, description = "`req_…`")),
+#[utoipa::path(post, path = "/v1/requests/{id}/lift", tag = "requests", params(("id" = schema::RequestId, Path, description = "`req_…`")),
     responses((status = 200, body = Lifted), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn lift(
     State(gate): State<Shared>,
@@ -283,7 +283,7 @@ pub(crate) fn refused(error: ReviewError) -> Refused {
     }
 }
 
-const STATES: [RequestState; 6] = [
+pub(crate) const STATES: [RequestState; 6] = [
     RequestState::Pending,
     RequestState::Approved,
     RequestState::Used,

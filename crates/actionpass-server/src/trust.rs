@@ -5,7 +5,7 @@ mod tests;
 
 use std::time::Duration;
 
-use actionpass_client::api::{JwkSet, NewRevocation, RecordLink, RevocationList, Revoked};
+use actionpass_client::api::{JwkSet, NewRevocation, RecordLink, RevocationList, Revoked, schema};
 use actionpass_core::{AdminError, Clock as _, System};
 use actionpass_home::{Client, Right};
 use actionpass_model::{
@@ -226,7 +226,7 @@ pub(crate) async fn revocations(State(gate): State<Shared>, _: Caller, uri: Uri)
 /// The trust store, for executors and whoever verifies.
 #[utoipa::path(get, path = "/v1/trust", tag = "trust", params(
     ("If-None-Match" = Option<String>, Header, description = "The ETag of the one that the caller has"),
-), responses((status = 200, body = Object), (status = 304, description = "It is the one that the caller has"), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
+), responses((status = 200, body = schema::TrustStore), (status = 304, description = "It is the one that the caller has"), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn trust(
     State(gate): State<Shared>,
     _: Caller,

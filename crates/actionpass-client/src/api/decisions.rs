@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Declined, RecordLink};
 
+#[cfg(feature = "openapi")]
+use super::schema;
+
 /// How long a call may wait for people, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 60;
 
@@ -20,7 +23,7 @@ pub const MAX_WAIT_SECONDS: u64 = 60;
 #[non_exhaustive]
 pub struct AuthorizeRequest {
     /// The action (`actionpass.action.v1`).
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Action))]
     pub action: JsonObject,
     /// Who calls, as the client knows it: the action must say the same. Absent: the action's own tenant and actor, for a client
     /// that wrote the action itself.
@@ -28,14 +31,14 @@ pub struct AuthorizeRequest {
     pub caller: Option<StatedCaller>,
     /// What the client attests (`actionpass.facts.v1`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Facts>))]
     pub facts: Option<JsonObject>,
     /// Approvals, as compact JWS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<String>,
     /// The audience of the pass; the configured one of the tool unless it is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Audience>))]
     pub audience: Option<Audience>,
     /// How many seconds to wait, on a step_up, for people to decide: 0 to [`MAX_WAIT_SECONDS`]; 0 unless it is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,23 +76,23 @@ impl AuthorizeRequest {
 pub struct StatedCaller {
     /// The organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Tenant>))]
     pub tenant: Option<Tenant>,
     /// The agent that makes the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Agent>))]
     pub agent: Option<Agent>,
     /// The person who answers for the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::HumanOwner>))]
     pub human_owner: Option<Owner>,
     /// Where the agent runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Runtime>))]
     pub runtime: Option<Runtime>,
     /// The agents that it acts for, the first caller first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<schema::Agent>))]
     pub via: Vec<Agent>,
 }
 
@@ -114,7 +117,7 @@ impl StatedCaller {
 #[expect(clippy::exhaustive_structs, reason = "whoever answers makes one")]
 pub struct AuthorizeAnswer {
     /// `allow`, `deny` or `step_up`. Only an allow permits the call.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Decision))]
     pub decision: Decision,
     /// Why.
     pub reasons: Vec<ToldReason>,
@@ -122,16 +125,16 @@ pub struct AuthorizeAnswer {
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub required: Vec<Requirement>,
     /// Which occurrence of the action it is.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::ActionId))]
     pub action_id: ActionId,
     /// The hash of the action.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Digest))]
     pub action_hash: Digest,
     /// The hash of its payload.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Digest))]
     pub payload_hash: Digest,
     /// Which policy decided, and by which rules: `{id, digest, rules}`.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::PolicyRef))]
     pub policy: PolicyRef,
     /// The pass. Only an allow has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,7 +146,7 @@ pub struct AuthorizeAnswer {
     pub request: Option<OpenedRequest>,
     /// The request whose end keeps the agent from opening others, if that is why none waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::RequestId>))]
     pub held_by: Option<RequestId>,
     /// Who said no, if that is what the decision is. The words have nothing hidden in them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,11 +160,11 @@ pub struct AuthorizeAnswer {
 #[expect(clippy::exhaustive_structs, reason = "whoever answers makes one")]
 pub struct ToldReason {
     /// The stable code (`docs/error-codes.md`).
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Code))]
     pub code: Code,
     /// The rule that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::RuleId>))]
     pub rule: Option<RuleId>,
     /// The path that it is about, as in the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,11 +173,11 @@ pub struct ToldReason {
     pub message: String,
     /// Of `approval_declined`: who said no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Principal>))]
     pub by: Option<Principal>,
     /// Of `approval_declined`: when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Timestamp>))]
     pub at: Option<Timestamp>,
     /// Of `approval_declined`: why, in the words of whoever said no, with every character visible that would not be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,12 +191,12 @@ pub struct ToldReason {
 #[expect(clippy::exhaustive_structs, reason = "whoever answers makes one")]
 pub struct GivenPass {
     /// Its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::PassId))]
     pub id: PassId,
     /// The token, a compact JWS.
     pub token: String,
     /// When it expires.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub expires_at: Timestamp,
 }
 
@@ -212,13 +215,13 @@ impl std::fmt::Debug for GivenPass {
 #[expect(clippy::exhaustive_structs, reason = "whoever answers makes one")]
 pub struct OpenedRequest {
     /// Its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RequestId))]
     pub id: RequestId,
     /// What it is now: `pending`, `approved`, `used`, `declined`, `cancelled`, `expired`.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RequestState))]
     pub state: RequestState,
     /// Until when it waits.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub expires_at: Timestamp,
     /// Where people decide on it: a link to the page.
     pub review: String,
@@ -236,15 +239,15 @@ pub struct VerifyRequest {
     pub token: String,
     /// The whole action (`actionpass.action.v1`), where the executor knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Action>))]
     pub action: Option<JsonObject>,
     /// The tool that is about to be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Tool>))]
     pub tool: Option<Tool>,
     /// What it acts on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Resource>))]
     pub resource: Option<Resource>,
     /// The arguments of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -252,19 +255,19 @@ pub struct VerifyRequest {
     pub payload: Option<JsonObject>,
     /// The agent that calls, where the executor knows it and not the whole action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Agent>))]
     pub agent: Option<Agent>,
     /// The task that the call serves, where the executor knows it and not the whole action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Task>))]
     pub task: Option<Task>,
     /// The audience that the executor is. May be left out where the client's entry has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Audience>))]
     pub audience: Option<Audience>,
     /// The tenant that it serves. May be left out where the client's entry has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Tenant>))]
     pub tenant: Option<Tenant>,
     /// The obligations that it enforces: a pass with another is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -329,7 +332,7 @@ pub struct Verdict {
     /// Whether the pass was used up by this very question: then the call may be made, once.
     pub consumed: bool,
     /// What didn't hold; empty if everything did.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<schema::Code>))]
     pub codes: Vec<Code>,
     /// The same with the approval that it is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -337,7 +340,7 @@ pub struct Verdict {
     /// The members of the call that were compared with the pass; what isn't among them was not stated.
     pub compared: Vec<String>,
     /// The time that it was judged at.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub at: Timestamp,
     /// What the pass says, if everything held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -361,11 +364,11 @@ pub struct Verdict {
 #[expect(clippy::exhaustive_structs, reason = "whoever answers makes one")]
 pub struct VerdictFinding {
     /// The stable code (`docs/error-codes.md`).
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Code))]
     pub code: Code,
     /// The approval that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::ApprovalId>))]
     pub approval: Option<ApprovalId>,
 }
 
@@ -376,46 +379,46 @@ pub struct VerdictFinding {
 #[expect(clippy::exhaustive_structs, reason = "whoever answers makes one")]
 pub struct PassSummary {
     /// Its id (`jti`).
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::PassId))]
     pub id: PassId,
     /// The key that signed it.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Kid))]
     pub kid: KeyId,
     /// Who issued it.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Issuer))]
     pub issuer: Issuer,
     /// Whom it is for.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Audience))]
     pub audience: Audience,
     /// Whose call it permits.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Agent))]
     pub agent: Agent,
     /// The organization.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Tenant))]
     pub tenant: Tenant,
     /// The tool.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Tool))]
     pub tool: Tool,
     /// What the tool acts on.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Resource))]
     pub resource: Resource,
     /// Which occurrence of the action.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::ActionId))]
     pub action_id: ActionId,
     /// The hash of the action.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Digest))]
     pub action_hash: Digest,
     /// The hash of its payload.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Digest))]
     pub payload_hash: Digest,
     /// What the executor must enforce.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<schema::Obligation>))]
     pub obligations: Vec<Obligation>,
     /// When it was issued.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub issued_at: Timestamp,
     /// When it expires.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub expires_at: Timestamp,
 }
 
@@ -426,18 +429,18 @@ pub struct PassSummary {
 #[non_exhaustive]
 pub struct OutcomeReport {
     /// The pass, which was used up.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::PassId))]
     pub pass: PassId,
     /// `executed`, `failed` or `unknown`.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::OutcomeStatus))]
     pub status: OutcomeStatus,
     /// What the provider calls what was done, if it names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Statement>))]
     pub provider_id: Option<Statement>,
     /// SHA-256 of the canonical result, if the executor states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Digest>))]
     pub result_hash: Option<Digest>,
 }
 
@@ -461,7 +464,7 @@ impl OutcomeReport {
 #[expect(clippy::exhaustive_structs, reason = "whoever answers makes one")]
 pub struct OutcomeAnswer {
     /// The pass.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::PassId))]
     pub pass: PassId,
     /// The record of the outcome.
     pub record: RecordLink,

@@ -8,6 +8,9 @@ use actionpass_policy::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+#[cfg(feature = "openapi")]
+use super::schema;
+
 /// A page of approval requests, the oldest first.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -18,7 +21,7 @@ pub struct RequestList {
     pub requests: Vec<RequestItem>,
     /// What `after` is on the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::RequestId>))]
     pub next: Option<RequestId>,
 }
 
@@ -29,19 +32,19 @@ pub struct RequestList {
 #[expect(clippy::exhaustive_structs, reason = "whoever shows a request makes one")]
 pub struct RequestItem {
     /// Its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RequestId))]
     pub id: RequestId,
     /// What it is now: `pending`, `approved`, `used`, `declined`, `cancelled`, `expired`.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RequestState))]
     pub state: RequestState,
     /// With which tool.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Tool))]
     pub tool: Tool,
     /// On what.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Resource))]
     pub resource: Resource,
     /// Who wants to act.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Agent))]
     pub agent: Agent,
     /// The approvals that are missing.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
@@ -49,10 +52,10 @@ pub struct RequestItem {
     /// Whether it waits and nobody can approve it any more.
     pub void: bool,
     /// When it was opened.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub created_at: Timestamp,
     /// From when on nobody can approve it.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub expires_at: Timestamp,
 }
 
@@ -63,10 +66,10 @@ pub struct RequestItem {
 #[expect(clippy::exhaustive_structs, reason = "whoever shows a request makes one")]
 pub struct FullRequest {
     /// The request (`actionpass.request.v1`).
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::ApprovalRequest))]
     pub request: ApprovalRequest,
     /// What it is now: `pending`, `approved`, `used`, `declined`, `cancelled`, `expired`.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RequestState))]
     pub state: RequestState,
     /// The approvals that are missing.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
@@ -74,7 +77,7 @@ pub struct FullRequest {
     /// Whether it waits and nobody can approve it any more.
     pub void: bool,
     /// Why it stands like this, while it waits.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<schema::Reason>))]
     pub reasons: Vec<Reason>,
     /// The votes that don't count any more, while it waits.
     pub dropped: Vec<DroppedVote>,
@@ -87,7 +90,7 @@ pub struct FullRequest {
     pub view: Option<Value>,
     /// The hash of the view, and what made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Shown>))]
     pub shown: Option<Shown>,
 }
 
@@ -98,13 +101,13 @@ pub struct FullRequest {
 #[expect(clippy::exhaustive_structs, reason = "whoever shows a request makes one")]
 pub struct DroppedVote {
     /// Its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::ApprovalId))]
     pub id: ApprovalId,
     /// Who cast it.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Approver))]
     pub principal: Approver,
     /// What is wrong with it.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<schema::Code>))]
     pub codes: Vec<Code>,
 }
 
@@ -115,20 +118,20 @@ pub struct DroppedVote {
 #[expect(clippy::exhaustive_structs, reason = "whoever shows a request makes one")]
 pub struct Declined {
     /// The request that was declined.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RequestId))]
     pub request: RequestId,
     /// Who.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Principal))]
     pub by: Principal,
     /// When.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub at: Timestamp,
     /// Until when it answers every action of the same hash.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub until: Timestamp,
     /// Why, in their words: text of others, to be shown as such. Absent if it was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Statement>))]
     pub words: Option<Statement>,
 }
 
@@ -155,10 +158,10 @@ impl std::fmt::Debug for CastVote {
 #[expect(clippy::exhaustive_structs, reason = "all that there is to say")]
 pub struct Lifted {
     /// The request whose end brought the hold about.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RequestId))]
     pub id: RequestId,
     /// The agent.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Agent))]
     pub agent: Agent,
     /// Whether there was a hold that it brought about.
     pub lifted: bool,
@@ -173,29 +176,29 @@ pub struct RequestEvent {
     /// The number of the record: what a stream resumes behind.
     pub seq: u64,
     /// When.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     pub time: Timestamp,
     /// What: `opened`, `used`, `approve`, `decline`, `cancel`, `expire`, `lift`.
     pub event: String,
     /// The request.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RequestId))]
     pub request: RequestId,
     /// With which tool.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Tool))]
     pub tool: Tool,
     /// On what.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Resource))]
     pub resource: Resource,
     /// Who wants to act.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Agent))]
     pub agent: Agent,
     /// Who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Principal>))]
     pub principal: Option<Principal>,
     /// Why it was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Code>))]
     pub code: Option<Code>,
 }
 

@@ -3,6 +3,9 @@
 use actionpass_model::{Digest, Jwk, RecordId, Revocation, RevocationTarget, Statement, Timestamp};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "openapi")]
+use super::schema;
+
 /// Something that shall no longer be accepted.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -11,10 +14,10 @@ use serde::{Deserialize, Serialize};
 pub struct NewRevocation {
     /// What: `{kind, id, issuer?}` with the kind `pass`, `approval`, `key` or `principal`; passes name their issuer, and approvals
     /// their approver, as `issuer`.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RevocationTarget))]
     pub target: RevocationTarget,
     /// Why.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Statement))]
     pub reason: Statement,
     /// The number of the record that tells of the pass or the approval: a decision, or a vote. A client for all tenants may leave
     /// it out; of any other it says which tenant is concerned.
@@ -22,7 +25,7 @@ pub struct NewRevocation {
     pub record: Option<u64>,
     /// Since when a key may have been in other hands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Timestamp>))]
     pub compromised_since: Option<Timestamp>,
 }
 
@@ -33,7 +36,7 @@ pub struct NewRevocation {
 #[expect(clippy::exhaustive_structs, reason = "all that there is to say")]
 pub struct Revoked {
     /// The revocation.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Revocation))]
     pub revocation: Revocation,
     /// Its record. Absent where it is in force and the ledger doesn't hold its record yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,10 +52,10 @@ pub struct RecordLink {
     /// Its place in the log.
     pub seq: u64,
     /// Its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::RecordId))]
     pub id: RecordId,
     /// Its hash.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Digest))]
     pub ledger_hash: Digest,
 }
 
@@ -65,7 +68,7 @@ pub struct RevocationList {
     /// The version of the trust store.
     pub version: u64,
     /// The revocations.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<schema::Revocation>))]
     pub revocations: Vec<Revocation>,
 }
 
@@ -75,7 +78,7 @@ pub struct RevocationList {
 #[expect(clippy::exhaustive_structs, reason = "as RFC 7517 has it")]
 pub struct JwkSet {
     /// The keys.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<schema::Jwk>))]
     pub keys: Vec<Jwk>,
 }
 

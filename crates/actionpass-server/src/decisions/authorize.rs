@@ -61,7 +61,7 @@ struct Asked {
         (status = 503, description = "A part of the service failed, or it is overloaded: nothing is allowed", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn authorize(
+pub(crate) async fn authorize(
     caller: Caller,
     slot: Slot,
     State(gate): State<Shared>,

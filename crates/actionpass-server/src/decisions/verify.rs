@@ -53,7 +53,7 @@ struct Asked {
         (status = 503, description = "A part of the service failed, or it is overloaded", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn verify(
+pub(crate) async fn verify(
     caller: Caller,
     State(gate): State<Shared>,
     Admitted(body): Admitted,
@@ -85,7 +85,7 @@ pub(super) async fn verify(
         (status = 503, description = "A part of the service failed, or it is overloaded: the pass may be used, and the call must not be made", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn consume(
+pub(crate) async fn consume(
     caller: Caller,
     State(gate): State<Shared>,
     Admitted(body): Admitted,

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actionpass_client::api::schema;
 use actionpass_core::RequestEvent;
 use actionpass_home::Right;
 use actionpass_model::RequestId;
@@ -34,7 +35,7 @@ const CHECKED: Duration = Duration::from_secs(5);
 
 /// What happens to one approval request: first what it is now, then each event.
 #[utoipa::path(get, path = "/v1/requests/{id}/events", tag = "requests", params(
-    ("id" = String, Path, description = "`req_…`"),
+    ("id" = schema::RequestId, Path, description = "`req_…`"),
     ("Last-Event-ID" = Option<u64>, Header, description = "The number of the record behind which to resume"),
 ), responses((status = 200, body = String, content_type = "text/event-stream"), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn of_one(
