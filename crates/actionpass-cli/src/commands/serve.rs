@@ -44,20 +44,25 @@ impl ServeArgs {
         if self.demo {
             return demo::run(&self, context);
         }
-        let service = Service::open(context.home()?, self.settings(), &self.passphrase)?;
+        let home = context.home()?;
+        let settings = self.settings(&home)?;
+        let service = Service::open(home, settings, &self.passphrase)?;
         service.tell(context);
         service.run()?;
         let talk = format!("{}\n", Ink::stderr().faint("stopped"));
         Ok(Reply::new(json!({ "stopped": true })).with_talk(talk))
     }
 
-    fn settings(&self) -> Settings {
-        let mut settings = Settings::default();
+    /// What `[serve]` of the home says, and what the command line says instead.
+    fn settings(&self, home: &Home) -> Outcome<Settings> {
+        let mut settings = Settings::of(&home.config()?.serve, home);
         if let Some(listen) = self.listen {
             settings.listen = listen;
         }
-        settings.origin.clone_from(&self.origin);
-        settings
+        if self.origin.is_some() {
+            settings.origin.clone_from(&self.origin);
+        }
+        Ok(settings)
     }
 }
 

@@ -71,11 +71,12 @@ pub(super) fn run(args: &ServeArgs, context: &Context) -> Outcome<Reply> {
         ),
     );
     let token = stage.add_client()?;
-    let mut settings = args.settings();
+    let opened = Home::open(&home)?;
+    let mut settings = args.settings(&opened)?;
     if args.listen.is_none() && TcpListener::bind(Settings::DEFAULT_LISTEN).is_err() {
         settings.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }
-    let service = Service::open(Home::open(&home)?, settings, &PassphraseArgs::default())?;
+    let service = Service::open(opened, settings, &PassphraseArgs::default())?;
     service.tell(context);
     let origin = service.server.origin().to_string();
     let port = service.server.address().port();
