@@ -28,6 +28,9 @@ mod decisions;
 #[cfg(test)]
 mod dependencies;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod deploy;
+#[cfg(test)]
 mod doctoring;
 #[cfg(test)]
 mod emergency;

@@ -114,6 +114,11 @@ fn requests() {
 }
 
 #[test]
+fn running_the_service() {
+    follow("run-the-service.md", 15);
+}
+
+#[test]
 fn several_tenants() {
     follow("several-tenants.md", 8);
 }
