@@ -43,7 +43,8 @@ struct Listener {
     events: Receiver<Arc<RequestEvent>>,
 }
 
-/// `GET /live`: of each request that the person sees and that changes, what it is now. It ends with the session.
+/// `GET /live`: of each request that the person sees and that changes, what it is now. It ends with the session, and
+/// when the service stops.
 pub(super) async fn stream(
     State(gate): State<Shared>,
     Extension(sessions): Door,
@@ -75,7 +76,10 @@ impl Listener {
             return Some((first, self));
         }
         loop {
-            let heard = tokio::time::timeout(BEAT, self.events.recv()).await;
+            let heard = tokio::select! {
+                heard = tokio::time::timeout(BEAT, self.events.recv()) => heard,
+                () = self.gate.stop.begun() => return None,
+            };
             self.person = self
                 .sessions
                 .again(&self.gate, &self.person, now().ok()?)
