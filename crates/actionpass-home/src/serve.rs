@@ -65,6 +65,8 @@ pub struct ServeLimits {
     pub page_connections: usize,
     /// How many calls of the API run at once.
     pub calls: usize,
+    /// How many of them may be of one client; of calls of the page and votes, half may be.
+    pub calls_per_client: usize,
     /// How many calls of the page, and votes, run at once.
     pub page_calls: usize,
     /// How many calls may wait for people.
@@ -93,6 +95,7 @@ impl ServeLimits {
         connections: 12_288,
         page_connections: 256,
         calls: 512,
+        calls_per_client: 384,
         page_calls: 64,
         parked: 10_000,
         streams: 1_024,
@@ -123,6 +126,8 @@ struct LimitsTable {
     #[serde(default, deserialize_with = "count")]
     calls: Option<usize>,
     #[serde(default, deserialize_with = "count")]
+    calls_per_client: Option<usize>,
+    #[serde(default, deserialize_with = "count")]
     page_calls: Option<usize>,
     #[serde(default, deserialize_with = "count")]
     parked: Option<usize>,
@@ -145,15 +150,18 @@ struct LimitsTable {
 }
 
 impl Serve {
-    /// How much is taken at once: [`ServeLimits::DEFAULT`] unless `[serve.limits]` says something else.
+    /// How much is taken at once: [`ServeLimits::DEFAULT`] unless `[serve.limits]` says something else. Of one client it is three
+    /// quarters of all calls, unless that is said too.
     #[must_use]
     pub fn limits(&self) -> ServeLimits {
         let (said, default) = (&self.limits, ServeLimits::DEFAULT);
+        let calls = said.calls.unwrap_or(default.calls);
         let votes = said.votes_per_minute.and_then(|votes| u32::try_from(votes).ok());
         ServeLimits {
             connections: said.connections.unwrap_or(default.connections),
             page_connections: said.page_connections.unwrap_or(default.page_connections),
-            calls: said.calls.unwrap_or(default.calls),
+            calls,
+            calls_per_client: said.calls_per_client.unwrap_or(calls.saturating_sub(calls / 4)),
             page_calls: said.page_calls.unwrap_or(default.page_calls),
             parked: said.parked.unwrap_or(default.parked),
             streams: said.streams.unwrap_or(default.streams),

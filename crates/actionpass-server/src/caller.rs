@@ -17,6 +17,8 @@ use axum::http::{HeaderMap, header};
 
 use crate::ServerCode;
 use crate::gate::Shared;
+use crate::load::Slot;
+use crate::log::AskedBy;
 use crate::peer::Peer;
 use crate::problem::Refused;
 use attempts::Attempts;
@@ -66,6 +68,15 @@ pub(crate) struct Identity {
 }
 
 impl Caller {
+    /// The client of a request, once the log knows it and its share has room.
+    fn entered(self, parts: &Parts) -> Result<Self, Refused> {
+        AskedBy::tell(&parts.extensions, self.0.name.as_str());
+        if let Some(slot) = parts.extensions.get::<Slot>() {
+            slot.belongs_to(self.0.name.as_str())?;
+        }
+        Ok(self)
+    }
+
     /// Refuses a client that lacks a right.
     pub(crate) fn may(&self, right: Right) -> Result<(), Refused> {
         if self.0.may(right) {
@@ -210,7 +221,7 @@ impl FromRequestParts<Shared> for Caller {
     async fn from_request_parts(parts: &mut Parts, gate: &Shared) -> Result<Self, Refused> {
         #[cfg(test)]
         if let Some(caller) = parts.extensions.get::<Self>() {
-            return Ok(caller.clone());
+            return caller.clone().entered(parts);
         }
         let callers = &gate.callers;
         let peer = parts.extensions.get::<Peer>().copied();
@@ -219,8 +230,12 @@ impl FromRequestParts<Shared> for Caller {
             Some(Peer::Tcp(_)) | None => None,
         };
         match callers.find(&parts.headers, uid)? {
-            Ok(caller) => Ok(caller),
+            Ok(caller) => caller.entered(parts),
             Err(reason) => {
+                // The answer may be late, and whoever is nobody takes no place meanwhile.
+                if let Some(slot) = parts.extensions.get::<Slot>() {
+                    slot.give_back();
+                }
                 callers.attempts.failed(Source::of(peer), reason, Instant::now()).await;
                 Err(ServerCode::ClientForbidden.into())
             }

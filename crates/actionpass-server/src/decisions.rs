@@ -8,7 +8,7 @@ use crate::gate::Shared;
 pub(crate) mod authorize;
 mod entry;
 
-mod outcome;
+pub(crate) mod outcome;
 mod question;
 mod told;
 pub(crate) mod verify;

@@ -4,7 +4,7 @@
 //! were a decision.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actionpass_home::ServeLimits;
@@ -29,14 +29,27 @@ pub(crate) enum Share {
 /// The shares.
 #[derive(Debug)]
 pub(crate) struct Load {
-    api: Arc<Semaphore>,
-    people: Arc<Semaphore>,
-    parked: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    api: Arc<Lane>,
+    people: Arc<Lane>,
+    parked: Bounded,
+    streams: Bounded,
     votes_per_minute: u32,
     votes: Mutex<HashMap<String, Votes>>,
-    parked_most: usize,
-    streams_most: usize,
+}
+
+/// So many places.
+#[derive(Debug)]
+struct Bounded {
+    places: Arc<Semaphore>,
+    most: usize,
+}
+
+/// What runs at once of one share: a bound for all, and one for each client.
+#[derive(Debug)]
+struct Lane {
+    all: Bounded,
+    of_one_client: usize,
+    clients: Mutex<HashMap<String, usize>>,
 }
 
 /// The votes of one client within a minute.
@@ -50,30 +63,35 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 impl Load {
     pub(crate) fn new(limits: &ServeLimits) -> Self {
-        let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        let lane = |most, of_one_client| {
+            Arc::new(Lane {
+                all: Bounded::new(most),
+                of_one_client,
+                clients: Mutex::default(),
+            })
+        };
         Self {
-            api: semaphore(limits.calls),
-            people: semaphore(limits.page_calls),
-            parked: semaphore(limits.parked),
-            streams: semaphore(limits.streams),
+            api: lane(limits.calls, limits.calls_per_client),
+            people: lane(limits.page_calls, limits.page_calls.div_ceil(2)),
+            parked: Bounded::new(limits.parked),
+            streams: Bounded::new(limits.streams),
             votes_per_minute: limits.votes_per_minute,
             votes: Mutex::default(),
-            parked_most: limits.parked,
-            streams_most: limits.streams,
         }
     }
 
     /// A place among what runs at once.
     pub(crate) fn enter(&self, share: Share, deadline: Instant) -> Result<Slot, Refused> {
-        let semaphore = match share {
+        let lane = match share {
             Share::Api => &self.api,
             Share::People => &self.people,
         };
-        let permit = taken(semaphore)?;
+        let permit = lane.all.take().ok_or(ServerCode::Overloaded)?;
         Ok(Slot(Arc::new(Place {
-            semaphore: Arc::clone(semaphore),
+            lane: Arc::clone(lane),
             held: Mutex::new(Held {
                 permit: Some(permit),
+                client: None,
                 deadline,
             }),
         })))
@@ -81,7 +99,7 @@ impl Load {
 
     /// A place for a stream of events, held until it is dropped.
     pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, Refused> {
-        taken(&self.streams)
+        self.streams.take().ok_or_else(|| ServerCode::Overloaded.into())
     }
 
     /// Counts a vote that a client, or a person at the page, casts; refuses those beyond its number in a minute.
@@ -99,19 +117,58 @@ impl Load {
 
     /// How many calls are parked.
     pub(crate) fn parked(&self) -> usize {
-        self.parked_most.saturating_sub(self.parked.available_permits())
+        self.parked.taken()
     }
 
     /// How many streams are open.
     pub(crate) fn streams(&self) -> usize {
-        self.streams_most.saturating_sub(self.streams.available_permits())
+        self.streams.taken()
     }
 }
 
-fn taken(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refused> {
-    Arc::clone(semaphore)
-        .try_acquire_owned()
-        .map_err(|_| ServerCode::Overloaded.into())
+impl Bounded {
+    fn new(most: usize) -> Self {
+        let most = most.min(Semaphore::MAX_PERMITS);
+        Self {
+            places: Arc::new(Semaphore::new(most)),
+            most,
+        }
+    }
+
+    fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    fn taken(&self) -> usize {
+        self.most.saturating_sub(self.places.available_permits())
+    }
+}
+
+impl Lane {
+    fn clients(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one more of a client, if that is within `most`.
+    fn count(&self, client: &str, most: usize) -> bool {
+        let mut clients = self.clients();
+        let running = clients.get(client).copied().unwrap_or_default();
+        if running >= most {
+            return false;
+        }
+        clients.insert(client.to_owned(), running.saturating_add(1));
+        true
+    }
+
+    fn uncount(&self, client: &str) {
+        let mut clients = self.clients();
+        match clients.get_mut(client) {
+            Some(running) if *running > 1 => *running = running.saturating_sub(1),
+            _ => {
+                clients.remove(client);
+            }
+        }
+    }
 }
 
 /// The place of one request among what runs at once. A handler that waits for people gives it back meanwhile:
@@ -126,25 +183,51 @@ pub(crate) struct Slot(Arc<Place>);
 
 #[derive(Debug)]
 struct Place {
-    semaphore: Arc<Semaphore>,
+    lane: Arc<Lane>,
     held: Mutex<Held>,
 }
 
 #[derive(Debug)]
 struct Held {
     permit: Option<OwnedSemaphorePermit>,
+    /// Whose it is, once that is proven.
+    client: Option<String>,
     deadline: Instant,
 }
 
 impl Slot {
+    /// Says whose request it is.
+    ///
+    /// # Errors
+    /// `overloaded` if as many of this client run as of one may.
+    pub(crate) fn belongs_to(&self, client: &str) -> Result<(), Refused> {
+        let mut held = self.0.held();
+        if held.client.is_some() || held.permit.is_none() {
+            return Ok(());
+        }
+        if !self.0.lane.count(client, self.0.lane.of_one_client) {
+            return Err(ServerCode::Overloaded.into());
+        }
+        held.client = Some(client.to_owned());
+        Ok(())
+    }
+
+    /// Gives the place back before the answer: the answer is late on purpose, and nothing runs for it any more.
+    pub(crate) fn give_back(&self) {
+        self.0.held().permit = None;
+    }
+
     /// Gives the place back for a call that waits for people, at most so long, and takes one among the parked.
     ///
     /// # Errors
     /// `overloaded` if too many are parked: the call then keeps its place, and answers without waiting.
     pub(crate) fn park(&self, gate: &Shared, wait: Duration) -> Result<Parked, Refused> {
-        let parked = taken(&gate.load.parked)?;
-        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let parked = gate.load.parked.take().ok_or(ServerCode::Overloaded)?;
+        let mut held = self.0.held();
         held.permit = None;
+        if let Some(client) = &held.client {
+            self.0.lane.uncount(client);
+        }
         if let Some(later) = held.deadline.checked_add(wait) {
             held.deadline = later;
         }
@@ -156,7 +239,23 @@ impl Slot {
 
     /// Until when the request has to be answered.
     pub(crate) fn deadline(&self) -> Instant {
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner).deadline
+        self.0.held().deadline
+    }
+}
+
+impl Place {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Of a parked call that is given up neither is held.
+        if let (Some(_), Some(client)) = (&held.permit, &held.client) {
+            self.lane.uncount(client);
+        }
     }
 }
 
@@ -172,9 +271,14 @@ impl Parked {
     /// are not refused; the time of the request bounds how long this takes.
     pub(crate) async fn resume(self) {
         // The semaphore is never closed.
-        if let Ok(permit) = Arc::clone(&self.place.semaphore).acquire_owned().await {
-            self.place.held.lock().unwrap_or_else(PoisonError::into_inner).permit = Some(permit);
+        let Ok(permit) = Arc::clone(&self.place.lane.all.places).acquire_owned().await else {
+            return;
+        };
+        let mut held = self.place.held();
+        if let Some(client) = &held.client {
+            self.place.lane.count(client, usize::MAX);
         }
+        held.permit = Some(permit);
     }
 }
 
@@ -194,23 +298,50 @@ mod tests {
 
     fn limits() -> ServeLimits {
         let mut limits = ServeLimits::DEFAULT;
-        limits.calls = 1;
+        limits.calls = 3;
+        limits.calls_per_client = 2;
         limits.page_calls = 1;
         limits.votes_per_minute = 2;
         limits
+    }
+
+    fn code<T: std::fmt::Debug>(result: Result<T, Refused>) -> String {
+        result.unwrap_err().code().to_owned()
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_share_takes_nothing_from_the_other() {
         let load = Load::new(&limits());
         let deadline = Instant::now();
-        let first = load.enter(Share::Api, deadline).unwrap();
-        assert_eq!(load.enter(Share::Api, deadline).unwrap_err().code(), "overloaded");
+        let mut running: Vec<Slot> = (0..3).map(|_| load.enter(Share::Api, deadline).unwrap()).collect();
+        assert_eq!(code(load.enter(Share::Api, deadline)), "overloaded");
         let person = load.enter(Share::People, deadline).unwrap();
-        assert_eq!(load.enter(Share::People, deadline).unwrap_err().code(), "overloaded");
-        drop(first);
+        assert_eq!(code(load.enter(Share::People, deadline)), "overloaded");
+        running.pop();
+        load.enter(Share::Api, deadline).unwrap();
+        running.pop().unwrap().give_back();
         load.enter(Share::Api, deadline).unwrap();
         drop(person);
+        load.enter(Share::People, deadline).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_client_has_its_share_only() {
+        let load = Load::new(&limits());
+        let deadline = Instant::now();
+        let enter = || load.enter(Share::Api, deadline).unwrap();
+        let (first, second, third) = (enter(), enter(), enter());
+        first.belongs_to("a").unwrap();
+        second.belongs_to("a").unwrap();
+        // Said twice, it is one call still.
+        second.belongs_to("a").unwrap();
+        assert_eq!(code(third.belongs_to("a")), "overloaded");
+        third.belongs_to("b").unwrap();
+        drop((first, third));
+        enter().belongs_to("a").unwrap();
+        drop(second);
+        assert!(load.api.clients().is_empty());
+        assert_eq!(load.api.all.taken(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -218,7 +349,7 @@ mod tests {
         let load = Load::new(&limits());
         load.vote("a").unwrap();
         load.vote("a").unwrap();
-        assert_eq!(load.vote("a").unwrap_err().code(), "overloaded");
+        assert_eq!(code(load.vote("a")), "overloaded");
         load.vote("b").unwrap();
         tokio::time::advance(MINUTE).await;
         load.vote("a").unwrap();

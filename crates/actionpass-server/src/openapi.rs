@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::decisions::{authorize, verify};
+use crate::decisions::{authorize, outcome, verify};
 use crate::requests::stream;
 use crate::{ledger, operations, requests, trust};
 
@@ -28,6 +28,7 @@ use crate::{ledger, operations, requests, trust};
         authorize::authorize,
         verify::verify,
         verify::consume,
+        outcome::report,
         requests::list,
         requests::show,
         requests::view,

@@ -1,5 +1,8 @@
 //! How the service fares: health, readiness, metrics, OpenAPI.
 
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use actionpass_client::api::Problem;
@@ -21,6 +24,8 @@ use crate::peer::Peer;
 use crate::problem::Refused;
 use crate::{ServerCode, metrics, openapi};
 
+/// The file that is written to see whether there is room.
+const PROBE_FILE: &str = "serve.probe";
 /// For how long an answer of `/readyz` stands, so that probes are no load.
 const READY_HOLDS: Duration = Duration::from_secs(3);
 /// How long a part may take to show that it works.
@@ -48,11 +53,13 @@ pub(crate) struct Parts {
     store: bool,
     /// The trust store could be read, and believed.
     trust: bool,
+    /// `clients.toml` could be read: without it nobody is answered.
+    clients: bool,
 }
 
 impl Parts {
     const fn all(self) -> bool {
-        self.key && self.store && self.trust
+        self.key && self.store && self.trust && self.clients
     }
 }
 
@@ -76,7 +83,7 @@ pub(crate) async fn healthz() -> StatusCode {
     StatusCode::OK
 }
 
-/// Whether decisions can be made: the key signs, the store takes writes, trust can be read.
+/// Whether decisions can be made: the key signs, the store takes writes, trust and clients can be read.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations", security(()),
     responses(
@@ -109,21 +116,44 @@ async fn ready(gate: &Shared) -> Parts {
         return parts;
     }
     let authorizer = gate.issuer.authorizer();
-    let (key, store, trust) = tokio::join!(
+    let (key, store, trust, clients) = tokio::join!(
         part("key", async {
             authorizer.probe_signer().await.map_err(|error| error.to_string())
         }),
         part("store", async {
             let appended = gate.home.store.append(Batch::new(Vec::new())).await;
-            appended.map(|_| ()).map_err(|error| error.to_string())
+            appended.map_err(|error| error.to_string())?;
+            // A transaction that changes nothing writes nothing, so a full disk shows here.
+            let file = gate.home.home.path(PROBE_FILE);
+            let written = tokio::task::spawn_blocking(move || write_probe(&file)).await;
+            written
+                .map_err(|error| error.to_string())?
+                .map_err(|error| error.to_string())
         }),
         part("trust", async {
             gate.issuer.trust().await.map(|_| ()).map_err(|error| error.to_string())
         }),
+        part("clients", async {
+            let clients = gate.callers.current();
+            clients.map(|_| ()).map_err(|refused| refused.code().to_owned())
+        }),
     );
-    let parts = Parts { key, store, trust };
+    let parts = Parts {
+        key,
+        store,
+        trust,
+        clients,
+    };
     *last = Some((Instant::now(), parts));
     parts
+}
+
+/// Writes a page of the disk that the home is on, and takes it away again.
+fn write_probe(path: &Path) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(&[0; 4096])?;
+    file.sync_all()?;
+    std::fs::remove_file(path)
 }
 
 async fn part(name: &'static str, works: impl Future<Output = Result<(), String>>) -> bool {

@@ -20,7 +20,6 @@ use tower::ServiceExt as _;
 
 use crate::caller::Caller;
 use crate::gate::Shared;
-use crate::load::Share;
 use crate::router::router;
 use crate::{Server, Settings};
 
@@ -65,6 +64,7 @@ impl Fixture {
         home.administrator().add_key(approver).await.unwrap();
         let mut settings = Settings::default();
         settings.listen = ([127, 0, 0, 1], 0).into();
+        settings.limits = home.config.serve.limits();
         let server = Server::open(home, Arc::new(NoSecrets), settings).await.unwrap();
         let gate = Arc::clone(server.gate());
         let head = gate.home.store.state().await.unwrap().head.size();
@@ -96,11 +96,7 @@ impl Fixture {
     }
 
     /// Asks as nobody.
-    pub(crate) async fn send_unknown(&self, mut request: Request<Body>) -> Answer {
-        // What the layer above the routes gives each request.
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(600);
-        let slot = self.gate.load.enter(Share::Api, deadline).unwrap();
-        request.extensions_mut().insert(slot);
+    pub(crate) async fn send_unknown(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         Answer {

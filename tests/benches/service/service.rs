@@ -43,7 +43,7 @@ impl Service {
         write!(
             text,
             "\n[queue]\nlive_per_client = 20000\nlive = 20000\nopened_per_hour = 1000\n\n\
-             [serve]\nconnections = 24000\nparked = 20000\n"
+             [serve.limits]\nconnections = 24000\nparked = 20000\n"
         )
         .unwrap();
         fs::write(&config, text).unwrap();

@@ -125,7 +125,9 @@ pub(crate) async fn authorize(
     let decided = decide(&gate, &slot, request, wait)
         .await
         .map_err(|error| failed(&error))?;
-    Ok(json(&told::answer(decided, &gate.origin)))
+    let answer = told::answer(decided, &gate.origin);
+    gate.metrics.decided(answer.decision.as_str());
+    Ok(json(&answer))
 }
 
 /// Judges without waiting. Only a step_up that a request waits for takes a place among the parked calls: it joins that request,

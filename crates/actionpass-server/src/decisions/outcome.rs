@@ -32,7 +32,7 @@ use crate::problem::Refused;
         (status = 503, description = "A part of the service failed, or it is overloaded: asked again, it tells what is recorded", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn report(
+pub(crate) async fn report(
     caller: Caller,
     State(gate): State<Shared>,
     Admitted(body): Admitted,

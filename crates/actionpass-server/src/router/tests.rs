@@ -1,15 +1,24 @@
 use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actionpass_home::{Client, Home};
+use actionpass_model::Statement;
+use actionpass_policy::EXAMPLE_ALLOW;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tower::ServiceExt as _;
+use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 use crate::body::Admitted;
+use crate::caller::Caller;
 use crate::load::Slot;
+use crate::peer::Peer;
 use crate::serve::tests::Service;
+use crate::testing::{self, Fixture, everything};
 
 /// Routes that only tests have: one that takes long, one that waits for people, one that takes a body.
 pub(crate) fn routes() -> Router<Shared> {
@@ -103,4 +112,189 @@ async fn the_page_is_on_its_origin_alone_and_other_sites_only_read() {
     // Programs know the service by this name, passkeys don't.
     assert_eq!(ask("GET", "gate.internal", "same-origin").await, 421);
     assert_eq!(ask("GET", "evil.example", "same-origin").await, 421);
+}
+
+/// A service whose limits are set.
+async fn limited(limits: &str) -> Fixture {
+    let set = |home: &Home| {
+        let path = home.path("config.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{config}\n[serve.limits]\n{limits}\n")).unwrap();
+    };
+    Fixture::configured(set).await
+}
+
+fn named(name: &str) -> Client {
+    let mut client = everything();
+    client.name = Statement::parse(name).unwrap();
+    client
+}
+
+#[tokio::test]
+async fn a_flood_of_one_client_leaves_room_for_others() {
+    let fixture = limited("calls = 4").await;
+    let later = Instant::now() + Duration::from_secs(60);
+    let load = &fixture.gate.load;
+    let running: Vec<Slot> = (0..3).map(|_| load.enter(Share::Api, later).unwrap()).collect();
+    for slot in &running {
+        slot.belongs_to("flood").unwrap();
+    }
+    let refused = fixture.get(&named("flood"), "/v1/ledger/head").await;
+    assert_eq!(refused.problem(), (503, "overloaded".to_owned()));
+    fixture.get(&named("other"), "/v1/ledger/head").await.ok();
+    drop(running);
+    fixture.get(&named("flood"), "/v1/ledger/head").await.ok();
+}
+
+#[tokio::test]
+async fn whoever_is_nobody_takes_no_place_while_the_answer_is_late() {
+    let fixture = Arc::new(limited("calls = 1").await);
+    let ask = |fixture: Arc<Fixture>| async move {
+        let request = Request::get("/v1/ledger/head").header(header::AUTHORIZATION, "Bearer apc_no");
+        fixture.send_unknown(request.body(Body::empty()).unwrap()).await
+    };
+    for _ in 0..10 {
+        assert_eq!(ask(Arc::clone(&fixture)).await.status, StatusCode::FORBIDDEN);
+    }
+    let late = tokio::spawn(ask(Arc::clone(&fixture)));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!late.is_finished());
+    fixture.get(&everything(), "/v1/ledger/head").await.ok();
+    assert_eq!(late.await.unwrap().status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn readiness_names_the_part_that_does_not_work() {
+    type Break = fn(&Fixture, &Home);
+    let cases: [(&str, Break); 4] = [
+        ("", |_, _| {}),
+        // Where the probe would be written is a folder.
+        ("store", |_, home| {
+            std::fs::create_dir(home.path("serve.probe")).unwrap()
+        }),
+        ("trust", |_, home| std::fs::write(home.path("trust.json"), "{").unwrap()),
+        ("clients", |_, home| {
+            std::fs::write(home.path("clients.toml"), "[").unwrap()
+        }),
+    ];
+    for (broken, breaks) in cases {
+        let fixture = Fixture::new().await;
+        breaks(&fixture, &fixture.gate.home.home);
+        let mut request = Request::get("/readyz").body(Body::empty()).unwrap();
+        // Others learn no more than whether it is ready.
+        request.extensions_mut().insert(Peer::Tcp(([127, 0, 0, 1], 1).into()));
+        let answer = fixture.send_unknown(request).await;
+        let document = answer.json();
+        let status = if broken.is_empty() { 200 } else { 503 };
+        assert_eq!(answer.status.as_u16(), status, "{broken}: {document}");
+        assert_eq!(document["ready"], broken.is_empty());
+        // Without trust there is no key that one could believe.
+        let fails = |part: &str| part == broken || (part == "key" && broken == "trust");
+        for part in ["key", "store", "trust", "clients"] {
+            assert_eq!(document["parts"][part], !fails(part), "{broken}: {document}");
+        }
+    }
+}
+
+/// Where the log of a test goes.
+#[derive(Clone, Debug, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.lock().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_who_asked_for_what_and_nothing_that_was_sent() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(lines.clone()).finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
+    let fixture = Fixture::new().await;
+    let (_, host) = fixture.gate.origin.as_str().split_once("://").unwrap();
+    // Where another thread, of which nobody hears, came to the place of the event first, it would stay unheard: once it is known, it
+    // is judged anew for this thread.
+    let first = Request::get("/healthz").header(header::HOST, host).body(Body::empty());
+    front(&fixture.gate).oneshot(first.unwrap()).await.unwrap();
+    tracing::callsite::rebuild_interest_cache();
+    lines.lock().clear();
+    let mut request = testing::post("/v1/authorize?secret-query=1", "{\"secret-member\":1}");
+    let headers = request.headers_mut();
+    headers.insert(
+        "traceparent",
+        HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    );
+    headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer secret-token"));
+    headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+    request.extensions_mut().insert(Caller::from(everything()));
+    let answer = front(&fixture.gate).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let logged = String::from_utf8(lines.lock().clone()).unwrap();
+    let answered: Vec<serde_json::Value> = logged
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &serde_json::Value| line["fields"]["message"] == "answered")
+        .collect();
+    assert_eq!(answered.len(), 1, "{logged}");
+    let fields = &answered[0]["fields"];
+    assert_eq!(fields["method"], "POST");
+    assert_eq!(fields["route"], "/v1/authorize");
+    assert_eq!(fields["status"], 400);
+    assert_eq!(fields["client"], "everything");
+    assert_eq!(fields["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert!(fields["micros"].is_u64());
+    assert!(!logged.contains("secret"), "{logged}");
+}
+
+#[tokio::test]
+async fn decisions_and_answers_are_counted_by_words_of_closed_sets() {
+    let fixture = Fixture::new().await;
+    let action: serde_json::Value = serde_json::from_str(EXAMPLE_ALLOW).unwrap();
+    let decided = fixture
+        .post(&everything(), "/v1/authorize", &serde_json::json!({ "action": action }))
+        .await
+        .ok();
+    assert_eq!(decided["decision"], "allow");
+    let (_, host) = fixture.gate.origin.as_str().split_once("://").unwrap();
+    for (method, path) in [
+        ("GET", "/v1/ledger/records/0?x=secret"),
+        ("GET", "/secret"),
+        ("SECRET", "/v1/trust"),
+    ] {
+        let request = Request::builder().method(method).uri(path).header(header::HOST, host);
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Caller::from(everything()));
+        front(&fixture.gate).oneshot(request).await.unwrap();
+    }
+    let text = String::from_utf8(fixture.get(&everything(), "/metrics").await.body).unwrap();
+    for line in [
+        "actionpass_decisions_total{outcome=\"allow\"} 1",
+        "actionpass_http_answers_total{method=\"GET\",route=\"/v1/ledger/records/{seq}\",status=\"400\"} 1",
+        "actionpass_http_answers_total{method=\"GET\",route=\"none\",status=\"404\"} 1",
+        "actionpass_http_answers_total{method=\"other\",route=\"/v1/trust\",status=\"405\"} 1",
+        "actionpass_refused_total{code=\"request_malformed\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+    assert!(!text.to_lowercase().contains("secret"), "{text}");
 }

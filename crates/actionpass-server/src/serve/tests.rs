@@ -140,7 +140,10 @@ async fn it_says_that_it_is_up_and_ready() {
     let ready = service.ask("GET /readyz HTTP/1.1\r\nHOST\r\n\r\n").await;
     assert_eq!(
         (ready.status, ready.body.as_str()),
-        (200, r#"{"ready":true,"parts":{"key":true,"store":true,"trust":true}}"#)
+        (
+            200,
+            r#"{"ready":true,"parts":{"key":true,"store":true,"trust":true,"clients":true}}"#
+        )
     );
     let trust = service.folder.path().join("home/trust.json");
     let text = std::fs::read_to_string(&trust).unwrap();
