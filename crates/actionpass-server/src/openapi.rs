@@ -81,6 +81,7 @@ pub(crate) static TEXT: LazyLock<Option<String>> = LazyLock::new(|| text().ok())
 pub(crate) fn text() -> Result<String, serde_json::Error> {
     let mut document = serde_json::to_value(Document::openapi())?;
     drop_null_parameters(&mut document);
+    say_unsigned(&mut document);
     let library = library();
     let mut components = document
         .pointer_mut("/components/schemas")
@@ -114,6 +115,7 @@ fn library() -> BTreeMap<String, Value> {
         let Some(members) = schema.as_object_mut() else {
             continue;
         };
+        members.values_mut().for_each(drop_null);
         members.remove("$schema");
         let title = members.remove("title");
         let definitions = members.remove("$defs");
@@ -131,6 +133,27 @@ fn library() -> BTreeMap<String, Value> {
     let states: Vec<&str> = requests::STATES.into_iter().map(RequestState::as_str).collect();
     library.insert("RequestState".to_owned(), json!({ "type": "string", "enum": states }));
     library
+}
+
+/// A member of the model that may be left out is never null: its readers refuse that.
+fn drop_null(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.values_mut().for_each(drop_null);
+            if let Some(Value::Array(kinds)) = members.get_mut("type") {
+                kinds.retain(|kind| kind != "null");
+                if let [kind] = kinds.as_slice() {
+                    let kind = kind.clone();
+                    members.insert("type".to_owned(), kind);
+                }
+            }
+            if let Some(Value::Array(choices)) = members.get_mut("anyOf") {
+                choices.retain(|choice| choice.get("type").and_then(Value::as_str) != Some("null"));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_null),
+        _ => {}
+    }
 }
 
 /// A name of the model as OpenAPI lets names be: `action id` is `ActionId`.
@@ -175,6 +198,21 @@ fn references(value: &Value) -> Vec<String> {
         }
         Value::Array(items) => items.iter().flat_map(references).collect(),
         _ => Vec::new(),
+    }
+}
+
+/// Whole numbers of the service are unsigned, of 64 bits.
+fn say_unsigned(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if members.get("format").and_then(Value::as_str) == Some("int64") {
+                members.insert("format".to_owned(), "uint64".into());
+                members.entry("maximum").or_insert_with(|| u64::MAX.into());
+            }
+            members.values_mut().for_each(say_unsigned);
+        }
+        Value::Array(items) => items.iter_mut().for_each(say_unsigned),
+        _ => {}
     }
 }
 

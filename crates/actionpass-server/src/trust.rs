@@ -264,7 +264,7 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 
 /// The public keys that sign passes of this issuer (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "trust", security(()),
-    responses((status = 200, body = JwkSet), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = JwkSet, content_type = "application/jwk-set+json"), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn jwks(State(gate): State<Shared>, uri: Uri) -> Result<Response, Refused> {
     Query::none(&uri)?;
     let trust = gate.issuer.trust().await.map_err(|error| Refused::of(&error))?;
