@@ -4,13 +4,15 @@
 //! else of a request counts. Whoever isn't let through learns no more than that: the log says why.
 
 mod attempts;
+#[cfg(test)]
+mod g21;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use actionpass_home::{Client, ClientToken, Clients, Home, LiveClients, Member, Right, Scope};
-use actionpass_model::{Actor, Agent, ApprovalRequest, Owner, Record, Runtime, Statement, Tenant};
+use actionpass_home::{Client, ClientToken, Clients, Home, LiveClients, Right, Scope};
+use actionpass_model::{ApprovalRequest, Principal, Record, Statement};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -54,117 +56,97 @@ impl Source {
 
 /// The client that asks, proven by its token or by the socket that it came through.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller(Arc<Client>);
-
-/// An identity as a question states it. A member that is left out is the one that the client's entry admits, where that is
-/// exactly one.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Identity {
-    pub(crate) tenant: Option<Tenant>,
-    pub(crate) agent: Option<Agent>,
-    pub(crate) human_owner: Option<Owner>,
-    pub(crate) runtime: Option<Runtime>,
-    pub(crate) via: Vec<Agent>,
+pub(crate) struct Caller {
+    client: Arc<Client>,
+    /// Of a test, which stands in no file.
+    #[cfg(test)]
+    is_made_up: bool,
 }
 
 impl Caller {
     /// The client of a request, once the log knows it and its share has room.
     fn entered(self, parts: &Parts) -> Result<Self, Refused> {
-        AskedBy::tell(&parts.extensions, self.0.name.as_str());
+        AskedBy::tell(&parts.extensions, self.client.name.as_str());
         if let Some(slot) = parts.extensions.get::<Slot>() {
-            slot.belongs_to(self.0.name.as_str())?;
+            slot.belongs_to(self.client.name.as_str())?;
         }
         Ok(self)
     }
 
     /// Refuses a client that lacks a right.
     pub(crate) fn may(&self, right: Right) -> Result<(), Refused> {
-        if self.0.may(right) {
+        if self.client.may(right) {
             Ok(())
         } else {
-            tracing::warn!(client = %self.0.name, right = right.as_str(), "a client asked for what it may not do");
+            tracing::warn!(client = %self.client.name, right = right.as_str(), "a client asked for what it may not do");
             Err(ServerCode::ClientForbidden.into())
         }
     }
 
     /// Refuses what is outside of the client's entry. What isn't stated isn't limited.
     pub(crate) fn admits(&self, scope: &Scope<'_>) -> Result<(), Refused> {
-        self.0.admits(scope).map_err(|member| {
-            tracing::warn!(client = %self.0.name, member = member.as_str(), "a client stated what is outside of its entry");
+        self.client.admits(scope).map_err(|member| {
+            tracing::warn!(client = %self.client.name, member = member.as_str(), "a client stated what is outside of its entry");
             ServerCode::ClientForbidden.into()
         })
     }
 
-    /// The whole identity that a question states in part: what is left out is filled in, and all of it is within the entry.
-    pub(crate) fn complete(&self, stated: Identity) -> Result<actionpass_model::Caller, Refused> {
-        let Self(client) = self;
-        let caller = actionpass_model::Caller {
-            tenant: filled(stated.tenant, client.tenants.only(), Member::Tenant)?,
-            actor: Actor {
-                agent: filled(stated.agent, client.agents.only(), Member::Agent)?,
-                human_owner: filled(stated.human_owner, client.owners.only(), Member::Owner)?,
-                runtime: filled(stated.runtime, client.runtimes.only(), Member::Runtime)?,
-                via: stated.via,
-            },
-        };
-        self.admits(&Scope::of_caller(&caller))?;
-        Ok(caller)
-    }
-
     /// Whether an approval request is within the entry: any other is as if there were none.
     pub(crate) fn sees(&self, request: &ApprovalRequest) -> bool {
-        self.0.sees(request)
+        self.client.sees(request)
     }
 
     /// Whether a record is within the entry ([`Client::sees_record`]). Of a change of a request, whoever can look the request
     /// up asks [`sees`](Self::sees) too.
     pub(crate) fn sees_record(&self, record: &Record) -> bool {
-        self.0.sees_record(record)
+        self.client.sees_record(record)
     }
 
-    /// Whether the facts that the client states count.
-    pub(crate) fn attests(&self) -> bool {
-        self.0.attests
+    /// Whether nothing is kept from the client.
+    pub(crate) fn sees_all(&self) -> bool {
+        let client = &self.client;
+        [
+            &client.tenants,
+            &client.agents,
+            &client.owners,
+            &client.runtimes,
+            &client.servers,
+            &client.audiences,
+        ]
+        .iter()
+        .all(|patterns| patterns.are_any())
     }
 
-    /// Whether the client consumes passes in the call that it asks in.
-    pub(crate) fn consumes(&self) -> bool {
-        self.0.consumes
+    /// Whom records name for what the client does: `service:` and its name; nobody where that is no principal.
+    pub(crate) fn principal(&self) -> Option<Principal> {
+        Principal::parse(&format!("service:{}", self.client.name)).ok()
     }
 
     /// The client's name, for records and logs.
     pub(crate) fn name(&self) -> &Statement {
-        &self.0.name
+        &self.client.name
     }
 
     /// The entry of the client.
     pub(crate) fn client(&self) -> &Client {
-        &self.0
+        &self.client
     }
 
     /// Refuses a client whose entry is no longer what it was when it asked. Whatever answers for longer than five seconds (a
     /// stream of events, a parked call) asks this at least that often.
     pub(crate) fn still(&self, callers: &Callers) -> Result<(), Refused> {
+        #[cfg(test)]
+        if self.is_made_up {
+            return Ok(());
+        }
         let clients = callers.current()?;
-        if clients.as_slice().contains(&self.0) {
+        if clients.as_slice().contains(&self.client) {
             Ok(())
         } else {
-            tracing::warn!(client = %self.0.name, "the entry of a client changed while it was answered");
+            tracing::warn!(client = %self.client.name, "the entry of a client changed while it was answered");
             Err(ServerCode::ClientForbidden.into())
         }
     }
-}
-
-fn filled<T: std::str::FromStr>(stated: Option<T>, only: Option<&str>, member: Member) -> Result<T, Refused> {
-    // INVARIANT: a pattern that is the only value of its kind was read as one.
-    stated
-        .or_else(|| only.and_then(|only| only.parse().ok()))
-        .ok_or_else(|| {
-            Refused::from(ServerCode::RequestMalformed).with_detail(format!(
-                "{} is missing, and the entry of this client admits more than one",
-                member.as_str()
-            ))
-        })
 }
 
 impl Callers {
@@ -195,7 +177,11 @@ impl Callers {
                 None => Err("the Authorization header holds no token of a client"),
             },
         };
-        Ok(found.map(|client| Caller(Arc::new(client))))
+        Ok(found.map(|client| Caller {
+            client: Arc::new(client),
+            #[cfg(test)]
+            is_made_up: false,
+        }))
     }
 }
 
@@ -211,7 +197,10 @@ fn token(value: &str) -> Option<ClientToken> {
 #[cfg(test)]
 impl From<Client> for Caller {
     fn from(client: Client) -> Self {
-        Self(Arc::new(client))
+        Self {
+            client: Arc::new(client),
+            is_made_up: true,
+        }
     }
 }
 

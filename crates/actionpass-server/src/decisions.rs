@@ -7,10 +7,9 @@ use crate::gate::Shared;
 
 pub(crate) mod authorize;
 mod entry;
-
 pub(crate) mod outcome;
 mod question;
-mod told;
+pub(crate) mod told;
 pub(crate) mod verify;
 
 #[cfg(test)]

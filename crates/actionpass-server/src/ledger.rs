@@ -4,7 +4,7 @@
 mod tests;
 
 use actionpass_client::api::{LedgerHead, RecordList, schema};
-use actionpass_home::{Client, Right, home};
+use actionpass_home::{Right, home};
 use actionpass_model::{ApprovalRequest, PassId, Record, RecordKind, RequestId, Tenant};
 use actionpass_store::{Ledger as _, QueueStore as _, StoreCode, StoreError, StoredRecord};
 use axum::Router;
@@ -16,12 +16,12 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 
+use crate::ServerCode;
 use crate::answer::{json, json_text};
 use crate::caller::Caller;
 use crate::gate::{Gate, Shared};
 use crate::problem::Refused;
 use crate::query::{Query, malformed};
-use crate::{ServerCode, scope};
 
 /// The most records on a page.
 const MAX_PAGE: usize = 100;
@@ -111,7 +111,7 @@ pub(crate) async fn records(State(gate): State<Shared>, caller: Caller, uri: Uri
             }
             looked_at = looked_at.saturating_add(1);
             seq = stored.seq.saturating_add(1);
-            if let Some(told) = told(&gate, caller.client(), &stored).await?
+            if let Some(told) = told(&gate, &caller, &stored).await?
                 && filter.admits(&told)
             {
                 found.push(stored.json);
@@ -146,7 +146,7 @@ pub(crate) async fn record(
     Query::none(&uri)?;
     let Path(seq) = seq.map_err(|_| malformed("the number of a record is a whole number, from 0"))?;
     let stored = at(&gate, seq).await?;
-    match told(&gate, caller.client(), &stored).await? {
+    match told(&gate, &caller, &stored).await? {
         Some(_) => Ok(json_text(stored.json)),
         None => Err(ServerCode::RecordUnknown.into()),
     }
@@ -169,9 +169,9 @@ pub(crate) async fn at(gate: &Gate, seq: u64) -> Result<StoredRecord, Refused> {
 pub(crate) async fn export(State(gate): State<Shared>, caller: Caller, uri: Uri) -> Result<Response, Refused> {
     caller.may(Right::Ledger)?;
     Query::none(&uri)?;
-    // A chain has no gaps, so there is none of one tenant's records.
-    if !caller.client().tenants.are_any() {
-        return Err(Refused::from(ServerCode::ClientForbidden).with_detail("an export is of all tenants' records"));
+    // A chain has no gaps, so there is none of the records that a narrower entry admits.
+    if !caller.sees_all() {
+        return Err(Refused::from(ServerCode::ClientForbidden).with_detail("an export is of everybody's records"));
     }
     let state = gate.home.store.state().await.map_err(|error| Refused::of(&error))?;
     let size = state.head.size();
@@ -208,12 +208,12 @@ struct Told {
     agent: Option<String>,
 }
 
-/// A record, if the client may see it ([`Client::sees_record`]); a change of a request, if it may see the request.
-async fn told(gate: &Gate, client: &Client, stored: &StoredRecord) -> Result<Option<Told>, Refused> {
+/// A record, if the client may see it ([`Caller::sees_record`]); a change of a request, if it may see the request.
+async fn told(gate: &Gate, caller: &Caller, stored: &StoredRecord) -> Result<Option<Told>, Refused> {
     let record = match stored.to_record() {
         Ok(record) => record,
         // It isn't left out for whoever may see everything, as if there were none.
-        Err(error) if scope::sees_all(client) => {
+        Err(error) if caller.sees_all() => {
             return Err(Refused::of(&StoreError::with_source(StoreCode::StoreCorrupt, error)));
         }
         Err(_) => return Ok(None),
@@ -223,8 +223,8 @@ async fn told(gate: &Gate, client: &Client, stored: &StoredRecord) -> Result<Opt
         _ => None,
     };
     let (is_seen, agent) = match request {
-        Some(request) => (client.sees(&request), Some(request.actor.agent.into())),
-        None => (client.sees_record(&record), agent_of(&record)),
+        Some(request) => (caller.sees(&request), Some(request.actor.agent.into())),
+        None => (caller.sees_record(&record), agent_of(&record)),
     };
     Ok(is_seen.then_some(Told { record, agent }))
 }

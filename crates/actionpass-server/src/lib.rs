@@ -32,7 +32,6 @@ mod problem;
 mod query;
 mod requests;
 mod router;
-mod scope;
 mod serve;
 mod settings;
 mod stop;

@@ -20,13 +20,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use crate::ServerCode;
 use crate::answer::{json, json_text};
 use crate::body::{self, Admitted};
 use crate::caller::Caller;
 use crate::gate::{Gate, Shared};
 use crate::problem::Refused;
 use crate::query::{Query, malformed};
-use crate::{ServerCode, scope};
 
 /// The most requests on a page.
 const MAX_PAGE: usize = 100;
@@ -209,7 +209,7 @@ pub(crate) async fn cancel(
         }
     }
     known(&gate, &caller, &id).await?;
-    let by = scope::principal(client);
+    let by = caller.principal();
     let review = gate.issuer.cancel(&id, by).await.map_err(refused)?;
     Ok(json(&shown::item(&review)))
 }
@@ -228,7 +228,7 @@ pub(crate) async fn lift(
     Query::none(&uri)?;
     nothing(&gate, body).await?;
     let agent = known(&gate, &caller, &id).await?.actor.agent;
-    let by = scope::principal(caller.client());
+    let by = caller.principal();
     let lifted = gate.issuer.lift_hold(&id, by).await.map_err(refused)?;
     Ok(json(&Lifted { id, agent, lifted }))
 }

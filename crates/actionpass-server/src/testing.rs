@@ -6,13 +6,13 @@ use std::time::Duration;
 use actionpass_core::{Approval, Clock as _, System};
 use actionpass_custody::NoSecrets;
 use actionpass_display::View;
-use actionpass_home::{Client, Home, NewHome, OpenHome, Patterns, Right};
+use actionpass_home::{Client, ClientToken, Home, NewHome, OpenHome, Patterns, Right, client_name};
 use actionpass_model::{RequestId, Statement, VoteKind};
 use actionpass_store::{Ledger as _, StoredRecord};
 use actionpass_testkit::fixtures::{self, FixtureKey};
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -62,7 +62,7 @@ impl Fixture {
         let home = OpenHome::open(home).unwrap();
         let approver = fixtures::approval_key(FixtureKey::APPROVER, fixtures::approver(), vec![fixtures::maintainer()]);
         home.administrator().add_key(approver).await.unwrap();
-        let mut settings = Settings::default();
+        let mut settings = Settings::of(&home.config.serve, &home.home);
         settings.listen = ([127, 0, 0, 1], 0).into();
         settings.limits = home.config.serve.limits();
         let server = Server::open(home, Arc::new(NoSecrets), settings).await.unwrap();
@@ -104,6 +104,27 @@ impl Fixture {
             headers: parts.headers,
             body: body.collect().await.unwrap().to_bytes().to_vec(),
         }
+    }
+
+    /// Puts a client into `clients.toml`, for a service that hasn't looked there yet; the token that proves it.
+    pub(crate) fn enter(&self, name: &str, mut client: Client) -> ClientToken {
+        let token = ClientToken::from_random(actionpass_canon::sha256(name.as_bytes()).as_bytes());
+        client.name = client_name(name).unwrap();
+        self.gate.home.home.add_client(&client.with_token(&token)).unwrap();
+        token
+    }
+
+    /// Takes a client out of `clients.toml`, and waits until the service has to have looked there again.
+    pub(crate) async fn remove(&self, name: &str) {
+        self.gate.home.home.remove_client(&client_name(name).unwrap()).unwrap();
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+
+    /// Asks as whoever has this token.
+    pub(crate) async fn send_with(&self, token: &ClientToken, mut request: Request<Body>) -> Answer {
+        let value = HeaderValue::from_str(&format!("Bearer {}", token.as_str())).unwrap();
+        request.headers_mut().append(header::AUTHORIZATION, value);
+        self.send_unknown(request).await
     }
 
     /// Asks as nobody for what has no end.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actionpass_client::api::{JwkSet, NewRevocation, RecordLink, RevocationList, Revoked, schema};
 use actionpass_core::{AdminError, Clock as _, System};
-use actionpass_home::{Client, Right};
+use actionpass_home::Right;
 use actionpass_model::{
     Approver, DecisionBody, Document as _, KeyUse, Principal, RequestBody, RevocationTarget, Timestamp, TrustStore,
 };
@@ -24,7 +24,7 @@ use crate::caller::Caller;
 use crate::gate::{Gate, Shared};
 use crate::problem::Refused;
 use crate::query::{Query, malformed};
-use crate::{ServerCode, ledger, scope};
+use crate::{ServerCode, ledger};
 
 /// From when on the revocation of a pass of ours may be pruned: a pass holds an hour at most, and an hour more has to go by; the
 /// rest is for clocks.
@@ -57,7 +57,7 @@ pub(crate) async fn revoke(
     Query::none(&uri)?;
     let asked: NewRevocation = serde_json::from_slice(body.as_bytes()).map_err(|error| malformed(error.to_string()))?;
     may_revoke(&gate, &caller, &asked).await?;
-    let revoked_by = by(client)?;
+    let revoked_by = by(&caller)?;
     let now = System.now().ok_or_else(|| Refused::of(&AdminError::ClockUnknown))?;
     let revocation = actionpass_core::NewRevocation {
         expires_at: prunable_from(&gate, &asked.target, now),
@@ -136,10 +136,10 @@ async fn may_revoke(gate: &Gate, caller: &Caller, asked: &NewRevocation) -> Resu
         return Ok(());
     }
     let Some(seq) = asked.record else {
-        return if scope::sees_all(client) {
+        return if caller.sees_all() {
             Ok(())
         } else {
-            Err(forbidden("`record` is needed: it says which tenant is concerned"))
+            Err(forbidden("`record` is needed: it says who is concerned"))
         };
     };
     // What there isn't and what the client may not see look alike.
@@ -148,7 +148,7 @@ async fn may_revoke(gate: &Gate, caller: &Caller, asked: &NewRevocation) -> Resu
         Err(refused) if refused.code() == ServerCode::RecordUnknown.as_str() => return Err(unknown()),
         stored => stored?,
     };
-    if tells_of(gate, client, &stored, &asked.target).await? {
+    if tells_of(gate, caller, &stored, &asked.target).await? {
         Ok(())
     } else {
         Err(unknown())
@@ -158,7 +158,7 @@ async fn may_revoke(gate: &Gate, caller: &Caller, asked: &NewRevocation) -> Resu
 /// Whether a record tells of a pass or an approval, and concerns whom the client may see.
 async fn tells_of(
     gate: &Gate,
-    client: &Client,
+    caller: &Caller,
     stored: &StoredRecord,
     target: &RevocationTarget,
 ) -> Result<bool, Refused> {
@@ -176,7 +176,7 @@ async fn tells_of(
             }
             RevocationTarget::Key(_) | RevocationTarget::Principal(_) => false,
         };
-        return Ok(is_it && client.sees_record(&record));
+        return Ok(is_it && caller.sees_record(&record));
     }
     let (Some(body), RevocationTarget::Approval { id, approver }) = (stored.to_body::<RequestBody>(), target) else {
         return Ok(false);
@@ -187,7 +187,7 @@ async fn tells_of(
     }
     let request = gate.home.store.request(&body.request).await;
     let request = request.map_err(|error| Refused::of(&error))?;
-    Ok(request.is_some_and(|stored| client.sees(&stored.request)))
+    Ok(request.is_some_and(|stored| caller.sees(&stored.request)))
 }
 
 fn prunable_from(gate: &Gate, target: &RevocationTarget, now: Timestamp) -> Option<Timestamp> {
@@ -200,8 +200,8 @@ fn prunable_from(gate: &Gate, target: &RevocationTarget, now: Timestamp) -> Opti
     }
 }
 
-fn by(client: &Client) -> Result<Principal, Refused> {
-    scope::principal(client).ok_or_else(|| {
+fn by(caller: &Caller) -> Result<Principal, Refused> {
+    caller.principal().ok_or_else(|| {
         Refused::from(ServerCode::ClientForbidden)
             .with_detail("the name of the client is no principal's, and a record says who revokes")
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_client::api::{AuthorizeAnswer, AuthorizeRequest, MAX_WAIT_SECONDS, Problem, StatedCaller};
 use actionpass_core::{Authorization, AuthorizeError, Request};
-use actionpass_home::{Client, Right};
+use actionpass_home::{Right, Scope};
 use actionpass_model::{ActionId, Audience, Caller as Host, Decision, DoorName, SkippedObject, SkippedValue};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -95,7 +95,7 @@ pub(crate) async fn authorize(
         Some(stated) => entry::caller_of(client, stated)?,
         None => Host::dangerously_from(action.action()),
     };
-    check(&gate, client, &host, &action, asked.audience.as_ref())?;
+    check(&gate, &caller, &host, &action, asked.audience.as_ref())?;
     if facts.is_some() && !client.attests {
         tracing::warn!(client = %client.name, "a client that doesn't attest stated facts");
         return Err(Refused::from(ServerCode::FactsNotAttested).at("facts"));
@@ -122,55 +122,59 @@ pub(crate) async fn authorize(
     if let Some(trace) = TraceContext::of(&headers) {
         request = request.with_trace(trace.trace);
     }
-    let decided = decide(&gate, &slot, request, wait)
+    let (decided, has_waited) = decide(&gate, &slot, request, wait)
         .await
         .map_err(|error| failed(&error))?;
-    let answer = told::answer(decided, &gate.origin);
-    gate.metrics.decided(answer.decision.as_str());
-    Ok(json(&answer))
+    gate.metrics.decided(decided.decision.as_str());
+    if has_waited {
+        // The decision stays recorded; a client that was removed meanwhile gets no pass.
+        caller.still(&gate.callers)?;
+    }
+    Ok(json(&told::answer(decided, &gate.origin)))
 }
 
 /// Judges without waiting. Only a step_up that a request waits for takes a place among the parked calls: it joins that request,
-/// and is judged again whenever it moves. Where there is no such place, or the service stops, the step_up is the answer.
+/// and is judged again whenever it moves. Where there is no such place, or the service stops, the step_up is the answer. Says
+/// besides whether the call was parked.
 async fn decide(
     gate: &Shared,
     slot: &Slot,
     request: Request<'_>,
     wait: Duration,
-) -> Result<Authorization, AuthorizeError> {
+) -> Result<(Authorization, bool), AuthorizeError> {
     let decided = gate.issuer.authorize(request.clone()).await?;
     let is_waited_for = decided.decision == Decision::StepUp && decided.request.is_some();
     if !is_waited_for || wait.is_zero() || gate.stop.has_begun() {
-        return Ok(decided);
+        return Ok((decided, false));
     }
     let Ok(parked) = slot.park(gate, wait) else {
-        return Ok(decided);
+        return Ok((decided, false));
     };
     let decided = gate.issuer.authorize(request.with_wait(wait)).await;
     drop(parked);
-    decided
+    Ok((decided?, true))
 }
 
 /// Everything that a client states, held against its entry before anything is judged or recorded.
 fn check(
     gate: &Gate,
-    client: &Client,
+    caller: &Caller,
     host: &Host,
     action: &BoundAction,
     audience: Option<&Audience>,
 ) -> Result<(), Refused> {
-    entry::check_caller(client, host)?;
     let head = action.action();
-    if let Some(definition) = &head.tool_definition {
-        entry::check_server(client, &definition.server)?;
-    }
+    let server = head.tool_definition.as_ref().map(|definition| &definition.server);
     // One that isn't had for this tool the issuer refuses, by the name that was asked for.
-    let tool = &head.capability.tool;
-    let configured = || gate.issuer.config().audience(tool, None);
-    match audience.cloned().or_else(configured) {
-        Some(audience) => entry::check_audience(client, &audience),
-        None => Ok(()),
-    }
+    let configured = || gate.issuer.config().audience(&head.capability.tool, None);
+    let audience = audience.cloned().or_else(configured);
+    // Whom the action names counts whoever is said to call: a mismatch is recorded as that agent's.
+    caller.admits(&Scope::of_caller(&Host::dangerously_from(head)))?;
+    caller.admits(
+        &Scope::of_caller(host)
+            .with_server(server)
+            .with_audience(audience.as_ref()),
+    )
 }
 
 fn missing(member: &str) -> Refused {

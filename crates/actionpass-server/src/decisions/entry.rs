@@ -1,8 +1,8 @@
-//! What a client may state, by its entry in `clients.toml`.
+//! What a question leaves out and the client's entry in `clients.toml` says.
 
 use actionpass_client::api::StatedCaller;
 use actionpass_home::{Client, Patterns};
-use actionpass_model::{Actor, Audience, Caller, Server, Tenant};
+use actionpass_model::{Actor, Caller};
 
 use crate::ServerCode;
 use crate::problem::Refused;
@@ -22,7 +22,8 @@ pub(super) fn stated_or_only<T>(
         .ok_or_else(|| Refused::from(ServerCode::ValueNotStated).at(member))
 }
 
-/// Who calls: as it is stated, the rest from the entry where that leaves no choice.
+/// Who calls: as it is stated, the rest from the entry where that leaves no choice. Whether the entry admits what is stated is for
+/// [`Caller::admits`](crate::caller::Caller::admits).
 pub(super) fn caller_of(client: &Client, stated: StatedCaller) -> Result<Caller, Refused> {
     let StatedCaller {
         tenant,
@@ -45,37 +46,4 @@ pub(super) fn caller_of(client: &Client, stated: StatedCaller) -> Result<Caller,
             via,
         },
     })
-}
-
-/// Refuses a caller that the client may not state: its tenant, its agent or one that it acts for, its owner, its runtime.
-pub(super) fn check_caller(client: &Client, caller: &Caller) -> Result<(), Refused> {
-    let actor = &caller.actor;
-    check_tenant(client, &caller.tenant)?;
-    check(client, &client.agents, actor.agent.as_str(), "agent")?;
-    for agent in &actor.via {
-        check(client, &client.agents, agent.as_str(), "via")?;
-    }
-    check(client, &client.owners, actor.human_owner.as_str(), "owner")?;
-    check(client, &client.runtimes, actor.runtime.as_str(), "runtime")
-}
-
-pub(super) fn check_tenant(client: &Client, tenant: &Tenant) -> Result<(), Refused> {
-    check(client, &client.tenants, tenant.as_str(), "tenant")
-}
-
-pub(super) fn check_audience(client: &Client, audience: &Audience) -> Result<(), Refused> {
-    check(client, &client.audiences, audience.as_str(), "audience")
-}
-
-pub(super) fn check_server(client: &Client, server: &Server) -> Result<(), Refused> {
-    check(client, &client.servers, server.as_str(), "server")
-}
-
-/// The answer doesn't say what it is that the client may not state: the log of the service does.
-fn check(client: &Client, patterns: &Patterns, value: &str, kind: &'static str) -> Result<(), Refused> {
-    if patterns.admit(value) {
-        return Ok(());
-    }
-    tracing::warn!(client = %client.name, kind, value, "a client stated what its entry doesn't have");
-    Err(ServerCode::ClientForbidden.into())
 }

@@ -2,7 +2,7 @@
 
 use actionpass_client::api::{OutcomeAnswer, OutcomeReport, Problem};
 use actionpass_core::{Outcome, OutcomeReported};
-use actionpass_home::Right;
+use actionpass_home::{Right, Scope};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -48,8 +48,13 @@ pub(crate) async fn report(
     let found = administrator.find_use(store, &report.pass).await.map_err(failed)?;
     let found = found.ok_or_else(unused)?;
     // A record that doesn't name its tenant may be of any.
-    let tenant = found.tenant.as_ref().map_or("*", |tenant| tenant.as_str());
-    if !client.audiences.admit(found.audience.as_str()) || !client.tenants.admit(tenant) {
+    let is_of_any = found.tenant.is_none() && !client.tenants.are_any();
+    let scope = Scope {
+        tenant: found.tenant.as_ref(),
+        audience: Some(&found.audience),
+        ..Scope::default()
+    };
+    if is_of_any || caller.admits(&scope).is_err() {
         tracing::warn!(client = %client.name, pass = %report.pass, "a client reported of a pass that its entry doesn't have");
         return Err(unused());
     }

@@ -502,6 +502,42 @@ async fn where_too_many_wait_a_step_up_is_answered_at_once() {
     assert_eq!(fixture.gate.load.parked(), 0);
 }
 
+/// A client that is removed while its call waits gets no pass: what people decided and what follows from it stays recorded.
+#[tokio::test]
+async fn g21_a_client_that_is_removed_while_it_waits_gets_no_pass() {
+    let fixture = Fixture::new().await;
+    let tokens = ["stays", "goes"].map(|name| (name, fixture.enter(name, everything())));
+    for (name, token) in tokens {
+        let before = fixture.records().await;
+        let mut question = with(asking(EXAMPLE_STEP_UP), "wait", json!(60));
+        question["action"]["capability"]["payload"]["title"] = json!(name);
+        let waiting = fixture.send_with(&token, post("/v1/authorize", question.to_string()));
+        let voting = async {
+            let id = parked(&fixture, before).await;
+            while fixture.gate.load.parked() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if name == "goes" {
+                fixture.remove(name).await;
+            }
+            fixture.vote(&id, VoteKind::Approve, "looks right").await;
+        };
+        let (answer, ()) = tokio::join!(waiting, voting);
+        let record = fixture.last_record().await;
+        assert_eq!(
+            (&record["kind"], &record["body"]["decision"]),
+            (&json!("decision"), &json!("allow"))
+        );
+        if name == "goes" {
+            assert_eq!(answer.problem(), (403, "client_forbidden".to_owned()));
+            let pass = record["body"]["pass"]["id"].as_str().unwrap();
+            assert!(!String::from_utf8(answer.body).unwrap().contains(pass));
+        } else {
+            assert_eq!(answer.ok()["pass"]["id"], record["body"]["pass"]["id"]);
+        }
+    }
+}
+
 /// A client that goes away ends its waiting: nothing is left of it but the request.
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_its_place() {

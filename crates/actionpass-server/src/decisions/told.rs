@@ -54,7 +54,7 @@ pub(super) fn answer(decided: Authorization, origin: &WebOrigin) -> AuthorizeAns
 }
 
 /// A record as documents of the service name it.
-pub(super) fn link(record: &RecordRef) -> RecordLink {
+pub(crate) fn link(record: &RecordRef) -> RecordLink {
     RecordLink {
         seq: record.seq,
         id: record.id.clone(),

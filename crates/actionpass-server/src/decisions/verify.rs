@@ -3,7 +3,7 @@
 use actionpass_canon::{BoundAction, CanonicalBytes, Limits};
 use actionpass_client::api::{PassSummary, Problem, Verdict, VerdictFinding, VerifyRequest};
 use actionpass_core::{Clock as _, System};
-use actionpass_home::{Client, Right};
+use actionpass_home::{Right, Scope};
 use actionpass_model::{
     Agent, Audience, CodeClass, JsonObject, ObligationId, Resource, SkippedObject, Task, Tenant, Timestamp, Tool,
 };
@@ -59,7 +59,7 @@ pub(crate) async fn verify(
     Admitted(body): Admitted,
 ) -> Result<Response, Refused> {
     caller.may(Right::Verify)?;
-    let question = Question::read(&gate, caller.client(), &body)?;
+    let question = Question::read(&gate, &caller, &body)?;
     let (trust, now) = surroundings(&gate).await?;
     let verified = question
         .verifier
@@ -91,7 +91,7 @@ pub(crate) async fn consume(
     Admitted(body): Admitted,
 ) -> Result<Response, Refused> {
     caller.may(Right::Consume)?;
-    let question = Question::read(&gate, caller.client(), &body)?;
+    let question = Question::read(&gate, &caller, &body)?;
     // Whoever hangs up must not leave a pass that is used and whose use isn't recorded.
     let consuming = tokio::spawn(async move { question.consume(&gate).await });
     match consuming.await {
@@ -108,13 +108,17 @@ struct Question {
 }
 
 impl Question {
-    fn read(gate: &Gate, client: &Client, body: &CanonicalBytes) -> Result<Self, Refused> {
+    fn read(gate: &Gate, caller: &Caller, body: &CanonicalBytes) -> Result<Self, Refused> {
+        let client = caller.client();
         let mut asked: Asked = question::read(body)?;
         let call = call(&mut asked, body, &gate.limits())?;
         let audience = entry::stated_or_only(asked.audience, &client.audiences, |text| text.parse().ok(), "audience")?;
         let tenant = entry::stated_or_only(asked.tenant, &client.tenants, |text| text.parse().ok(), "tenant")?;
-        entry::check_audience(client, &audience)?;
-        entry::check_tenant(client, &tenant)?;
+        caller.admits(&Scope {
+            tenant: Some(&tenant),
+            audience: Some(&audience),
+            ..Scope::default()
+        })?;
         let config = &gate.home.config;
         let mut verifier = Verifier::new(config.issuer.clone(), audience, tenant);
         for obligation in asked.enforces {

@@ -7,7 +7,7 @@ use actionpass_core::{Request, RequestState};
 use actionpass_home::{Client, Patterns, Right, client_name};
 use actionpass_model::{RequestId, VoteKind};
 use actionpass_policy::EXAMPLE_STEP_UP;
-use actionpass_store::{Ledger as _, QueueStore};
+use actionpass_store::QueueStore;
 use actionpass_testkit::fixtures;
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request as HttpRequest, StatusCode, header};
