@@ -2,6 +2,7 @@
 //!
 //! Names are camelCase, times RFC 3339, hashes `sha256:…`. Answers may gain members; questions are closed.
 
+mod approvers;
 mod decisions;
 mod ledger;
 mod problem;
@@ -10,6 +11,7 @@ mod requests;
 pub mod schema;
 mod trust;
 
+pub use approvers::{ConfirmPasskey, ConfirmedPasskey, PendingApprovers, PendingInvitation, PendingPasskey};
 pub use decisions::{
     AuthorizeAnswer, AuthorizeRequest, GivenPass, MAX_WAIT_SECONDS, OpenedRequest, OutcomeAnswer, OutcomeReport,
     PassSummary, StatedCaller, ToldReason, Verdict, VerdictFinding, VerifyRequest,

@@ -10,6 +10,7 @@
 //! | why it doesn't start, or doesn't answer | [`ServeError`], [`ServerCode`] |
 
 mod answer;
+mod approvers;
 mod body;
 mod caller;
 mod code;

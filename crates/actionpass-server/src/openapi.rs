@@ -15,7 +15,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::decisions::{authorize, outcome, verify};
 use crate::requests::stream;
-use crate::{ledger, operations, requests, trust};
+use crate::{approvers, ledger, operations, requests, trust};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,6 +41,8 @@ use crate::{ledger, operations, requests, trust};
         trust::revocations,
         trust::trust,
         trust::jwks,
+        approvers::list,
+        approvers::confirm,
         ledger::head,
         ledger::records,
         ledger::record,
@@ -272,6 +274,8 @@ mod tests {
             "VerifyRequest",
             "CastVote",
             "NewRevocation",
+            "ConfirmPasskey",
+            "OutcomeReport",
             "Action",
             "Facts",
         ] {

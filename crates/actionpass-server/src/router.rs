@@ -11,7 +11,7 @@ use crate::gate::Shared;
 use crate::guard::{self, Arrival};
 use crate::load::Share;
 use crate::problem::Refused;
-use crate::{ServerCode, decisions, ledger, log, operations, page, requests, trust};
+use crate::{ServerCode, approvers, decisions, ledger, log, operations, page, requests, trust};
 
 /// The route of votes, which has the share of people.
 const VOTES: &str = "/v1/requests/{id}/votes";
@@ -52,6 +52,7 @@ fn api(gate: &Shared) -> Router {
         .merge(decisions::routes())
         .merge(requests::routes())
         .merge(trust::routes())
+        .merge(approvers::routes())
         .merge(ledger::routes());
     with_methods(router)
         .layer(from_fn_with_state(gate.clone(), for_programs))
