@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -41,6 +42,8 @@ struct Listener {
     sessions: Arc<Sessions>,
     person: Person,
     events: Receiver<Arc<RequestEvent>>,
+    /// Its place among the streams that there may be.
+    _place: OwnedSemaphorePermit,
 }
 
 /// `GET /live`: of each request that the person sees and that changes, what it is now. It ends with the session, and
@@ -51,9 +54,11 @@ pub(super) async fn stream(
     headers: HeaderMap,
     Query(of): Query<Of>,
 ) -> Result<Response, Refused> {
+    let person = person(&gate, &sessions, &headers).await?;
     let mut listener = Listener {
         first: None,
-        person: person(&gate, &sessions, &headers).await?,
+        _place: gate.load.stream()?,
+        person,
         events: gate.events.subscribe(),
         gate,
         sessions,

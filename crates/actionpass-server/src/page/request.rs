@@ -268,6 +268,7 @@ pub(super) async fn vote(
 ) -> Result<Response, Refused> {
     let person = person(&gate, &sessions, &headers).await?;
     let id = id_of(&id)?;
+    gate.load.vote(person.principal.as_str())?;
     let ballot = sessions.take_ballot(&person, &signed.ballot, &id, now()?);
     let ballot = ballot.ok_or(ServerCode::BallotUnknown)?;
     let assertion = assertion(signed.authenticator_data, signed.client_data_json, signed.signature);
