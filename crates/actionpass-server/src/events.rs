@@ -105,8 +105,10 @@ impl Events {
             .or_insert_with(|| watch::Sender::new(version));
         Waiting {
             heard: heard.subscribe(),
-            request: request.clone(),
-            events: Arc::clone(self),
+            _place: Place {
+                request: request.clone(),
+                events: Arc::clone(self),
+            },
         }
     }
 
@@ -176,17 +178,23 @@ pub(crate) async fn event_of(
 /// Somebody who waits for a request.
 struct Waiting {
     heard: watch::Receiver<u64>,
+    /// Goes behind the receiver, since fields go in their order: of several who leave at once, the last then finds nobody.
+    _place: Place,
+}
+
+/// The entry of a request, which goes with the last who waits for it.
+struct Place {
     request: RequestId,
     events: Arc<Events>,
 }
 
-impl Drop for Waiting {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut waited_for = self.events.lock();
-        // Nobody subscribes but under this lock, so this is still the last one when the entry goes.
+        // Nobody subscribes but under this lock, so nobody waits when the entry goes.
         if waited_for
             .get(&self.request)
-            .is_some_and(|heard| heard.receiver_count() <= 1)
+            .is_some_and(|heard| heard.receiver_count() == 0)
         {
             waited_for.remove(&self.request);
         }
