@@ -75,3 +75,25 @@ fn name(method: &Method) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actionpass_home::ClientToken;
+    use axum::body::Body;
+
+    use super::*;
+    use crate::testing::{Fixture, everything};
+
+    #[tokio::test]
+    async fn whoever_is_proven_is_named_and_nobody_else() {
+        let fixture = Fixture::new().await;
+        let known = fixture.enter("ci", everything());
+        for (token, name) in [(ClientToken::from_random(&[7; 32]), None), (known, Some("ci"))] {
+            let asked = AskedBy::default();
+            let mut request = Request::get("/v1/requests").body(Body::empty()).unwrap();
+            request.extensions_mut().insert(asked.clone());
+            fixture.send_with(&token, request).await;
+            assert_eq!(asked.0.get().map(String::as_str), name);
+        }
+    }
+}

@@ -93,6 +93,11 @@ async fn every_decision_is_an_answer() {
         .collect();
     assert_eq!(doors, [json!("http"), json!("http"), json!("http")]);
     assert_eq!(allow["record"]["seq"], before);
+    let metrics = fixture.gate.metrics.text().unwrap();
+    for outcome in ["allow", "deny", "step_up"] {
+        let line = format!("actionpass_decisions_total{{outcome=\"{outcome}\"}} 1");
+        assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    }
 }
 
 #[tokio::test]

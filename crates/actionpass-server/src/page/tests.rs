@@ -222,6 +222,36 @@ async fn waiting_decision(fixture: &Fixture) -> Decision {
 }
 
 #[tokio::test]
+async fn votes_and_streams_of_the_page_have_limits() {
+    let fixture = Fixture::configured(|home| {
+        let path = home.path("config.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(
+            &path,
+            format!("{config}\n[serve.limits]\nstreams = 1\nvotes_per_minute = 1\n"),
+        )
+        .unwrap();
+    })
+    .await;
+    let mut browser = Browser::of_maya(&fixture).await;
+    let overloaded = (503, "overloaded".to_owned());
+    let (first, second) = (waiting(&fixture).await, other(&fixture).await);
+    // Nobody is signed in yet, so no place is taken.
+    assert_eq!(browser.get("/live").await.problem(), (401, "signed_out".to_owned()));
+    browser.sign_in().await;
+    browser.decide(&first, json!({ "decision": "approve" })).await.ok();
+    let refused = browser.decide(&second, json!({ "decision": "approve" })).await;
+    assert_eq!(refused.problem(), overloaded);
+
+    let cookie = format!("actionpass-session={}", browser.cookies["actionpass-session"]);
+    let request = Request::get("/live").header(header::COOKIE, cookie);
+    let stream = fixture.stream(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(browser.get("/live").await.problem(), overloaded);
+    drop(stream);
+    assert_eq!(fixture.gate.load.streams(), 0);
+}
+
+#[tokio::test]
 async fn a_decline_wants_words_and_the_agent_gets_them() {
     let fixture = Fixture::new().await;
     let mut browser = Browser::of_maya(&fixture).await;
