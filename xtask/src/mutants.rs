@@ -11,6 +11,7 @@ mod cli;
 mod core;
 mod display;
 mod policy;
+mod server;
 mod store;
 mod store_sqlite;
 mod verify;
@@ -34,12 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
 
 /// Every list, those of the quickest tests first.
-const LISTS: [&List; 7] = [
+const LISTS: [&List; 8] = [
     &display::LIST,
     &verify::LIST,
     &core::LIST,
     &store::LIST,
     &store_sqlite::LIST,
+    &server::LIST,
     &cli::LIST,
     &policy::LIST,
 ];

@@ -175,3 +175,67 @@ fn decision(body: &JsonObject) -> Option<DecisionBody> {
         .ok()
         .and_then(|body| serde_json::from_value(body).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_name;
+
+    /// Every member of a scope, in the order of the checks, by what admits nobody but `good`.
+    fn client() -> Client {
+        let one = |text: &str| vec![text.to_owned()];
+        let mut client = Client::new(client_name("ci").unwrap());
+        client.tenants = Patterns::of_tenants(one("org:good")).unwrap();
+        client.agents = Patterns::of_agents(vec!["agent:good".to_owned(), "agent:via-*".to_owned()]).unwrap();
+        client.owners = Patterns::of_owners(one("user:good")).unwrap();
+        client.runtimes = Patterns::of_runtimes(one("runtime:good")).unwrap();
+        client.servers = Patterns::of_servers(one("mcp:good")).unwrap();
+        client.audiences = Patterns::of_audiences(one("good")).unwrap();
+        client
+    }
+
+    #[test]
+    fn g21_a_scope_is_admitted_if_every_member_is() {
+        // Each of seven members is absent, admitted or not: all 2,187 scopes.
+        let (tenants, agents) = (["org:good", "org:Good"], ["agent:good", "agent:goods"]);
+        let via: [[Agent; 2]; 2] = [
+            ["agent:via-a", "agent:good"].map(|text| text.parse().unwrap()),
+            ["agent:via-a", "agent:bad"].map(|text| text.parse().unwrap()),
+        ];
+        let tenants: [Tenant; 2] = tenants.map(|text| text.parse().unwrap());
+        let agents: [Agent; 2] = agents.map(|text| text.parse().unwrap());
+        let owners: [Owner; 2] = ["user:good", "user:bad"].map(|text| text.parse().unwrap());
+        let runtimes: [Runtime; 2] = ["runtime:good", "runtime:bad"].map(|text| text.parse().unwrap());
+        let servers: [Server; 2] = ["mcp:good", "mcp:bad"].map(|text| text.parse().unwrap());
+        let audiences: [Audience; 2] = ["good", "goo"].map(|text| text.parse().unwrap());
+        let members = [
+            Member::Tenant,
+            Member::Agent,
+            Member::Via,
+            Member::Owner,
+            Member::Runtime,
+            Member::Server,
+            Member::Audience,
+        ];
+        let client = client();
+        for number in 0..3_usize.pow(7) {
+            let states: Vec<usize> = (0..7_u32).map(|place| number / 3_usize.pow(place) % 3).collect();
+            let scope = Scope {
+                tenant: tenants.get(states[0]),
+                agent: agents.get(states[1]),
+                via: via.get(states[2]).map_or(&[], |via| via),
+                owner: owners.get(states[3]),
+                runtime: runtimes.get(states[4]),
+                server: servers.get(states[5]),
+                audience: audiences.get(states[6]),
+            };
+            let first = states.iter().position(|&state| state == 1);
+            let expected = first.map_or(Ok(()), |place| Err(members[place]));
+            assert_eq!(client.admits(&scope), expected, "{states:?}");
+            // An entry without patterns admits nothing that is stated.
+            let is_empty = states.iter().all(|&state| state == 2);
+            let nobody = Client::new(client_name("nobody").unwrap());
+            assert_eq!(nobody.admits(&scope).is_ok(), is_empty, "{states:?}");
+        }
+    }
+}

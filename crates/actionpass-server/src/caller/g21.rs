@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, Request, header};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::ServerCode;
 use crate::testing::{Fixture, everything, post, value};
 
 /// The audience of the example's tool.
@@ -435,7 +436,11 @@ async fn g21_what_is_outside_of_an_entry_is_as_if_there_were_none() {
         let page = fixture.get(&client, "/v1/ledger/records?kind=decision").await.ok();
         assert_eq!(page["records"], json!([]), "{what}");
         let answer = fixture.get(&client, &format!("/v1/ledger/records/{seq}")).await;
-        assert_eq!(answer.problem(), (404, "record_unknown".to_owned()), "{what}");
+        assert_eq!(
+            answer.problem(),
+            (404, ServerCode::RecordUnknown.as_str().to_owned()),
+            "{what}"
+        );
         let answer = fixture.get(&client, "/v1/ledger/export").await;
         assert_eq!(answer.problem(), (403, "client_forbidden".to_owned()), "{what}");
     }
