@@ -360,7 +360,7 @@ impl Entry {
         };
         let is_new = match &credential {
             Credential::Token(token) => seen.tokens.insert(*token),
-            Credential::Socket(uids) => uids.iter().fold(true, |new, uid| seen.uids.insert(*uid) && new),
+            Credential::Socket(uids) => uids.iter().all(|uid| seen.uids.insert(*uid)),
         };
         if !is_new {
             return Err("another client has the same token or user: nobody would know which of them asks");

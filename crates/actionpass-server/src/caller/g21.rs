@@ -307,9 +307,12 @@ fn g21_a_question_is_judged_if_the_entry_admits_every_member_of_it() {
     }
 }
 
+fn one(pattern: &str) -> Vec<String> {
+    vec![pattern.to_owned()]
+}
+
 /// A client for one of everything.
 fn narrow(tenant: &str, agent: &str, owner: &str) -> Client {
-    let one = |text: &str| vec![text.to_owned()];
     let mut client = everything();
     client.tenants = Patterns::of_tenants(one(tenant)).unwrap();
     client.agents = Patterns::of_agents(one(agent)).unwrap();
@@ -394,25 +397,20 @@ async fn g21_what_is_outside_of_an_entry_is_as_if_there_were_none() {
     let token = fixture.ballot(&id.parse().unwrap(), VoteKind::Approve, "yes").await;
     let seq = opened["record"]["seq"].as_u64().unwrap();
     let records = fixture.records().await;
-    let one = |text: &str| vec![text.to_owned()];
-    let narrowed: [(&str, Box<dyn Fn(&mut Client)>); 5] = [
-        (
-            "tenant",
-            Box::new(move |client| client.tenants = Patterns::of_tenants(one("org:other")).unwrap()),
-        ),
-        (
-            "agent",
-            Box::new(move |client| client.agents = Patterns::of_agents(one("agent:other")).unwrap()),
-        ),
-        ("owner", Box::new(|client| client.owners = Patterns::default())),
-        (
-            "runtime",
-            Box::new(move |client| client.runtimes = Patterns::of_runtimes(one("runtime:x*")).unwrap()),
-        ),
-        (
-            "server",
-            Box::new(move |client| client.servers = Patterns::of_servers(one("mcp:other")).unwrap()),
-        ),
+    let narrowed: [(&str, fn(&mut Client)); 5] = [
+        ("tenant", |client| {
+            client.tenants = Patterns::of_tenants(one("org:other")).unwrap()
+        }),
+        ("agent", |client| {
+            client.agents = Patterns::of_agents(one("agent:other")).unwrap()
+        }),
+        ("owner", |client| client.owners = Patterns::default()),
+        ("runtime", |client| {
+            client.runtimes = Patterns::of_runtimes(one("runtime:x*")).unwrap()
+        }),
+        ("server", |client| {
+            client.servers = Patterns::of_servers(one("mcp:other")).unwrap()
+        }),
     ];
     for (what, narrow) in narrowed {
         let mut client = everything();
