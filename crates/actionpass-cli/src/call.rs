@@ -72,9 +72,12 @@ impl CallArgs {
     }
 
     /// The action, admitted like any other: what isn't stated comes from the configuration where that leaves no choice.
-    pub(crate) fn action(&self, config: &Config, bounds: &Bounds) -> Outcome<BoundAction> {
+    pub(crate) fn action(&self, config: Option<&Config>, bounds: &Bounds) -> Outcome<BoundAction> {
         let stated = self.stated(config)?;
-        let payload = self.payload.as_ref().ok_or_else(|| missing(&["--payload"]))?;
+        let payload = self
+            .payload
+            .as_ref()
+            .ok_or_else(|| missing(config.is_some(), &["--payload"]))?;
         let payload = input::document(payload, bounds)?;
         let text = stated.around(&payload);
         let action = input::action_of(text.as_bytes(), bounds, "the action that is made of the call")?;
@@ -87,9 +90,9 @@ impl CallArgs {
         Ok(action)
     }
 
-    fn stated<'a>(&'a self, config: &'a Config) -> Outcome<Stated<'a>> {
-        let tenant = self.tenant.as_ref().or_else(|| only(&config.tenants));
-        let agent = self.agent.as_ref().or_else(|| only(config.agents()));
+    fn stated<'a>(&'a self, config: Option<&'a Config>) -> Outcome<Stated<'a>> {
+        let tenant = self.tenant.as_ref().or_else(|| only(&config?.tenants));
+        let agent = self.agent.as_ref().or_else(|| only(config?.agents()));
         let needed = [
             ("--tool", self.tool.is_some()),
             ("--resource", self.resource.is_some()),
@@ -124,7 +127,7 @@ impl CallArgs {
                 let names = needed
                     .into_iter()
                     .filter_map(|(name, is_there)| (!is_there).then_some(name));
-                Err(missing(&names.collect::<Vec<_>>()))
+                Err(missing(config.is_some(), &names.collect::<Vec<_>>()))
             }
         }
     }
@@ -154,11 +157,13 @@ fn only<T>(of: &[T]) -> Option<&T> {
     }
 }
 
-fn missing(options: &[&str]) -> Failure {
-    let problem = format!(
-        "needed with --tool, and the home's config.toml leaves it open: {}",
-        options.join(", ")
-    );
+fn missing(has_home: bool, options: &[&str]) -> Failure {
+    let open = if has_home {
+        ", and the home's config.toml leaves it open"
+    } else {
+        ""
+    };
+    let problem = format!("needed with --tool{open}: {}", options.join(", "));
     Failure::new(CliCode::OptionMissing, problem)
 }
 

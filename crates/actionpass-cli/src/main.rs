@@ -12,6 +12,7 @@ mod context;
 mod exit;
 mod failure;
 mod foreign_jwk;
+mod gate;
 mod hint;
 mod input;
 mod log;

@@ -105,7 +105,7 @@ impl Asked {
     /// The passphrase that a file, the environment or a keyring has, the first of them that is named.
     fn unasked(&self) -> Outcome<Option<Secret>> {
         if let Some(path) = &self.args.passphrase_file {
-            return of_file(path).map(Some);
+            return of_file(path, "--passphrase-file", "passphrase").map(Some);
         }
         if let Some(place) = &self.args.passphrase_from {
             return self.kept(place).map(Some);
@@ -151,19 +151,19 @@ impl Secrets for Asked {
 
 /// The first line of a file that is its owner's alone, of a pipe that the shell made, or of stdin.
 ///
-/// No failure repeats the path of what isn't there: it may be the passphrase itself that somebody typed here.
-fn of_file(path: &Path) -> Outcome<Secret> {
+/// No failure repeats the path of what isn't there: it may be the secret itself that somebody typed here.
+pub(crate) fn of_file(path: &Path, option: &str, what: &str) -> Outcome<Secret> {
     const MAX_BYTES: usize = 64 * 1024;
     let is_pipe = || fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
     let read = if input::is_stdin(path) {
-        return filled(Secret::first_line(input::read(path, MAX_BYTES)?));
+        return filled(Secret::first_line(input::read(path, MAX_BYTES)?), option);
     } else if is_pipe() {
         Secret::from_file(path).map_err(SecretFileError::from)
     } else {
         Secret::from_private_file(path)
     };
     let secret = read.map_err(|error| {
-        let problem = format!("the file of --passphrase-file gives no passphrase: {error}");
+        let problem = format!("the file of {option} gives no {what}: {error}");
         match error {
             SecretFileError::Exposed(Exposure::Foreign) => Failure::new(SecretSourceCode::Permissions, problem),
             SecretFileError::Exposed(_) => {
@@ -173,15 +173,15 @@ fn of_file(path: &Path) -> Outcome<Secret> {
             _ => Failure::new(HomeCode::FileUnreadable, problem),
         }
     })?;
-    filled(secret)
+    filled(secret, option)
 }
 
 /// A key that is encrypted with nothing would only look as if it were.
-fn filled(secret: Secret) -> Outcome<Secret> {
+fn filled(secret: Secret, option: &str) -> Outcome<Secret> {
     if secret.expose().is_empty() {
         return Err(Failure::new(
             SecretSourceCode::Unreadable,
-            "the first line of --passphrase-file is empty",
+            format!("the first line of {option} is empty"),
         ));
     }
     Ok(secret)

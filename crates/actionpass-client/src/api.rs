@@ -18,5 +18,7 @@ pub use decisions::{
 };
 pub use ledger::{LedgerHead, RecordList};
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem};
-pub use requests::{CastVote, Declined, DroppedVote, FullRequest, Lifted, RequestEvent, RequestItem, RequestList};
+pub use requests::{
+    CastVote, Declined, DroppedVote, FullRequest, Lifted, RequestEvent, RequestItem, RequestList, VoteSubject,
+};
 pub use trust::{JwkSet, NewRevocation, RecordLink, RevocationList, Revoked};

@@ -115,7 +115,9 @@ pub(crate) async fn show(
     caller.may(Right::Requests)?;
     Query::none(&uri)?;
     let review = seen(&gate, &caller, &id).await?;
-    Ok(json(&shown::full(&review).map_err(|error| Refused::of(&error))?))
+    let mut full = shown::full(&review).map_err(|error| Refused::of(&error))?;
+    full.subject = shown::subject(&review, &gate.home.config.issuer).map_err(|error| Refused::of(&error))?;
+    Ok(json(&full))
 }
 
 /// What approvers are shown of the action: the canonical view, whose hash votes name, or the same as a page.

@@ -1,8 +1,8 @@
 //! `approve`: a person looks at an action and signs a yes to exactly this.
 
-pub(super) mod asked;
-pub(super) mod known;
-pub(super) mod outlook;
+pub(crate) mod asked;
+pub(crate) mod known;
+pub(crate) mod outlook;
 
 use std::path::PathBuf;
 use std::sync::Arc;

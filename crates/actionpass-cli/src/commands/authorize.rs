@@ -1,20 +1,20 @@
 //! `authorize`: a decision on an action, and the pass if it is allowed.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_core::{Authorization, AuthorizeCode, Declined, Request, RequestAnswer, RequestCode};
+use actionpass_client::api::{Declined, OpenedRequest, ToldReason};
+use actionpass_core::{AuthorizeCode, RequestCode};
 use actionpass_home::duration;
-use actionpass_model::{Audience, Caller, Decision, KeyStatus, KeyUse, Reason, Tenant, Trace};
+use actionpass_model::{Audience, Code, Decision, Reason, RuleId, Trace};
 use actionpass_policy::{ReasonCode, Requirement};
-use actionpass_verify::Trust;
+use actionpass_verify::VerifyCode;
 use clap::{ArgGroup, Args};
-use pollster::block_on;
 
 use crate::call::CallArgs;
 use crate::context::Context;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::gate::{Asking, Decided, Gate, GateArgs};
 use crate::input::{self, Bounds};
 use crate::output::{self, Ink, Reply};
 use crate::passphrase::PassphraseArgs;
@@ -52,6 +52,8 @@ pub(crate) struct AuthorizeArgs {
     trace: Option<Trace>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 impl AuthorizeArgs {
@@ -67,26 +69,45 @@ impl AuthorizeArgs {
             no_request: false,
             trace: None,
             passphrase: PassphraseArgs::default(),
+            gate: GateArgs::default(),
         }
     }
 
     pub(crate) fn run(self, context: &Context) -> Outcome<Reply> {
-        let decided = self.decide(context)?;
-        self.reply(&decided, context)
+        let gate = self.open(context)?;
+        let decided = self.decide_at(&*gate, context)?;
+        Ok(self.reply(&decided, &*gate, context))
     }
 
     /// Decides, and records the decision.
     pub(crate) fn decide(&self, context: &Context) -> Outcome<Decided> {
+        let gate = self.open(context)?;
+        self.decide_at(&*gate, context)
+    }
+
+    fn open<'a>(&self, context: &'a Context) -> Outcome<Box<dyn Gate + 'a>> {
         let paths = [self.action.as_ref(), self.call.payload(), self.facts.as_ref()]
             .into_iter()
             .flatten()
             .chain(&self.approvals);
         input::one_stdin(paths.map(PathBuf::as_path))?;
-        let home = context.open_home()?;
-        let bounds = Bounds::of_issuer(Some(&home.config));
+        let PassphraseArgs {
+            passphrase_file,
+            passphrase_from,
+        } = &self.passphrase;
+        let at_home = [
+            ("--trace", self.trace.is_some()),
+            ("--passphrase-file", passphrase_file.is_some()),
+            ("--passphrase-from", passphrase_from.is_some()),
+        ];
+        self.gate.open(context, &self.passphrase, &at_home)
+    }
+
+    fn decide_at(&self, gate: &dyn Gate, context: &Context) -> Outcome<Decided> {
+        let bounds = Bounds::of_issuer(gate.config());
         let action = match &self.action {
             Some(path) => input::action(path, &bounds)?,
-            None => self.call.action(&home.config, &bounds)?,
+            None => self.call.action(gate.config(), &bounds)?,
         };
         let facts = input::facts(self.facts.as_deref(), &bounds)?;
         let approvals = self
@@ -94,70 +115,54 @@ impl AuthorizeArgs {
             .iter()
             .map(|path| input::token(path))
             .collect::<Outcome<Vec<_>>>()?;
-        let caller = Caller {
-            tenant: action.action().tenant.clone(),
-            actor: action.action().actor.clone(),
+        let asking = Asking {
+            action: &action,
+            facts: &facts,
+            approvals: &approvals,
+            audience: self.audience.as_ref(),
+            opens: !self.no_request,
+            trace: self.trace.as_ref(),
         };
-        let mut request = Request::new(&action, &caller).with_facts(&facts);
-        for approval in approvals {
-            request = request.with_approval(approval);
-        }
-        if let Some(audience) = &self.audience {
-            request = request.with_audience(audience);
-        }
-        if self.no_request {
-            request = request.without_opening();
-        }
-        if let Some(trace) = &self.trace {
-            request = request.with_trace(trace);
-        }
-
-        let secrets = Arc::new(self.passphrase.of_old(home.config.signing.passphrase.as_ref()));
-        let issuer = secrets.settle(block_on(home.issuer_of_one_request(Arc::clone(&secrets) as _)))?;
         output::needs_reader("nothing was decided: a pass would reach nobody")?;
-        let mut answer = secrets.settle(block_on(issuer.authorize(request.clone())))?;
+        let decided = gate.authorize(&asking, Duration::ZERO)?;
         // Whoever must approve is told before anybody waits: the request is open, and joined by the second call.
-        if let (Some(waiting), false) = (&answer.request, self.wait.is_zero())
-            && answer.decision == Decision::StepUp
-        {
-            let talks = !context.is_json;
-            if talks {
-                let seconds = self.wait.as_secs();
-                output::say(&format!(
-                    "waiting for people to decide on {}, {seconds} s at most\n",
-                    waiting.id
-                ));
-            }
-            answer = secrets.settle(block_on(issuer.authorize(request.with_wait(self.wait))))?;
-            if talks && let Some(waiting) = answer.request.as_ref().filter(|_| answer.decision == Decision::StepUp) {
-                output::say(&format!(
-                    "nobody decided in time; the request waits until {}\n",
-                    waiting.expires_at
-                ));
-            }
+        let Some(opened) = waiting(&decided).filter(|_| !self.wait.is_zero()) else {
+            return Ok(decided);
+        };
+        let talks = !context.is_json;
+        if talks {
+            let seconds = self.wait.as_secs();
+            output::say(&format!(
+                "waiting for people to decide on {}, {seconds} s at most\n",
+                opened.id
+            ));
         }
-        let trust = block_on(issuer.trust())?;
-        let nobody_holds = nobody_holds(&answer.required, &action.action().tenant, &trust);
-        Ok(Decided { answer, nobody_holds })
+        let decided = gate.authorize(&asking, self.wait)?;
+        if talks && let Some(opened) = waiting(&decided) {
+            output::say(&format!(
+                "nobody decided in time; the request waits until {}\n",
+                opened.expires_at
+            ));
+        }
+        Ok(decided)
     }
 
-    fn reply(&self, decided: &Decided, context: &Context) -> Outcome<Reply> {
+    fn reply(&self, decided: &Decided, gate: &dyn Gate, context: &Context) -> Reply {
         let answer = &decided.answer;
-        let json = serde_json::to_value(answer).map_err(|error| Failure::internal(&error))?;
         let exit = crate::exit::of_decision(answer.decision);
         let token = answer
             .pass
             .as_ref()
             .map(|pass| format!("{}\n", pass.token))
             .unwrap_or_default();
-        Ok(Reply::new(json)
+        Reply::new(decided.json.clone())
             .with_exit(exit)
             .with_data(token)
-            .with_talk(self.talk(decided, context)))
+            .with_talk(self.talk(decided, gate, context))
     }
 
     /// First the verdict and its rule or code, then what matched or was missing, then what to do next.
-    fn talk(&self, decided: &Decided, context: &Context) -> String {
+    fn talk(&self, decided: &Decided, gate: &dyn Gate, context: &Context) -> String {
         let ink = Ink::stderr();
         let answer = &decided.answer;
         let rules = answer
@@ -179,15 +184,17 @@ impl AuthorizeArgs {
             Decision::StepUp => ink.warn("step_up"),
         };
         let mut text = format!("{verdict}  {by}\n");
-        for note in &answer.notes {
-            text.push_str(&format!("  {}\n", visible(note.reason.as_str())));
+        for note in &decided.notes {
+            text.push_str(&format!("  {}\n", visible(note.as_str())));
         }
         for reason in &answer.reasons {
-            text.push_str(&format!("  {}\n", visible(&reason_text(reason))));
+            text.push_str(&format!("  {}\n", visible(&told_text(reason))));
         }
         if let Some(pass) = &answer.pass {
-            let until = pass.expires_at.to_timestamp();
-            text.push_str(&format!("pass {} until {until}; the token is on stdout\n", pass.id));
+            text.push_str(&format!(
+                "pass {} until {}; the token is on stdout\n",
+                pass.id, pass.expires_at
+            ));
         }
         // Approvals and overrides are needed together; a condition is another way out.
         let mut word = "needs";
@@ -214,16 +221,16 @@ impl AuthorizeArgs {
         if let Some(declined) = &answer.declined {
             text.push_str(&declined_text(declined));
         }
-        if let Some(request) = answer.request.as_ref().filter(|_| answer.decision == Decision::StepUp) {
+        if let Some(request) = waiting(decided) {
             text.push_str(&format!("request {} until {}\n", request.id, request.expires_at));
         }
         text.push_str(&format!("record {}:{}\n", answer.record.seq, answer.record.ledger_hash));
-        text.push_str(&self.next(decided, context));
+        text.push_str(&self.next(decided, gate, context));
         text
     }
 
     /// The same action again, with facts and approvals of before and new ones.
-    fn again(&self, program: &str, file: &str, approvals: &[&str]) -> String {
+    fn again(&self, program: &str, at: &str, file: &str, approvals: &[&str]) -> String {
         let shown = |path: &PathBuf| path.display().to_string();
         // One that is written anew takes the place of the former.
         let given = self
@@ -237,22 +244,22 @@ impl AuthorizeArgs {
         let options: String = options
             .map(|(option, path)| format!(" {option} {}", quote(&path)))
             .collect();
-        format!("{program} authorize --action {file}{options}")
+        format!("{program} authorize --action {file}{options}{at}")
     }
 
     /// What people do about a request, and then whoever asked: the same again, which joins it.
-    fn next_of_request(&self, request: &RequestAnswer, nobody_holds: Option<&str>, program: &str) -> String {
+    fn next_of_request(&self, request: &OpenedRequest, nobody_holds: Option<&str>, program: &str, at: &str) -> String {
         let mut lines = Vec::new();
         if let Some(role) = nobody_holds {
             lines.extend(new_approver(role, program));
         }
         let who = "--key KEY --as user:NAME --reason TEXT";
-        lines.push(format!("{program} requests approve {} {who}", request.id));
+        lines.push(format!("{program} requests approve {} {who}{at}", request.id));
         let again = self.action.as_ref().filter(|path| !input::is_stdin(path));
         if let Some(path) = again {
             let file = path.display().to_string();
             let file = quote(&file);
-            lines.push(self.again(program, &file, &[]));
+            lines.push(self.again(program, at, &file, &[]));
         }
         let ink = Ink::stderr();
         let lines: String = lines.iter().map(|line| format!("  {}\n", ink.bold(line))).collect();
@@ -265,7 +272,7 @@ impl AuthorizeArgs {
     }
 
     /// What to do next: the commands that get what is missing.
-    fn next(&self, decided: &Decided, context: &Context) -> String {
+    fn next(&self, decided: &Decided, gate: &dyn Gate, context: &Context) -> String {
         let answer = &decided.answer;
         if answer.decision == Decision::Allow {
             return String::new();
@@ -273,9 +280,9 @@ impl AuthorizeArgs {
         if answer.declined.is_some() {
             return String::new();
         }
-        let program = context.program();
-        if let Some(request) = answer.request.as_ref().filter(|_| answer.decision == Decision::StepUp) {
-            return self.next_of_request(request, decided.nobody_holds.as_deref(), &program);
+        let (program, at) = (context.program(), gate.options());
+        if let Some(request) = waiting(decided) {
+            return self.next_of_request(request, decided.nobody_holds.as_deref(), &program, &at);
         }
         let written = self.action.as_ref().or(self.call.saved());
         let file = written.map_or_else(|| UNSAVED.to_owned(), |path| path.display().to_string());
@@ -287,8 +294,10 @@ impl AuthorizeArgs {
             .any(|requirement| matches!(requirement, Requirement::Approval { .. }));
         if let Some(holding) = &answer.held_by {
             let ink = Ink::stderr();
-            let look = ink.bold(&format!("{program} requests show {holding}"));
-            let lift = ink.bold(&format!("{program} requests lift {holding} --as user:NAME"));
+            let look = ink.bold(&format!("{program} requests show {holding}{at}"));
+            // A service knows who lifts it.
+            let who = gate.config().map_or("", |_| " --as user:NAME");
+            let lift = ink.bold(&format!("{program} requests lift {holding}{who}{at}"));
             return format!("next, for a person:\n  {look}\n  {lift}\n");
         }
         let mut lines = Vec::new();
@@ -303,12 +312,15 @@ impl AuthorizeArgs {
             approvals.push("approval.jwt");
         }
         if lines.is_empty() {
+            if gate.config().is_none() {
+                return String::new();
+            }
             lines.push(format!("{program} policy explain --action {file}"));
         } else {
             if let Some(role) = &decided.nobody_holds {
                 lines.splice(0..0, new_approver(role, &program));
             }
-            lines.push(self.again(&program, &file, &approvals));
+            lines.push(self.again(&program, &at, &file, &approvals));
         }
         let ink = Ink::stderr();
         let lines: String = lines.iter().map(|line| format!("  {}\n", ink.bold(line))).collect();
@@ -340,57 +352,53 @@ fn declined_text(declined: &Declined) -> String {
     text
 }
 
-/// An answer, and what helps to say what to do next.
-#[derive(Debug)]
-pub(crate) struct Decided {
-    pub(crate) answer: Authorization,
-    /// A role that an approval needs and no key of the trust store has, `ROLE` where any does.
-    nobody_holds: Option<String>,
-}
-
-/// The first requirement's role that nobody of the tenant could fulfil it with.
-fn nobody_holds(required: &[Requirement], tenant: &Tenant, trust: &Trust) -> Option<String> {
-    let approvers: Vec<_> = trust
-        .keyring()
-        .iter()
-        .filter(|key| !key.is_revoked())
-        .map(|key| key.trust())
-        .filter(|key| {
-            key.key_use == KeyUse::Approval && key.status == KeyStatus::Active && key.tenants.contains(tenant)
-        })
-        .collect();
-    required.iter().find_map(|requirement| {
-        let roles = match requirement {
-            Requirement::Approval { roles, .. } | Requirement::Override { roles, .. } => roles,
-            _ => return None,
-        };
-        let is_held = approvers
-            .iter()
-            .any(|key| roles.is_empty() || key.roles.iter().any(|role| roles.contains(role)));
-        (!is_held).then(|| roles.first().map_or_else(|| "ROLE".to_owned(), ToString::to_string))
-    })
+/// The request that waits for the action, if it is a step_up.
+fn waiting(decided: &Decided) -> Option<&OpenedRequest> {
+    let answer = &decided.answer;
+    answer.request.as_ref().filter(|_| answer.decision == Decision::StepUp)
 }
 
 /// A reason in a line: code, rule and path, and what the code means.
 pub(crate) fn reason_text(reason: &Reason) -> String {
-    let mut text = reason.code.to_string();
-    for part in [reason.rule.as_ref().map(ToString::to_string), reason.path.clone()]
-        .into_iter()
-        .flatten()
-    {
+    line(
+        &reason.code,
+        reason.rule.as_ref(),
+        reason.path.as_deref(),
+        meaning(&reason.code),
+    )
+}
+
+/// The same of a reason as it is told. What this release knows of a code counts for more than what is said of it.
+fn told_text(reason: &ToldReason) -> String {
+    let said = Some(reason.message.as_str()).filter(|message| !message.is_empty());
+    line(
+        &reason.code,
+        reason.rule.as_ref(),
+        reason.path.as_deref(),
+        meaning(&reason.code).or(said),
+    )
+}
+
+fn line(code: &Code, rule: Option<&RuleId>, path: Option<&str>, meaning: Option<&str>) -> String {
+    let mut text = code.to_string();
+    for part in [rule.map(RuleId::as_str), path].into_iter().flatten() {
         text.push_str(&format!(" {part}"));
     }
-    let meaning = ReasonCode::from_code(reason.code.as_str())
-        .map(ReasonCode::meaning)
-        .or_else(|| AuthorizeCode::from_code(reason.code.as_str()).map(AuthorizeCode::meaning))
-        .or_else(|| RequestCode::from_code(reason.code.as_str()).map(RequestCode::meaning))
-        .or_else(|| {
-            actionpass_verify::VerifyCode::from_code(reason.code.as_str()).map(actionpass_verify::VerifyCode::meaning)
-        });
     if let Some(meaning) = meaning {
-        text.push_str(&format!(" — {}", meaning.trim()));
+        text.push_str(&format!(" — {meaning}"));
     }
     text
+}
+
+/// What the code of a reason means.
+pub(crate) fn meaning(code: &Code) -> Option<&'static str> {
+    let code = code.as_str();
+    ReasonCode::from_code(code)
+        .map(ReasonCode::meaning)
+        .or_else(|| AuthorizeCode::from_code(code).map(AuthorizeCode::meaning))
+        .or_else(|| RequestCode::from_code(code).map(RequestCode::meaning))
+        .or_else(|| VerifyCode::from_code(code).map(VerifyCode::meaning))
+        .map(str::trim)
 }
 
 /// What would turn a decision, in a line.

@@ -14,7 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::approve::{ApproveArgs, Mode};
-use super::authorize::{AuthorizeArgs, Decided};
+use super::authorize::AuthorizeArgs;
 use super::init::InitArgs;
 use super::ledger::verify_home;
 use super::trust::AddArgs;
@@ -22,6 +22,7 @@ use super::verify::{Judged, Verdict, VerifyArgs};
 use crate::code::CliCode;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::gate::Decided;
 use crate::output::{self, Ink, Reply};
 use crate::passphrase::PassphraseArgs;
 use crate::private_key::NewKey;

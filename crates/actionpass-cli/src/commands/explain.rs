@@ -22,6 +22,12 @@ const MAX_NEAR: usize = 5;
 /// How alike two names have to be, from 0 to 1: what `clap` asks for of its own suggestions, and a little more.
 const ALIKE: f64 = 0.85;
 
+/// What kind of failure a code stands for, if this release has it.
+pub(crate) fn class_of(code: &str) -> Option<CodeClass> {
+    let known = known::all().into_iter().find(|known| known.code == code);
+    known.map(|known| known.class)
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArgs {
     /// The code, such as `key_revoked`; without it, all are listed

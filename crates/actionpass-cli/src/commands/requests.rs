@@ -6,20 +6,22 @@ mod watch;
 
 use std::time::Duration;
 
-use actionpass_core::{Issuer, RequestState, Review};
-use actionpass_home::{OpenHome, duration};
+use actionpass_client::api::RequestItem;
+use actionpass_home::duration;
 use actionpass_model::{
-    Agent, ApprovalRequest, EndState, MAX_REQUEST_LIFETIME, Principal, RequestId, Tenant, Timestamp, VoteKind,
+    Agent, ApprovalRequest, MAX_REQUEST_LIFETIME, Principal, RequestId, RequestState, Tenant, Timestamp, VoteKind,
 };
 use actionpass_store::{QueueStore, RequestFilter, StateFilter};
 use clap::{Args, Subcommand, ValueEnum};
 use pollster::block_on;
 use serde_json::{Value, json};
 
+use crate::code::CliCode;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::input;
+use crate::gate::{Gate, GateArgs, Wanted};
 use crate::output::{self, Ink, Reply};
+use crate::passphrase::PassphraseArgs;
 use cast::CastArgs;
 
 #[derive(Debug, Subcommand)]
@@ -37,7 +39,7 @@ pub(crate) enum RequestsCommand {
     /// Wait until a request is approved or has ended
     Wait(WaitArgs),
     /// Print what happens to requests, until interrupted
-    Watch,
+    Watch(WatchArgs),
     /// Let an agent open requests again that three declined or expired ones keep from it
     Lift(LiftArgs),
 }
@@ -53,6 +55,8 @@ pub(crate) struct ListArgs {
     /// Those of this agent
     #[arg(long, value_name = "AGENT")]
     agent: Option<Agent>,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 #[derive(Args, Debug)]
@@ -60,6 +64,8 @@ pub(crate) struct RequestArgs {
     /// The request, `req_…`
     #[arg(value_name = "ID")]
     id: RequestId,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 #[derive(Args, Debug)]
@@ -67,9 +73,11 @@ pub(crate) struct CancelArgs {
     /// The request, `req_…`
     #[arg(value_name = "ID")]
     id: RequestId,
-    /// Who takes it back [default: `user:` and your login]
+    /// Who takes it back [default: `user:` and your login]; a service takes its client's name
     #[arg(long = "as", value_name = "PRINCIPAL")]
     by: Option<Principal>,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 #[derive(Args, Debug)]
@@ -80,6 +88,14 @@ pub(crate) struct WaitArgs {
     /// For so long at most [default: until it expires]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    gate: GateArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 #[derive(Args, Debug)]
@@ -87,9 +103,11 @@ pub(crate) struct LiftArgs {
     /// The request whose end brought the hold about: `doctor` and a refused step_up name it
     #[arg(value_name = "ID")]
     id: RequestId,
-    /// Who lifts it
+    /// Who lifts it; needed on a home, and a service takes its client's name
     #[arg(long = "as", value_name = "PRINCIPAL")]
-    by: Principal,
+    by: Option<Principal>,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 /// What a request is, as it is asked for.
@@ -110,15 +128,14 @@ enum State {
 }
 
 impl State {
-    /// What the store is asked for, and what is left to be looked for in what it gives.
-    const fn filter(self) -> (StateFilter, Option<RequestState>) {
+    const fn of_request(self) -> RequestState {
         match self {
-            Self::Pending => (StateFilter::Live, Some(RequestState::Pending)),
-            Self::Approved => (StateFilter::Live, Some(RequestState::Approved)),
-            Self::Used => (StateFilter::Ended(EndState::Used), None),
-            Self::Declined => (StateFilter::Ended(EndState::Declined), None),
-            Self::Cancelled => (StateFilter::Ended(EndState::Cancelled), None),
-            Self::Expired => (StateFilter::Ended(EndState::Expired), None),
+            Self::Pending => RequestState::Pending,
+            Self::Approved => RequestState::Approved,
+            Self::Used => RequestState::Used,
+            Self::Declined => RequestState::Declined,
+            Self::Cancelled => RequestState::Cancelled,
+            Self::Expired => RequestState::Expired,
         }
     }
 }
@@ -132,7 +149,7 @@ impl RequestsCommand {
             Self::Decline(_) => "requests-decline",
             Self::Cancel(_) => "requests-cancel",
             Self::Wait(_) => "requests-wait",
-            Self::Watch => "requests-watch",
+            Self::Watch(_) => "requests-watch",
             Self::Lift(_) => "requests-lift",
         }
     }
@@ -145,102 +162,85 @@ impl RequestsCommand {
             Self::Decline(args) => args.run(VoteKind::Decline, context),
             Self::Cancel(args) => args.run(context),
             Self::Wait(args) => args.run(context),
-            Self::Watch => watch::run(context),
+            Self::Watch(args) => watch::run(&*open(&args.gate, context, None)?, context),
             Self::Lift(args) => args.run(context),
         }
     }
 }
 
-/// The home with the issuer of its requests.
-struct Queue {
-    home: OpenHome,
-    issuer: Issuer,
-}
-
-impl Queue {
-    fn open(context: &Context) -> Outcome<Self> {
-        let home = context.open_home()?;
-        let issuer = block_on(home.issuer_of_requests())?;
-        Ok(Self { home, issuer })
-    }
-
-    fn review(&self, id: &RequestId) -> Outcome<Review> {
-        Ok(block_on(self.issuer.review(id))?)
-    }
+/// The home or the service; `by` is whose name was stated for what is done, which a service knows itself.
+fn open<'a>(args: &GateArgs, context: &'a Context, by: Option<&Principal>) -> Outcome<Box<dyn Gate + 'a>> {
+    args.open(context, &PassphraseArgs::default(), &[("--as", by.is_some())])
 }
 
 impl ListArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let queue = Queue::open(context)?;
-        let asked = self.state.map(State::filter);
-        let mut filter = RequestFilter::default();
-        filter.state = asked.map(|(filter, _)| filter);
-        filter.tenant = self.tenant;
-        filter.agent = self.agent;
-        let wanted = asked.and_then(|(_, state)| state);
-        let mut found = Vec::new();
-        loop {
-            let page = block_on(queue.issuer.reviews(&filter))?;
-            let Some(last) = page.last() else { break };
-            filter.after = Some(last.request.id.clone());
-            let is_wanted = |review: &Review| wanted.is_none_or(|state| review.state == state);
-            found.extend(page.into_iter().filter(is_wanted));
-        }
-        let items: Vec<Value> = found.iter().map(shown::item).collect();
+        let gate = open(&self.gate, context, None)?;
+        let found = gate.list(Wanted {
+            state: self.state.map(State::of_request),
+            tenant: self.tenant,
+            agent: self.agent,
+        })?;
         let text = if found.is_empty() {
             "no approval requests\n".to_owned()
         } else {
             shown::table(&found)
         };
-        Ok(Reply::new(json!({ "requests": items })).with_data(text))
+        Ok(Reply::new(json!({ "requests": to_json(&found)? })).with_data(text))
     }
 }
 
 impl RequestArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let review = Queue::open(context)?.review(&self.id)?;
-        Ok(Reply::new(shown::full_json(&review)?)
-            .with_exit(exit(review.state))
-            .with_data(shown::full(&review)?))
+        let looked = open(&self.gate, context, None)?.look(&self.id)?;
+        Ok(Reply::new(to_json(&looked.full)?)
+            .with_exit(exit(looked.full.state))
+            .with_data(shown::full(&looked)))
     }
 }
 
 impl CancelArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let queue = Queue::open(context)?;
-        let by = input::principal(self.by)?;
-        let review = block_on(queue.issuer.cancel(&self.id, Some(by.clone())))?;
+        let gate = open(&self.gate, context, self.by.as_ref())?;
+        let (item, by) = gate.cancel(&self.id, self.by)?;
+        let by = by.map_or_else(String::new, |by| format!(" by {by}"));
         let talk = format!(
-            "{} by {by}: nobody can approve it any more\n",
+            "{}{by}: nobody can approve it any more\n",
             Ink::stderr().warn("cancelled")
         );
-        Ok(state_reply(&review).with_talk(talk))
+        Ok(state_reply(&item)?.with_talk(talk))
     }
 }
 
 impl WaitArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let queue = Queue::open(context)?;
+        let gate = open(&self.gate, context, None)?;
         // No request waits longer.
         let wait = self.timeout.unwrap_or(MAX_REQUEST_LIFETIME);
-        let review = queue.review(&self.id)?;
-        if review.state == RequestState::Pending && !review.is_void() && !context.is_json {
+        let full = gate.look(&self.id)?.full;
+        if full.state == RequestState::Pending && !full.void && !context.is_json {
             output::say(&format!(
                 "waiting for people to decide, until {} at most\n",
-                review.request.expires_at
+                full.request.expires_at
             ));
         }
-        let review = block_on(queue.issuer.wait_for(&self.id, wait))?;
-        Ok(state_reply(&review).with_exit(exit(review.state)))
+        let item = gate.wait(&self.id, wait)?;
+        Ok(state_reply(&item)?.with_exit(exit(item.state)))
     }
 }
 
 impl LiftArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let queue = Queue::open(context)?;
-        let agent = queue.review(&self.id)?.request.actor.agent;
-        let is_lifted = block_on(queue.issuer.lift_hold(&self.id, Some(self.by)))?;
-        let talk = if is_lifted {
+        let gate = open(&self.gate, context, self.by.as_ref())?;
+        if gate.config().is_some() && self.by.is_none() {
+            return Err(Failure::new(
+                CliCode::OptionMissing,
+                "a home is told who lifts it: --as PRINCIPAL",
+            ));
+        }
+        let lifted = gate.lift(&self.id, self.by)?;
+        let agent = &lifted.agent;
+        let talk = if lifted.lifted {
             format!(
                 "{} {agent} may open approval requests again\n",
                 Ink::stderr().good("lifted")
@@ -248,7 +248,7 @@ impl LiftArgs {
         } else {
             format!("nothing keeps {agent} from opening approval requests\n")
         };
-        Ok(Reply::new(json!({ "id": self.id, "agent": agent, "lifted": is_lifted })).with_talk(talk))
+        Ok(Reply::new(to_json(&lifted)?).with_talk(talk))
     }
 }
 
@@ -270,8 +270,8 @@ pub(crate) fn each(
 }
 
 /// The state on stdout, and what `list` says of the request.
-fn state_reply(review: &Review) -> Reply {
-    Reply::new(shown::item(review)).with_data(format!("{}\n", review.state.as_str()))
+fn state_reply(item: &RequestItem) -> Outcome<Reply> {
+    Ok(Reply::new(to_json(item)?).with_data(format!("{}\n", item.state.as_str())))
 }
 
 /// As `authorize` would exit: allowed, denied, or still waiting.
@@ -293,15 +293,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_is_found_where_the_store_has_it() {
+    fn states_are_named_as_requests_name_them() {
         for state in State::value_variants() {
-            let (filter, left) = state.filter();
             let name = state.to_possible_value().unwrap();
-            match (filter, left) {
-                (StateFilter::Live, Some(state)) => assert_eq!(state.as_str(), name.get_name()),
-                (StateFilter::Ended(end), None) => assert_eq!(end.as_str(), name.get_name()),
-                other => panic!("{other:?}"),
-            }
+            assert_eq!(state.of_request().as_str(), name.get_name());
         }
     }
 }

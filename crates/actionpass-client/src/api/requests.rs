@@ -1,8 +1,8 @@
 //! Approval requests: listed, shown, voted on, taken back.
 
 use actionpass_model::{
-    Agent, ApprovalId, ApprovalRequest, Approver, Code, Principal, Reason, RequestId, RequestState, Resource, Shown,
-    Statement, Timestamp, Tool,
+    Agent, ApprovalId, ApprovalRequest, Approver, Code, Issuer, JsonObject, Principal, Reason, RequestId, RequestState,
+    Resource, Shown, Statement, Timestamp, Tool,
 };
 use actionpass_policy::Requirement;
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,28 @@ pub struct FullRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Shown>))]
     pub shown: Option<Shown>,
+    /// What a vote is signed over, as the service has it; absent once the action was erased. Whoever signs takes no hash of this
+    /// document for granted: all of them are computed from these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<VoteSubject>,
+}
+
+/// What a vote is signed over.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::exhaustive_structs, reason = "whoever shows a request makes one")]
+pub struct VoteSubject {
+    /// Whose request it is: the audience of the vote.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Issuer))]
+    pub issuer: Issuer,
+    /// The whole action (`actionpass.action.v1`).
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Action))]
+    pub action: JsonObject,
+    /// The facts that it was judged by (`actionpass.facts.v1`), if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Facts>))]
+    pub facts: Option<JsonObject>,
 }
 
 /// A vote that doesn't count any more.

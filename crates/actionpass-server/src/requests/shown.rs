@@ -1,9 +1,10 @@
 //! How approval requests are shown to programs: the documents of `actionpass-client`, made of reviews. The service answers
 //! them, and the command line prints them.
 
-use actionpass_client::api::{Declined, DroppedVote, FullRequest, RequestEvent, RequestItem};
+use actionpass_client::api::{Declined, DroppedVote, FullRequest, RequestEvent, RequestItem, VoteSubject};
 use actionpass_core::Review;
 use actionpass_display::{DisplayError, View};
+use actionpass_model::{Issuer, JsonObject};
 use actionpass_policy::Requirement;
 
 /// A request in a listing.
@@ -23,7 +24,7 @@ pub fn item(review: &Review) -> RequestItem {
     }
 }
 
-/// All of a request.
+/// All of a request but what a vote on it is signed over: that is [`subject`].
 ///
 /// # Errors
 /// [`DisplayError`] if its action can't be shown.
@@ -40,7 +41,25 @@ pub fn full(review: &Review) -> Result<FullRequest, DisplayError> {
         declined: review.declined.as_ref().map(declined),
         view: document.transpose().map_err(|_| DisplayError::Unreadable("view"))?,
         shown: view.map(|view| view.shown()),
+        subject: None,
     })
+}
+
+/// What a vote on a request is signed over, for those who sign elsewhere; `None` once its action is erased.
+///
+/// # Errors
+/// [`DisplayError`] if what was admitted is no object, which only a fault of ours explains.
+pub fn subject(review: &Review, issuer: &Issuer) -> Result<Option<VoteSubject>, DisplayError> {
+    let Some(action) = &review.action else { return Ok(None) };
+    let object = |text: &str, what| -> Result<JsonObject, DisplayError> {
+        serde_json::from_str(text).map_err(|_| DisplayError::Unreadable(what))
+    };
+    let facts = review.facts.canonical();
+    Ok(Some(VoteSubject {
+        issuer: issuer.clone(),
+        action: object(action.document().as_str(), "action")?,
+        facts: facts.map(|facts| object(facts.as_str(), "facts")).transpose()?,
+    }))
 }
 
 /// What approvers are shown of its action; `None` once that is erased.

@@ -11,6 +11,7 @@ use actionpass_home::HomeCode;
 use actionpass_model::{CodeClass, DocumentCode};
 use actionpass_policy::{PolicyCode, ReasonCode, WarningCode};
 use actionpass_queue::RequestCode;
+use actionpass_server::ServerCode;
 use actionpass_store::ledger::LedgerCode;
 use actionpass_store::trust_file::{ChangeCode, TrustFileCode};
 use actionpass_store::{ReplayCode, StoreCode};
@@ -61,6 +62,7 @@ all! {
     "actionpass-model": DocumentCode;
     "actionpass-policy": PolicyCode, WarningCode, ReasonCode;
     "actionpass-queue": RequestCode;
+    "actionpass-server": ServerCode;
     "actionpass-store": StoreCode, LedgerCode, ReplayCode, ChangeCode, TrustFileCode;
     "actionpass-verify": VerifyCode, StandingCode;
 }
