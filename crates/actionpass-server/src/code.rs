@@ -12,7 +12,7 @@ actionpass_model::codes! {
         /// There is no such route.
         RouteUnknown = "route_unknown",
         /// The ledger has no such record, or the client may not see it.
-        RecordUnknown = "record_unknown",
+        RecordUnknown = "record_not_found",
         /// The route takes other methods.
         MethodNotAllowed = "method_not_allowed",
         /// The body is not of the media type that the route takes.

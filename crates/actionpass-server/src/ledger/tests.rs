@@ -92,7 +92,7 @@ async fn records_are_filtered_by_what_is_asked_and_by_the_entry() {
             let stored = &fixture.records_from(seq).await[0].json;
             assert_eq!(&answer.body, stored);
         } else {
-            assert_eq!(answer.problem(), (404, "record_unknown".into()), "{seq}");
+            assert_eq!(answer.problem(), (404, "record_not_found".into()), "{seq}");
         }
     }
     for wrong in [
