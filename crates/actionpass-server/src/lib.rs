@@ -9,6 +9,15 @@
 //! | approval requests as the documents of `actionpass-client` | [`shown`] |
 //! | why it doesn't start, or doesn't answer | [`ServeError`], [`ServerCode`] |
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::arithmetic_side_effects,
+        clippy::type_complexity,
+        reason = "a test fails by panicking, and its tables are read where they stand"
+    )
+)]
+
 mod answer;
 mod approvers;
 mod body;

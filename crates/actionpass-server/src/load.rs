@@ -176,7 +176,6 @@ impl Lane {
 /// ```text
 /// let parked = slot.park(&gate, wait)?;
 /// tokio::select! { _ = gate.issuer.wait_for(&id, wait) => {}, () = gate.stop.begun() => {} }
-/// parked.resume().await; // then judge again
 /// ```
 #[derive(Clone, Debug)]
 pub(crate) struct Slot(Arc<Place>);
@@ -231,10 +230,7 @@ impl Slot {
         if let Some(later) = held.deadline.checked_add(wait) {
             held.deadline = later;
         }
-        Ok(Parked {
-            place: Arc::clone(&self.0),
-            _parked: parked,
-        })
+        Ok(Parked { _parked: parked })
     }
 
     /// Until when the request has to be answered.
@@ -262,24 +258,7 @@ impl Drop for Place {
 /// A parked call.
 #[derive(Debug)]
 pub(crate) struct Parked {
-    place: Arc<Place>,
     _parked: OwnedSemaphorePermit,
-}
-
-impl Parked {
-    /// Goes on: takes a place among what runs again, in turn with the others that were parked. They were let in once, so they
-    /// are not refused; the time of the request bounds how long this takes.
-    pub(crate) async fn resume(self) {
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&self.place.lane.all.places).acquire_owned().await else {
-            return;
-        };
-        let mut held = self.place.held();
-        if let Some(client) = &held.client {
-            self.place.lane.count(client, usize::MAX);
-        }
-        held.permit = Some(permit);
-    }
 }
 
 impl FromRequestParts<Shared> for Slot {

@@ -52,6 +52,8 @@ pub(crate) struct Metrics {
     seconds: Family<Route, Histogram>,
     parked: Gauge,
     streams: Gauge,
+    webhooks_delivered: Counter,
+    webhooks_dropped: Counter,
     connections: Gauge,
 }
 
@@ -77,6 +79,8 @@ impl Metrics {
             seconds: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
             parked: Gauge::default(),
             streams: Gauge::default(),
+            webhooks_delivered: Counter::default(),
+            webhooks_dropped: Counter::default(),
             connections: Gauge::default(),
             registry: Registry::default(),
         };
@@ -99,6 +103,16 @@ impl Metrics {
         );
         registry.register("parked_calls", "Calls that wait for people", metrics.parked.clone());
         registry.register("event_streams", "Open streams of events", metrics.streams.clone());
+        registry.register(
+            "webhooks_delivered",
+            "Messages that receivers of webhooks took",
+            metrics.webhooks_delivered.clone(),
+        );
+        registry.register(
+            "webhooks_dropped",
+            "Messages that were given up",
+            metrics.webhooks_dropped.clone(),
+        );
         registry.register("connections", "Open connections", metrics.connections.clone());
         Self { registry, ..metrics }
     }
@@ -128,6 +142,13 @@ impl Metrics {
         self.seconds.get_or_create(&of).observe(took.as_secs_f64());
         let answered = Answered { method, route, status };
         self.answers.get_or_create(&answered).inc();
+    }
+
+    /// Says how telling receivers of webhooks fares, which is counted there.
+    pub(crate) fn told(&self, delivered: u64, dropped: u64) {
+        for (counter, value) in [(&self.webhooks_delivered, delivered), (&self.webhooks_dropped, dropped)] {
+            counter.inc_by(value.saturating_sub(counter.get()));
+        }
     }
 
     /// Says what is open now.

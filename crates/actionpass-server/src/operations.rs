@@ -186,6 +186,7 @@ pub(crate) async fn metrics(State(gate): State<Shared>, request: Request) -> Res
         }
     }
     let connections = gate.open_connections.load(std::sync::atomic::Ordering::Relaxed);
+    gate.metrics.told(gate.webhooks.delivered(), gate.webhooks.dropped());
     gate.metrics.now(gate.load.parked(), gate.load.streams(), connections);
     let text = gate.metrics.text().map_err(|_| ServerCode::ServiceFailed)?;
     let headers = [

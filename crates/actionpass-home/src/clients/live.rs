@@ -135,7 +135,9 @@ mod tests {
 
         /// How many clients there are so many milliseconds after the start, or the code of why nobody knows.
         fn count(&self, millis: u64) -> Result<usize, String> {
-            let clients = self.live.at(self.start + Duration::from_millis(millis));
+            let clients = self
+                .live
+                .at(self.start.checked_add(Duration::from_millis(millis)).unwrap());
             clients
                 .map(|clients| clients.as_slice().len())
                 .map_err(|error| error.code().to_string())

@@ -75,7 +75,7 @@ fn told(reason: &Reason) -> ToldReason {
 }
 
 fn is_decline(reason: &Reason) -> bool {
-    reason.code == Code::from(AuthorizeCode::ApprovalDeclined)
+    reason.code == AuthorizeCode::ApprovalDeclined
 }
 
 fn meaning(code: &Code) -> &'static str {

@@ -37,7 +37,7 @@ pub(crate) fn routes() -> Router<Shared> {
 async fn parked(State(gate): State<Shared>, slot: Slot) -> Result<&'static str, Refused> {
     let parked = slot.park(&gate, Duration::from_secs(3600))?;
     gate.stop.begun().await;
-    parked.resume().await;
+    drop(parked);
     Ok("step_up")
 }
 
