@@ -130,6 +130,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-client",
             "actionpass-core",
             "actionpass-crypto",
+            "actionpass-custodians",
             "actionpass-custody",
             "actionpass-display",
             "actionpass-home",
