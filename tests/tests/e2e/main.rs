@@ -85,6 +85,9 @@ mod rounds;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod served;
+#[cfg(test)]
 mod story;
 #[cfg(test)]
 mod syncs;
