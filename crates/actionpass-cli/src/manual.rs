@@ -407,7 +407,8 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             example(
                 "Let an executor have its passes consumed",
-                "actionpass clients add deployer --may consume,outcome --tenant org:example --audience deploy > token.txt",
+                "actionpass clients add deployer --may consume,outcome --tenant org:example \\\n      \
+                 --audience deploy > token.txt",
             ),
         ],
     ),
