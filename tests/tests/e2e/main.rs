@@ -43,6 +43,8 @@ mod facts;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
+mod gated;
+#[cfg(test)]
 mod home;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
