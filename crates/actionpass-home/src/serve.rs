@@ -254,7 +254,8 @@ mod tests {
         )
         .unwrap();
         let mut limits = ServeLimits::DEFAULT;
-        (limits.calls, limits.votes_per_minute) = (7, 8);
+        // One client has three quarters of the calls, rounded up.
+        (limits.calls, limits.calls_per_client, limits.votes_per_minute) = (7, 6, 8);
         limits.stop_time = Duration::from_secs(120);
         assert_eq!(said.limits(), limits);
         assert_eq!(said.listen, Some("[::1]:1".parse().unwrap()));
