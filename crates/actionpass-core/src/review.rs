@@ -187,6 +187,25 @@ impl Authorizer {
         self.reviewed(self.found(queue, id).await?).await
     }
 
+    /// A request as it is now, from what was read of it a moment ago.
+    ///
+    /// Which approvals are used is read after the request. A call may settle it in between: then its own votes look used, and it
+    /// looks as if it waited for others. So where votes don't count, it is read again if it has moved.
+    async fn reviewed(&self, mut stored: StoredRequest) -> Result<Review, ReviewError> {
+        let queue = self.requests()?;
+        for _ in 0..MAX_MOVES {
+            let review = self.judged(stored).await?;
+            let request = &review.request;
+            if review.dropped.is_empty()
+                || self.bounded(queue.request_version(&request.id)).await? == Some(request.version)
+            {
+                return Ok(review);
+            }
+            stored = self.found(queue, &request.id).await?;
+        }
+        Err(AuthorizeCode::Contention.into())
+    }
+
     /// Requests as they are now, the oldest first.
     ///
     /// # Errors
@@ -364,7 +383,7 @@ impl Authorizer {
         self.review(id).await
     }
 
-    async fn reviewed(&self, stored: StoredRequest) -> Result<Review, ReviewError> {
+    async fn judged(&self, stored: StoredRequest) -> Result<Review, ReviewError> {
         let now = self.now()?;
         let queue = self.requests()?;
         let overdue = overdue(&stored.request, now);

@@ -162,7 +162,6 @@ fn decisions_are_those_of_the_home() {
 }
 
 #[test]
-#[ignore = "failed once in a full run and never alone: to be understood"]
 fn a_vote_from_afar_is_one_at_home() {
     let served = Served::start();
     let id = served.open();
