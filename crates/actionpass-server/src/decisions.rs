@@ -9,7 +9,7 @@ pub(crate) mod authorize;
 mod entry;
 pub(crate) mod outcome;
 mod question;
-pub(crate) mod told;
+pub mod told;
 pub(crate) mod verify;
 
 #[cfg(test)]

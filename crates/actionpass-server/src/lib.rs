@@ -53,6 +53,7 @@ mod trust;
 mod webhooks;
 
 pub use code::ServerCode;
+pub use decisions::told;
 pub use error::ServeError;
 pub use requests::shown;
 pub use serve::Server;

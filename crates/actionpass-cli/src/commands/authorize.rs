@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actionpass_client::api::{Declined, OpenedRequest, ToldReason};
-use actionpass_core::{AuthorizeCode, RequestCode};
 use actionpass_home::duration;
 use actionpass_model::{Audience, Code, Decision, Reason, RuleId, Trace};
-use actionpass_policy::{ReasonCode, Requirement};
-use actionpass_verify::VerifyCode;
+use actionpass_policy::Requirement;
+use actionpass_server::told::meaning;
 use clap::{ArgGroup, Args};
 
 use crate::call::CallArgs;
@@ -388,17 +387,6 @@ fn line(code: &Code, rule: Option<&RuleId>, path: Option<&str>, meaning: Option<
         text.push_str(&format!(" — {meaning}"));
     }
     text
-}
-
-/// What the code of a reason means.
-pub(crate) fn meaning(code: &Code) -> Option<&'static str> {
-    let code = code.as_str();
-    ReasonCode::from_code(code)
-        .map(ReasonCode::meaning)
-        .or_else(|| AuthorizeCode::from_code(code).map(AuthorizeCode::meaning))
-        .or_else(|| RequestCode::from_code(code).map(RequestCode::meaning))
-        .or_else(|| VerifyCode::from_code(code).map(VerifyCode::meaning))
-        .map(str::trim)
 }
 
 /// What would turn a decision, in a line.

@@ -4,14 +4,13 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_client::api::{
-    AuthorizeAnswer, Declined, GivenPass, Lifted, OpenedRequest, RecordLink, RequestEvent, RequestItem, ToldReason,
-};
-use actionpass_core::{Authorization, Issuer, Request, RequestCode, Review};
+use actionpass_client::api::{Lifted, RequestEvent, RequestItem};
+use actionpass_core::{Issuer, Request, RequestCode, Review};
 use actionpass_home::{Config, OpenHome};
 use actionpass_model::{ApprovalMode, Caller, EndState, KeyStatus, KeyUse, Principal, RequestId, RequestState, Tenant};
 use actionpass_policy::{PolicyEngine as _, Requirement};
 use actionpass_server::shown;
+use actionpass_server::told::told;
 use actionpass_store::{Ledger as _, RequestFilter, StateFilter};
 use actionpass_verify::{Trust, VerifyCode};
 use pollster::block_on;
@@ -20,7 +19,6 @@ use super::{Asking, Decided, Gate, Looked, Subject, Voter, Wanted};
 use crate::commands::approve::asked;
 use crate::commands::approve::known::{Known, Worth};
 use crate::commands::approve::outlook::Outlook;
-use crate::commands::authorize::meaning;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
@@ -246,53 +244,6 @@ const fn stored_as(state: RequestState) -> (StateFilter, Option<RequestState>) {
         RequestState::Declined => (StateFilter::Ended(EndState::Declined), None),
         RequestState::Cancelled => (StateFilter::Ended(EndState::Cancelled), None),
         RequestState::Expired => (StateFilter::Ended(EndState::Expired), None),
-    }
-}
-
-/// A decision as a service would tell it, but for where its page is.
-fn told(decided: Authorization) -> AuthorizeAnswer {
-    let reasons = decided.reasons.into_iter().map(|reason| ToldReason {
-        message: meaning(&reason.code).unwrap_or_default().to_owned(),
-        code: reason.code,
-        rule: reason.rule,
-        path: reason.path,
-        by: None,
-        at: None,
-        words: None,
-    });
-    AuthorizeAnswer {
-        decision: decided.decision,
-        reasons: reasons.collect(),
-        required: decided.required,
-        action_id: decided.action_id,
-        action_hash: decided.action_hash,
-        payload_hash: decided.payload_hash,
-        policy: decided.policy,
-        pass: decided.pass.map(|pass| GivenPass {
-            id: pass.id,
-            token: pass.token,
-            expires_at: pass.expires_at.to_timestamp(),
-        }),
-        record: RecordLink {
-            seq: decided.record.seq,
-            id: decided.record.id,
-            ledger_hash: decided.record.ledger_hash,
-        },
-        request: decided.request.map(|request| OpenedRequest {
-            id: request.id,
-            state: request.state,
-            expires_at: request.expires_at,
-            review: String::new(),
-            events: String::new(),
-        }),
-        held_by: decided.held_by,
-        declined: decided.declined.map(|declined| Declined {
-            request: declined.request,
-            by: declined.by,
-            at: declined.at,
-            until: declined.until,
-            words: declined.words,
-        }),
     }
 }
 

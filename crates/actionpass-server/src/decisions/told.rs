@@ -1,25 +1,45 @@
-//! A decision as the service tells it.
+//! Decisions as the service and the command line tell them.
 
 use actionpass_client::api::{AuthorizeAnswer, Declined, GivenPass, OpenedRequest, RecordLink, ToldReason};
 use actionpass_core::{Authorization, AuthorizeCode, RequestCode};
 use actionpass_display::Text;
-use actionpass_model::{Code, Reason, Statement, WebOrigin};
+use actionpass_model::{Code, Statement, WebOrigin};
 use actionpass_policy::ReasonCode;
 use actionpass_store::ledger::RecordRef;
 use actionpass_verify::VerifyCode;
 
-/// What `actionpass authorize --json` says, with what each code means, who declined, and where people decide.
+/// The answer to a question over HTTP: [`told`], with who declined beside the reason, every character of their words visible, and
+/// where people decide.
 pub(super) fn answer(decided: Authorization, origin: &WebOrigin) -> AuthorizeAnswer {
-    let words = decided.declined.as_ref().and_then(|declined| declined.words.as_ref());
-    let words = words.map(|words| Text::name(words.as_str()).text);
-    let reasons = decided.reasons.iter().map(|reason| {
-        let mut told = told(reason);
-        if let Some(declined) = decided.declined.as_ref().filter(|_| is_decline(reason)) {
-            told.by = Some(declined.by.clone());
-            told.at = Some(declined.at);
-            told.words.clone_from(&words);
+    let mut answer = told(decided);
+    if let Some(declined) = &mut answer.declined {
+        let words = declined.words.take().map(|words| Text::name(words.as_str()).text);
+        for reason in answer.reasons.iter_mut().filter(|reason| is_decline(reason)) {
+            reason.by = Some(declined.by.clone());
+            reason.at = Some(declined.at);
+            reason.words.clone_from(&words);
         }
-        told
+        declined.words = words.as_deref().and_then(statement);
+    }
+    if let Some(request) = &mut answer.request {
+        request.review = format!("{}/requests/{}", origin.as_str(), request.id);
+        request.events = format!("/v1/requests/{}/events", request.id);
+    }
+    answer
+}
+
+/// A decision as `actionpass authorize --json` says it, with what each code means. It names no page, so `review` and `events` of
+/// its request are empty, and the words of a decline are as they were said.
+#[must_use]
+pub fn told(decided: Authorization) -> AuthorizeAnswer {
+    let reasons = decided.reasons.into_iter().map(|reason| ToldReason {
+        message: meaning(&reason.code).unwrap_or_default().to_owned(),
+        code: reason.code,
+        rule: reason.rule,
+        path: reason.path,
+        by: None,
+        at: None,
+        words: None,
     });
     AuthorizeAnswer {
         decision: decided.decision,
@@ -36,11 +56,11 @@ pub(super) fn answer(decided: Authorization, origin: &WebOrigin) -> AuthorizeAns
         }),
         record: link(&decided.record),
         request: decided.request.map(|request| OpenedRequest {
-            review: format!("{}/requests/{}", origin.as_str(), request.id),
-            events: format!("/v1/requests/{}/events", request.id),
             id: request.id,
             state: request.state,
             expires_at: request.expires_at,
+            review: String::new(),
+            events: String::new(),
         }),
         held_by: decided.held_by,
         declined: decided.declined.map(|declined| Declined {
@@ -48,7 +68,7 @@ pub(super) fn answer(decided: Authorization, origin: &WebOrigin) -> AuthorizeAns
             by: declined.by,
             at: declined.at,
             until: declined.until,
-            words: words.as_deref().and_then(statement),
+            words: declined.words,
         }),
     }
 }
@@ -62,31 +82,20 @@ pub(crate) fn link(record: &RecordRef) -> RecordLink {
     }
 }
 
-fn told(reason: &Reason) -> ToldReason {
-    ToldReason {
-        message: meaning(&reason.code).to_owned(),
-        code: reason.code.clone(),
-        rule: reason.rule.clone(),
-        path: reason.path.clone(),
-        by: None,
-        at: None,
-        words: None,
-    }
-}
-
-fn is_decline(reason: &Reason) -> bool {
+fn is_decline(reason: &ToldReason) -> bool {
     reason.code == AuthorizeCode::ApprovalDeclined
 }
 
-fn meaning(code: &Code) -> &'static str {
+/// What a code of a decision's reasons means; `None` for one that this release doesn't know.
+#[must_use]
+pub fn meaning(code: &Code) -> Option<&'static str> {
     let code = code.as_str();
     ReasonCode::from_code(code)
         .map(ReasonCode::meaning)
         .or_else(|| AuthorizeCode::from_code(code).map(AuthorizeCode::meaning))
         .or_else(|| RequestCode::from_code(code).map(RequestCode::meaning))
         .or_else(|| VerifyCode::from_code(code).map(VerifyCode::meaning))
-        .unwrap_or_default()
-        .trim()
+        .map(str::trim)
 }
 
 /// Escapes make a text longer, so what no statement has room for ends early; the reason has all of it.
