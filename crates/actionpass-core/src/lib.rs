@@ -78,5 +78,5 @@ pub use offered::{Occasion, Offered};
 pub use outcome::{Outcome, OutcomeReported, UseFound};
 pub use request::{Authorization, Declined, IssuedPass, Request, RequestAnswer};
 pub use review::{DroppedVote, Review, ReviewError};
-pub use revoke::{NewRevocation, RevokeError, reconcile, reconcile_with, revoke, revoke_unrecorded};
+pub use revoke::{NewRevocation, RevokeError, prunable_from, reconcile, reconcile_with, revoke, revoke_unrecorded};
 pub use source::{ApprovalAnswer, ApprovalFuture, ApprovalQuestion, ApprovalSource, ApprovalSourceError};

@@ -1,9 +1,10 @@
 //! Revoking, and lifting what was revoked: the trust store first, then the ledger.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use actionpass_model::{
-    Code, LiftedEvidence, LiftedRevocation, Principal, RecordId, Revocation, RevocationBody, RevocationId,
+    Code, Issuer, LiftedEvidence, LiftedRevocation, Principal, RecordId, Revocation, RevocationBody, RevocationId,
     RevocationRecordSchema, RevocationSchema, RevocationTarget, Statement, Timestamp, TrustBody, TrustChangeSchema,
     TrustEvidence, TrustStore,
 };
@@ -28,6 +29,23 @@ pub struct NewRevocation {
     pub compromised_since: Option<Timestamp>,
     /// From when on the entry may be pruned: the end of the target plus an hour at the earliest. `None` keeps it.
     pub expires_at: Option<Timestamp>,
+}
+
+/// From when on the revocation of a pass of ours may be pruned: a pass holds an hour at most, and an hour more has to go by; the
+/// rest is for clocks.
+const PASS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The same for an approval, which holds a day at most.
+const APPROVAL_KEPT: Duration = Duration::from_secs(48 * 60 * 60);
+
+/// From when on what revokes this now may be pruned ([`NewRevocation::expires_at`]), where it is known how long it would hold:
+/// an approval, or a pass of `issuer`.
+#[must_use]
+pub fn prunable_from(target: &RevocationTarget, issuer: Option<&Issuer>, now: Timestamp) -> Option<Timestamp> {
+    match target {
+        RevocationTarget::Pass { issuer: of, .. } if issuer == Some(of) => Some(now.saturating_add(PASS_KEPT)),
+        RevocationTarget::Approval { .. } => Some(now.saturating_add(APPROVAL_KEPT)),
+        _ => None,
+    }
 }
 
 /// Nothing was revoked, or it was and the ledger doesn't say so yet.

@@ -4,9 +4,8 @@
 mod tests;
 
 use actionpass_client::api::{ConfirmPasskey, ConfirmedPasskey, PendingApprovers, PendingInvitation, PendingPasskey};
-use actionpass_core::{AdminError, Clock as _, System};
 use actionpass_home::{Approvers, HomeError, Right};
-use actionpass_model::{Tenants, Timestamp};
+use actionpass_model::Tenants;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -18,7 +17,7 @@ use crate::answer::json;
 use crate::body::Admitted;
 use crate::caller::Caller;
 use crate::decisions::told::link;
-use crate::gate::{Gate, Shared};
+use crate::gate::{Gate, Shared, now};
 use crate::problem::Refused;
 use crate::query::{Query, malformed};
 
@@ -113,10 +112,6 @@ fn admits_all(caller: &Caller, tenants: &Tenants) -> bool {
         Tenants::Any => own.are_any(),
         Tenants::Only(tenants) => tenants.iter().all(|tenant| own.admit(tenant.as_str())),
     }
-}
-
-fn now() -> Result<Timestamp, Refused> {
-    System.now().ok_or_else(|| Refused::of(&AdminError::ClockUnknown))
 }
 
 /// What is wrong with the home itself is for the log.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use actionpass_canon::Limits;
-use actionpass_core::Issuer;
+use actionpass_core::{AdminError, Clock as _, Issuer, System};
 use actionpass_home::{Metrics as MetricsFor, OpenHome, ServeLimits};
-use actionpass_model::WebOrigin;
+use actionpass_model::{Timestamp, WebOrigin};
 
 use crate::caller::Callers;
 use crate::events::Events;
@@ -14,6 +14,7 @@ use crate::guard::Names;
 use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::operations::Readiness;
+use crate::problem::Refused;
 use crate::stop::Stop;
 use crate::webhooks::Counts;
 
@@ -48,6 +49,11 @@ pub(crate) struct Gate {
     pub(crate) readiness: Readiness,
     /// How many connections are open.
     pub(crate) open_connections: AtomicUsize,
+}
+
+/// The time; without one nothing is done.
+pub(crate) fn now() -> Result<Timestamp, Refused> {
+    System.now().ok_or_else(|| Refused::of(&AdminError::ClockUnknown))
 }
 
 impl Gate {

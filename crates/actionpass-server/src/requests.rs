@@ -7,7 +7,7 @@ pub(crate) mod stream;
 mod tests;
 
 use actionpass_client::api::{CastVote, FullRequest, Lifted, RequestItem, RequestList, schema};
-use actionpass_core::{AdminError, Clock as _, RequestCode, RequestState, Review, ReviewError, System};
+use actionpass_core::{RequestCode, RequestState, Review, ReviewError};
 use actionpass_home::Right;
 use actionpass_model::{Agent, EndState, RequestId, Tenant};
 use actionpass_store::{QueueStore as _, RequestFilter, StateFilter};
@@ -24,7 +24,7 @@ use crate::ServerCode;
 use crate::answer::{json, json_text};
 use crate::body::{self, Admitted};
 use crate::caller::Caller;
-use crate::gate::{Gate, Shared};
+use crate::gate::{Gate, Shared, now};
 use crate::problem::Refused;
 use crate::query::{Query, malformed};
 
@@ -233,10 +233,6 @@ pub(crate) async fn lift(
     let by = caller.principal();
     let lifted = gate.issuer.lift_hold(&id, by).await.map_err(refused)?;
     Ok(json(&Lifted { id, agent, lifted }))
-}
-
-fn now() -> Result<actionpass_model::Timestamp, Refused> {
-    System.now().ok_or_else(|| Refused::of(&AdminError::ClockUnknown))
 }
 
 /// Refuses a body where none is taken.

@@ -3,13 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use actionpass_client::api::{JwkSet, NewRevocation, RecordLink, RevocationList, Revoked, schema};
-use actionpass_core::{AdminError, Clock as _, System};
+use actionpass_core::{AdminError, prunable_from};
 use actionpass_home::Right;
 use actionpass_model::{
-    Approver, DecisionBody, Document as _, KeyUse, Principal, RequestBody, RevocationTarget, Timestamp, TrustStore,
+    Approver, DecisionBody, Document as _, KeyUse, Principal, RequestBody, RevocationTarget, TrustStore,
 };
 use actionpass_store::{QueueStore as _, StoredRecord};
 use axum::Router;
@@ -21,16 +19,11 @@ use axum::routing::get;
 use crate::answer::{json, json_text};
 use crate::body::Admitted;
 use crate::caller::Caller;
-use crate::gate::{Gate, Shared};
+use crate::gate::{Gate, Shared, now};
 use crate::problem::Refused;
 use crate::query::{Query, malformed};
 use crate::{ServerCode, ledger};
 
-/// From when on the revocation of a pass of ours may be pruned: a pass holds an hour at most, and an hour more has to go by; the
-/// rest is for clocks.
-const PASS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The same for an approval, which holds a day at most.
-const APPROVAL_KEPT: Duration = Duration::from_secs(48 * 60 * 60);
 /// How long whoever verifies passes may go by the keys that it has: revocations are for what can't wait.
 const KEYS_FRESH: &str = "public, max-age=300";
 
@@ -58,9 +51,9 @@ pub(crate) async fn revoke(
     let asked: NewRevocation = serde_json::from_slice(body.as_bytes()).map_err(|error| malformed(error.to_string()))?;
     may_revoke(&gate, &caller, &asked).await?;
     let revoked_by = by(&caller)?;
-    let now = System.now().ok_or_else(|| Refused::of(&AdminError::ClockUnknown))?;
+    let now = now()?;
     let revocation = actionpass_core::NewRevocation {
-        expires_at: prunable_from(&gate, &asked.target, now),
+        expires_at: prunable_from(&asked.target, Some(&gate.home.config.issuer), now),
         target: asked.target,
         reason: asked.reason,
         revoked_by,
@@ -188,16 +181,6 @@ async fn tells_of(
     let request = gate.home.store.request(&body.request).await;
     let request = request.map_err(|error| Refused::of(&error))?;
     Ok(request.is_some_and(|stored| caller.sees(&stored.request)))
-}
-
-fn prunable_from(gate: &Gate, target: &RevocationTarget, now: Timestamp) -> Option<Timestamp> {
-    match target {
-        RevocationTarget::Pass { issuer, .. } if *issuer == gate.home.config.issuer => {
-            Some(now.saturating_add(PASS_KEPT))
-        }
-        RevocationTarget::Approval { .. } => Some(now.saturating_add(APPROVAL_KEPT)),
-        _ => None,
-    }
 }
 
 fn by(caller: &Caller) -> Result<Principal, Refused> {

@@ -1,9 +1,8 @@
 //! `revoke`: what must no longer be accepted, from now on.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use actionpass_core::{AdminError, Administrator, NewRevocation, System, revoke_unrecorded};
+use actionpass_core::{AdminError, Administrator, NewRevocation, System, prunable_from, revoke_unrecorded};
 use actionpass_home::{Config, Home, HomeError, OpenHome};
 use actionpass_model::{
     ApprovalId, Approver, DecisionBody, Issuer, KeyId, PassId, Principal, Record, RecordKind, RequestBody, Revocation,
@@ -26,12 +25,6 @@ use crate::input;
 use crate::output::{Ink, Reply};
 use crate::public_key::{find, target_text};
 use pollster::block_on;
-
-/// From when on the revocation of a pass of ours may be pruned: a pass holds an hour at most, and an hour more has to
-/// go by; the rest is for clocks.
-const PASS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The same for an approval, which holds a day at most.
-const APPROVAL_KEPT: Duration = Duration::from_secs(48 * 60 * 60);
 
 #[derive(Args, Debug)]
 pub(crate) struct RevokeArgs {
@@ -84,13 +77,7 @@ impl RevokeArgs {
         let reach = Reach::of(context)?;
         let now = clock::now()?;
         let target = self.target(&reach)?;
-        let expires_at = match &target {
-            RevocationTarget::Pass { issuer: of, .. } if reach.issuer().is_some_and(|issuer| issuer == of) => {
-                Some(now.saturating_add(PASS_KEPT))
-            }
-            RevocationTarget::Approval { .. } => Some(now.saturating_add(APPROVAL_KEPT)),
-            _ => None,
-        };
+        let expires_at = prunable_from(&target, reach.issuer(), now);
         let revocation = NewRevocation {
             target,
             reason: self.reason,
