@@ -367,3 +367,34 @@ fn draft<B: RecordBody>(body: &B, now: Timestamp, random: &dyn Random) -> Result
 }
 
 actionpass_model::coded_error!(RevokeError);
+
+#[cfg(test)]
+mod tests {
+    use actionpass_model::{ApprovalId, Approver, MAX_APPROVAL_LIFETIME, PassId};
+
+    use super::*;
+
+    #[test]
+    fn what_is_revoked_is_forgotten_only_once_it_can_not_hold_any_more() {
+        let now = Timestamp::parse("2026-11-29T01:02:03.000Z").unwrap();
+        let issuer = |name| Issuer::parse(name).unwrap();
+        let (ours, other) = (issuer("https://issuer.example"), issuer("https://other.example"));
+        let pass = RevocationTarget::Pass {
+            id: PassId::from_uuid(uuid::Uuid::nil()),
+            issuer: ours.clone(),
+        };
+        let until = prunable_from(&pass, Some(&ours), now);
+        assert_eq!(until, Some(Timestamp::parse("2026-11-30T01:02:03.000Z").unwrap()));
+        // Of another issuer's, and of ours where nobody knows who that is, nobody knows how long they hold.
+        assert_eq!(prunable_from(&pass, Some(&other), now), None);
+        assert_eq!(prunable_from(&pass, None, now), None);
+
+        let approval = RevocationTarget::Approval {
+            id: ApprovalId::from_uuid(uuid::Uuid::nil()),
+            approver: Approver::parse("user:maya@example.com").unwrap(),
+        };
+        let until = prunable_from(&approval, None, now).unwrap();
+        assert_eq!(until, Timestamp::parse("2026-12-01T01:02:03.000Z").unwrap());
+        assert!(until > now.saturating_add(MAX_APPROVAL_LIFETIME));
+    }
+}

@@ -245,10 +245,4 @@ const MUTANTS: &[Mutant] = &[
         "(Some(only), None) => Ok(only.clone()),",
         "(Some(first), _) => Ok(first.clone()),",
     ),
-    Mutant::new(
-        "a pass's revocation is forgotten too early",
-        "commands/revoke.rs",
-        "Some(now.saturating_add(PASS_KEPT))",
-        "Some(now)",
-    ),
 ];

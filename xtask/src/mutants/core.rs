@@ -271,8 +271,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "the use of a pass says its hash in a salted log",
         "admin.rs",
-        "if !self.salted_commitments {",
-        "if !self.salted_commitments || body.commitment.is_none() {",
+        "let salt = if self.salted_commitments {",
+        "let salt = if self.salted_commitments && body.commitment.is_some() {",
     ),
     Mutant::new(
         "approvals offered in vain are not told",
@@ -313,6 +313,12 @@ const MUTANTS: &[Mutant] = &[
         "admin.rs",
         "        if found.version < self.seen {",
         "        if found.version < self.seen && known.is_none() {",
+    ),
+    Mutant::new(
+        "a pass's revocation is forgotten too early",
+        "revoke.rs",
+        "Some(now.saturating_add(PASS_KEPT))",
+        "Some(now)",
     ),
     Mutant::new(
         "a trust store is put back below what a witness saw",
