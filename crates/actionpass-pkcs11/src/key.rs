@@ -138,9 +138,10 @@ fn read_public(
 /// The public key of CKA_EC_PARAMS and CKA_EC_POINT (PKCS#11 3.0 §2.3.3 and §2.3.5).
 fn public_key(params: &[u8], point: &[u8]) -> Result<PublicKey, KeyError> {
     let octets = match point {
-        [0x04, length, octets @ ..] if usize::from(*length) == octets.len() => octets,
-        // Version 3.1 has the bytes of edwards25519 without a wrapping, version 3.0 with one.
+        // Version 3.1 has the bytes of edwards25519 without a wrapping, version 3.0 with one. Bare bytes may begin like a wrapping,
+        // so the length tells: wrapped they are 34.
         octets if octets.len() == 32 && matches!(params, ED25519_NAME | ED25519_OID) => octets,
+        [0x04, length, octets @ ..] if usize::from(*length) == octets.len() => octets,
         _ => {
             return Err(KeyError::Malformed {
                 problem: "its CKA_EC_POINT is not a DER octet string",
@@ -284,6 +285,22 @@ mod tests {
             for bad in [&wrapped[..wrapped.len() - 1], &[&wrapped[..], &[0]].concat(), &[]] {
                 assert_eq!(public_key(params, bad).unwrap_err().code(), KeyCode::Malformed);
             }
+        }
+    }
+
+    #[test]
+    fn a_bare_point_that_begins_like_a_wrapping_is_a_point() {
+        // About half of all such values are on the curve.
+        let points = (0..=u8::MAX).map(|byte| {
+            let mut point = [0; 32];
+            point[..3].copy_from_slice(&[0x04, 0x1E, byte]);
+            point
+        });
+        let keys = points.filter_map(|point| Some((point, public_key(ED25519_NAME, &point).ok()?)));
+        let keys: Vec<_> = keys.collect();
+        assert!(keys.len() > 64, "{}", keys.len());
+        for (point, key) in keys {
+            assert!(key.to_spki_der().ends_with(&point));
         }
     }
 
