@@ -5,6 +5,13 @@ use crate::escape::{Flag, Fold, Text, piece_len};
 use crate::terminal::of;
 use crate::view::{ChangeKind, Field, FieldType, Former, Section, SectionName, View};
 
+/// The `<section>` of a section; empty if nothing is in it.
+pub(crate) fn section(section: &Section) -> String {
+    let mut page = Page::default();
+    page.section(section);
+    page.html
+}
+
 /// The `<article>` of a view.
 pub(crate) fn view(view: &View) -> String {
     let mut page = Page::default();
@@ -105,7 +112,12 @@ impl Page {
     fn fields(&mut self, fields: &[Field]) {
         self.raw("<dl class=\"ap-fields\">\n");
         for field in fields {
-            self.raw("<div class=\"ap-field\">\n<dt class=\"ap-path\"><bdi>");
+            let lines = if field.text.text.contains('\n') {
+                " ap-lines"
+            } else {
+                ""
+            };
+            self.raw(&format!("<div class=\"ap-field{lines}\">\n<dt class=\"ap-path\"><bdi>"));
             self.shown(&field.path);
             self.raw("</bdi>");
             if !matches!(field.kind, FieldType::Name | FieldType::Hash) {
@@ -121,12 +133,18 @@ impl Page {
                     self.raw("</bdi>\n");
                 }
                 FieldType::Object | FieldType::Array => {}
+                // What changed is read first; all of it stands below.
+                _ if matches!(field.former, Some(Former::Text { .. })) => {}
                 _ => self.value(&field.text),
             }
             self.flags(&field.path_flags);
             self.flags(&field.text.flags);
             if let Some(former) = &field.former {
                 self.former(former);
+                if matches!(former, Former::Text { .. }) {
+                    self.element("p", "ap-note", "the whole text:");
+                    self.value(&field.text);
+                }
             }
             self.raw("</dd>\n</div>\n");
         }

@@ -359,6 +359,15 @@ impl View {
     }
 }
 
+impl Section {
+    /// The section as a fragment of HTML, as [`View::to_html`] has it, for a page that places sections itself: it shows every
+    /// field of the others too, and the [warnings](View::warnings) first. Empty if nothing is in the section.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        html::section(self)
+    }
+}
+
 impl Field {
     /// Whether something is told of its characters.
     #[must_use]

@@ -28,6 +28,7 @@
 
 mod action;
 mod approval;
+mod binding;
 mod closed;
 mod codes;
 mod decision;
@@ -58,6 +59,7 @@ pub use approval::{
     ApprovalClaims, ApprovalRef, ApprovalSchema, ApprovalTerms, AssertedApproval, DEFAULT_APPROVAL_LIFETIME,
     MAX_APPROVAL_LIFETIME, RefusalClaims, Shown,
 };
+pub use binding::BindingCode;
 pub use codes::{Code, CodeClass, CodedError, message_with_sources};
 pub use decision::{ApprovalMode, Assurance, Decision, Grant, Obligation, PolicyRef, Reason};
 pub use digest::Digest;
@@ -80,8 +82,9 @@ pub use pass::{
 pub use record::{
     ApprovalEvidence, Commitment, DecisionBody, DecisionMode, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef,
     FactsEvidence, KeyBody, KeyEvent, KeyEventSchema, LiftedEvidence, MAX_ENTRY_BYTES, OfferedEvidence, OutcomeBody,
-    OutcomeSchema, OutcomeStatus, PassEvidence, PolicyBody, PolicyChangeSchema, Record, RecordKind, RecordSchema,
-    RevocationBody, RevocationRecordSchema, TrustBody, TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
+    OutcomeSchema, OutcomeStatus, PassEvidence, PinBody, PinChange, PinChangeSchema, PolicyBody, PolicyChangeSchema,
+    Record, RecordKind, RecordSchema, RevocationBody, RevocationRecordSchema, TrustBody, TrustChangeSchema,
+    TrustEvidence, UseBody, UseSchema,
 };
 pub use request::{
     ApprovalRequest, DEFAULT_REQUEST_LIFETIME, DecisionRef, EndState, MAX_REQUEST_LIFETIME, PolicyVersion, RequestBody,

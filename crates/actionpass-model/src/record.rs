@@ -49,6 +49,8 @@ pub enum RecordKind {
     Erasure,
     /// Something happened to an approval request.
     Request,
+    /// The definition of a tool was approved, or its approval forgotten.
+    Pin,
 }
 
 impl RecordKind {
@@ -65,6 +67,7 @@ impl RecordKind {
             Self::Policy => "policy",
             Self::Erasure => "erasure",
             Self::Request => "request",
+            Self::Pin => "pin",
         }
     }
 }
@@ -500,6 +503,42 @@ pub struct PolicyBody {
 }
 
 schema_tag!(
+    /// `actionpass.pin-change.v1`.
+    PinChangeSchema, "actionpass.pin-change.v1");
+
+/// The body of a change of pins: which definitions of tools somebody approved.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+pub struct PinBody {
+    /// The version of this body.
+    pub schema: PinChangeSchema,
+    /// What happened.
+    pub change: PinChange,
+    /// The server, as the tool catalogue names it.
+    pub server: Server,
+    /// The tool, as the server names it; absent where everything about the server is forgotten.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Statement>,
+    /// The hash of the definition that was approved.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub definition_hash: Option<Digest>,
+    /// Who did it, as they said.
+    pub by: Principal,
+}
+
+/// What happened to a pin.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case", remote = "Self")]
+pub enum PinChange {
+    /// A definition was approved.
+    Approved,
+    /// What was approved is forgotten.
+    Reset,
+}
+
+schema_tag!(
     /// `actionpass.erasure.v1`.
     ErasureSchema, "actionpass.erasure.v1");
 
@@ -536,6 +575,7 @@ crate::closed::objects!(
     TrustBody,
     LiftedEvidence,
     PolicyBody,
+    PinBody,
     ErasureBody
 );
-crate::closed::names!(RecordKind, DecisionMode, Commitment, OutcomeStatus, KeyEvent);
+crate::closed::names!(RecordKind, DecisionMode, Commitment, OutcomeStatus, KeyEvent, PinChange);

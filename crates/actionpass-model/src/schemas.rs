@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::{
     Action, ApprovalClaims, ApprovalRequest, AssertedApproval, DecisionBody, ErasureBody, Facts, KeyBody, OutcomeBody,
-    PassClaims, PolicyBody, Record, RefusalClaims, RequestBody, Revocation, RevocationBody, TrustBody, TrustStore,
-    UseBody,
+    PassClaims, PinBody, PolicyBody, Record, RefusalClaims, RequestBody, Revocation, RevocationBody, TrustBody,
+    TrustStore, UseBody,
 };
 
 /// The name of every document of this version with its JSON Schema (draft 2020-12).
@@ -33,6 +33,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("key.v1", of::<KeyBody>()),
         ("trust-change.v1", of::<TrustBody>()),
         ("policy-change.v1", of::<PolicyBody>()),
+        ("pin-change.v1", of::<PinBody>()),
         ("erasure.v1", of::<ErasureBody>()),
     ]
 }

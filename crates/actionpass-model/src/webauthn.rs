@@ -189,7 +189,10 @@ fn web_origin(text: &str) -> Result<&str, &'static str> {
         Some((name, port)) => (name, Some(port)),
         None => (rest, None),
     };
-    host(name).map_err(|_| "has no host name in lower case, or something behind it that is no port")?;
+    if rest.contains(['/', '?', '#']) {
+        return Err("goes on behind its host and port: a `/` at its end is too much, too");
+    }
+    host(name)?;
     if is_plain && name != "localhost" {
         return Err("is plain http, which only `localhost` may be");
     }

@@ -8,7 +8,7 @@ use crate::datum::{Datum, Elements, End};
 use crate::glob::Glob;
 use crate::number::{Decimal, Number};
 use crate::path::{Path, Step};
-use crate::safe_path::is_safe_path;
+use crate::safe_path::is_safe_path_within;
 use crate::scope::Scope;
 use crate::template::Template;
 use crate::truth::Truth;
@@ -403,7 +403,7 @@ impl Globs {
     /// Whether one of them matches; `None` for a path that some reader takes to another place.
     fn match_path(&self, path: &str, work: &Work) -> Option<bool> {
         dear(path, work);
-        is_safe_path(path, work).then(|| self.match_text(path, work))
+        is_safe_path_within(path, work).then(|| self.match_text(path, work))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The engine trait: what decides, and what it decides on.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use actionpass_canon::{BoundAction, BoundFacts};
-use actionpass_model::{Digest, Grant, PolicyId, Timestamp};
+use actionpass_model::{Audience, Digest, Grant, PolicyId, Timestamp, Tool};
 
 use crate::Verdict;
 
@@ -20,7 +21,9 @@ use crate::Verdict;
 /// - **Grants are plain data.** Whoever calls made them from verified approvals, or simulates. An engine counts a
 ///   grant only for what its mode covers and relies on no more of them than the decision needs.
 /// - **Nothing leaks.** Reasons carry codes, rule ids and paths, never values out of payload, facts or context.
-pub trait PolicyEngine: Debug + Send + Sync {
+///
+/// An engine is [`Any`], so that whoever knows which one is in force finds what else it was made of.
+pub trait PolicyEngine: Any + Debug + Send + Sync {
     /// The id of the policy in force.
     fn id(&self) -> &PolicyId;
 
@@ -29,6 +32,17 @@ pub trait PolicyEngine: Debug + Send + Sync {
 
     /// Decides about one action.
     fn evaluate(&self, input: &PolicyInput<'_>) -> Verdict;
+
+    /// Who executes a tool, where the files of the policy say so: the digest covers them, so whoever replaces the engine replaces
+    /// this with it. `None` leaves it to the configuration of the issuer.
+    fn audience(&self, _tool: &Tool) -> Option<&Audience> {
+        None
+    }
+
+    /// Whether payloads of a tool may have member names that differ in case only, because the files of the policy say so.
+    fn permits_colliding_names(&self, _tool: &Tool) -> bool {
+        false
+    }
 }
 
 /// What a policy decides on.
@@ -108,6 +122,14 @@ macro_rules! forward {
 
             fn evaluate(&self, input: &PolicyInput<'_>) -> Verdict {
                 (**self).evaluate(input)
+            }
+
+            fn audience(&self, tool: &Tool) -> Option<&Audience> {
+                (**self).audience(tool)
+            }
+
+            fn permits_colliding_names(&self, tool: &Tool) -> bool {
+                (**self).permits_colliding_names(tool)
             }
         }
     )+};

@@ -48,6 +48,7 @@ mod lint;
 mod load;
 mod number;
 mod path;
+mod payload_path;
 mod rule;
 mod rules;
 mod safe_path;
@@ -67,8 +68,10 @@ pub use explain::{
 };
 pub use lint::{Warning, WarningCode};
 pub use load::decode;
+pub use payload_path::{PayloadPath, PayloadStep};
 pub use rule::Effect;
 pub use rules::RulePolicy;
+pub use safe_path::is_safe_path;
 pub use starter::{EXAMPLE_ALLOW, EXAMPLE_DENY, EXAMPLE_STEP_UP, STARTER_POLICY};
 pub use truth::Truth;
 pub use verdict::{Note, ReasonCode, Requirement, Verdict};

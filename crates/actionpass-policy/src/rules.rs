@@ -15,6 +15,8 @@ use crate::{Effect, PolicyEngine, PolicyError, PolicyInput, Verdict, load};
 #[derive(Clone, Debug)]
 pub struct RulePolicy {
     id: PolicyId,
+    /// The names and SHA-256 of what determines decisions, the file of the rules first.
+    files: Vec<(Box<str>, Digest)>,
     digest: Digest,
     rules: Box<[Rule]>,
 }
@@ -38,12 +40,27 @@ impl RulePolicy {
     /// misunderstood (an unknown key, a condition that can't hold, a pattern that matches nothing) is wrong.
     pub fn load(text: &str, path: &str) -> Result<Self, PolicyError> {
         let loaded = load::policy(text, path)?;
-        let digest = digest(text, path).map_err(|error| load::unhashable(path, &error))?;
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        let files = vec![(name.into(), sha256(text.as_bytes()))];
         Ok(Self {
             id: loaded.id,
-            digest,
+            digest: digest(&files).map_err(|error| load::unhashable(path, &error))?,
+            files,
             rules: loaded.rules.into(),
         })
+    }
+
+    /// The same with a digest that covers these files too, by name and SHA-256 of their bytes: those that say how calls become the
+    /// actions that the rules see.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for a name that can't be hashed, which no text leads to.
+    pub fn with_files<'a>(mut self, files: impl IntoIterator<Item = (&'a str, Digest)>) -> Result<Self, PolicyError> {
+        self.files
+            .extend(files.into_iter().map(|(name, hash)| (name.into(), hash)));
+        let first = self.files.first().map_or("", |(name, _)| name);
+        self.digest = digest(&self.files).map_err(|error| load::unhashable(first, &error))?;
+        Ok(self)
     }
 
     /// The same of a file's bytes.
@@ -101,12 +118,12 @@ impl PolicyEngine for RulePolicy {
 }
 
 /// `policy.digest`: of everything that determines decisions.
-fn digest(text: &str, path: &str) -> Result<Digest, CanonError> {
+fn digest(files: &[(Box<str>, Digest)]) -> Result<Digest, CanonError> {
     #[derive(Serialize)]
     struct Whole<'a> {
         schema: &'static str,
         engine: &'static str,
-        files: [File<'a>; 1],
+        files: Vec<File<'a>>,
         settings: Settings,
     }
     #[derive(Serialize)]
@@ -117,14 +134,10 @@ fn digest(text: &str, path: &str) -> Result<Digest, CanonError> {
     #[derive(Serialize)]
     struct Settings {}
 
-    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
     let whole = Whole {
         schema: "actionpass.policy-digest.v1",
         engine: RulePolicy::ENGINE,
-        files: [File {
-            path: name,
-            sha256: sha256(text.as_bytes()),
-        }],
+        files: files.iter().map(|(path, hash)| File { path, sha256: *hash }).collect(),
         settings: Settings {},
     };
     Ok(canonicalize(&whole)?.digest())
@@ -161,5 +174,21 @@ mod tests {
             digest(EMPTY, "policy.toml"),
             digest(&format!("{EMPTY}# a comment\n"), "policy.toml")
         );
+    }
+
+    #[test]
+    fn the_digest_covers_further_files_in_their_order() {
+        let policy = || RulePolicy::load(EMPTY, "policy.toml").unwrap();
+        let (tools, schema) = (("tools.toml", sha256(b"tools")), ("a.json", sha256(b"schema")));
+        let expected = format!(
+            r#"{{"engine":"actionpass.rules.v2","files":[{{"path":"policy.toml","sha256":"{}"}},{{"path":"tools.toml","sha256":"{}"}},{{"path":"a.json","sha256":"{}"}}],"schema":"actionpass.policy-digest.v1","settings":{{}}}}"#,
+            sha256(EMPTY.as_bytes()),
+            tools.1,
+            schema.1
+        );
+        let with = policy().with_files([tools, schema]).unwrap();
+        assert_eq!(with.digest(), sha256(expected.as_bytes()));
+        assert_ne!(policy().with_files([schema, tools]).unwrap().digest(), with.digest());
+        assert_eq!(policy().with_files([]).unwrap().digest(), policy().digest());
     }
 }

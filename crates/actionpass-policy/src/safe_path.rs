@@ -10,11 +10,24 @@ use crate::work::Work;
 /// devices too, superscript digits included, which are digits after normalization (NFKC).
 const DEVICES: [&str; 7] = ["AUX", "CLOCK$", "CON", "CONIN$", "CONOUT$", "NUL", "PRN"];
 
-/// Whether every reader of a path ends up at the same place.
+/// Whether every reader of a path ends up at the same place, on every system: what `path_glob` is definite about
+/// (`docs/spec/policy.md`, "Tests"). The path is relative, with `/` between its segments.
+///
+/// ```
+/// use actionpass_policy::is_safe_path;
+/// assert!(is_safe_path("src/main.rs"));
+/// assert!(!is_safe_path("src/../.env") && !is_safe_path("C:/src") && !is_safe_path("~/src"));
+/// ```
+#[must_use]
+pub fn is_safe_path(path: &str) -> bool {
+    is_safe_path_within(path, &Work::default())
+}
+
+/// Whether every reader of a path ends up at the same place, counting the work.
 ///
 /// It is relative and in NFC, and so is what compatibility normalization (NFKC) makes of it, by which some systems read
 /// `．．` as `..` and `Ａ：` as a drive. See `docs/spec/policy.md`, "Tests".
-pub(crate) fn is_safe_path(path: &str, work: &Work) -> bool {
+pub(crate) fn is_safe_path_within(path: &str, work: &Work) -> bool {
     let plain = |path: &str| {
         let mut segments = path.split('/');
         path.chars().all(is_safe_character)
@@ -104,11 +117,7 @@ fn is_device(stem: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::work::Work;
-
-    fn is_safe_path(path: &str) -> bool {
-        super::is_safe_path(path, &Work::default())
-    }
+    use super::is_safe_path;
 
     #[test]
     fn safe_paths() {

@@ -168,6 +168,11 @@ impl Verdict {
         Self::new(Decision::Deny, vec![Reason::new(code)])
     }
 
+    /// A deny for this reason and by no rule: what somebody who knows the call refuses before any rule is asked.
+    pub fn deny_for(reason: Reason) -> Self {
+        Self::new(Decision::Deny, vec![reason])
+    }
+
     /// A step_up by these rules, until what is required is there.
     pub fn step_up(rules: Vec<RuleId>, reasons: Vec<Reason>, required: Vec<Requirement>) -> Self {
         Self {
