@@ -7,13 +7,13 @@ use actionpass_model::UnixSeconds;
 use actionpass_store::ledger::{Log, SealedRecord};
 use actionpass_store::{
     AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, LedgerState, Mark, ReplayStart, Reported,
-    StoreCode, StoreError,
+    StoreCode, StoreError, UsedUp,
 };
 use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
 use crate::consume::{self, Issuers, Limits};
-use crate::decide::{self, Append, Commit, Lift, OpenLedger, QueueCall, ReportCall};
+use crate::decide::{self, Append, Commit, Judged, Lift, OpenLedger, QueueCall, ReportCall};
 use crate::error::Failure;
 use crate::file::Access;
 use crate::moment::run_cached;
@@ -39,7 +39,17 @@ pub(crate) enum Write {
     Lift(Box<QueueCall<Lift>>, Reply<Option<SealedRecord>>),
     Report(Box<ReportCall>, Reply<Reported>),
     Consume(Mark, UnixSeconds, Reply<Consumption>),
+    UseUp(Box<UseCall>, Reply<UsedUp>),
     Restart(ReplayStart, Reply<()>),
+}
+
+/// A pass to be marked used with its record.
+#[derive(Debug)]
+pub(crate) struct UseCall {
+    pub(crate) mark: Mark,
+    pub(crate) now: UnixSeconds,
+    /// The one record.
+    pub(crate) record: Append,
 }
 
 /// What became of a call, once it is durable.
@@ -50,6 +60,7 @@ enum Outcome {
     Lift(Result<Option<SealedRecord>, StoreError>),
     Report(Result<Reported, StoreError>),
     Consume(Consumption),
+    UseUp(Result<UsedUp, StoreError>),
     Restart,
 }
 
@@ -64,6 +75,7 @@ impl Write {
             (Self::Lift(_, reply), Outcome::Lift(outcome)) => send(reply, outcome),
             (Self::Report(_, reply), Outcome::Report(outcome)) => send(reply, outcome),
             (Self::Consume(_, _, reply), Outcome::Consume(outcome)) => send(reply, Ok(outcome)),
+            (Self::UseUp(_, reply), Outcome::UseUp(outcome)) => send(reply, outcome),
             (Self::Restart(_, reply), Outcome::Restart) => send(reply, Ok(())),
             (write, _) => write.fail(&Failure::corrupt("an answer to another call")),
         }
@@ -78,6 +90,7 @@ impl Write {
             Self::Lift(_, reply) => send(reply, Err(error)),
             Self::Report(_, reply) => send(reply, Err(error)),
             Self::Consume(_, _, reply) => send(reply, Err(error)),
+            Self::UseUp(_, reply) => send(reply, Err(error)),
             Self::Restart(_, reply) => send(reply, Err(error)),
         }
     }
@@ -248,6 +261,16 @@ impl Open {
                     }
                     Outcome::Consume(outcome)
                 }
+                Write::UseUp(call, _) => {
+                    let limits = limits.get(|| Limits::read(connection))?;
+                    let ledger = begun(&mut ledger, connection)?;
+                    let outcome = use_up(connection, issuers, limits, ledger, call)?;
+                    if matches!(outcome, Ok(UsedUp::Recorded(_))) {
+                        consumed = consumed.saturating_add(1);
+                        latest = latest.max(Some(call.now));
+                    }
+                    Outcome::UseUp(outcome)
+                }
                 Write::Restart(start, _) => {
                     limits.get(|| Limits::read(connection))?.restart(*start);
                     decide::restart(connection, *start)?;
@@ -261,6 +284,30 @@ impl Open {
         limits.changed().map_or(Ok(()), |limits| limits.write(connection))?;
         let state = ledger.map_or(Ok(None), OpenLedger::end)?;
         Ok((outcomes, state))
+    }
+}
+
+/// Records the use of a pass and marks it, or does neither: what could refuse it is looked at first.
+fn use_up(
+    connection: &Connection,
+    issuers: &mut Issuers,
+    limits: &mut Limits,
+    ledger: &mut OpenLedger<'_>,
+    call: &UseCall,
+) -> Judged<UsedUp> {
+    if let Some(code) = consume::refusal(connection, limits, &call.mark)? {
+        return Ok(Ok(UsedUp::Refused(code)));
+    }
+    let appended = match ledger.append(&call.record)? {
+        Ok(appended) => appended,
+        Err(error) => return Ok(Err(error)),
+    };
+    match (
+        consume::consume(connection, issuers, limits, &call.mark)?,
+        appended.into_iter().next(),
+    ) {
+        (Consumption::Consumed, Some(AppendOutcome::Appended(record))) => Ok(Ok(UsedUp::Recorded(record))),
+        _ => Err(Failure::corrupt("a use that was to be marked and recorded")),
     }
 }
 

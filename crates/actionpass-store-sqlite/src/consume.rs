@@ -81,6 +81,15 @@ impl Limits {
     }
 }
 
+/// Why a pass would not be marked now; `None` if it would.
+pub(crate) fn refusal(connection: &Connection, limits: &Limits, mark: &Mark) -> Result<Option<ReplayCode>, Failure> {
+    if let Err(code) = judge(mark, limits.start, limits.pruned_to) {
+        return Ok(Some(code));
+    }
+    let is_used = is_used(connection, &mark.issuer, &mark.pass)?;
+    Ok(is_used.then_some(ReplayCode::AlreadyUsed))
+}
+
 /// Judges and marks a pass.
 pub(crate) fn consume(
     connection: &Connection,

@@ -4,11 +4,12 @@
 //! rows of its own, which the request's row names by one hash. Nothing here writes a record or decides
 //! anything: what may happen is [`actionpass_queue`]'s, and when is [`decide`](crate::decide)'s.
 
-use actionpass_canon::{canonicalize, sha256_parts};
+use actionpass_canon::canonicalize;
 use actionpass_model::{ApprovalRequest, Document as _, EndState, RequestId, Statement, Timestamp};
 use actionpass_queue::{ENDS_THAT_HOLD, HOLD_WINDOW, Limits, Load, OPENED_WINDOW, RequestKey, came_to_nothing, erased};
 use actionpass_store::{
-    MAX_OVERDUE, RequestFilter, Standing, StateFilter, StoreCode, StoreError, StoredRequest, VoteToken, hide,
+    Beside, MAX_OVERDUE, NOTHING_BESIDE, RequestFilter, Standing, StateFilter, StoreCode, StoreError, StoredRequest,
+    VoteToken, hide,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
@@ -22,8 +23,6 @@ mod tests;
 /// How many rows are looked at in one turn of a list.
 pub(crate) const TURN: usize = 1000;
 
-/// The hash of what lies beside a request, before anything does.
-const NOTHING_BESIDE: [u8; 32] = [0; 32];
 const ACTION: i64 = 0;
 const FACTS: i64 = 1;
 const FIRST_TOKEN: i64 = 2;
@@ -309,7 +308,7 @@ pub(crate) fn insert(
         }
     }
     for (place, token) in (FIRST_TOKEN..).zip(&stored.tokens) {
-        side = put_side(connection, decision, &side, &Beside::token(place, token)?)?;
+        side = put_side(connection, decision, &side, &beside(place, token)?)?;
     }
     let kept = Kept {
         request: stored.request.clone(),
@@ -339,7 +338,7 @@ pub(crate) fn update(
     if let Some(token) = token {
         let decision = kept.request.decision.seq;
         let next_place = to_sql(count(connection, sql::NEXT_PLACE, [to_sql(decision)?])?)?;
-        let beside = Beside::token(next_place.max(FIRST_TOKEN), token)?;
+        let beside = beside(next_place.max(FIRST_TOKEN), token)?;
         let before = kept.side.unwrap_or(NOTHING_BESIDE);
         kept.side = Some(put_side(connection, decision, &before, &beside)?);
     }
@@ -407,31 +406,13 @@ fn write(
     Ok(())
 }
 
-/// Something that lies beside a request.
-struct Beside<'a> {
-    place: i64,
-    /// The id of a vote and who cast it.
-    vote: Option<([u8; 16], &'a str)>,
-    bytes: &'a [u8],
-}
-
-impl<'a> Beside<'a> {
-    fn token(place: i64, token: &'a VoteToken) -> Result<Self, Failure> {
-        Ok(Self {
-            place,
-            vote: Some((to_bytes(&token.vote)?, token.principal.as_str())),
-            bytes: token.token.as_bytes(),
-        })
-    }
-
-    /// The hash of what lies beside a request once this lies behind what has that hash.
-    fn chain(&self, before: &[u8; 32]) -> [u8; 32] {
-        let (vote, principal) = self.vote.unwrap_or_default();
-        let length = (principal.len() as u64).to_be_bytes();
-        let place = self.place.to_be_bytes();
-        let parts = [before, &place[..], &vote, &length, principal.as_bytes(), self.bytes];
-        *sha256_parts(&parts).as_bytes()
-    }
+/// The token of a vote as something that lies beside a request.
+fn beside(place: i64, token: &VoteToken) -> Result<Beside<'_>, Failure> {
+    Ok(Beside {
+        place,
+        vote: Some((to_bytes(&token.vote)?, token.principal.as_str())),
+        bytes: token.token.as_bytes(),
+    })
 }
 
 fn put_side(connection: &Connection, seq: u64, before: &[u8; 32], beside: &Beside<'_>) -> Result<[u8; 32], Failure> {

@@ -28,6 +28,7 @@ use crate::{consume, decide, file, rows};
 
 mod outcomes;
 mod requests;
+mod uses;
 
 /// An issuer's log and decisions, and an executor's used passes, in one SQLite file.
 ///

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use actionpass_canon::sha256;
 use actionpass_model::Digest;
-use actionpass_store::ledger::Log;
-use actionpass_store::{LedgerState, StoreCode, StoreError};
+use actionpass_store::ledger::{Head, KnownHead, Log};
+use actionpass_store::{HeadWitness, LedgerState, StoreCode, StoreError};
 
 use crate::error::Failure;
 use crate::file::{private_file, sync_folder};
@@ -169,6 +169,20 @@ impl Witness {
     }
 }
 
+impl HeadWitness for Witness {
+    fn seen(&self, log: &Log) -> Result<Option<KnownHead>, StoreError> {
+        match self.read()? {
+            Some(seen) if !seen.is_of(log) => Err(StoreError::new(StoreCode::StoreLogMismatch)),
+            Some(seen) => Ok(Head::new(seen.size, seen.hash).known()),
+            None => Ok(None),
+        }
+    }
+
+    fn advance(&self, log: &Log, state: &LedgerState) -> Result<(), StoreError> {
+        Self::advance(self, log, state).map_err(|failure| failure.to_error())
+    }
+}
+
 impl Witnessed {
     fn of(log: &Log, state: &LedgerState) -> Self {
         Self {
@@ -265,7 +279,6 @@ fn write_at(mut file: &File, place: &[u8; PLACE], index: usize) -> io::Result<()
 #[cfg(test)]
 mod tests {
     use actionpass_store::conformance::{TempFolder, fixtures};
-    use actionpass_store::ledger::Head;
     use proptest::prelude::*;
 
     use super::*;
@@ -290,6 +303,24 @@ mod tests {
         assert_eq!(witness.read().unwrap().unwrap().trust_version, 9);
         witness.reset(&fixtures::log(), &state(2)).unwrap();
         assert_eq!(witness.read().unwrap().unwrap().size, 2);
+    }
+
+    /// As another store asks it.
+    #[test]
+    fn it_is_a_witness_of_any_store() {
+        let folder = TempFolder::new();
+        let witness: &dyn HeadWitness = &Witness::at(folder.path().join("witness"));
+        let log = fixtures::log();
+        assert_eq!(witness.seen(&log).unwrap(), None);
+        witness.advance(&log, &state(3)).unwrap();
+        assert_eq!(
+            witness.seen(&log).unwrap(),
+            Some(KnownHead::new(2, fixtures::digest(3)))
+        );
+        let other = Log::new("other.example".parse().unwrap(), log.issuer().clone());
+        for refused in [witness.seen(&other).map(drop), witness.advance(&other, &state(4))] {
+            assert_eq!(refused.unwrap_err().code(), StoreCode::StoreLogMismatch);
+        }
     }
 
     #[test]

@@ -41,6 +41,18 @@ mod outcomes {
         block_on: block_on);
 }
 
+mod uses {
+    use std::path::Path;
+
+    use super::*;
+
+    actionpass_store::use_store_conformance!(durable,
+        open: |folder: &Path, log: &Log| {
+            SqliteStore::open_or_create(&folder.join("ledger.db"), Some(log), ReplayStart::first(fixtures::at(0))).unwrap()
+        },
+        block_on: block_on);
+}
+
 mod replay {
     use std::path::Path;
 

@@ -38,6 +38,7 @@ pub mod queue;
 pub mod replay;
 pub mod requests;
 pub mod trust;
+pub mod uses;
 
 use std::fmt;
 use std::path::Path;
@@ -45,7 +46,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::ledger::Log;
-use crate::{DecisionStore, Ledger, OutcomeStore, QueueStore, ReplayStart, ReplayStore, TrustDocument};
+use crate::{DecisionStore, Ledger, OutcomeStore, QueueStore, ReplayStart, ReplayStore, TrustDocument, UseStore};
 
 #[doc(no_inline)]
 pub use actionpass_model::TrustStore;
@@ -69,6 +70,9 @@ pub type OpenOutcomes<'a> = dyn Fn(&Path, &Log) -> Arc<dyn OutcomeStore> + Sync 
 
 /// Opens a replay store in a folder.
 pub type OpenReplay<'a> = dyn Fn(&Path, ReplayStart) -> Arc<dyn ReplayStore> + Sync + 'a;
+
+/// Opens a store of recorded uses in a folder.
+pub type OpenUses<'a> = dyn Fn(&Path, &Log) -> Arc<dyn UseStore> + Sync + 'a;
 
 /// Opens a trust document in a folder, and makes it as this if it isn't there.
 pub type OpenTrust<'a> = dyn Fn(&Path, &TrustStore) -> Arc<dyn TrustDocument> + Sync + 'a;
@@ -276,6 +280,36 @@ macro_rules! queue_store_conformance {
             };
             let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
             $crate::conformance::queue::$clause(&$crate::conformance::Suite::new(&open, &block_on));
+        }
+    )+};
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`UseStore`] that is not one of [`ReplayStore`] or [`Ledger`]; see
+/// [`conformance`](mod@self).
+#[macro_export]
+macro_rules! use_store_conformance {
+    (durable, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::use_store_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::use_store_conformance!(@clauses $open, $block_on;
+            g10_uses_are_there_after_opening_again
+        );
+    };
+    (volatile, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::use_store_conformance!(@clauses $open, $block_on;
+            g06_a_pass_is_used_and_recorded_once
+            g06_marks_are_those_of_consume
+            a_use_that_cannot_be_recorded_marks_nothing
+            g06_of_16_threads_one_uses_a_pass_up
+        );
+    };
+    (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(
+        #[test]
+        fn $clause() {
+            let open = |folder: &::std::path::Path, log: &$crate::ledger::Log| -> ::std::sync::Arc<dyn $crate::UseStore> {
+                ::std::sync::Arc::new(($open)(folder, log))
+            };
+            let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
+            $crate::conformance::uses::$clause(&$crate::conformance::Suite::new(&open, &block_on));
         }
     )+};
 }

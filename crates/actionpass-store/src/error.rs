@@ -45,6 +45,12 @@ codes! {
         StoreSchemaChanged = "store_schema_changed",
         /// The store holds the log of another issuer or origin, or none.
         StoreLogMismatch = "store_log_mismatch",
+        /// The tables are those of an earlier release: they are to be brought to this one first.
+        StoreOutdated = "store_outdated",
+        /// The database doesn't wait for its disk before it says that something is written.
+        StoreNotDurable = "store_not_durable",
+        /// The clocks of this machine and of the store are more than 30 s apart.
+        StoreClockOff = "store_clock_off" => Stale,
         /// A ledger record would be larger than 65,535 bytes.
         RecordTooLarge = "record_too_large",
         /// A ledger record has no canonical form, or its body is not an object.
@@ -78,6 +84,9 @@ impl StoreCode {
             Self::StoreRolledBack => "the store is an earlier state than one that was acknowledged",
             Self::StoreSchemaChanged => "the store's tables are not as ActionPass makes them",
             Self::StoreLogMismatch => "the store holds another log",
+            Self::StoreOutdated => "an earlier release made the store's tables",
+            Self::StoreNotDurable => "the store acknowledges what is not on its disk",
+            Self::StoreClockOff => "this machine's clock is not the store's",
             Self::RecordTooLarge => "the record is larger than a log takes",
             Self::RecordInvalid => "the record can't be written",
             Self::StoreMisused => "the store can't be used like this",

@@ -28,6 +28,7 @@
 //! | the issuer's store: approvals used, records, tokens, in one commit | [`DecisionStore`], [`MemoryDecisionStore`] |
 //! | what waits for people, in the same transactions | [`QueueStore`], [`MemoryDecisionStore`] |
 //! | the executor's store: passes used once | [`ReplayStore`], [`MemoryReplayStore`] |
+//! | … and recorded in the same transactions | [`UseStore`] |
 //! | sealing records, verifying a log | [`ledger`] |
 //! | keys and revocations, wherever they are kept | [`TrustDocument`], [`MemoryTrust`], in a JSON file [`trust_file`] |
 //! | calls that block, beside an executor's threads | [`offload`](mod@offload) |
@@ -35,6 +36,7 @@
 //!
 //! Nothing here knows signatures or policy, and no async runtime is needed.
 
+mod beside;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod decision;
@@ -48,9 +50,13 @@ mod outcome;
 mod process;
 mod queue;
 mod replay;
+mod tally;
 mod trust_document;
 pub mod trust_file;
+mod uses;
+mod witness;
 
+pub use beside::{Beside, NOTHING_BESIDE};
 pub use decision::{
     ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, LookUp, newest_trust,
 };
@@ -58,9 +64,13 @@ pub use error::{StoreCode, StoreError, StoreFuture};
 pub use log::{AppendOutcome, Batch, Ledger, LedgerExt, LedgerState, SideKind, StoredRecord, TrustRange};
 pub use memory::{MemoryDecisionStore, MemoryReplayStore};
 pub use outcome::{OutcomeStore, Report, Reported, UsedPass};
+pub use process::Process;
 pub use queue::{
     Change, ChangeOutcome, Found, MAX_LISTED, MAX_OVERDUE, Obstacle, Open, QueuePart, QueueStore, RequestFilter,
     RequestPart, Standing, StateFilter, StoredRequest, VoteToken, hide,
 };
 pub use replay::{Consumption, LEEWAY_SECS, Mark, ReplayCode, ReplayStart, ReplayStore, judge};
+pub use tally::{RequestTally, TalliedHold, is_said};
 pub use trust_document::{MemoryTrust, TrustChange, TrustChanged, TrustDocument, TrustFuture};
+pub use uses::{UseStore, UsedUp};
+pub use witness::HeadWitness;

@@ -4,13 +4,15 @@ use crate::{StoreCode, StoreError};
 
 /// The process that made a store.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     /// `None` where there are no processes.
     id: Option<u32>,
 }
 
 impl Process {
-    pub(crate) fn current() -> Self {
+    /// This process.
+    #[must_use]
+    pub fn current() -> Self {
         Self { id: id() }
     }
 
@@ -18,7 +20,10 @@ impl Process {
     ///
     /// What is marked in one copy isn't in the others, so in a process that was forked since a store in memory would serve
     /// what was served already.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreForked`].
+    pub fn check(&self) -> Result<(), StoreError> {
         if self.id == id() {
             Ok(())
         } else {

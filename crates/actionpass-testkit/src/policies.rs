@@ -167,4 +167,4 @@ macro_rules! engine {
 engine!([] DangerouslyAllowAll, |this| this.0, |_this, _input| allowed());
 engine!([] DenyAll, |this| this.0, |_this, _input| Verdict::deny_with(ReasonCode::DefaultDeny));
 engine!([] NeedsApprovals, |this| this.named, |this, input| this.decide(input));
-engine!([F: Fn(&PolicyInput<'_>) -> Verdict + Send + Sync] Scripted<F>, |this| this.named, |this, input| (this.decide)(input));
+engine!([F: Fn(&PolicyInput<'_>) -> Verdict + Send + Sync + 'static] Scripted<F>, |this| this.named, |this, input| (this.decide)(input));

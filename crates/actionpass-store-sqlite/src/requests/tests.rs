@@ -30,6 +30,31 @@ fn every_statement_has_an_index() {
     }
 }
 
+/// A statement is planned once. SQLite would plan it again for each value that is bound where another index might be better,
+/// which takes longer than the look-up itself.
+#[test]
+fn no_statement_is_planned_again_for_another_value() {
+    let folder = TempFolder::new();
+    let path = folder.path().join("ledger.db");
+    file::create(&path, Some(&fixtures::log()), ReplayStart::first(fixtures::at(0))).unwrap();
+    let connection = file::open(&path, file::Access::Write).unwrap();
+    let mut looked_at = 0;
+    for (name, sql) in sql::ALL {
+        let mut statement = connection.prepare(sql).unwrap();
+        if !statement.readonly() {
+            continue;
+        }
+        looked_at += 1;
+        for value in 1..=3 {
+            let values = vec![value; statement.parameter_count()];
+            let mut rows = statement.query(rusqlite::params_from_iter(values)).unwrap();
+            while rows.next().unwrap().is_some() {}
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{name}");
+    }
+    assert!(looked_at > 10, "{looked_at}");
+}
+
 /// A file with 10,000 requests that wait, one of each of as many agents, and 10,000 that have ended, half of them of the
 /// agent of the suites and declined long ago.
 fn crowded() -> Connection {

@@ -1,8 +1,8 @@
 //! [`Consequence`]: what a store keeps because of a record.
 
 use actionpass_model::{
-    ActionId, Agent, ApprovalId, ApprovalRef, Approver, Decision, Digest, Issuer, PassId, Principal, RequestChange,
-    RequestId, RevocationId, Tenant, Timestamp,
+    ActionId, Agent, ApprovalId, ApprovalRef, Approver, Decision, DecisionMode, Digest, Issuer, PassId, Principal,
+    RequestChange, RequestId, RevocationId, Tenant, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -74,6 +74,16 @@ pub enum Consequence {
 }
 
 impl Consequence {
+    /// The approval request that the record is about, if it is about one.
+    #[must_use]
+    pub const fn request(&self) -> Option<&RequestId> {
+        match self {
+            Self::Named { request, .. } | Self::Request { request, .. } => Some(request),
+            Self::Allow { request, .. } => request.as_ref(),
+            _ => None,
+        }
+    }
+
     /// What follows from a record, which is given as JSON and not verified. `None` if it is of a kind and version that this
     /// release knows, and lacks what such a record says.
     #[must_use]
@@ -82,6 +92,10 @@ impl Consequence {
         Some(match (record.kind.as_str(), record.body.schema.as_str()) {
             ("decision", "actionpass.decision.v1") => {
                 let body = serde_json::from_slice::<With<DecisionPart>>(json).ok()?.body;
+                // Of what was only observed nothing follows, whatever was decided.
+                if body.mode == Some(DecisionMode::Observe) {
+                    return Some(Self::Nothing);
+                }
                 if body.decision != Decision::Allow {
                     let Some(request) = body.request else {
                         return Some(Self::Nothing);
@@ -175,6 +189,7 @@ struct DecisionPart {
     approvals: Vec<ApprovalPart>,
     commitment: Option<IgnoredAny>,
     decision: Decision,
+    mode: Option<DecisionMode>,
     pass: Option<PassPart>,
     request: Option<RequestId>,
 }

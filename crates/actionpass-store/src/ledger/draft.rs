@@ -2,7 +2,7 @@
 
 use actionpass_canon::{CanonError, CanonicalBytes, canonicalize, canonicalize_decision};
 use actionpass_model::{
-    DecisionBody, Digest, ErasureBody, Issuer, KeyBody, OutcomeBody, PassId, PolicyBody, RecordId, RecordKind,
+    DecisionBody, Digest, ErasureBody, Issuer, KeyBody, OutcomeBody, PassId, PinBody, PolicyBody, RecordId, RecordKind,
     RequestBody, RequestId, RevocationBody, RevocationId, Tenant, Timestamp, Trace, TrustBody, TrustEvidence, UseBody,
 };
 use serde::Serialize;
@@ -183,6 +183,7 @@ record_body!(RevocationBody, Revocation, |body| Effects {
     ..Effects::default()
 });
 record_body!(RequestBody, Request, |_body| Effects::default());
+record_body!(PinBody, Pin, |_body| Effects::default());
 record_body!(OutcomeBody, Outcome, |body| Effects {
     outcome: body.pass.clone(),
     ..Effects::default()

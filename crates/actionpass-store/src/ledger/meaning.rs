@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use actionpass_model::{
-    ActionId, Agent, AnyPrincipal, ApprovalId, ApprovalRef, Approver, Audience, Decision, Digest, EndState, Issuer,
-    PassId, Principal, RequestChange, RequestId, Tenant, TrustEvidence,
+    ActionId, Agent, AnyPrincipal, ApprovalId, ApprovalRef, Approver, Audience, Decision, DecisionMode, Digest,
+    EndState, Issuer, PassId, Principal, RequestChange, RequestId, Tenant, TrustEvidence,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -98,7 +98,9 @@ impl LedgerVerifier {
     /// # Errors
     /// [`LedgerCode::LedgerTruncated`] if a known head was not reached.
     pub fn finish(self) -> Result<VerifiedLedger, LedgerError> {
-        self.chain.finish()
+        let observed = self.meaning.observed.len() as u64;
+        let verified = self.chain.finish()?;
+        Ok(VerifiedLedger { observed, ..verified })
     }
 }
 
@@ -139,6 +141,8 @@ struct Meaning {
     policy: Option<Digest>,
     /// The approval requests.
     requests: HashMap<RequestId, RequestSoFar>,
+    /// The records of decisions that were only observed.
+    observed: HashSet<u64>,
     /// Those that wait, by the record that opened them: erasing its side data ends them.
     opened: HashMap<u64, RequestId>,
 }
@@ -161,6 +165,7 @@ struct DecisionMeaning {
     actor: ActorMeaning,
     approvals: Vec<ApprovalMeaning>,
     decision: Decision,
+    mode: Option<DecisionMode>,
     pass: Option<PassMeaning>,
     policy: PolicyMeaning,
     request: Option<RequestId>,
@@ -212,7 +217,13 @@ struct UseMeaning {
 #[derive(Deserialize)]
 struct OutcomeMeaning {
     pass: Option<PassId>,
+    decision: Option<ObservedMeaning>,
     contradicts: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct ObservedMeaning {
+    seq: u64,
 }
 
 #[derive(Deserialize)]
@@ -268,6 +279,14 @@ impl Meaning {
         self.has_decisions = true;
         if let Some(seq) = self.early_use {
             return Err(LedgerError::new(LedgerCode::LedgerUseUnissued, seq));
+        }
+        // What was only observed gave nothing, opened nothing and settled nothing.
+        if body.mode == Some(DecisionMode::Observe) {
+            if body.pass.is_some() || body.request.is_some() {
+                return fault(LedgerCode::LedgerObservedGave);
+            }
+            self.observed.insert(record.seq);
+            return Ok(());
         }
         if let Some(id) = &body.request {
             self.named(record, id, body.decision)?;
@@ -386,8 +405,16 @@ impl Meaning {
     /// Of a pass that was used there is one outcome, and one more that says that it contradicts it.
     fn reported(&mut self, record: &LinkRecord, body: OutcomeMeaning) -> Result<(), LedgerError> {
         let fault = |code| Err(LedgerError::new(code, record.seq));
-        // One of a decision that was only observed is about no pass.
-        let Some(pass) = body.pass else { return Ok(()) };
+        let Some(pass) = body.pass else {
+            let observed = body
+                .decision
+                .is_some_and(|decision| self.observed.contains(&decision.seq));
+            return if observed {
+                Ok(())
+            } else {
+                fault(LedgerCode::LedgerOutcomeUnused)
+            };
+        };
         if self.passes.get(&pass) != Some(&true) {
             return fault(LedgerCode::LedgerOutcomeUnused);
         }

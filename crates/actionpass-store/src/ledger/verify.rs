@@ -39,8 +39,10 @@ codes! {
         LedgerPassUsedTwice = "ledger_pass_used_twice",
         /// A pass of this issuer was used that no allow before it issued.
         LedgerUseUnissued = "ledger_use_unissued",
-        /// An outcome is reported of a pass of this issuer that no record before it used.
+        /// An outcome is reported of a pass of this issuer that no record before it used, or of no decision that was only observed.
         LedgerOutcomeUnused = "ledger_outcome_unused",
+        /// A decision that was only observed has a pass or an approval request.
+        LedgerObservedGave = "ledger_observed_gave",
         /// Two outcomes are reported of one pass, and the second doesn't say that it contradicts the first; or there are more.
         LedgerOutcomeTwice = "ledger_outcome_twice",
         /// A record is about an approval request that no decision before it opened.
@@ -77,7 +79,8 @@ impl LedgerCode {
             Self::LedgerTruncated => "the ledger ends before the head that is known",
             Self::LedgerPassUsedTwice => "the pass was used before",
             Self::LedgerUseUnissued => "the pass that was used was never issued",
-            Self::LedgerOutcomeUnused => "the pass was not used",
+            Self::LedgerOutcomeUnused => "the pass was not used, or the decision was not only observed",
+            Self::LedgerObservedGave => "the decision was only observed, and has a pass or a request",
             Self::LedgerOutcomeTwice => "another outcome of the pass was reported before",
             Self::LedgerRequestUnopened => "no decision opened the approval request",
             Self::LedgerRequestEnded => "the approval request had ended",
@@ -169,6 +172,9 @@ pub struct VerifiedLedger {
     pub head: Head,
     /// Whose log it is; `None` if there are no records and none was expected.
     pub log: Option<Log>,
+    /// How many decisions were only observed: their calls were executed, whatever was decided. 0 from a [`ChainVerifier`], which
+    /// doesn't look into records.
+    pub observed: u64,
 }
 
 /// Verifies records one by one, from the first of a log, in constant memory.
@@ -280,6 +286,7 @@ impl ChainVerifier {
         Ok(VerifiedLedger {
             head: self.head,
             log: self.log,
+            observed: 0,
         })
     }
 }

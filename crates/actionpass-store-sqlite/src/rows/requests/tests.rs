@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use actionpass_model::VoteKind;
+use actionpass_model::{EndState, VoteKind};
 use actionpass_store::conformance::requests::{
     LIFETIME, cancel, changes, expire, id, joins, lifted, opens, settles, votes,
 };

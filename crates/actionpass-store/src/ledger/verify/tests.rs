@@ -88,7 +88,8 @@ fn a_whole_chain_verifies() {
         verify(&[]).unwrap(),
         VerifiedLedger {
             head: Head::EMPTY,
-            log: None
+            log: None,
+            observed: 0,
         }
     );
 
