@@ -28,7 +28,7 @@ use crate::{AuthorizeCode, NewRevocation, RevokeError};
 #[derive(Clone, Debug)]
 pub struct Administrator {
     trust: Arc<dyn TrustDocument>,
-    ledger: Arc<dyn Ledger>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     salted_commitments: bool,
@@ -612,12 +612,17 @@ impl Administrator {
         self.append(Batch::of(self.draft(body)?)).await
     }
 
-    /// Appends a record of the use of a pass, in its tenant. The pass was just consumed; where this fails, nothing may be
-    /// executed.
+    /// Appends a record of the use of a pass, in its tenant. The pass was just consumed, in a replay store that isn't the
+    /// ledger's too ([`use_up`](Self::use_up) does both at once); where this fails, nothing may be executed.
     ///
     /// # Errors
     /// Those of [`record`](Self::record).
     pub async fn record_use(&self, pass: &VerifiedPass) -> Result<RecordRef, AdminError> {
+        self.append(Batch::of(self.draft_of_use(pass)?)).await
+    }
+
+    /// The record of the use of a pass.
+    pub(crate) fn draft_of_use(&self, pass: &VerifiedPass) -> Result<RecordDraft, AdminError> {
         let claims = pass.claims();
         let mut body = UseBody {
             schema: UseSchema,
@@ -638,10 +643,10 @@ impl Administrator {
         if let Some(salt) = salt {
             draft = draft.with_side(SideKind::Salt, salt.as_bytes().to_vec());
         }
-        self.append(Batch::of(draft)).await
+        Ok(draft)
     }
 
-    async fn append(&self, batch: Batch) -> Result<RecordRef, AdminError> {
+    pub(crate) async fn append(&self, batch: Batch) -> Result<RecordRef, AdminError> {
         let outcomes = self.ledger.append(batch).await?;
         let outcome = outcomes.first().ok_or(StoreError::new(StoreCode::StoreCorrupt))?;
         Ok(outcome.to_ref())

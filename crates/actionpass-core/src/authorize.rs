@@ -8,22 +8,23 @@ use std::sync::Arc;
 use actionpass_canon::{BoundAction, BoundFacts, names};
 use actionpass_crypto::{SignError, Signer, SigningInput, Unverified, sign_document};
 use actionpass_model::{
-    ActionId, ApprovalRequest, Decision, DecisionBody, KeyId, KeyStatus, KeyUse, MAX_APPROVAL_LIFETIME, MAX_APPROVALS,
-    PassClaims, PassEvidence, PassId, Reason, RecordId, Tenant, Timestamp, Trace, TrustEvidence, TrustKey, UnixSeconds,
+    ActionId, ApprovalRequest, Audience, Decision, DecisionBody, DecisionMode, KeyId, KeyStatus, KeyUse,
+    MAX_APPROVAL_LIFETIME, MAX_APPROVALS, PassClaims, PassEvidence, PassId, Reason, RecordId, Tenant, Timestamp, Tool,
+    Trace, TrustEvidence, TrustKey, UnixSeconds,
 };
 use actionpass_policy::{PolicyEngine, PolicyInput, Verdict};
 use actionpass_queue::RequestCode;
 use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{
-    ActionKey, Allow, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, LedgerState, LookUp,
-    QueuePart, QueueStore, ReplayStore, RequestPart, SideKind, StoreCode, StoreError, StoreFuture, StoredRequest,
-    newest_trust,
+    ActionKey, Allow, Batch, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, LedgerExt as _, LedgerState,
+    LookUp, QueuePart, QueueStore, ReplayStore, RequestPart, SideKind, StoreCode, StoreError, StoreFuture,
+    StoredRequest, newest_trust,
 };
 use actionpass_verify::approval::{OfRequest, VerifiedApproval};
 use actionpass_verify::{Call, Clock, Trust, TrustSource, Verifier, VerifyCode};
 use uuid::Uuid;
 
-use crate::call::{AdmittedCall, Asked, Judged, Settled, SignedPass};
+use crate::call::{AdmittedCall, Asked, Judged, Round, Settled, SignedPass, Tries};
 use crate::environment::{Ids, Random, RequestWatch, System, Timer, random_salt, within};
 use crate::offered::{Checked, MAX_OFFERED, Occasion, Offered, check_each};
 use crate::queue::{MAX_MOVES, Recent, Waits, standing};
@@ -234,13 +235,16 @@ impl Authorizer {
         self.current_trust().await
     }
 
-    /// Has the key sign a probe, which can never be a document, and verifies that: whether it would sign a pass now.
+    /// Has the key sign a probe, which can never be a document, and verifies that: whether it would sign a pass now. Whether
+    /// trust can be had is a question of its own: where it can't, the custodian alone is asked.
     ///
     /// # Errors
     /// [`AuthorizeError`]: it would not.
     pub async fn probe_signer(&self) -> Result<(), AuthorizeError> {
-        let trust = self.current_trust().await?;
-        let (signer, _) = self.check_signer(&trust, self.now()?)?;
+        let signer = self.key.as_ref().map_err(Clone::clone)?;
+        if let Ok(trust) = self.current_trust().await {
+            self.check_signer(&trust, self.now()?)?;
+        }
         let mut nonce = [0; 32];
         if !self.random.fill(&mut nonce) {
             return Err(AuthorizeCode::RandomnessUnavailable.into());
@@ -259,6 +263,22 @@ impl Authorizer {
         &self.config
     }
 
+    /// The policy that it judges by.
+    #[must_use]
+    pub const fn policy(&self) -> &Arc<dyn PolicyEngine> {
+        &self.parts.policy
+    }
+
+    /// The audience of a call: the one that the policy's files give the tool, else as [`IssuerConfig::audience`] has it. `None` if
+    /// the one asked for is not to be had.
+    #[must_use]
+    pub fn audience(&self, tool: &Tool, asked: Option<&Audience>) -> Option<Audience> {
+        match self.parts.policy.audience(tool) {
+            Some(named) => asked.is_none_or(|asked| asked == named).then(|| named.clone()),
+            None => self.config.audience(tool, asked),
+        }
+    }
+
     /// Decides on an action, records the decision, and only then releases the pass, if it is allowed.
     ///
     /// The same id and action of the same caller give the same pass again while it would still verify and isn't used;
@@ -271,13 +291,13 @@ impl Authorizer {
     /// own; the next record of that agent counts the others. Requests for tenants and agents that the issuer doesn't
     /// serve leave none.
     pub async fn authorize(&self, request: Request<'_>) -> Result<Authorization, AuthorizeError> {
-        self.authorize_on(request, &mut Asked::default()).await
+        self.authorize_on(&request, &mut Asked::default()).await
     }
 
     /// The same, going on where an issuer of before, whose policy or key was replaced meanwhile, had to stop.
     pub(crate) async fn authorize_on(
         &self,
-        request: Request<'_>,
+        request: &Request<'_>,
         asked: &mut Asked,
     ) -> Result<Authorization, AuthorizeError> {
         let outcome = self.decide(request, asked).await;
@@ -285,169 +305,217 @@ impl Authorizer {
         outcome
     }
 
-    async fn decide(&self, request: Request<'_>, asked: &mut Asked) -> Result<Authorization, AuthorizeError> {
+    /// Judges until there is an answer, and waits for people in between. Judging takes much more memory than waiting, and many
+    /// calls wait at once: so each round has its own, and gives it back.
+    async fn decide(&self, request: &Request<'_>, asked: &mut Asked) -> Result<Authorization, AuthorizeError> {
         let now = self.now()?;
-        let mut call = match self.admit(&request, now) {
+        let mut call = match self.admit(request, now) {
             Ok(call) => call,
-            Err(error) => return Err(self.refuse_before(&request, error, now).await),
+            Err(error) => return Err(Box::pin(self.refuse_before(request, error, now)).await),
         };
+        if call.mode == Some(DecisionMode::Observe) {
+            return Box::pin(self.observe(request, call, now)).await;
+        }
         call.offer(&asked.tokens);
-        let (mut rounds, mut moves): (usize, usize) = (0, 0);
+        let mut tries = Tries::default();
         loop {
-            if moves > MAX_MOVES {
-                let error = AuthorizeCode::Contention.into();
-                return Err(self.refuse_before(&request, error, self.now()?).await);
-            }
-            // Afresh in every round: asking for approvals may have taken a while.
-            let now = self.now()?;
-            let trust = self.current_trust().await?;
-            let mut question = LookUp::new().of_action(call.key.clone());
-            if self.parts.queue.is_some() {
-                question = question.of_request(Self::request_key(&call), now);
-            }
-            let known = self.parts.store.look_up(question);
-            // While the store looks. Which request waits isn't known yet, and is compared afterwards.
-            let mut checked = self.check(&call, &call.offered, OfRequest::Any, &trust, now);
-            let known = self.bounded(known).await?;
-            if let Some(issued) = known.issued {
-                // A decline answers every action of its hash, whatever it was allowed for before.
-                let is_declined = known.standing.is_some_and(|standing| standing.declined.is_some());
-                let answer = if is_declined {
-                    Err(AuthorizeCode::ApprovalDeclined.into())
-                } else {
-                    self.again(&call, issued, &known.state, trust, now).await
-                };
-                return match answer {
-                    Err(error)
-                        if error.is(AuthorizeCode::ActionIdReused) || error.is(AuthorizeCode::ApprovalDeclined) =>
+            match Box::pin(self.round(request, &mut call, asked, &mut tries)).await? {
+                Round::Settled(authorization) => return Ok(*authorization),
+                Round::Again => {}
+                Round::Waits(recorded, version) => {
+                    if let (Some(queue), Some(waiting)) = (self.queue(), &recorded.request)
+                        && self.park(queue, waiting, version, call.wait, asked).await?
                     {
-                        Err(self.refuse_before(&request, error, now).await)
-                    }
-                    answer => answer,
-                };
-            }
-            let mut state = known.state;
-            let names_itself = call.action.action().id.is_some();
-            if names_itself
-                && state
-                    .restored
-                    .is_some_and(|start| is_forgotten(&call.key.action, start, now))
-            {
-                let error = AuthorizeError::at(AuthorizeCode::ApprovalStateLost, "id");
-                return Err(self.refuse_before(&request, error, now).await);
-            }
-            // A pass of before holds whatever became of its facts; what is judged now is judged by facts of now.
-            if let Err(error) = self.config.facts.check_age(&call.facts, now) {
-                return Err(self.refuse_before(&request, error, now).await);
-            }
-            let waits = match self.queue() {
-                None => Waits::NoQueue,
-                Some(queue) => {
-                    let standing = standing(known.standing)?;
-                    if self.close_overdue(queue, standing.overdue, now).await? {
-                        moves = moves.saturating_add(1);
-                        continue;
-                    }
-                    call.held_by = standing.held_by;
-                    if let Some(stored) = standing.declined {
-                        return self.deny_declined(&mut call, &stored, &trust, now).await;
-                    }
-                    let waits = self.waits(&call, standing.live, state.restored);
-                    // Nor where another request has taken its place: two who wait would end each other's for ever.
-                    if waits.request().is_none()
-                        && let Some(end) = self.ended_meanwhile(queue, asked, now).await?
-                    {
-                        // What was waited for is over, and nobody asked for another one.
-                        call.opens = false;
-                        call.remarks = vec![Reason::new(RequestCode::of_end(end))];
-                    }
-                    waits
-                }
-            };
-            checked.append(&mut self.check(&call, waits.tokens(), waits.of_request(), &trust, now));
-            let offered = Offered::of(checked, waits.of_request(), state.restored, &call.used);
-            let judged = self.judge(&call, offered, &waits, &trust, now);
-            if judged.verdict.decision != Decision::Allow {
-                // What an allow relies on the store looks at when it commits. A refusal says how much is missing, and must
-                // not count what was used before: judged again without it, it says the right number.
-                if !judged.told.is_empty() {
-                    let used = self
-                        .parts
-                        .store
-                        .look_up(LookUp::new().of_approvals(judged.told.clone()));
-                    let known = self.bounded(used).await?;
-                    // Each of them is found at most once, so this ends; not only up to the first that is new.
-                    if known.used.iter().filter(|approval| call.discard(approval)).count() > 0 {
-                        continue;
-                    }
-                    state = known.state;
-                }
-                // Whether another policy is in force: of an allow the store sees to it.
-                if state.policy.is_some_and(|digest| digest != self.parts.policy.digest()) {
-                    return Err(self
-                        .fail(&mut call, judged, AuthorizeCode::PolicyChanged.into(), now)
-                        .await);
-                }
-                // Recorded before anybody waits: the wait may outlive this process.
-                let Some((recorded, waiting)) = self.refuse(&mut call, &judged, &waits, now).await? else {
-                    moves = moves.saturating_add(1);
-                    continue;
-                };
-                if judged.verdict.decision != Decision::StepUp {
-                    return Ok(recorded);
-                }
-                // What is returned is told to the log by whoever returns it; this record isn't.
-                if let Some(source) = self.approvals.as_ref().filter(|_| !asked.was_asked) {
-                    asked.was_asked = true;
-                    match self.ask(&**source, &call, &judged.verdict, waiting.as_ref()).await {
-                        ApprovalAnswer::Tokens(tokens) if !tokens.is_empty() => {
-                            asked.tokens = tokens;
-                            log::decision(&recorded);
-                            call.offer(&asked.tokens);
-                            continue;
-                        }
-                        ApprovalAnswer::Declined { token } => {
-                            if self.take_decline(waiting.as_ref(), &token).await {
-                                log::decision(&recorded);
-                                continue;
-                            }
-                        }
-                        ApprovalAnswer::Tokens(_) | ApprovalAnswer::NoneYet => {}
+                        log::decision(&recorded);
+                    } else {
+                        return Ok(*recorded);
                     }
                 }
-                if let (Some(queue), Some(request)) = (self.queue(), &recorded.request)
-                    && let Some(version) = waiting.as_ref().map(|request| request.version)
-                    && self.park(queue, request, version, call.wait, asked).await?
-                {
-                    log::decision(&recorded);
-                    continue;
-                }
-                return Ok(recorded);
-            }
-            let outcome = match self.issue(&mut call, &judged, &trust, now).await {
-                Ok(pass) => self.commit(&mut call, &judged, &waits, &trust, pass, now).await,
-                Err(error) => Err(error),
-            };
-            match outcome {
-                Ok(Settled::Done(authorization)) => return Ok(*authorization),
-                // A used approval grants nothing any more; each is found at most once, so this ends.
-                Ok(Settled::Used(used)) if call.discard(&used) => {}
-                Ok(Settled::Moved) => moves = moves.saturating_add(1),
-                Ok(_) => {
-                    rounds = rounds.saturating_add(1);
-                    tracing::debug!(
-                        round = rounds,
-                        "starting over: something changed while the action was judged"
-                    );
-                    if rounds >= MAX_ROUNDS {
-                        return Err(self
-                            .fail(&mut call, judged, AuthorizeCode::Contention.into(), now)
-                            .await);
-                    }
-                }
-                Err(error) => return Err(self.fail(&mut call, judged, error, now).await),
             }
         }
+    }
+
+    /// Judges what is only observed, and records it.
+    async fn observe(
+        &self,
+        request: &Request<'_>,
+        mut call: AdmittedCall<'_>,
+        now: Timestamp,
+    ) -> Result<Authorization, AuthorizeError> {
+        let trust = self.current_trust().await?;
+        let state = self.look_up(LookUp::new()).await?.state;
+        if let Err(error) = self.config.facts.check_age(&call.facts, now) {
+            return Err(self.refuse_before(request, error, now).await);
+        }
+        let judged = self.judge(&call, Offered::default(), &Waits::NoQueue, &trust, now);
+        if state.policy.is_some_and(|digest| digest != self.parts.policy.digest()) {
+            return Err(self
+                .fail(&mut call, judged, AuthorizeCode::PolicyChanged.into(), now)
+                .await);
+        }
+        // Not as a commit: nothing is settled by it, and an allow of the same action id stays what it is.
+        let decision = judged.verdict.decision;
+        let body = documents::refused(&call, &judged, decision, judged.reasons.clone());
+        let entry = self.entry(&mut call, body, None, now)?;
+        let appended = self.bounded(self.parts.store.append_one(entry.record)).await?;
+        self.settle(&call);
+        Ok(call.answer(&judged, decision, None, appended.to_ref()))
+    }
+
+    /// Judges once, and records what comes of it.
+    async fn round(
+        &self,
+        request: &Request<'_>,
+        call: &mut AdmittedCall<'_>,
+        asked: &mut Asked,
+        tries: &mut Tries,
+    ) -> Result<Round, AuthorizeError> {
+        if tries.moves > MAX_MOVES {
+            let error = AuthorizeCode::Contention.into();
+            return Err(self.refuse_before(request, error, self.now()?).await);
+        }
+        // Afresh in every round: asking for approvals may have taken a while.
+        let now = self.now()?;
+        let trust = self.current_trust().await?;
+        let mut question = LookUp::new().of_action(call.key.clone());
+        if self.parts.queue.is_some() {
+            question = question.of_request(Self::request_key(call), now);
+        }
+        let known = self.parts.store.look_up(question);
+        // While the store looks. Which request waits isn't known yet, and is compared afterwards.
+        let mut checked = self.check(call, &call.offered, OfRequest::Any, &trust, now);
+        let known = self.bounded(known).await?;
+        // What the front door refuses gets no pass of before either: the store says that there is one.
+        if let Some(issued) = known.issued.filter(|_| call.refusal.is_none()) {
+            // A decline answers every action of its hash, whatever it was allowed for before.
+            let is_declined = known.standing.is_some_and(|standing| standing.declined.is_some());
+            let answer = if is_declined {
+                Err(AuthorizeCode::ApprovalDeclined.into())
+            } else {
+                self.again(call, issued, &known.state, trust, now).await
+            };
+            return match answer {
+                Err(error) if error.is(AuthorizeCode::ActionIdReused) || error.is(AuthorizeCode::ApprovalDeclined) => {
+                    Err(self.refuse_before(request, error, now).await)
+                }
+                answer => answer.map(|answer| Round::Settled(Box::new(answer))),
+            };
+        }
+        let mut state = known.state;
+        let names_itself = call.action.action().id.is_some();
+        if names_itself
+            && state
+                .restored
+                .is_some_and(|start| is_forgotten(&call.key.action, start, now))
+        {
+            let error = AuthorizeError::at(AuthorizeCode::ApprovalStateLost, "id");
+            return Err(self.refuse_before(request, error, now).await);
+        }
+        // A pass of before holds whatever became of its facts; what is judged now is judged by facts of now.
+        if let Err(error) = self.config.facts.check_age(&call.facts, now) {
+            return Err(self.refuse_before(request, error, now).await);
+        }
+        let waits = match self.queue() {
+            None => Waits::NoQueue,
+            Some(queue) => {
+                let standing = standing(known.standing)?;
+                if self.close_overdue(queue, standing.overdue, now).await? {
+                    tries.moves = tries.moves.saturating_add(1);
+                    return Ok(Round::Again);
+                }
+                call.held_by = standing.held_by;
+                if let Some(stored) = standing.declined {
+                    let denied = self.deny_declined(call, &stored, &trust, now).await?;
+                    return Ok(Round::Settled(Box::new(denied)));
+                }
+                let waits = self.waits(call, standing.live, state.restored);
+                // Nor where another request has taken its place: two who wait would end each other's for ever.
+                if waits.request().is_none()
+                    && let Some(end) = self.ended_meanwhile(queue, asked, now).await?
+                {
+                    // What was waited for is over, and nobody asked for another one.
+                    call.opens = false;
+                    call.remarks = vec![Reason::new(RequestCode::of_end(end))];
+                }
+                waits
+            }
+        };
+        checked.append(&mut self.check(call, waits.tokens(), waits.of_request(), &trust, now));
+        let offered = Offered::of(checked, waits.of_request(), state.restored, &call.used);
+        let judged = self.judge(call, offered, &waits, &trust, now);
+        if judged.verdict.decision != Decision::Allow {
+            // What an allow relies on the store looks at when it commits. A refusal says how much is missing, and must
+            // not count what was used before: judged again without it, it says the right number.
+            if !judged.told.is_empty() {
+                let used = self
+                    .parts
+                    .store
+                    .look_up(LookUp::new().of_approvals(judged.told.clone()));
+                let known = self.bounded(used).await?;
+                // Each of them is found at most once, so this ends; not only up to the first that is new.
+                if known.used.iter().filter(|approval| call.discard(approval)).count() > 0 {
+                    return Ok(Round::Again);
+                }
+                state = known.state;
+            }
+            // Whether another policy is in force: of an allow the store sees to it.
+            if state.policy.is_some_and(|digest| digest != self.parts.policy.digest()) {
+                return Err(self.fail(call, judged, AuthorizeCode::PolicyChanged.into(), now).await);
+            }
+            // Recorded before anybody waits: the wait may outlive this process.
+            let Some((recorded, waiting)) = self.refuse(call, &judged, &waits, now).await? else {
+                tries.moves = tries.moves.saturating_add(1);
+                return Ok(Round::Again);
+            };
+            if judged.verdict.decision != Decision::StepUp {
+                return Ok(Round::Settled(Box::new(recorded)));
+            }
+            // What is returned is told to the log by whoever returns it; this record isn't.
+            if let Some(source) = self.approvals.as_ref().filter(|_| !asked.was_asked) {
+                asked.was_asked = true;
+                match self.ask(&**source, call, &judged.verdict, waiting.as_ref()).await {
+                    ApprovalAnswer::Tokens(tokens) if !tokens.is_empty() => {
+                        asked.tokens = tokens;
+                        log::decision(&recorded);
+                        call.offer(&asked.tokens);
+                        return Ok(Round::Again);
+                    }
+                    ApprovalAnswer::Declined { token } => {
+                        if self.take_decline(waiting.as_ref(), &token).await {
+                            log::decision(&recorded);
+                            return Ok(Round::Again);
+                        }
+                    }
+                    ApprovalAnswer::Tokens(_) | ApprovalAnswer::NoneYet => {}
+                }
+            }
+            return Ok(match waiting {
+                Some(waiting) => Round::Waits(Box::new(recorded), waiting.version),
+                None => Round::Settled(Box::new(recorded)),
+            });
+        }
+        let outcome = match self.issue(call, &judged, &trust, now).await {
+            Ok(pass) => self.commit(call, &judged, &waits, &trust, pass, now).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(Settled::Done(authorization)) => return Ok(Round::Settled(authorization)),
+            // A used approval grants nothing any more; each is found at most once, so this ends.
+            Ok(Settled::Used(used)) if call.discard(&used) => {}
+            Ok(Settled::Moved) => tries.moves = tries.moves.saturating_add(1),
+            Ok(_) => {
+                tries.rounds = tries.rounds.saturating_add(1);
+                tracing::debug!(
+                    round = tries.rounds,
+                    "starting over: something changed while the action was judged"
+                );
+                if tries.rounds >= MAX_ROUNDS {
+                    return Err(self.fail(call, judged, AuthorizeCode::Contention.into(), now).await);
+                }
+            }
+            Err(error) => return Err(self.fail(call, judged, error, now).await),
+        }
+        Ok(Round::Again)
     }
 
     pub(crate) fn now(&self) -> Result<Timestamp, AuthorizeError> {
@@ -486,7 +554,9 @@ impl Authorizer {
         if let Some(member) = self.config.not_served(&head.tenant, &head.actor.agent) {
             return Err(AuthorizeError::at(AuthorizeCode::CallerNotServed, member));
         }
-        if !self.config.tools_with_colliding_names.contains(&head.capability.tool)
+        let tool = &head.capability.tool;
+        if !self.config.tools_with_colliding_names.contains(tool)
+            && !self.parts.policy.permits_colliding_names(tool)
             && let Some(collision) = names::first_case_collision(action.payload().as_bytes())
         {
             return Err(AuthorizeError::at(AuthorizeCode::MemberNamesCollide, &collision.name));
@@ -500,8 +570,7 @@ impl Authorizer {
             return Err(AuthorizeError::at(AuthorizeCode::TooManyApprovals, "approvals"));
         }
         let audience = self
-            .config
-            .audience(&head.capability.tool, request.audience.as_deref())
+            .audience(tool, request.audience.as_deref())
             .ok_or_else(|| AuthorizeError::at(AuthorizeCode::AudienceUnknown, "audience"))?;
         let mut ids = Ids::new();
         let action_id = match &head.id {
@@ -526,6 +595,8 @@ impl Authorizer {
             client: request.client.clone(),
             wait: request.wait,
             opens: request.opens,
+            refusal: request.refusal.clone(),
+            mode: request.mode,
             held_by: None,
             remarks: Vec::new(),
             unrecorded: None,
@@ -569,6 +640,8 @@ impl Authorizer {
             Verdict::deny_with(VerifyCode::TrustExpired)
         } else if is_anybody_revoked(call.action, trust) {
             Verdict::deny_with(VerifyCode::PrincipalRevoked)
+        } else if let Some(reason) = &call.refusal {
+            Verdict::deny_for(reason.clone())
         } else {
             self.parts
                 .policy
@@ -633,7 +706,7 @@ impl Authorizer {
     /// Takes what a source says is a no as a vote on what waits; whether it is one.
     async fn take_decline(&self, waiting: Option<&ApprovalRequest>, token: &str) -> bool {
         let Some(request) = waiting else { return false };
-        match self.vote(&request.id, token).await {
+        match Box::pin(self.vote(&request.id, token)).await {
             Ok(review) => review.state == RequestState::Declined,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn Error, "the approval source gave what is no vote");
@@ -952,7 +1025,7 @@ impl Authorizer {
             None => self.id(&mut ids, now, ActionId::from_uuid)?,
         };
         let asked = request.audience.as_deref();
-        let audience = self.config.audience(&head.capability.tool, asked);
+        let audience = self.audience(&head.capability.tool, asked);
         let audience = audience.or_else(|| asked.cloned());
         let trust = self.current_trust().await?.evidence();
         let policy = Verdict::deny_with(error.code()).policy_ref(&*self.parts.policy);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use actionpass_canon::{BoundAction, BoundFacts};
 use actionpass_crypto::CompactJws;
 use actionpass_model::{
-    ApprovalRef, Audience, Decision, DoorName, KeyId, OfferedEvidence, PassClaims, PolicyRef, Reason, RequestId,
-    Statement, Trace, TrustEvidence,
+    ApprovalRef, Audience, Decision, DecisionMode, DoorName, KeyId, OfferedEvidence, PassClaims, PolicyRef, Reason,
+    RequestId, Statement, Trace, TrustEvidence,
 };
 use actionpass_policy::Verdict;
 use actionpass_store::ActionKey;
@@ -33,6 +33,10 @@ pub(crate) struct AdmittedCall<'a> {
     pub(crate) wait: Duration,
     /// Whether a step_up opens a request.
     pub(crate) opens: bool,
+    /// Why the front door refuses it, whatever policy says.
+    pub(crate) refusal: Option<Reason>,
+    /// Whether it is only observed.
+    pub(crate) mode: Option<DecisionMode>,
     /// The request whose end keeps the agent from opening others.
     pub(crate) held_by: Option<RequestId>,
     /// What a step_up says besides.
@@ -112,6 +116,25 @@ pub(crate) struct SignedPass {
     pub(crate) claims: PassClaims,
     pub(crate) token: CompactJws,
     pub(crate) kid: KeyId,
+}
+
+/// What judging once came to.
+pub(crate) enum Round {
+    /// It is recorded, and this is the answer.
+    Settled(Box<Authorization>),
+    /// Something changed meanwhile: it is judged again.
+    Again,
+    /// It is recorded as a step_up, and a request waits for people at this version.
+    Waits(Box<Authorization>, u64),
+}
+
+/// How often it was begun anew.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    /// Because what the decision relied on had changed when it was to be recorded.
+    pub(crate) rounds: usize,
+    /// Because requests had moved.
+    pub(crate) moves: usize,
 }
 
 /// What became of an allow.

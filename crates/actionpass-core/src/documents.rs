@@ -152,7 +152,7 @@ pub(crate) fn refused(
         offered: offered(judged),
         unrecorded: None,
         request: None,
-        mode: None,
+        mode: call.mode,
         door: call.door.clone(),
     }
 }
@@ -220,7 +220,7 @@ pub(crate) fn refused_before(
         offered: None,
         unrecorded: None,
         request: None,
-        mode: None,
+        mode: request.mode,
         door: request.door.clone(),
     }
 }

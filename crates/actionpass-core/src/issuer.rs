@@ -294,7 +294,7 @@ impl Issuer {
         let mut asked = Asked::default();
         loop {
             let authorizer = self.authorizer();
-            let error = match authorizer.authorize_on(request.clone(), &mut asked).await {
+            let error = match authorizer.authorize_on(&request, &mut asked).await {
                 Err(error) if rounds < MAX_ROUNDS => error,
                 settled => return settled,
             };

@@ -60,6 +60,7 @@ mod review;
 mod revoke;
 mod sleep;
 mod source;
+mod uses;
 
 pub use actionpass_model::RequestState;
 pub use actionpass_queue::{Limits, RequestCode};
@@ -75,8 +76,9 @@ pub use facts::FactsTerms;
 pub use in_memory::{InMemory, InMemoryBuilder, InMemoryError};
 pub use issuer::{Deployment, FixedDeployment, Issuer, IssuerBuilder, PartFuture};
 pub use offered::{Occasion, Offered};
-pub use outcome::{Outcome, OutcomeReported, UseFound};
+pub use outcome::{ObservedFound, ObservedOutcome, Outcome, OutcomeReported, UseFound};
 pub use request::{Authorization, Declined, IssuedPass, Request, RequestAnswer};
 pub use review::{DroppedVote, Review, ReviewError};
 pub use revoke::{NewRevocation, RevokeError, prunable_from, reconcile, reconcile_with, revoke, revoke_unrecorded};
 pub use source::{ApprovalAnswer, ApprovalFuture, ApprovalQuestion, ApprovalSource, ApprovalSourceError};
+pub use uses::{RecordedUse, UseError};

@@ -1,10 +1,11 @@
 //! [`Administrator::report`]: what came of a call that was made under a pass.
 
 use actionpass_model::{
-    Audience, Digest, OutcomeBody, OutcomeSchema, OutcomeStatus, PassId, Statement, Tenant, UseBody,
+    Agent, Audience, DecisionBody, DecisionMode, DecisionRef, Digest, OutcomeBody, OutcomeSchema, OutcomeStatus,
+    PassId, Statement, Tenant, UseBody,
 };
 use actionpass_store::ledger::RecordRef;
-use actionpass_store::{OutcomeStore, Report, Reported, StoreCode, StoreError, StoredRecord, UsedPass};
+use actionpass_store::{Batch, OutcomeStore, Report, Reported, StoreCode, StoreError, StoredRecord, UsedPass};
 
 use crate::{AdminError, Administrator};
 
@@ -20,6 +21,30 @@ pub struct Outcome {
     pub provider_id: Option<Statement>,
     /// SHA-256 of the canonical result.
     pub result_hash: Option<Digest>,
+}
+
+/// What came of a call that was made though its decision was only observed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers name all of it")]
+pub struct ObservedOutcome {
+    /// What became of the call.
+    pub status: OutcomeStatus,
+    /// What the provider calls what was done.
+    pub provider_id: Option<Statement>,
+    /// SHA-256 of the canonical result.
+    pub result_hash: Option<Digest>,
+}
+
+/// What a decision that was only observed is about: who may report of it is judged by that.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ObservedFound {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Who acted.
+    pub agent: Agent,
+    /// Where it would have been executed.
+    pub audience: Audience,
 }
 
 /// Where a pass was used: who may report of it is judged by that.
@@ -83,13 +108,15 @@ impl Administrator {
         outcome: &Outcome,
         tenant: Option<Tenant>,
     ) -> Result<OutcomeReported, AdminError> {
+        // Nearly always it is the first of its pass: what is there already is read once the store says that something is.
+        let mut before = None;
         for _ in 0..MAX_ROUNDS {
-            let Some(used) = store.used(&outcome.pass).await? else {
-                return Ok(OutcomeReported::Unused);
-            };
-            if let Some(told) = told(store, used, outcome).await? {
+            if let Some(used) = before
+                && let Some(told) = told(store, used, outcome).await?
+            {
                 return Ok(told);
             }
+            let contradicts = before.and_then(|used| used.outcome);
             let body = OutcomeBody {
                 schema: OutcomeSchema,
                 pass: Some(outcome.pass.clone()),
@@ -97,7 +124,7 @@ impl Administrator {
                 status: outcome.status,
                 provider_id: outcome.provider_id.clone(),
                 result_hash: outcome.result_hash,
-                contradicts: used.outcome,
+                contradicts,
             };
             let mut record = self.draft(&body)?;
             if let Some(tenant) = &tenant {
@@ -105,12 +132,12 @@ impl Administrator {
             }
             let report = Report {
                 pass: outcome.pass.clone(),
-                contradicts: used.outcome,
+                contradicts,
                 record,
             };
             match store.report(report).await? {
                 Reported::Recorded(record) => {
-                    return Ok(match used.outcome {
+                    return Ok(match contradicts {
                         None => OutcomeReported::Recorded(record.to_ref()),
                         Some(first) => OutcomeReported::Contradicts {
                             first: reference(&record_at(store, first).await?)?,
@@ -118,11 +145,60 @@ impl Administrator {
                         },
                     });
                 }
-                Reported::Moved(_) => {}
+                Reported::Moved(used) => before = Some(used),
                 Reported::Unused => return Ok(OutcomeReported::Unused),
             }
         }
         Err(corrupt("reports of one pass don't end").into())
+    }
+}
+
+impl Administrator {
+    /// What a decision that was only observed is about; `None` if the ledger has no such decision.
+    ///
+    /// # Errors
+    /// [`AdminError::Ledger`].
+    pub async fn find_observed(&self, decision: &DecisionRef) -> Result<Option<ObservedFound>, AdminError> {
+        let read = self.ledger.read(decision.seq, 1).await?;
+        let Some(stored) = read.into_iter().next().filter(|record| record.seq == decision.seq) else {
+            return Ok(None);
+        };
+        let record = stored.to_record().map_err(corrupt)?;
+        let body: Option<DecisionBody> = stored.to_body();
+        let body = body.filter(|body| record.id == decision.id && body.mode == Some(DecisionMode::Observe));
+        Ok(body.zip(record.tenant).map(|(body, tenant)| ObservedFound {
+            tenant,
+            agent: body.actor.agent,
+            audience: body.audience,
+        }))
+    }
+
+    /// Records what came of a call that was made though its decision was only observed. `None` if the ledger has no such
+    /// decision of this tenant.
+    ///
+    /// # Errors
+    /// [`AdminError`]: it may be recorded or not.
+    pub async fn report_observed(
+        &self,
+        decision: &DecisionRef,
+        tenant: &Tenant,
+        outcome: &ObservedOutcome,
+    ) -> Result<Option<RecordRef>, AdminError> {
+        let found = self.find_observed(decision).await?;
+        if found.is_none_or(|found| found.tenant != *tenant) {
+            return Ok(None);
+        }
+        let body = OutcomeBody {
+            schema: OutcomeSchema,
+            pass: None,
+            decision: Some(decision.clone()),
+            status: outcome.status,
+            provider_id: outcome.provider_id.clone(),
+            result_hash: outcome.result_hash,
+            contradicts: None,
+        };
+        let draft = self.draft(&body)?.with_tenant(tenant.clone());
+        Ok(Some(self.append(Batch::of(draft)).await?))
     }
 }
 

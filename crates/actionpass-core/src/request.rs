@@ -6,8 +6,8 @@ use actionpass_canon::{BoundAction, BoundFacts};
 use std::time::Duration;
 
 use actionpass_model::{
-    ActionId, Audience, Caller, Decision, Digest, DoorName, PassId, PolicyRef, Principal, Reason, RequestId,
-    RequestState, Statement, Timestamp, Trace, UnixSeconds,
+    ActionId, Audience, Caller, Decision, DecisionMode, Digest, DoorName, PassId, PolicyRef, Principal, Reason,
+    RequestId, RequestState, Statement, Timestamp, Trace, UnixSeconds,
 };
 use actionpass_policy::{Note, Requirement};
 use actionpass_store::ledger::RecordRef;
@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub(crate) client: Option<Statement>,
     pub(crate) wait: Duration,
     pub(crate) opens: bool,
+    pub(crate) refusal: Option<Reason>,
+    pub(crate) mode: Option<DecisionMode>,
 }
 
 impl<'a> Request<'a> {
@@ -44,6 +46,8 @@ impl<'a> Request<'a> {
             client: None,
             wait: Duration::ZERO,
             opens: true,
+            refusal: None,
+            mode: None,
         }
     }
 
@@ -80,6 +84,21 @@ impl<'a> Request<'a> {
     #[must_use]
     pub const fn without_opening(mut self) -> Self {
         self.opens = false;
+        self
+    }
+
+    /// The front door refuses the call, and says why: it is denied with this reason, whatever policy says of it.
+    #[must_use]
+    pub fn refused(mut self, reason: Reason) -> Self {
+        self.refusal = Some(reason);
+        self
+    }
+
+    /// Only observes: what would be decided is recorded as such (`mode: "observe"`), and the answer never has a pass. Nobody is
+    /// asked for approval, no request is opened, and approvals that are offered are not looked at.
+    #[must_use]
+    pub const fn observing(mut self) -> Self {
+        self.mode = Some(DecisionMode::Observe);
         self
     }
 

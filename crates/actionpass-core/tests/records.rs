@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex};
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
 use actionpass_core::verify::{Call, Verifier};
 use actionpass_core::{
-    Administrator, Approval, Authorization, AuthorizeError, Clock, Deployment, Issuer, IssuerConfig, PartFuture,
-    Request, System,
+    Administrator, Approval, Authorization, AuthorizeError, Clock, Deployment, Issuer, IssuerConfig, ObservedOutcome,
+    PartFuture, Request, System,
 };
 use actionpass_crypto::{KeyError, PublicKey, Signer, SoftwareKey};
 use actionpass_model::{
-    Caller, CodedError, Decision, DecisionBody, Digest, KeyId, RecordKind, Role, Tenants, TrustStore,
+    Caller, CodedError, Decision, DecisionBody, DecisionRef, Digest, KeyId, OutcomeBody, OutcomeStatus, RecordId,
+    RecordKind, Role, Tenant, Tenants, TrustStore,
 };
 use actionpass_policy::{EXAMPLE_ALLOW, EXAMPLE_STEP_UP, PolicyEngine, RulePolicy, STARTER_POLICY};
 use actionpass_store::ledger::Salt;
@@ -474,4 +475,36 @@ fn g15_without_a_key_it_is_judged_and_an_allow_is_denied() {
     let store = Arc::clone(&place.store) as _;
     let builder = Issuer::builder(place.config.clone(), keyless as _, Arc::clone(&place.trust) as _, store);
     assert!(block_on(builder.open()).is_err());
+}
+
+/// The outcome of a call that was only observed names its decision, and no other can be named.
+#[test]
+fn the_outcome_of_an_observed_call_names_its_decision_and_no_other() {
+    let place = Place::new(|config| config);
+    let issuer = place.open();
+    let action = example(EXAMPLE_ALLOW, |_| {});
+    let caller = Caller::dangerously_from(action.action());
+    let enforced = ask(&issuer, &action).unwrap();
+    let observed = block_on(issuer.authorize(Request::new(&action, &caller).observing())).unwrap();
+    let administrator = Administrator::new(Arc::clone(&place.trust) as _, Arc::clone(&place.store) as _);
+    let outcome = ObservedOutcome {
+        status: OutcomeStatus::Executed,
+        provider_id: None,
+        result_hash: None,
+    };
+    let report = |seq: u64, id: &RecordId, tenant: &Tenant| {
+        let decision = DecisionRef { seq, id: id.clone() };
+        block_on(administrator.report_observed(&decision, tenant, &outcome)).unwrap()
+    };
+    let (tenant, of) = (&caller.tenant, &observed.record);
+    // One that was enforced, of another id, that isn't there, of another tenant.
+    assert_eq!(report(enforced.record.seq, &enforced.record.id, tenant), None);
+    assert_eq!(report(of.seq, &enforced.record.id, tenant), None);
+    assert_eq!(report(of.seq + 9, &of.id, tenant), None);
+    assert_eq!(report(of.seq, &of.id, &Tenant::parse("org:other").unwrap()), None);
+    let record = report(of.seq, &of.id, tenant).unwrap();
+    let stored = block_on(place.store.read(record.seq, 1)).unwrap();
+    let body: OutcomeBody = stored[0].to_body().unwrap();
+    assert_eq!((body.pass, body.status), (None, OutcomeStatus::Executed));
+    assert_eq!(body.decision.unwrap().id, of.id);
 }

@@ -154,6 +154,20 @@ impl Verifier {
         store: &dyn ReplayStore,
     ) -> Result<ConsumedPass, Refusal> {
         let pass = self.verify(token, call, trust, now)?;
+        self.use_up(pass, now, store).await
+    }
+
+    /// Consumes a pass that this verifier verified just now, at this time: what [`consume`](Self::consume) does after that. For
+    /// whoever has something to prepare in between, as the record of its use.
+    ///
+    /// # Errors
+    /// [`Refusal`], with the codes of the replay store: `ReplayCode` where it refuses, `StoreCode` where it can't answer.
+    pub async fn use_up(
+        &self,
+        pass: VerifiedPass,
+        now: UnixSeconds,
+        store: &dyn ReplayStore,
+    ) -> Result<ConsumedPass, Refusal> {
         let claims = pass.claims();
         let mark = Mark {
             issuer: claims.iss.clone(),
