@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use actionpass_custody::{Secret, SecretFileError};
@@ -59,6 +59,15 @@ impl SecretSource {
                 SecretSourceCode::Malformed,
                 "a passphrase is named, not written: `file:PATH`, `env:NAME` or `keyring:NAME`",
             )),
+        }
+    }
+
+    /// The same place, where the path of a file is relative to this folder.
+    #[must_use]
+    pub fn below(&self, folder: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(folder.join(path)),
+            other => other.clone(),
         }
     }
 
@@ -128,7 +137,7 @@ impl SecretSource {
         let problem = match code {
             // What isn't there may be the passphrase itself that somebody wrote here by mistake: it is not repeated.
             SecretSourceCode::Missing => match self {
-                Self::File(_) => "there is no file where `file:` says that a passphrase is".to_owned(),
+                Self::File(_) => "there is no file where `file:` says that a secret is".to_owned(),
                 Self::Variable(_) => "the environment variable that `env:` names is not set, or empty".to_owned(),
                 Self::Keyring(_) => "the keyring has no entry of the name that `keyring:` says".to_owned(),
             },

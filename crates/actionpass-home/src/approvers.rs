@@ -85,11 +85,17 @@ pub struct WaitingPasskey {
 }
 
 impl WaitingPasskey {
-    /// What confirms it: the first eight characters of its thumbprint, which its owner sees.
+    /// What confirms it, which its owner sees.
     #[must_use]
     pub fn code(&self) -> &str {
-        self.key.kid.as_str().get(..CODE_CHARS).unwrap_or_default()
+        confirmation_code(&self.key.kid)
     }
+}
+
+/// What confirms a passkey: the first eight characters of its thumbprint.
+#[must_use]
+pub fn confirmation_code(kid: &KeyId) -> &str {
+    kid.as_str().get(..CODE_CHARS).unwrap_or_default()
 }
 
 /// What a home's file holds.
@@ -317,11 +323,7 @@ impl<'a> Approvers<'a> {
         let mut text = serde_json::to_string_pretty(&document).map_err(|_| self.invalid())?;
         text.push('\n');
         let path = self.home.file(FILE)?;
-        if path.exists() {
-            files::replace(&path, text.as_bytes())?;
-        } else {
-            files::write_new(&path, &text)?;
-        }
+        files::put(&path, &text)?;
         Ok(done)
     }
 

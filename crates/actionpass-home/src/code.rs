@@ -15,6 +15,8 @@ actionpass_model::codes! {
         HomeNotPrivate = "home_not_private" => Unavailable,
         /// `config.toml` is not one.
         ConfigInvalid = "config_invalid" => InputRefused,
+        /// A rule looks at an argument that its tool can't have: the tool's schema declares none of this name.
+        PolicyPathUndeclared = "policy_path_undeclared" => InputRefused,
         /// `clients.toml` is not one.
         ClientsInvalid = "clients_invalid" => InputRefused,
         /// A new client has the name of another.

@@ -13,7 +13,7 @@ use actionpass_verify::canon::Limits;
 use serde::{Deserialize, Deserializer};
 
 use crate::serve::Serve;
-use crate::{HomeError, Webhook, duration};
+use crate::{DoorEntry, HomeError, Webhook, duration};
 
 /// The largest limits that a configuration may set: 64 MiB, depth 120, 4,194,304 members.
 ///
@@ -41,9 +41,9 @@ pub struct Config {
     /// Executors that share one replay store, and the tools that they run.
     #[serde(default, rename = "audience")]
     audiences: Vec<AudienceEntry>,
-    /// What is special about single tools.
-    #[serde(default, rename = "tool")]
-    tools: Vec<ToolEntry>,
+    /// Where they stood once: `tools.toml` has them.
+    #[serde(default, rename = "tool", deserialize_with = "moved")]
+    _tools: (),
     #[serde(default)]
     facts: FactsSection,
     #[serde(default)]
@@ -64,6 +64,9 @@ pub struct Config {
     /// Who is told of events of approval requests.
     #[serde(default, rename = "webhook")]
     webhooks: Vec<Webhook>,
+    /// The front doors on this home, and whom they stand for.
+    #[serde(default, rename = "door")]
+    pub(crate) doors: Vec<DoorEntry>,
 }
 
 /// `[limits]`.
@@ -106,15 +109,6 @@ pub struct Signing {
 struct AudienceEntry {
     name: Audience,
     tools: Vec<Tool>,
-}
-
-/// `[[tool]]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ToolEntry {
-    name: Tool,
-    #[serde(default)]
-    dangerously_permit_colliding_member_names: bool,
 }
 
 /// `[facts]`.
@@ -184,6 +178,12 @@ where
     T: FromStr<Err: fmt::Display>,
 {
     parsed(deserializer).map(Some)
+}
+
+fn moved<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    Err(serde::de::Error::custom(
+        "`[[tool]]` is in tools.toml now: an entry there with `colliding_names = \"permit\"` permits member names that differ in case only",
+    ))
 }
 
 fn max_age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -296,7 +296,18 @@ impl Config {
                 return Err(refused(place, &format!("webhook `{}`: {problem}", webhook.name)));
             }
         }
+        for (at, door) in config.doors.iter().enumerate() {
+            if let Some(problem) = config.problem_of_door(at) {
+                let place = text.match_indices("[[door]]").nth(at).map_or(0, |(place, _)| place);
+                return Err(refused(place, &format!("door `{}`: {problem}", door.name)));
+            }
+        }
         Ok(config)
+    }
+
+    /// The executors that share one replay store, each with the tools that stand there.
+    pub fn audiences(&self) -> impl Iterator<Item = (&Audience, &[Tool])> {
+        self.audiences.iter().map(|entry| (&entry.name, entry.tools.as_slice()))
     }
 
     /// Who is told of events of approval requests.
@@ -305,7 +316,8 @@ impl Config {
         &self.webhooks
     }
 
-    /// The configuration as the issuer takes it.
+    /// The configuration as the issuer takes it. What `tools.toml` says of audiences and payloads is the
+    /// [policy's](crate::HomePolicy), with which it changes.
     #[must_use]
     pub fn issuer_config(&self) -> IssuerConfig {
         let mut config = IssuerConfig::new(self.issuer.clone(), self.tenants.clone())
@@ -326,13 +338,6 @@ impl Config {
         }
         if self.ledger.keep_denied {
             config = config.with_denied_payloads();
-        }
-        for tool in self
-            .tools
-            .iter()
-            .filter(|tool| tool.dangerously_permit_colliding_member_names)
-        {
-            config = config.dangerously_permit_colliding_member_names(tool.name.clone());
         }
         config
     }
@@ -456,7 +461,7 @@ agents = []
 # Where the key is: `file:` and a path relative to this folder, `pkcs11:`, `awskms:`, `vault:`, `tpm:`, or `env:` and the
 # name of a variable (for development). `actionpass keys rotate` makes a new key beside it and writes its URI here.
 key = {key}
-# What keeps the passphrase of an encrypted file: `file:`, `env:` or `keyring:` and a name.
+# What keeps the passphrase of an encrypted file: `file:` and a full path, `env:` or `keyring:` and a name.
 # passphrase = \"keyring:actionpass\"
 
 [pass]
@@ -496,10 +501,24 @@ max_bytes = 1048576
 max_depth = 64
 max_members = 65536
 
-# Executors that share one replay store. A tool that stands nowhere is its own audience.
+# Executors that share one replay store. A tool that stands nowhere is its own audience; so may tools.toml say who runs it.
 # [[audience]]
 # name = \"github-executor\"
 # tools = [\"github.pull_requests.create\", \"github.contents.put\"]
+
+# A front door on this home, and whom it stands for: `mcp`, or the hook of `claude-code`, `codex`, `cursor`, `gemini`.
+# [[door]]
+# name = \"laptop\"
+# kind = \"claude-code\"
+# tenant = \"org:example\"
+# agent = \"agent:claude-code\"
+# owner = \"user:owner@example.com\"
+# runtime = \"runtime:claude-code\"
+
+# Where `actionpass serve` listens, and the page's address as people see it: passkeys are bound to it.
+# [serve]
+# listen = \"127.0.0.1:8311\"
+# origin = \"https://approve.example.com\"
 
 # Who is told of what happens to approval requests by `actionpass serve`: Standard Webhooks, or `format = \"slack\"`.
 # [[webhook]]
@@ -552,6 +571,11 @@ mod tests {
         assert!(refusal("urn:uuid:x", "x").contains("issuer is not a URI"));
         assert!(refusal("['org:a\"b']", "[]").contains("`tenants` is empty"));
         assert!(refusal("= false", "= \"no\"").contains("invalid type"));
+        let message = refusal("[pass]", "[[tool]]\nname = \"x\"\n[pass]");
+        assert!(
+            message.contains("is in tools.toml now") && message.contains("colliding_names"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl NewHome {
         let administrator = made.administrator();
         let read = administrator.open().await?;
         administrator.record_first_key(&pass_key, read.evidence()).await?;
-        administrator.enforce(&made.home.policy()?).await?;
+        administrator.enforce(&made.home.policy(&made.config)?).await?;
         Ok(Made {
             config: made.config,
             kid: pass_key.kid,

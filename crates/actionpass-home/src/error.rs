@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use actionpass_core::{AdminError, AuthorizeError};
 use actionpass_crypto::WebAuthnError;
 use actionpass_custody::{CustodianError, Exposure, KeyFileCode};
-use actionpass_model::{Code, CodedError, Statement, TextError};
+use actionpass_gate::{CatalogueError, ListingError};
+use actionpass_model::{Code, CodedError, RuleId, Statement, TextError, Tool};
 use actionpass_policy::PolicyError;
 use actionpass_store::StoreError;
 use actionpass_store::trust_file::TrustFileError;
@@ -119,6 +120,30 @@ pub enum HomeError {
     /// The policy is not one.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A rule looks for what its tools can't have.
+    #[error("the rule `{rule}` looks at `{path}`, which the schema of `{tool}` doesn't declare: no call has it")]
+    PathUndeclared {
+        /// The rule.
+        rule: RuleId,
+        /// Where it looks.
+        path: String,
+        /// A tool that it is about.
+        tool: Tool,
+    },
+    /// The tool catalogue is not one.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// Pins can't be changed so.
+    #[error(transparent)]
+    Pins(#[from] ListingError),
+    /// `pins.json` is not one.
+    #[error("`{}`", .path.display())]
+    PinsInvalid {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ListingError,
+    },
     /// The trust store can't be believed.
     #[error("`{}`", .path.display())]
     Trust {
@@ -172,6 +197,9 @@ impl HomeError {
             Self::PasskeyNotWaiting => HomeCode::PasskeyNotWaiting.into(),
             Self::Custodian(error) => error.code(),
             Self::Policy(error) => error.code().into(),
+            Self::PathUndeclared { .. } => HomeCode::PolicyPathUndeclared.into(),
+            Self::Catalogue(error) => error.code().into(),
+            Self::Pins(error) | Self::PinsInvalid { source: error, .. } => error.code().into(),
             Self::Trust { source, .. } => source.code(),
             Self::TrustFile(error) => CodedError::code(error),
             Self::Store { source, .. } => source.code().into(),

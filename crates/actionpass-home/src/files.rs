@@ -14,9 +14,18 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// A file of a home: at most 1 MiB, and one byte more of a larger one, so that its reader sees that it is.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, HomeError> {
+    read(path, MAX_BYTES)
+}
+
+/// The same of a file that may have so many bytes.
+pub(crate) fn bytes_of_at_most(path: &Path, most: usize) -> Result<Vec<u8>, HomeError> {
+    read(path, most as u64)
+}
+
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, HomeError> {
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes))
+        .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(|error| HomeError::unreadable(path, error))?;
     Ok(bytes)
 }
@@ -46,6 +55,15 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
         file.sync_all()
     });
     written.map_err(|error| HomeError::unwritable(path, error))
+}
+
+/// Writes a file that only its owner can read, or [replaces](replace) it.
+pub(crate) fn put(path: &Path, text: &str) -> Result<(), HomeError> {
+    if path.exists() {
+        replace(path, text.as_bytes())
+    } else {
+        write_new(path, text)
+    }
 }
 
 /// Replaces a file: readers see the old one or the new one, and the new one survives the loss of power.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use actionpass_crypto::Algorithm;
 use actionpass_custodians::Custodians;
 use actionpass_custody::{KeyFiles, KeyUri, NoSecrets, OpenKey, Secrets};
+use actionpass_gate::Catalogue;
 use actionpass_model::{KeyId, KeyUse};
-use actionpass_policy::RulePolicy;
 use actionpass_store::ledger::Log;
 use actionpass_store::lock_file::{self, LockError};
 use actionpass_store::trust_file::{TrustFile, TrustFileCode, TrustFileError, TrustSnapshot};
@@ -26,6 +26,10 @@ pub const KEYS: &str = "keys";
 pub const TRUST: &str = "trust.json";
 /// The policy, TOML.
 pub const POLICY: &str = "policy.toml";
+/// The tool catalogue, TOML, if there is one.
+pub const TOOLS: &str = Catalogue::FILE;
+/// The definitions of tools that somebody approved, JSON, once there are any.
+pub const PINS: &str = "pins.json";
 /// Decisions, ledger and used passes, SQLite.
 pub const LEDGER: &str = "ledger.db";
 /// What notices that the ledger went back.
@@ -109,7 +113,7 @@ impl Home {
 
     /// The path of something in it.
     #[must_use]
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.root.join(name)
     }
 
@@ -117,7 +121,7 @@ impl Home {
     ///
     /// # Errors
     /// [`HomeError::Exposed`]; [`HomeError::Unreadable`] for a pipe or a device.
-    pub fn file(&self, name: &str) -> Result<PathBuf, HomeError> {
+    pub fn file(&self, name: impl AsRef<Path>) -> Result<PathBuf, HomeError> {
         let path = self.path(name);
         if let Ok(metadata) = fs::metadata(&path) {
             files::refuse_writable(&path, &metadata)?;
@@ -140,7 +144,7 @@ impl Home {
     ///
     /// # Errors
     /// [`HomeError::Exposed`], [`HomeError::Unreadable`].
-    pub fn secret(&self, name: &str) -> Result<(), HomeError> {
+    pub fn secret(&self, name: impl AsRef<Path>) -> Result<(), HomeError> {
         files::refuse_readable(&self.file(name)?)
     }
 
@@ -194,16 +198,6 @@ impl Home {
             problem: "`[signing] key` is not there".into(),
         })?;
         files::replace(&path, changed.as_bytes())
-    }
-
-    /// `policy.toml`.
-    ///
-    /// # Errors
-    /// [`HomeError::Policy`], [`HomeError::Unreadable`].
-    pub fn policy(&self) -> Result<RulePolicy, HomeError> {
-        let path = self.file(POLICY)?;
-        let bytes = files::bytes(&path)?;
-        Ok(RulePolicy::load_bytes(&bytes, &path.display().to_string())?)
     }
 
     /// `trust.json`, as it is now, ready to verify with.

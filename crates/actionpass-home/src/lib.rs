@@ -24,6 +24,8 @@
 //! |---|---|
 //! | the folder and its files | [`Home`], [`home`] |
 //! | who the issuer is and whom it serves | [`Config`] |
+//! | whom front doors on it stand for | [`DoorEntry`] |
+//! | its rules, and how calls become actions | [`HomePolicy`], [`Home::catalogue`], [`Home::pins`] |
 //! | ledger, trust and issuer of a home | [`OpenHome`] |
 //! | a home that is made | [`NewHome`] |
 //! | people who are invited, and passkeys that wait to be confirmed | [`Approvers`] |
@@ -36,26 +38,32 @@ mod clients;
 mod code;
 mod config;
 mod create;
+mod door;
 pub mod duration;
 mod error;
 mod files;
 pub mod home;
 mod open;
+mod policy;
 mod replay;
 mod serve;
+mod tools;
 mod webhooks;
 
 pub use actionpass_custody::Exposure;
 pub use approvers::{
     Approvers, INVITATION_HOLDS, Invitation, InvitationSecret, NewInvitation, PASSKEY_WAITS, WaitingPasskey,
+    confirmation_code,
 };
 pub use clients::{CLIENTS, Client, ClientToken, Clients, LiveClients, Member, Patterns, Right, Scope, client_name};
 pub use code::HomeCode;
 pub use config::{Config, MAX_LIMITS, Signing, limit};
 pub use create::{EXAMPLE_TENANT, Made, NewHome};
+pub use door::{DoorEntry, DoorKind, DoorNotFound};
 pub use error::HomeError;
 pub use home::{Home, KeyForm};
 pub use open::{OpenHome, SharedSecrets};
+pub use policy::HomePolicy;
 pub use replay::ReplayFile;
-pub use serve::{DEFAULT_LISTEN, Metrics, Serve, ServeLimits};
-pub use webhooks::{Network, REQUEST_EVENTS, Webhook, WebhookFormat, WebhookUrl};
+pub use serve::{DEFAULT_LISTEN, Metrics, Otlp, Serve, ServeLimits};
+pub use webhooks::{HttpUrl, Network, REQUEST_EVENTS, Webhook, WebhookFormat};

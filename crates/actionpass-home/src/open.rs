@@ -1,7 +1,8 @@
 //! [`OpenHome`]: a home with its ledger open, and the issuer that it makes.
 
 use std::error::Error as StdError;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actionpass_core::{Administrator, Deployment, Issuer, IssuerBuilder, PartFuture};
 use actionpass_crypto::SignError;
@@ -84,7 +85,7 @@ impl OpenHome {
 
     /// Opens the issuer: trust, policy and key are read once each, checked, and the policy comes into force.
     ///
-    /// It takes over a `policy.toml` that comes into force, a trust store that is replaced, and the key that `config.toml`
+    /// It takes over a `policy.toml` or `tools.toml` that comes into force, a trust store that is replaced, and the key that `config.toml`
     /// names once its own is superseded.
     ///
     /// # Errors
@@ -108,7 +109,10 @@ impl OpenHome {
     /// # Errors
     /// [`HomeError::Trust`], [`HomeError::Policy`], [`HomeError::Authorize`].
     pub async fn issuer_of_requests(&self) -> Result<Issuer, HomeError> {
-        let builder = self.builder_of(Arc::new(KeylessDeployment(self.home.clone())))?;
+        let builder = self.builder_of(Arc::new(KeylessDeployment {
+            home: self.home.clone(),
+            config: Arc::new(self.config.clone()),
+        }))?;
         Ok(builder.judging_without_key().open().await?)
     }
 
@@ -119,7 +123,8 @@ impl OpenHome {
     pub fn issuer_builder(&self, secrets: SharedSecrets) -> Result<IssuerBuilder, HomeError> {
         self.builder_of(Arc::new(HomeDeployment {
             home: self.home.clone(),
-            config: Arc::new(Mutex::new(Some(self.config.clone()))),
+            config: Arc::new(self.config.clone()),
+            has_opened: Arc::default(),
             secrets,
         }))
     }
@@ -173,8 +178,10 @@ impl OpenHome {
 #[derive(Clone)]
 struct HomeDeployment {
     home: Home,
-    /// As it was read when the home was opened: the first key is of that one.
-    config: Arc<Mutex<Option<Config>>>,
+    /// As it was read when the home was opened: the issuer goes by it, and so its policy and its first key are of that one.
+    config: Arc<Config>,
+    /// Whether a key was opened: the next is the one that the file names then.
+    has_opened: Arc<AtomicBool>,
     secrets: SharedSecrets,
 }
 
@@ -189,16 +196,19 @@ impl std::fmt::Debug for HomeDeployment {
 /// Reading files and asking custodians blocks, so both happen beside the executor's thread.
 impl Deployment for HomeDeployment {
     fn policy(&self) -> PartFuture<'_, dyn PolicyEngine> {
-        policy_of(self.home.clone())
+        policy_of(self.home.clone(), Arc::clone(&self.config))
     }
 
     fn signer(&self) -> PartFuture<'_, dyn actionpass_crypto::Signer> {
         let this = self.clone();
         Box::pin(async move {
             beside(move || {
-                let read = this.config.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let config = read.map_or_else(|| this.home.config(), Ok)?;
-                Ok(this.home.open_signing_key(&config, &*this.secrets)?.signer)
+                let opened = if this.has_opened.swap(true, Ordering::Relaxed) {
+                    this.home.open_signing_key(&this.home.config()?, &*this.secrets)?
+                } else {
+                    this.home.open_signing_key(&this.config, &*this.secrets)?
+                };
+                Ok(opened.signer)
             })
             .await
         })
@@ -207,11 +217,14 @@ impl Deployment for HomeDeployment {
 
 /// The policy as the file of a home has it, and no key.
 #[derive(Debug)]
-struct KeylessDeployment(Home);
+struct KeylessDeployment {
+    home: Home,
+    config: Arc<Config>,
+}
 
 impl Deployment for KeylessDeployment {
     fn policy(&self) -> PartFuture<'_, dyn PolicyEngine> {
-        policy_of(self.0.clone())
+        policy_of(self.home.clone(), Arc::clone(&self.config))
     }
 
     fn signer(&self) -> PartFuture<'_, dyn actionpass_crypto::Signer> {
@@ -223,9 +236,9 @@ impl Deployment for KeylessDeployment {
     }
 }
 
-fn policy_of(home: Home) -> PartFuture<'static, dyn PolicyEngine> {
+fn policy_of(home: Home, config: Arc<Config>) -> PartFuture<'static, dyn PolicyEngine> {
     Box::pin(async move {
-        let policy = beside(move || home.policy()).await?;
+        let policy = beside(move || home.policy(&config)).await?;
         Ok(Arc::new(policy) as Arc<dyn PolicyEngine>)
     })
 }

@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use actionpass_custodians::SecretSource;
 use actionpass_model::WebOrigin;
 use serde::{Deserialize, Deserializer};
 
-use crate::duration;
+use crate::{HttpUrl, duration};
 
 /// Where the service listens unless something else is said.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8311);
@@ -39,8 +40,46 @@ pub struct Serve {
     /// Who may read the metrics.
     #[serde(default)]
     pub metrics: Metrics,
+    /// The collector of OpenTelemetry that traces and metrics are sent to.
+    #[serde(default)]
+    pub otlp: Option<Otlp>,
     #[serde(default)]
     limits: LimitsTable,
+}
+
+/// `[serve.otlp]`: a collector that takes OTLP over HTTP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Otlp {
+    /// Where it is: `/v1/traces` and `/v1/metrics` are below.
+    #[serde(deserialize_with = "endpoint")]
+    pub endpoint: HttpUrl,
+    /// What keeps the value of the header `Authorization`; only over TLS, or to this machine.
+    #[serde(default, deserialize_with = "secret")]
+    pub authorization: Option<SecretSource>,
+    /// The file of the certificates that the collector's leads to, PEM, in the place of the system's; relative to the home.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+}
+
+impl Otlp {
+    /// A collector that wants no authorization and has a certificate that the system trusts.
+    #[must_use]
+    pub const fn new(endpoint: HttpUrl) -> Self {
+        Self {
+            endpoint,
+            authorization: None,
+            ca: None,
+        }
+    }
+
+    fn problem(&self) -> Option<&'static str> {
+        if self.authorization.is_some() && !self.endpoint.is_tls() && !self.endpoint.is_loopback() {
+            return Some("`[serve.otlp]` sends its `authorization` by https, or to this machine");
+        }
+        (self.ca.is_some() && !self.endpoint.is_tls()).then_some("`ca` of `[serve.otlp]` is for https")
+    }
 }
 
 /// Who may read the metrics.
@@ -71,14 +110,20 @@ pub struct ServeLimits {
     pub page_calls: usize,
     /// How many calls may wait for people.
     pub parked: usize,
+    /// How many of them may be of one client.
+    pub parked_per_client: usize,
     /// How many streams of events there may be.
     pub streams: usize,
+    /// How many of them may be of one client, or of one person at the page.
+    pub streams_per_client: usize,
     /// How many votes one client may cast within a minute.
     pub votes_per_minute: u32,
     /// How large the header of a request may be, its first line included, in bytes.
     pub header_bytes: usize,
-    /// How long a header may take to arrive, from the end of the request before it.
+    /// How long a header may take to arrive, from its first byte.
     pub header_time: Duration,
+    /// How long a connection may be open without a request.
+    pub keep_alive_time: Duration,
     /// How long a body may take to arrive.
     pub body_time: Duration,
     /// How long a request may take, the time that it is parked left out.
@@ -98,10 +143,13 @@ impl ServeLimits {
         calls_per_client: 384,
         page_calls: 64,
         parked: 10_000,
+        parked_per_client: 7_500,
         streams: 1_024,
+        streams_per_client: 768,
         votes_per_minute: 120,
         header_bytes: 16 << 10,
         header_time: Duration::from_secs(15),
+        keep_alive_time: Duration::from_secs(90),
         body_time: Duration::from_secs(10),
         request_time: Duration::from_secs(30),
         idle_time: Duration::from_secs(60),
@@ -132,13 +180,19 @@ struct LimitsTable {
     #[serde(default, deserialize_with = "count")]
     parked: Option<usize>,
     #[serde(default, deserialize_with = "count")]
+    parked_per_client: Option<usize>,
+    #[serde(default, deserialize_with = "count")]
     streams: Option<usize>,
+    #[serde(default, deserialize_with = "count")]
+    streams_per_client: Option<usize>,
     #[serde(default, deserialize_with = "count")]
     votes_per_minute: Option<usize>,
     #[serde(default, deserialize_with = "header_bytes")]
     header_bytes: Option<usize>,
     #[serde(default, deserialize_with = "time")]
     header_time: Option<Duration>,
+    #[serde(default, deserialize_with = "time")]
+    keep_alive_time: Option<Duration>,
     #[serde(default, deserialize_with = "time")]
     body_time: Option<Duration>,
     #[serde(default, deserialize_with = "time")]
@@ -151,23 +205,29 @@ struct LimitsTable {
 
 impl Serve {
     /// How much is taken at once: [`ServeLimits::DEFAULT`] unless `[serve.limits]` says something else. Of one client it is three
-    /// quarters of all calls, unless that is said too.
+    /// quarters of all calls, parked calls and streams, unless that is said too.
     #[must_use]
     pub fn limits(&self) -> ServeLimits {
         let (said, default) = (&self.limits, ServeLimits::DEFAULT);
         let calls = said.calls.unwrap_or(default.calls);
+        let parked = said.parked.unwrap_or(default.parked);
+        let streams = said.streams.unwrap_or(default.streams);
+        let share = |all: usize| all.saturating_sub(all / 4);
         let votes = said.votes_per_minute.and_then(|votes| u32::try_from(votes).ok());
         ServeLimits {
             connections: said.connections.unwrap_or(default.connections),
             page_connections: said.page_connections.unwrap_or(default.page_connections),
             calls,
-            calls_per_client: said.calls_per_client.unwrap_or(calls.saturating_sub(calls / 4)),
+            calls_per_client: said.calls_per_client.unwrap_or(share(calls)),
             page_calls: said.page_calls.unwrap_or(default.page_calls),
-            parked: said.parked.unwrap_or(default.parked),
-            streams: said.streams.unwrap_or(default.streams),
+            parked,
+            parked_per_client: said.parked_per_client.unwrap_or(share(parked)),
+            streams,
+            streams_per_client: said.streams_per_client.unwrap_or(share(streams)),
             votes_per_minute: votes.unwrap_or(default.votes_per_minute),
             header_bytes: said.header_bytes.unwrap_or(default.header_bytes),
             header_time: said.header_time.unwrap_or(default.header_time),
+            keep_alive_time: said.keep_alive_time.unwrap_or(default.keep_alive_time),
             body_time: said.body_time.unwrap_or(default.body_time),
             request_time: said.request_time.unwrap_or(default.request_time),
             idle_time: said.idle_time.unwrap_or(default.idle_time),
@@ -177,9 +237,24 @@ impl Serve {
 
     /// What is wrong with it as a whole.
     pub(crate) fn problem(&self) -> Option<&'static str> {
-        (self.tls_certificate.is_some() != self.tls_key.is_some())
-            .then_some("`[serve]` has one of `tls_certificate` and `tls_key` without the other")
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return Some("`[serve]` has one of `tls_certificate` and `tls_key` without the other");
+        }
+        self.otlp.as_ref().and_then(Otlp::problem)
     }
+}
+
+fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HttpUrl, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.contains('?') {
+        return Err(serde::de::Error::custom("the endpoint of a collector has no query"));
+    }
+    HttpUrl::parse(&text).map_err(serde::de::Error::custom)
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretSource>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 fn origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<WebOrigin>, D::Error> {
@@ -250,12 +325,13 @@ mod tests {
         assert_eq!((empty.listen, empty.metrics), (None, Metrics::Clients));
         let said = serve(
             "listen = \"[::1]:1\"\norigin = \"https://a.example\"\nhosts = [\"b.example:8311\", \"[::1]:1\"]\n\
-             metrics = \"open\"\n[limits]\ncalls = 7\nvotes_per_minute = 8\nstop_time = \"2m\"\n",
+             metrics = \"open\"\n[limits]\ncalls = 7\nstreams = 5\nvotes_per_minute = 8\nstop_time = \"2m\"\n",
         )
         .unwrap();
         let mut limits = ServeLimits::DEFAULT;
-        // One client has three quarters of the calls, rounded up.
+        // One client has three quarters of the calls and streams, rounded up.
         (limits.calls, limits.calls_per_client, limits.votes_per_minute) = (7, 6, 8);
+        (limits.streams, limits.streams_per_client) = (5, 4);
         limits.stop_time = Duration::from_secs(120);
         assert_eq!(said.limits(), limits);
         assert_eq!(said.listen, Some("[::1]:1".parse().unwrap()));
@@ -277,6 +353,11 @@ mod tests {
             "hosts = [\"\"]",
             "metrics = \"all\"",
             "tls = true",
+            "[otlp]\nendpoint = \"collector:4318\"",
+            "[otlp]\nendpoint = \"https://user@collector\"",
+            "[otlp]\nendpoint = \"https://collector/?token=x\"",
+            "[otlp]\nauthorization = \"env:TOKEN\"",
+            "[otlp]\nendpoint = \"https://collector\"\nauthorization = \"Bearer x\"",
             "[limits]\ncalls = 0",
             "[limits]\nconnections = 1048577",
             "[limits]\nheader_bytes = 1023",
@@ -287,6 +368,18 @@ mod tests {
             let error = serve(wrong).unwrap_err();
             assert!(error.span().is_some(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_a_collector_is_authorized_by_goes_over_tls() {
+        let problem = |rest: &str| {
+            let said = serve(&format!("[otlp]\nauthorization = \"env:TOKEN\"\nendpoint = {rest}")).unwrap();
+            said.problem().is_some()
+        };
+        assert!(!problem("\"https://collector.example\"\nca = \"ca.pem\""));
+        assert!(!problem("\"http://localhost:4318/otlp\""));
+        assert!(problem("\"http://collector.example:4318\""));
+        assert!(problem("\"http://localhost:4318\"\nca = \"ca.pem\""));
     }
 
     #[test]

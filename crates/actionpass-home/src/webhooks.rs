@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use actionpass_custodians::SecretSource;
@@ -21,7 +22,7 @@ pub struct Webhook {
     #[serde(deserialize_with = "name")]
     pub name: String,
     /// Where to: `https://…`.
-    pub url: WebhookUrl,
+    pub url: HttpUrl,
     /// What keeps the secret, `whsec_…`. Only Slack's, which signs nothing, may do without.
     #[serde(default, deserialize_with = "parsed_if_there")]
     pub secret: Option<SecretSource>,
@@ -37,6 +38,9 @@ pub struct Webhook {
     /// Networks that are not public and that it may be in.
     #[serde(default, deserialize_with = "networks")]
     pub networks: Vec<Network>,
+    /// The file of the certificates that the receiver's leads to, PEM, in the place of the system's; relative to the home.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
     /// Whether `http://` to this machine is accepted: whoever else is on it reads what is sent.
     #[serde(default)]
     pub dangerously_permit_plain_http: bool,
@@ -54,9 +58,9 @@ pub enum WebhookFormat {
     Slack,
 }
 
-/// The URL of a receiver. It may be a secret itself, so `Debug` shows its host alone.
+/// Where something is sent to. The URL may be a secret itself, so `Debug` shows its host alone.
 #[derive(Clone, Eq, PartialEq)]
-pub struct WebhookUrl(String);
+pub struct HttpUrl(String);
 
 /// A network: an address and how many of its first bits count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,6 +80,9 @@ impl Webhook {
                 return Some("plain http goes to this machine alone: 127.0.0.1, [::1] or localhost");
             }
         }
+        if self.ca.is_some() && !self.url.is_tls() {
+            return Some("`ca` is for https");
+        }
         if self.secret.is_none() && self.format == WebhookFormat::Standard {
             return Some("a webhook has a `secret`, or its receiver believes anybody");
         }
@@ -83,24 +90,24 @@ impl Webhook {
     }
 }
 
-impl WebhookUrl {
+impl HttpUrl {
     /// Reads a URL: `http` or `https`, without user, password and fragment.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let rest = rest.ok_or("a webhook's `url` begins with `https://`")?;
+        let rest = rest.ok_or("a URL begins with `https://`")?;
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['#', '\\', '"', '<', '>']) {
-            return Err("a webhook's `url` is printable ASCII without `#`");
+            return Err("a URL is printable ASCII without `#`");
         }
         if authority.contains('@') {
-            return Err("a webhook's `url` names no user");
+            return Err("a URL names no user");
         }
         let url = Self(text.to_owned());
         if url.host().is_empty() {
-            return Err("a webhook's `url` names no host");
+            return Err("a URL names no host");
         }
         Ok(url)
     }
@@ -128,18 +135,20 @@ impl WebhookUrl {
         }
     }
 
-    fn is_loopback(&self) -> bool {
+    /// Whether the host is this machine, by address or as `localhost`.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
         matches!(self.host(), "127.0.0.1" | "[::1]" | "localhost")
     }
 }
 
-impl fmt::Debug for WebhookUrl {
+impl fmt::Debug for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WebhookUrl").field(&self.host()).finish()
+        f.debug_tuple("HttpUrl").field(&self.host()).finish()
     }
 }
 
-impl<'de> Deserialize<'de> for WebhookUrl {
+impl<'de> Deserialize<'de> for HttpUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
@@ -283,6 +292,7 @@ mod tests {
             "name = 'x'\nurl = 'https://h/'\nsecret = 'env:S'\nnetworks = ['10.0.0.0/33']",
             "name = 'x'\nurl = 'https://h/'\nsecret = 'env:S'\nnetworks = ['::ffff:10.0.0.0/104']",
             "name = 'x'\nurl = 'https://h/'\nsecret = 'env:S'\nformat = 'teams'",
+            "name = 'x'\nurl = 'http://[::1]/'\nsecret = 'env:S'\ndangerously_permit_plain_http = true\nca = 'ca.pem'",
             "name = 'x'\nurl = 'https://h/'\nsecret = 'env:S'\ndangerous = true",
         ] {
             assert!(webhook(wrong).is_err(), "{wrong}");
