@@ -9,9 +9,13 @@ mod problem;
 mod requests;
 #[cfg(feature = "openapi")]
 pub mod schema;
+mod servers;
 mod trust;
 
-pub use approvers::{ConfirmPasskey, ConfirmedPasskey, PendingApprovers, PendingInvitation, PendingPasskey};
+pub use approvers::{
+    ConfirmPasskey, ConfirmedPasskey, OpenInvitation, PendingApprovers, PendingInvitation, PendingPasskey,
+    RegisterPasskey, RegisteredPasskey,
+};
 pub use decisions::{
     AuthorizeAnswer, AuthorizeRequest, GivenPass, MAX_WAIT_SECONDS, OpenedRequest, OutcomeAnswer, OutcomeReport,
     PassSummary, StatedCaller, ToldReason, Verdict, VerdictFinding, VerifyRequest,
@@ -20,5 +24,8 @@ pub use ledger::{LedgerHead, RecordList};
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem};
 pub use requests::{
     CastVote, Declined, DroppedVote, FullRequest, Lifted, RequestEvent, RequestItem, RequestList, VoteSubject,
+};
+pub use servers::{
+    DefinitionChange, ListedTools, ServerItem, ServerList, ServerOrigin, ToolStanding, ToolStateItem, ToolStates,
 };
 pub use trust::{JwkSet, NewRevocation, RecordLink, RevocationList, Revoked};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use actionpass_model::{ActionId, Agent, Decision, RequestId, RequestState, Tenant};
+use actionpass_model::{ActionId, Agent, Decision, JsonObject, RequestId, RequestState, Tenant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{HeaderValue, Method, Request, Response, Uri, header};
@@ -16,8 +16,10 @@ use ureq::{Agent as Connections, AsSendBody, Body, Proxy, RequestExt};
 
 use crate::ClientError;
 use crate::api::{
-    AuthorizeAnswer, AuthorizeRequest, CastVote, FullRequest, JwkSet, LedgerHead, Lifted, NewRevocation, OutcomeAnswer,
-    OutcomeReport, PROBLEM_MEDIA_TYPE, Problem, RecordList, RequestItem, RequestList, Revoked, Verdict, VerifyRequest,
+    AuthorizeAnswer, AuthorizeRequest, CastVote, FullRequest, JwkSet, LedgerHead, Lifted, NewRevocation,
+    OpenInvitation, OutcomeAnswer, OutcomeReport, PROBLEM_MEDIA_TYPE, PendingInvitation, Problem, RecordList,
+    RegisterPasskey, RegisteredPasskey, RequestItem, RequestList, Revoked, ServerList, ServerOrigin, ToolStates,
+    Verdict, VerifyRequest,
 };
 use crate::events::{Events, Updates};
 
@@ -145,7 +147,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`]: nothing is allowed.
     pub fn authorize(&self, request: &AuthorizeRequest) -> Result<AuthorizeAnswer, ClientError> {
-        let stated = request.action.get().get("id").and_then(serde_json::Value::as_str);
+        let action = request.action.as_ref().map(JsonObject::get);
+        let stated = action
+            .and_then(|action| action.get("id"))
+            .and_then(serde_json::Value::as_str);
         let fresh = if stated.is_none() { Some(self.fresh_id()?) } else { None };
         let body = self.body(request)?;
         let mut asked = Asked::post("/v1/authorize", &body);
@@ -153,7 +158,9 @@ impl Client {
         asked.time = TIME.saturating_add(Duration::from_secs(request.wait.unwrap_or(0)));
         asked.is_repeatable = true;
         let answer: AuthorizeAnswer = self.ask(&asked)?;
-        if (answer.decision == Decision::Allow) != answer.pass.is_some() {
+        // What is only observed gives no pass, whatever was decided.
+        let gives = answer.decision == Decision::Allow && request.observe != Some(true);
+        if gives != answer.pass.is_some() {
             return Err(self.malformed("an allow without a pass, or a pass without an allow"));
         }
         let expected = stated.or(fresh.as_ref().map(ActionId::as_str));
@@ -223,6 +230,45 @@ impl Client {
             ("after", after.map(RequestId::as_str)),
         ];
         self.ask(&Asked::get(&format!("/v1/requests{}", query(&members))))
+    }
+
+    /// The servers of the tool catalogue that this client may name.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn servers(&self) -> Result<ServerList, ClientError> {
+        self.ask(&Asked::get("/v1/servers"))
+    }
+
+    /// Tells what a server lists now, each tool as JSON text, and how each stands. What is new or changed is kept there, so that
+    /// somebody can look at it and approve it.
+    ///
+    /// # Errors
+    /// [`ClientError`]: none of the tools may be called.
+    pub fn tools(&self, server: &str, origin: &ServerOrigin, tools: &[String]) -> Result<ToolStates, ClientError> {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if server.is_empty() || !server.bytes().all(is_name) {
+            return Err(ClientError::Address("has a name of a server that no catalogue has"));
+        }
+        let origin = self.body(origin)?;
+        let body = [
+            b"{\"origin\":",
+            &*origin,
+            b",\"tools\":[",
+            tools.join(",").as_bytes(),
+            b"]}",
+        ]
+        .concat();
+        let path = format!("/v1/servers/{server}/tools");
+        let mut asked = Asked::post(&path, &body);
+        // Told again, it is the same list.
+        asked.is_repeatable = true;
+        let states: ToolStates = self.ask(&asked)?;
+        if states.tools.len() == tools.len() {
+            Ok(states)
+        } else {
+            Err(self.malformed("it is about other tools"))
+        }
     }
 
     /// All of an approval request.
@@ -362,6 +408,26 @@ impl Client {
     /// [`ClientError`]: where the service can't be reached it may be revoked.
     pub fn revoke(&self, revocation: &NewRevocation) -> Result<Revoked, ClientError> {
         self.ask(&Asked::post("/v1/revocations", &self.body(revocation)?))
+    }
+
+    /// Whom an invitation to register a passkey is for. It changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn invitation(&self, secret: &str) -> Result<PendingInvitation, ClientError> {
+        let secret = secret.to_owned();
+        let body = self.body(&OpenInvitation { secret })?;
+        let mut asked = Asked::post("/v1/approvers/invitation", &body);
+        asked.is_repeatable = true;
+        self.ask(&asked)
+    }
+
+    /// Registers a passkey with an invitation, which serves once. It waits to be confirmed.
+    ///
+    /// # Errors
+    /// [`ClientError`]: where the service can't be reached the passkey may wait.
+    pub fn register_passkey(&self, registration: &RegisterPasskey) -> Result<RegisteredPasskey, ClientError> {
+        self.ask(&Asked::post("/v1/approvers/passkeys", &self.body(registration)?))
     }
 
     /// Whether the service answers at all.
@@ -635,6 +701,7 @@ mod tests {
     use actionpass_model::{CodeClass, CodedError, DEMO_ACTION};
 
     use super::*;
+    use crate::api::ToolStanding;
     use crate::{ClientCode, Update};
 
     /// A service that gives these answers, one on each connection, and says what it was asked.
@@ -771,9 +838,35 @@ mod tests {
     }
 
     #[test]
+    fn tools_are_told_as_they_were_listed() {
+        let origin = ServerOrigin::Command(vec!["docs-server".to_owned()]);
+        let tools = [r#"{"name":"a","n":9223372036854775807}"#.to_owned()];
+        let state = format!(
+            r#"{{"name":"a","definitionHash":"sha256:{}","standing":"new"}}"#,
+            "0".repeat(64)
+        );
+        let service = Scripted::new(vec![ok(&format!(r#"{{"tools":[{state}]}}"#)), ok(r#"{"tools":[]}"#)]);
+        let client = service.client();
+        let told = client.tools("docs", &origin, &tools).unwrap();
+        assert_eq!(told.tools[0].standing, ToolStanding::New);
+        // Nothing is called that the answer doesn't tell of.
+        let short = client.tools("docs", &origin, &tools).unwrap_err();
+        assert_eq!(CodedError::code(&short), ClientCode::AnswerMalformed.as_str());
+        assert!(client.tools("docs/../x", &origin, &tools).is_err());
+        let asked = service.asked();
+        assert!(
+            asked[0].starts_with("POST /v1/servers/docs/tools HTTP/1.1\r\n"),
+            "{}",
+            asked[0]
+        );
+        let body = r#"{"origin":{"command":["docs-server"]},"tools":[{"name":"a","n":9223372036854775807}]}"#;
+        assert!(asked[0].ends_with(body), "{}", asked[0]);
+    }
+
+    #[test]
     fn only_an_allow_with_its_pass_is_one() {
         let mut stated = request();
-        let mut action = stated.action.get().clone();
+        let mut action = stated.action.as_ref().unwrap().get().clone();
         action.insert("id".to_owned(), "call-7".into());
         stated.action = serde_json::from_value(action.into()).unwrap();
         let ask = |body: String| {

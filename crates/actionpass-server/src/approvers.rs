@@ -3,21 +3,27 @@
 #[cfg(test)]
 mod tests;
 
-use actionpass_client::api::{ConfirmPasskey, ConfirmedPasskey, PendingApprovers, PendingInvitation, PendingPasskey};
-use actionpass_home::{Approvers, HomeError, Right};
+use actionpass_client::api::{
+    ConfirmPasskey, ConfirmedPasskey, OpenInvitation, PendingApprovers, PendingInvitation, PendingPasskey,
+    RegisterPasskey, RegisteredPasskey,
+};
+use actionpass_crypto::webauthn::Registration;
+use actionpass_door::told::link;
+use actionpass_home::{Approvers, HomeError, InvitationSecret, Right};
 use actionpass_model::Tenants;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 
 use crate::ServerCode;
 use crate::answer::json;
-use crate::body::Admitted;
+use crate::body::{self, Admitted};
 use crate::caller::Caller;
-use crate::decisions::told::link;
 use crate::gate::{Gate, Shared, now};
+use crate::page::{Invited, Source as _, not_registered};
 use crate::problem::Refused;
 use crate::query::{Query, malformed};
 
@@ -25,6 +31,8 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/v1/approvers", get(list))
         .route("/v1/approvers/confirm", post(confirm))
+        .route("/v1/approvers/invitation", post(invitation))
+        .route("/v1/approvers/passkeys", post(register))
 }
 
 /// Lists who is invited, and the passkeys that wait to be confirmed.
@@ -76,12 +84,72 @@ pub(crate) async fn confirm(
 ) -> Result<Response, Refused> {
     caller.may(Right::Admin)?;
     Query::none(&uri)?;
-    let asked: ConfirmPasskey =
-        serde_json::from_slice(body.as_bytes()).map_err(|error| malformed(error.to_string()))?;
+    let asked: ConfirmPasskey = body::stated(&body)?;
     // A client that goes away must not leave a key that is believed without its record.
     let work = tokio::spawn(async move { confirm_now(&gate, &caller, &asked).await });
     let confirmed = work.await.map_err(|_| Refused::from(ServerCode::ServiceFailed))??;
     Ok(json(&confirmed))
+}
+
+/// Says whom an invitation is for, to a page elsewhere on which they register. It changes nothing.
+#[utoipa::path(post, path = "/v1/approvers/invitation", tag = "approvers", request_body = OpenInvitation,
+    responses((status = 200, body = PendingInvitation), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn invitation(
+    State(gate): State<Shared>,
+    caller: Caller,
+    uri: Uri,
+    Admitted(body): Admitted,
+) -> Result<Response, Refused> {
+    caller.may(Right::Requests)?;
+    Query::none(&uri)?;
+    let asked: OpenInvitation = body::stated(&body)?;
+    let (_, invited) = invited(&gate, &caller, &asked.secret).await?;
+    Ok(json(&PendingInvitation {
+        principal: invited.principal,
+        roles: invited.roles,
+        tenants: invited.tenants,
+        expires_at: invited.expires_at,
+    }))
+}
+
+/// Registers a passkey that was made on a page elsewhere, with an invitation to that page. It waits to be confirmed. Whose it is, the
+/// invitation says, so the client is a messenger.
+#[utoipa::path(post, path = "/v1/approvers/passkeys", tag = "approvers", request_body = RegisterPasskey,
+    responses((status = 200, body = RegisteredPasskey), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn register(
+    State(gate): State<Shared>,
+    caller: Caller,
+    uri: Uri,
+    Admitted(body): Admitted,
+) -> Result<Response, Refused> {
+    caller.may(Right::Requests)?;
+    Query::none(&uri)?;
+    let asked: RegisterPasskey = body::stated(&body)?;
+    let bytes = |text: &str, path: &str| {
+        let bytes = Base64UrlUnpadded::decode_vec(text);
+        bytes.map_err(|_| malformed("is not base64url without padding").at(path))
+    };
+    let registration = Registration {
+        client_data_json: bytes(&asked.client_data_json, "clientDataJSON")?,
+        attestation_object: bytes(&asked.attestation_object, "attestationObject")?,
+    };
+    let (secret, invited) = invited(&gate, &caller, &asked.secret).await?;
+    let registered = gate.register(secret, registration, now()?).await?;
+    tracing::info!(client = %caller.name(), principal = %invited.principal, kid = %registered.kid, "a passkey was registered and waits");
+    let principal = invited.principal;
+    Ok(json(&RegisteredPasskey { principal }))
+}
+
+/// Whom an invitation is for, if all their tenants are in the client's entry.
+async fn invited(gate: &Gate, caller: &Caller, secret: &str) -> Result<(InvitationSecret, Invited), Refused> {
+    let unknown = || not_registered(&HomeError::InvitationUnknown);
+    let secret = InvitationSecret::parse(secret).ok_or_else(unknown)?;
+    let invited = gate.invited(secret.clone(), now()?).await?;
+    if admits_all(caller, &invited.tenants) {
+        Ok((secret, invited))
+    } else {
+        Err(unknown())
+    }
 }
 
 async fn confirm_now(gate: &Gate, caller: &Caller, asked: &ConfirmPasskey) -> Result<ConfirmedPasskey, Refused> {

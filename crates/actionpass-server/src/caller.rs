@@ -7,6 +7,7 @@ mod attempts;
 #[cfg(test)]
 mod g21;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,6 +40,16 @@ enum Source {
     Network(IpAddr),
     User(u32),
     Unknown,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(address) => address.fmt(f),
+            Self::User(uid) => write!(f, "uid {uid}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 impl Source {

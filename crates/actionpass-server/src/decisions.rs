@@ -9,9 +9,10 @@ pub(crate) mod authorize;
 mod entry;
 pub(crate) mod outcome;
 mod question;
-pub mod told;
 pub(crate) mod verify;
 
+#[cfg(test)]
+mod calls;
 #[cfg(test)]
 mod tests;
 

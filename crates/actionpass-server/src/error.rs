@@ -30,8 +30,17 @@ pub enum ServeError {
         #[source]
         source: LockError,
     },
+    /// The lock of the home's service can't be taken, and that is not because somebody has it.
+    #[error("`{}` can't be locked", .path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// It can't listen there.
-    #[error("{address}: {source}")]
+    #[error("{address}")]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -66,6 +75,14 @@ pub enum ServeError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Traces and metrics can't be sent as the configuration says.
+    #[error("`[serve.otlp]`: {problem}")]
+    Otlp {
+        /// Its code.
+        code: Code,
+        /// What is wrong.
+        problem: String,
+    },
     /// A part that the service doesn't go on without has ended.
     #[error("{part} ended by itself")]
     Ended {
@@ -82,11 +99,11 @@ impl CodedError for ServeError {
         match self {
             Self::Home(error) => CodedError::code(error),
             Self::Issuer(error) => error.code(),
-            Self::Webhook { code, .. } => code.clone(),
+            Self::Webhook { code, .. } | Self::Otlp { code, .. } => code.clone(),
             Self::Served { .. } => ServerCode::HomeServed.into(),
             Self::Listen { .. } | Self::Socket { .. } => ServerCode::ListenFailed.into(),
             Self::Tls { .. } => ServerCode::TlsUnusable.into(),
-            Self::Ended { .. } | Self::Io(_) => ServerCode::ServiceFailed.into(),
+            Self::Lock { .. } | Self::Ended { .. } | Self::Io(_) => ServerCode::ServiceFailed.into(),
         }
     }
 }

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::ServerCode;
-use crate::gate::Shared;
+use crate::front::SharedFront;
 use crate::peer::Peer;
 use crate::problem::Refused;
 
@@ -95,6 +95,12 @@ fn host(request: &Request) -> Result<&str, Refused> {
     if hosts.next().is_some() {
         return Err(malformed("the request has two `Host` headers"));
     }
+    // Of a target in absolute form (RFC 9112 §3.2.2) the scheme counts too: it is no proxy, for whatever else.
+    if !matches!(request.uri().scheme_str(), None | Some("http" | "https")) {
+        return Err(malformed(
+            "the target of the request has another scheme than `http` and `https`",
+        ));
+    }
     match request.uri().authority() {
         Some(authority) if host_of(authority.as_str()) != host_of(host) => Err(malformed(
             "the target of the request is of another host than its `Host`",
@@ -104,18 +110,23 @@ fn host(request: &Request) -> Result<&str, Refused> {
 }
 
 /// Refuses what no route may see.
-fn admit(gate: &Shared, request: &Request) -> Result<(), Refused> {
+fn admit(front: &SharedFront, request: &Request) -> Result<(), Refused> {
     if !is_known(request.method()) {
         return Err(ServerCode::MethodNotAllowed.into());
+    }
+    // The parser below drops `Content-Length` where there is `Transfer-Encoding` as well, so that the two can't be told apart
+    // from chunks alone. A proxy in front that goes by the length would have seen another body (RFC 9112 §6.1).
+    if request.headers().contains_key(header::TRANSFER_ENCODING) {
+        return Err(ServerCode::LengthRequired.into());
     }
     let host = host(request)?;
     let local = request.extensions().get::<Arrival>().and_then(|arrival| arrival.local);
     // A browser can't connect to a Unix socket, and clients there name whatever host they like.
     let is_socket = matches!(request.extensions().get::<Peer>(), Some(Peer::Unix { .. }));
-    if !is_socket && !gate.names.know(host, local) {
+    if !is_socket && !front.names.know(host, local) {
         return Err(ServerCode::HostUnknown.into());
     }
-    if gate.stop.has_begun() {
+    if front.stop.has_begun() {
         return Err(ServerCode::Stopping.into());
     }
     Ok(())
@@ -136,16 +147,16 @@ fn is_known(method: &Method) -> bool {
 }
 
 /// Before every route.
-pub(crate) async fn every(State(gate): State<Shared>, request: Request, next: Next) -> Response {
-    match admit(&gate, &request) {
+pub(crate) async fn every(State(front): State<SharedFront>, request: Request, next: Next) -> Response {
+    match admit(&front, &request) {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
     }
 }
 
 /// Before every route that is no GET of the page: refuses what a browser sends for another site.
-pub(crate) async fn same_site(State(gate): State<Shared>, request: Request, next: Next) -> Response {
-    match refuse_foreign(request.headers(), &gate.names.origin) {
+pub(crate) async fn same_site(State(front): State<SharedFront>, request: Request, next: Next) -> Response {
+    match refuse_foreign(request.headers(), &front.names.origin) {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
     }
@@ -153,10 +164,10 @@ pub(crate) async fn same_site(State(gate): State<Shared>, request: Request, next
 
 /// Before the page: it is served on its origin alone, because passkeys and its cookie are of that. What isn't read only is
 /// refused for other sites.
-pub(crate) async fn page(State(gate): State<Shared>, request: Request, next: Next) -> Response {
-    let is_origin = host(&request).is_ok_and(|host| gate.names.is_origin(host));
+pub(crate) async fn page(State(front): State<SharedFront>, request: Request, next: Next) -> Response {
+    let is_origin = host(&request).is_ok_and(|host| front.names.is_origin(host));
     if !is_origin {
-        let detail = format!("the page is at {}", gate.names.origin.as_str());
+        let detail = format!("the page is at {}", front.names.origin.as_str());
         return Refused::from(ServerCode::HostUnknown)
             .with_detail(detail)
             .into_response();
@@ -164,7 +175,7 @@ pub(crate) async fn page(State(gate): State<Shared>, request: Request, next: Nex
     if [Method::GET, Method::HEAD].contains(request.method()) {
         return next.run(request).await;
     }
-    same_site(State(gate), request, next).await
+    same_site(State(front), request, next).await
 }
 
 /// Refuses a request that a browser sends for another site than the page's. Programs send neither header.

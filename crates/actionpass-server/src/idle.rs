@@ -1,29 +1,103 @@
-//! [`Idle`]: a connection that ends when its peer takes nothing for too long.
+//! [`Idle`]: a connection that ends when its peer takes nothing for too long, or begins a header and doesn't end it.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// A connection whose writes fail once its peer has taken nothing for a time. What arrives late is for others to bound: the
-/// header by the header time, the body by the body time.
+/// The requests of a connection that are being answered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answering(Arc<AtomicUsize>);
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Answer(Answering);
+
+impl Answering {
+    /// Says that a request is there.
+    pub(crate) fn begin(&self) -> Answer {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Answer(self.clone())
+    }
+
+    fn is_any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer, which is being given as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Given {
+    body: Body,
+    _answer: Answer,
+}
+
+impl Answer {
+    /// Goes on until the body is written.
+    pub(crate) fn with(self, body: Body) -> Given {
+        Given { body, _answer: self }
+    }
+}
+
+impl HttpBody for Given {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A connection whose writes fail once its peer has taken nothing for a time, and whose reads fail once a header has begun and
+/// isn't there after another: the first one from the start. How long nothing may come between two requests, and how long a body
+/// takes, is for others to bound.
 #[derive(Debug)]
 pub(crate) struct Idle<S> {
     stream: S,
     time: Duration,
+    answering: Answering,
+    header_time: Duration,
+    /// Runs while a header has begun.
+    header: Pin<Box<Sleep>>,
+    is_in_header: bool,
     /// Runs while something is to be written that the peer doesn't take.
     stalled: Pin<Box<Sleep>>,
     is_stalled: bool,
 }
 
 impl<S> Idle<S> {
-    pub(crate) fn new(stream: S, time: Duration) -> Self {
+    pub(crate) fn new(stream: S, time: Duration, answering: Answering, header_time: Duration) -> Self {
         Self {
             stream,
             time,
+            answering,
+            header_time,
+            header: Box::pin(tokio::time::sleep(header_time)),
+            is_in_header: true,
             stalled: Box::pin(tokio::time::sleep(time)),
             is_stalled: false,
         }
@@ -51,7 +125,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Idle<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if self.answering.is_any() {
+            // The header is there; what comes now is a body, or a header that has its time from the end of the answer.
+            self.is_in_header = false;
+            return read;
+        }
+        if !self.is_in_header && buffer.filled().len() > before {
+            self.is_in_header = true;
+            if let Some(end) = Instant::now().checked_add(self.header_time) {
+                self.header.as_mut().reset(end);
+            }
+        }
+        if read.is_pending() && self.is_in_header {
+            ready!(self.header.as_mut().poll(context));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 
@@ -94,7 +185,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_nothing_ends_the_connection() {
         let (mut peer, stream) = tokio::io::duplex(4);
-        let mut stream = Idle::new(stream, Duration::from_secs(60));
+        let mut stream = Idle::new(
+            stream,
+            Duration::from_secs(60),
+            Answering::default(),
+            Duration::from_secs(15),
+        );
         stream.write_all(b"abcd").await.unwrap();
         let error = stream.write_all(b"efgh").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -107,5 +203,35 @@ mod tests {
             peer.read_exact(&mut taken).await.unwrap();
         };
         tokio::join!(slow, async { stream.write_all(b"ijkl").await.unwrap() });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_header_has_its_time_from_its_first_byte() {
+        let (mut peer, stream) = tokio::io::duplex(64);
+        let answering = Answering::default();
+        let times = (Duration::from_secs(60), Duration::from_secs(15));
+        let mut stream = Idle::new(stream, times.0, answering.clone(), times.1);
+        let mut byte = [0; 1];
+        peer.write_all(b"G").await.unwrap();
+        stream.read_exact(&mut byte).await.unwrap();
+        // While it is answered nothing runs, and behind the answer only what has begun.
+        let answer = answering.begin();
+        peer.write_all(b"b").await.unwrap();
+        stream.read_exact(&mut byte).await.unwrap();
+        drop(answer);
+        let idle = tokio::time::timeout(Duration::from_secs(1000), stream.read_exact(&mut byte));
+        assert!(idle.await.is_err());
+        peer.write_all(b"G").await.unwrap();
+        stream.read_exact(&mut byte).await.unwrap();
+        let begun = Instant::now();
+        let error = stream.read_exact(&mut byte).await.unwrap_err();
+        assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, 15));
+        // The first one has it from the start.
+        let (_peer, stream) = tokio::io::duplex(64);
+        let mut stream = Idle::new(stream, times.0, Answering::default(), times.1);
+        assert_eq!(
+            stream.read_exact(&mut byte).await.unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
     }
 }

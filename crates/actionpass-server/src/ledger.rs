@@ -67,7 +67,7 @@ struct Filter {
 
 /// Lists records, in the order of the ledger.
 #[utoipa::path(get, path = "/v1/ledger/records", tag = "ledger", params(
-    ("kind" = Option<schema::RecordKind>, Query, description = "`decision`, `revocation`, `outcome`, `use`, `key`, `trust`, `policy`, `erasure` or `request`"),
+    ("kind" = Option<schema::RecordKind>, Query, description = "`decision`, `revocation`, `outcome`, `use`, `key`, `trust`, `policy`, `pin`, `erasure` or `request`"),
     ("tenant" = Option<schema::Tenant>, Query, description = "That concern this tenant"),
     ("agent" = Option<schema::Agent>, Query, description = "Decisions for this agent, and what happened to its requests"),
     ("request" = Option<schema::RequestId>, Query, description = "Decisions on this approval request, and what happened to it"),

@@ -6,7 +6,10 @@
 //! | what | where |
 //! |---|---|
 //! | the service of a home | [`Server`], [`Settings`] |
+//! | the page alone, of a service elsewhere | [`PageServer`] |
+//! | a socket of this user alone, for front doors too | [`Socket`] |
 //! | approval requests as the documents of `actionpass-client` | [`shown`] |
+//! | what somebody signs elsewhere, held against itself | [`shown::checked`] |
 //! | why it doesn't start, or doesn't answer | [`ServeError`], [`ServerCode`] |
 
 #![cfg_attr(
@@ -24,27 +27,34 @@ mod body;
 mod caller;
 mod code;
 mod decisions;
+mod descriptors;
 mod error;
 mod events;
+mod front;
 mod gate;
 mod guard;
 mod idle;
 mod ledger;
 mod listen;
+mod listening;
 mod load;
 mod log;
 mod metrics;
 mod openapi;
 mod operations;
+mod outgoing;
 mod page;
+mod page_server;
 mod peer;
 mod problem;
 mod query;
 mod requests;
 mod router;
 mod serve;
+mod servers;
 mod settings;
 mod stop;
+mod telemetry;
 #[cfg(test)]
 mod testing;
 mod tls;
@@ -53,8 +63,9 @@ mod trust;
 mod webhooks;
 
 pub use code::ServerCode;
-pub use decisions::told;
 pub use error::ServeError;
+pub use listen::Socket;
+pub use page_server::PageServer;
 pub use requests::shown;
 pub use serve::Server;
 pub use settings::{Settings, TlsFiles};

@@ -7,9 +7,9 @@ use tokio::net::UnixListener;
 
 use crate::ServeError;
 
-/// The Unix socket, whose file goes away with it.
+/// A Unix socket of this user alone (0600), whose file goes away with it.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub struct Socket {
     pub(crate) listener: UnixListener,
     path: PathBuf,
 }
@@ -19,7 +19,7 @@ impl Socket {
     ///
     /// # Errors
     /// [`ServeError::Socket`] where somebody listens, or where there is another file.
-    pub(crate) fn bind(path: &Path) -> Result<Self, ServeError> {
+    pub fn bind(path: &Path) -> Result<Self, ServeError> {
         let at = |source| ServeError::Socket {
             path: path.to_owned(),
             source,
@@ -30,6 +30,12 @@ impl Socket {
             listener,
             path: path.to_owned(),
         })
+    }
+
+    /// Where connections come from.
+    #[must_use]
+    pub const fn listener(&self) -> &UnixListener {
+        &self.listener
     }
 }
 

@@ -31,8 +31,8 @@ pub(crate) enum Share {
 pub(crate) struct Load {
     api: Arc<Lane>,
     people: Arc<Lane>,
-    parked: Bounded,
-    streams: Bounded,
+    parked: Arc<Lane>,
+    streams: Arc<Lane>,
     votes_per_minute: u32,
     votes: Mutex<HashMap<String, Votes>>,
 }
@@ -44,12 +44,14 @@ struct Bounded {
     most: usize,
 }
 
-/// What runs at once of one share: a bound for all, and one for each client.
+/// What there is at once of one share: a bound for all, and one for each client.
 #[derive(Debug)]
 struct Lane {
     all: Bounded,
     of_one_client: usize,
     clients: Mutex<HashMap<String, usize>>,
+    /// Whether a call holds a place while its body arrives. Anybody may send one to the page, as slowly as they like.
+    holds_while_reading: bool,
 }
 
 /// The votes of one client within a minute.
@@ -63,18 +65,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 impl Load {
     pub(crate) fn new(limits: &ServeLimits) -> Self {
-        let lane = |most, of_one_client| {
+        let lane = |most, of_one_client, holds_while_reading| {
             Arc::new(Lane {
                 all: Bounded::new(most),
                 of_one_client,
                 clients: Mutex::default(),
+                holds_while_reading,
             })
         };
         Self {
-            api: lane(limits.calls, limits.calls_per_client),
-            people: lane(limits.page_calls, limits.page_calls.div_ceil(2)),
-            parked: Bounded::new(limits.parked),
-            streams: Bounded::new(limits.streams),
+            api: lane(limits.calls, limits.calls_per_client, true),
+            people: lane(limits.page_calls, limits.page_calls.div_ceil(2), false),
+            parked: lane(limits.parked, limits.parked_per_client, true),
+            streams: lane(limits.streams, limits.streams_per_client, true),
             votes_per_minute: limits.votes_per_minute,
             votes: Mutex::default(),
         }
@@ -97,9 +100,12 @@ impl Load {
         })))
     }
 
-    /// A place for a stream of events, held until it is dropped.
-    pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, Refused> {
-        self.streams.take().ok_or_else(|| ServerCode::Overloaded.into())
+    /// A place for a stream of events of a client, or of a person at the page; held until it is dropped.
+    ///
+    /// # Errors
+    /// `overloaded` if there is none, or as many of this client as one may have.
+    pub(crate) fn stream(&self, by: &str) -> Result<Kept, Refused> {
+        Kept::of(&self.streams, by)
     }
 
     /// Counts a vote that a client, or a person at the page, casts; refuses those beyond its number in a minute.
@@ -117,12 +123,12 @@ impl Load {
 
     /// How many calls are parked.
     pub(crate) fn parked(&self) -> usize {
-        self.parked.taken()
+        self.parked.all.taken()
     }
 
     /// How many streams are open.
     pub(crate) fn streams(&self) -> usize {
-        self.streams.taken()
+        self.streams.all.taken()
     }
 }
 
@@ -175,7 +181,7 @@ impl Lane {
 ///
 /// ```text
 /// let parked = slot.park(&gate, wait)?;
-/// tokio::select! { _ = gate.issuer.wait_for(&id, wait) => {}, () = gate.stop.begun() => {} }
+/// tokio::select! { _ = gate.issuer.wait_for(&id, wait) => {}, () = gate.front.stop.begun() => {} }
 /// ```
 #[derive(Clone, Debug)]
 pub(crate) struct Slot(Arc<Place>);
@@ -189,7 +195,7 @@ struct Place {
 #[derive(Debug)]
 struct Held {
     permit: Option<OwnedSemaphorePermit>,
-    /// Whose it is, once that is proven.
+    /// Whose it is, once that is proven; as long as it counts for them.
     client: Option<String>,
     deadline: Instant,
 }
@@ -211,6 +217,22 @@ impl Slot {
         Ok(())
     }
 
+    /// Reads a body. One of the share of people has no place meanwhile, so that whoever sends bodies slowly takes none from those who
+    /// decide; of a client it counts all the while.
+    ///
+    /// # Errors
+    /// Whatever the reading says; `overloaded` if there is no place once the body is there.
+    pub(crate) async fn while_reading<T>(&self, body: impl Future<Output = Result<T, Refused>>) -> Result<T, Refused> {
+        if self.0.lane.holds_while_reading {
+            return body.await;
+        }
+        self.0.held().permit = None;
+        let read = body.await?;
+        let permit = self.0.lane.all.take().ok_or(ServerCode::Overloaded)?;
+        self.0.held().permit = Some(permit);
+        Ok(read)
+    }
+
     /// Gives the place back before the answer: the answer is late on purpose, and nothing runs for it any more.
     pub(crate) fn give_back(&self) {
         self.0.held().permit = None;
@@ -219,18 +241,18 @@ impl Slot {
     /// Gives the place back for a call that waits for people, at most so long, and takes one among the parked.
     ///
     /// # Errors
-    /// `overloaded` if too many are parked: the call then keeps its place, and answers without waiting.
-    pub(crate) fn park(&self, gate: &Shared, wait: Duration) -> Result<Parked, Refused> {
-        let parked = gate.load.parked.take().ok_or(ServerCode::Overloaded)?;
+    /// `overloaded` if too many are parked, or too many of this client: the call then keeps its place, and answers without waiting.
+    pub(crate) fn park(&self, gate: &Shared, wait: Duration) -> Result<Kept, Refused> {
         let mut held = self.0.held();
+        let parked = Kept::of(&gate.front.load.parked, held.client.as_deref().unwrap_or_default())?;
         held.permit = None;
-        if let Some(client) = &held.client {
-            self.0.lane.uncount(client);
+        if let Some(client) = held.client.take() {
+            self.0.lane.uncount(&client);
         }
         if let Some(later) = held.deadline.checked_add(wait) {
             held.deadline = later;
         }
-        Ok(Parked { _parked: parked })
+        Ok(parked)
     }
 
     /// Until when the request has to be answered.
@@ -248,17 +270,39 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // Of a parked call that is given up neither is held.
-        if let (Some(_), Some(client)) = (&held.permit, &held.client) {
+        // Of a parked call neither is held.
+        if let Some(client) = &held.client {
             self.lane.uncount(client);
         }
     }
 }
 
-/// A parked call.
+/// The place of what lasts, a parked call or a stream of events, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Parked {
-    _parked: OwnedSemaphorePermit,
+pub(crate) struct Kept {
+    _permit: OwnedSemaphorePermit,
+    lane: Arc<Lane>,
+    client: String,
+}
+
+impl Kept {
+    fn of(lane: &Arc<Lane>, client: &str) -> Result<Self, Refused> {
+        let permit = lane.all.take().ok_or(ServerCode::Overloaded)?;
+        if !lane.count(client, lane.of_one_client) {
+            return Err(ServerCode::Overloaded.into());
+        }
+        Ok(Self {
+            _permit: permit,
+            lane: Arc::clone(lane),
+            client: client.to_owned(),
+        })
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.lane.uncount(&self.client);
+    }
 }
 
 impl FromRequestParts<Shared> for Slot {
@@ -280,6 +324,8 @@ mod tests {
         limits.calls = 3;
         limits.calls_per_client = 2;
         limits.page_calls = 1;
+        limits.streams = 3;
+        limits.streams_per_client = 2;
         limits.votes_per_minute = 2;
         limits
     }
@@ -321,6 +367,52 @@ mod tests {
         drop(second);
         assert!(load.api.clients().is_empty());
         assert_eq!(load.api.all.taken(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_of_people_has_no_place_while_its_body_arrives_and_counts_for_its_client() {
+        let load = Load::new(&limits());
+        let deadline = Instant::now();
+        let vote = load.enter(Share::People, deadline).unwrap();
+        vote.belongs_to("a").unwrap();
+        let reading = vote.while_reading(async {
+            // Its place is for others, and this client has none beside it.
+            let other = load.enter(Share::People, deadline).unwrap();
+            assert_eq!(code(other.belongs_to("a")), "overloaded");
+            other.belongs_to("b").unwrap();
+            Ok(other)
+        });
+        assert_eq!(code(reading.await), "overloaded");
+        // Given up in the middle, it leaves nothing.
+        drop(vote);
+        assert!(load.people.clients().is_empty());
+        let vote = load.enter(Share::People, deadline).unwrap();
+        vote.belongs_to("a").unwrap();
+        vote.while_reading(async { Ok(()) }).await.unwrap();
+        assert_eq!(load.people.all.taken(), 1);
+        drop(vote);
+        // One of the API holds its place.
+        let call = load.enter(Share::Api, deadline).unwrap();
+        let taken = call.while_reading(async { Ok(load.api.all.taken()) }).await.unwrap();
+        assert_eq!(taken, 1);
+        drop(call);
+        assert_eq!((load.api.all.taken(), load.people.all.taken()), (0, 0));
+    }
+
+    #[test]
+    fn one_client_has_its_share_of_the_streams_only() {
+        let load = Load::new(&limits());
+        let (first, second) = (load.stream("a").unwrap(), load.stream("a").unwrap());
+        assert_eq!(code(load.stream("a")), "overloaded");
+        // Whoever was refused holds nothing, so others have the rest.
+        let third = load.stream("b").unwrap();
+        assert_eq!(code(load.stream("c")), "overloaded");
+        assert_eq!(load.streams(), 3);
+        drop(first);
+        let again = load.stream("a").unwrap();
+        drop((second, third, again));
+        assert_eq!(load.streams(), 0);
+        assert!(load.streams.clients().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,12 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use actionpass_client::api::Problem;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Extensions, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::gate::Shared;
+use crate::front::SharedFront;
+use crate::telemetry::Answered;
 use crate::trace::TraceContext;
 
 /// Where the extractor of [`Caller`](crate::caller::Caller) leaves the name of the client for the log.
@@ -25,12 +27,16 @@ impl AskedBy {
     }
 }
 
-/// The code of a problem, on the answer that says it.
+/// A problem, on the answer that says it.
 #[derive(Clone, Debug)]
-pub(crate) struct RefusedAs(pub(crate) String);
+pub(crate) struct RefusedAs(pub(crate) Box<Problem>);
+
+/// What was decided, on the answer that says it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DecidedAs(pub(crate) &'static str);
 
 /// Around every route: never the query, a body, a header or a token.
-pub(crate) async fn each(State(gate): State<Shared>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn each(State(front): State<SharedFront>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = name(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
@@ -44,10 +50,26 @@ pub(crate) async fn each(State(gate): State<Shared>, mut request: Request, next:
     let (took, status) = (start.elapsed(), response.status().as_u16());
     // Unknown paths are whatever somebody sends, so they get one name.
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
-    let code = response.extensions().get::<RefusedAs>().map(|code| code.0.as_str());
-    gate.metrics.answered(method, route, status, took);
+    let code = response
+        .extensions()
+        .get::<RefusedAs>()
+        .map(|refused| refused.0.code.as_str());
+    front.metrics.answered(method, route, status, took);
     if let Some(code) = code {
-        gate.metrics.refused(code);
+        front.metrics.refused(code);
+    }
+    let client = asked.0.get().map(String::as_str);
+    if let Some(telemetry) = &front.telemetry {
+        telemetry.answered(&Answered {
+            method,
+            route,
+            status,
+            code,
+            client,
+            decision: response.extensions().get::<DecidedAs>().map(|decided| decided.0),
+            trace: trace.as_ref(),
+            took,
+        });
     }
     tracing::info!(
         method,
@@ -55,7 +77,7 @@ pub(crate) async fn each(State(gate): State<Shared>, mut request: Request, next:
         status,
         code,
         micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        client = asked.0.get().map(String::as_str),
+        client,
         trace = trace.as_ref().map(|trace| trace.id.as_str()),
         "answered"
     );

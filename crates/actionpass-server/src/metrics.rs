@@ -2,7 +2,9 @@
 //!
 //! Labels are words of a closed set (outcomes, codes, route patterns, statuses), never ids, payloads or tokens.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -42,18 +44,24 @@ struct Route {
     route: String,
 }
 
+/// How many codes are counted by name: more than there are.
+const MAX_CODES: usize = 1024;
+
 /// What is counted.
 pub(crate) struct Metrics {
     registry: Registry,
     decisions: Family<Outcome, Counter>,
     requests: Family<Change, Counter>,
     refused: Family<Refusal, Counter>,
+    /// The codes that are counted by name.
+    codes: Mutex<HashSet<String>>,
     answers: Family<Answered, Counter>,
     seconds: Family<Route, Histogram>,
     parked: Gauge,
     streams: Gauge,
     webhooks_delivered: Counter,
     webhooks_dropped: Counter,
+    spans_dropped: Counter,
     connections: Gauge,
 }
 
@@ -64,7 +72,7 @@ impl fmt::Debug for Metrics {
 }
 
 /// The bounds of the histograms in seconds: a decision takes less than a millisecond of work, and its disk some more.
-const BOUNDS: [f64; 13] = [
+pub(crate) const BOUNDS: [f64; 13] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 
@@ -75,12 +83,14 @@ impl Metrics {
             decisions: Family::default(),
             requests: Family::default(),
             refused: Family::default(),
+            codes: Mutex::default(),
             answers: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
             parked: Gauge::default(),
             streams: Gauge::default(),
             webhooks_delivered: Counter::default(),
             webhooks_dropped: Counter::default(),
+            spans_dropped: Counter::default(),
             connections: Gauge::default(),
             registry: Registry::default(),
         };
@@ -113,6 +123,11 @@ impl Metrics {
             "Messages that were given up",
             metrics.webhooks_dropped.clone(),
         );
+        registry.register(
+            "spans_dropped",
+            "Spans that no collector took",
+            metrics.spans_dropped.clone(),
+        );
         registry.register("connections", "Open connections", metrics.connections.clone());
         Self { registry, ..metrics }
     }
@@ -129,9 +144,17 @@ impl Metrics {
         self.requests.get_or_create(&Change { change }).inc();
     }
 
-    /// Counts a problem answer.
+    /// Counts a problem answer. A page that is served alone passes on codes of its gate, which may be whatever that says: beyond
+    /// [`MAX_CODES`] they are `other`.
     pub(crate) fn refused(&self, code: &str) {
-        let code = code.to_owned();
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = if codes.contains(code) || codes.len() < MAX_CODES {
+            codes.insert(code.to_owned());
+            code.to_owned()
+        } else {
+            "other".to_owned()
+        };
+        drop(codes);
         self.refused.get_or_create(&Refusal { code }).inc();
     }
 
@@ -144,9 +167,13 @@ impl Metrics {
         self.answers.get_or_create(&answered).inc();
     }
 
-    /// Says how telling receivers of webhooks fares, which is counted there.
-    pub(crate) fn told(&self, delivered: u64, dropped: u64) {
-        for (counter, value) in [(&self.webhooks_delivered, delivered), (&self.webhooks_dropped, dropped)] {
+    /// Says how telling receivers of webhooks fares, and a collector, which is counted there.
+    pub(crate) fn told(&self, delivered: u64, dropped: u64, spans: u64) {
+        for (counter, value) in [
+            (&self.webhooks_delivered, delivered),
+            (&self.webhooks_dropped, dropped),
+            (&self.spans_dropped, spans),
+        ] {
             counter.inc_by(value.saturating_sub(counter.get()));
         }
     }
@@ -183,6 +210,8 @@ mod tests {
         metrics.refused("overloaded");
         metrics.answered("POST", "/v1/authorize", 200, Duration::from_millis(2));
         metrics.now(3, 2, 1);
+        metrics.told(5, 4, 7);
+        metrics.told(5, 4, 8);
         let text = metrics.text().unwrap();
         for line in [
             "actionpass_decisions_total{outcome=\"allow\"} 2",
@@ -191,11 +220,31 @@ mod tests {
             "actionpass_http_answers_total{method=\"POST\",route=\"/v1/authorize\",status=\"200\"} 1",
             "actionpass_http_answer_seconds_bucket{le=\"0.001\",route=\"/v1/authorize\"} 0",
             "actionpass_http_answer_seconds_bucket{le=\"0.0025\",route=\"/v1/authorize\"} 1",
+            "actionpass_webhooks_delivered_total 5",
+            "actionpass_webhooks_dropped_total 4",
+            "actionpass_spans_dropped_total 8",
             "actionpass_parked_calls 3",
             "actionpass_event_streams 2",
             "actionpass_connections 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }
+    }
+
+    #[test]
+    fn codes_that_somebody_invents_are_counted_together() {
+        let metrics = Metrics::new();
+        for number in 0..2 * MAX_CODES {
+            metrics.refused(&format!("code_{number}"));
+        }
+        metrics.refused("code_0");
+        let text = metrics.text().unwrap();
+        let counted = |code: &str, times: usize| {
+            let line = format!("actionpass_refused_total{{code=\"{code}\"}} {times}");
+            assert!(text.lines().any(|found| found == line), "{line}");
+        };
+        counted("code_0", 2);
+        counted("other", MAX_CODES);
+        assert_eq!(text.matches("actionpass_refused_total{").count(), MAX_CODES + 1);
     }
 }

@@ -15,7 +15,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::decisions::{authorize, outcome, verify};
 use crate::requests::stream;
-use crate::{approvers, ledger, operations, requests, trust};
+use crate::{approvers, ledger, operations, requests, servers, trust};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +29,8 @@ use crate::{approvers, ledger, operations, requests, trust};
         verify::verify,
         verify::consume,
         outcome::report,
+        servers::servers,
+        servers::tools,
         requests::list,
         requests::show,
         requests::view,
@@ -43,6 +45,8 @@ use crate::{approvers, ledger, operations, requests, trust};
         trust::jwks,
         approvers::list,
         approvers::confirm,
+        approvers::invitation,
+        approvers::register,
         ledger::head,
         ledger::records,
         ledger::record,
@@ -275,7 +279,10 @@ mod tests {
             "CastVote",
             "NewRevocation",
             "ConfirmPasskey",
+            "OpenInvitation",
+            "RegisterPasskey",
             "OutcomeReport",
+            "ListedTools",
             "Action",
             "Facts",
         ] {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_client::api::Problem;
@@ -22,6 +23,7 @@ use crate::caller::Caller;
 use crate::gate::Shared;
 use crate::peer::Peer;
 use crate::problem::Refused;
+use crate::telemetry::Telemetry;
 use crate::{ServerCode, metrics, openapi};
 
 /// The file that is written to see whether there is room.
@@ -40,8 +42,36 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 /// What `/readyz` found last.
-#[derive(Debug, Default)]
-pub(crate) struct Readiness(Mutex<Option<(Instant, Parts)>>);
+pub(crate) type Readiness = Found<Parts>;
+
+/// What was found last, for as long as an answer of `/readyz` stands.
+#[derive(Debug)]
+pub(crate) struct Found<T>(Arc<Mutex<Option<(Instant, T)>>>);
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Copy + Send + 'static> Found<T> {
+    /// What was found last, or what `look` finds, at most once in [`READY_HOLDS`]; who comes meanwhile waits for the same answer. Who
+    /// goes away doesn't end it: anybody may ask, and could have it looked again as often as they hang up. `None` if it panicked.
+    pub(crate) async fn or(&self, look: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let mut last = Arc::clone(&self.0).lock_owned().await;
+        if let Some((at, found)) = *last
+            && at.elapsed() < READY_HOLDS
+        {
+            return Some(found);
+        }
+        let looking = tokio::spawn(async move {
+            let found = look.await;
+            *last = Some((Instant::now(), found));
+            found
+        });
+        looking.await.ok()
+    }
+}
 
 /// Which parts of the service work.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
@@ -58,8 +88,15 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    const fn all(self) -> bool {
-        self.key && self.store && self.trust && self.clients
+    /// The code of each part that doesn't work.
+    fn broken(self) -> impl Iterator<Item = ServerCode> {
+        let parts = [
+            (self.key, ServerCode::KeyNotReady),
+            (self.store, ServerCode::StoreNotReady),
+            (self.trust, ServerCode::TrustNotReady),
+            (self.clients, ServerCode::ClientsUnreadable),
+        ];
+        parts.into_iter().filter(|(works, _)| !works).map(|(_, code)| code)
     }
 }
 
@@ -72,6 +109,15 @@ pub(crate) struct Ready {
     /// Which parts work; for peers on this host only.
     #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<Parts>,
+}
+
+/// That it isn't ready: a problem, and which parts work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NotReady {
+    #[serde(flatten)]
+    problem: Problem,
+    #[serde(flatten)]
+    ready: Ready,
 }
 
 /// That the process lives.
@@ -88,33 +134,37 @@ pub(crate) async fn healthz() -> StatusCode {
     get, path = "/readyz", tag = "operations", security(()),
     responses(
         (status = 200, description = "All of it works.", body = Ready),
-        (status = 503, description = "A part doesn't.", body = Ready),
+        (status = 503, description = "A part doesn't.", body = NotReady, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn readyz(State(gate): State<Shared>, peer: Option<Extension<Peer>>) -> Result<Response, Refused> {
-    let parts = ready(&gate).await;
+    let parts = gate.readiness.or(look(Arc::clone(&gate))).await;
+    let parts = parts.ok_or(ServerCode::ServiceFailed)?;
     let is_local = peer.is_some_and(|Extension(peer)| peer.is_local());
+    let codes: Vec<ServerCode> = parts.broken().collect();
     let answer = Ready {
-        ready: parts.all(),
+        ready: codes.is_empty(),
         parts: is_local.then_some(parts),
     };
-    let status = if answer.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
+    let Some(first) = codes.first() else {
+        let body = serde_json::to_vec(&answer).map_err(|_| ServerCode::ServiceFailed)?;
+        return Ok((json_headers("no-store"), body).into_response());
+    };
+    let mut refused = Refused::from(if is_local { *first } else { ServerCode::NotReady });
+    if is_local && codes.len() > 1 {
+        refused = refused.with_codes(codes.iter().map(|code| code.as_str().to_owned()).collect());
+    }
+    let answer = NotReady {
+        problem: refused.problem().clone(),
+        ready: answer,
     };
     let body = serde_json::to_vec(&answer).map_err(|_| ServerCode::ServiceFailed)?;
-    Ok((status, json_headers("no-store"), body).into_response())
+    let (head, _) = refused.into_response().into_parts();
+    Ok(Response::from_parts(head, body.into()))
 }
 
-/// Looks at every part, at most once in [`READY_HOLDS`]; who comes meanwhile waits for the same answer.
-async fn ready(gate: &Shared) -> Parts {
-    let mut last = gate.readiness.0.lock().await;
-    if let Some((at, parts)) = *last
-        && at.elapsed() < READY_HOLDS
-    {
-        return parts;
-    }
+/// Looks at every part.
+async fn look(gate: Shared) -> Parts {
     let authorizer = gate.issuer.authorizer();
     let (key, store, trust, clients) = tokio::join!(
         part("key", async {
@@ -138,14 +188,12 @@ async fn ready(gate: &Shared) -> Parts {
             clients.map(|_| ()).map_err(|refused| refused.code().to_owned())
         }),
     );
-    let parts = Parts {
+    Parts {
         key,
         store,
         trust,
         clients,
-    };
-    *last = Some((Instant::now(), parts));
-    parts
+    }
 }
 
 /// Writes a page of the disk that the home is on, and takes it away again.
@@ -181,14 +229,17 @@ pub(crate) async fn metrics(State(gate): State<Shared>, request: Request) -> Res
     let is_open = gate.metrics_for == MetricsFor::Open && parts.extensions.get::<Peer>().is_some_and(Peer::is_local);
     if !is_open {
         let caller = Caller::from_request_parts(&mut parts, &gate).await?;
-        if caller.may(Right::Admin).is_err() {
+        if !caller.client().may(Right::Admin) {
             caller.may(Right::Ledger)?;
         }
     }
-    let connections = gate.open_connections.load(std::sync::atomic::Ordering::Relaxed);
-    gate.metrics.told(gate.webhooks.delivered(), gate.webhooks.dropped());
-    gate.metrics.now(gate.load.parked(), gate.load.streams(), connections);
-    let text = gate.metrics.text().map_err(|_| ServerCode::ServiceFailed)?;
+    let front = &gate.front;
+    let spans = front.telemetry.as_ref().map_or(0, Telemetry::dropped);
+    front
+        .metrics
+        .told(gate.webhooks.delivered(), gate.webhooks.dropped(), spans);
+    front.measure();
+    let text = front.metrics.text().map_err(|_| ServerCode::ServiceFailed)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(metrics::MEDIA_TYPE)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -211,4 +262,34 @@ const fn json_headers(cache: &'static str) -> [(header::HeaderName, HeaderValue)
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_hangs_up_has_nothing_looked_at_again() {
+        let (found, times, go_on) = (Found::default(), Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let look = || {
+            let (times, go_on) = (Arc::clone(&times), Arc::clone(&go_on));
+            async move {
+                times.fetch_add(1, Ordering::Relaxed);
+                go_on.notified().await;
+                true
+            }
+        };
+        for _ in 0..3 {
+            let gone = tokio::time::timeout(Duration::from_millis(20), found.or(look())).await;
+            assert!(gone.is_err());
+        }
+        go_on.notify_one();
+        assert_eq!(found.or(look()).await, Some(true));
+        assert_eq!(found.or(look()).await, Some(true));
+        assert_eq!(times.load(Ordering::Relaxed), 1);
+    }
 }

@@ -4,15 +4,20 @@
 //! down, and hear of changes. A session reads. What decides is an assertion over one vote, made for that vote alone.
 
 mod assets;
+#[cfg(test)]
+mod elsewhere;
 mod enrol;
 mod html;
 mod listing;
 mod live;
+mod local;
 mod look;
 mod question;
+mod remote;
 mod request;
 mod sessions;
 mod sign_in;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -20,26 +25,33 @@ use std::sync::Arc;
 
 use actionpass_core::{Clock as _, System};
 use actionpass_model::Timestamp;
-use axum::extract::Extension;
+use axum::extract::{Extension, Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Router, http::StatusCode};
 use maud::Markup;
 
 use crate::ServerCode;
-use crate::gate::Shared;
+use crate::front::SharedFront;
+use crate::log::RefusedAs;
+use crate::operations::Found;
 use crate::problem::Refused;
+use crate::requests::negotiate::prefers_html;
 
 use sessions::{Person, Sessions};
 
-/// What everything of the page shares beside the gate.
+pub(crate) use local::not_registered;
+pub(crate) use remote::Remote;
+pub(crate) use source::{Host, Invited, SharedHost, Source};
+
+/// What everything of the page shares beside where its requests are from.
 type Door = Extension<Arc<Sessions>>;
 
 /// Every route of the page.
-pub(crate) fn routes() -> Router<Shared> {
+pub(crate) fn routes() -> Router<SharedHost> {
     Router::new()
         .route("/", get(listing::waiting))
         .route("/history", get(listing::history))
@@ -58,6 +70,24 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/icon.svg", get(assets::icon))
         .route_layer(middleware::map_response(with_headers))
         .layer(Extension(Arc::new(Sessions::default())))
+}
+
+/// What watches a page that is served alone.
+pub(crate) fn operations() -> Router<SharedHost> {
+    Router::new()
+        .route("/healthz", get(crate::operations::healthz))
+        .route("/readyz", get(ready))
+        .layer(Extension(Arc::new(Found::<bool>::default())))
+}
+
+/// Whether whatever the page has its requests from answers.
+async fn ready(State(host): State<SharedHost>, Extension(found): Extension<Arc<Found<bool>>>) -> StatusCode {
+    let look = async move { host.source.is_ready().await };
+    if found.or(look).await == Some(true) {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
 }
 
 /// What a page may load and do. Nothing is inline, nothing comes from elsewhere, and nobody puts it into a frame.
@@ -83,11 +113,28 @@ async fn with_headers(mut response: Response) -> Response {
     response
 }
 
+/// Around every route: a problem that a browser would put before a person becomes a page that says the same. Programs, and the
+/// page's own script, ask for no HTML.
+pub(crate) async fn refused(State(front): State<SharedFront>, request: Request, next: Next) -> Response {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method()) && !request.uri().path().starts_with("/v1/");
+    let is_person = is_read && prefers_html(request.headers());
+    let response = next.run(request).await;
+    let refused = response.extensions().get::<RefusedAs>().filter(|_| is_person).cloned();
+    let Some(refused) = refused else { return response };
+    let (mut head, _) = response.into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    let told = with_headers(page(head.status, html::refused(&refused.0, &front.origin))).await;
+    let (told, body) = told.into_parts();
+    head.headers.extend(told.headers);
+    Response::from_parts(head, body)
+}
+
 /// Browsers name the origin of every POST: whatever isn't the page's own is refused, what has none as well.
-fn check_origin(gate: &Shared, headers: &HeaderMap) -> Result<(), Refused> {
+fn check_origin(host: &SharedHost, headers: &HeaderMap) -> Result<(), Refused> {
     let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let is_own = origin == Some(gate.origin.as_str().as_bytes()) && site.is_none_or(|site| site == b"same-origin");
+    let is_own =
+        origin == Some(host.front.origin.as_str().as_bytes()) && site.is_none_or(|site| site == b"same-origin");
     if is_own {
         Ok(())
     } else {
@@ -119,13 +166,13 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
 }
 
 /// Who is signed in.
-async fn signed_in(gate: &Shared, sessions: &Sessions, headers: &HeaderMap) -> Result<Option<Person>, Refused> {
-    sessions.person(gate, headers, now()?).await
+async fn signed_in(host: &SharedHost, sessions: &Sessions, headers: &HeaderMap) -> Result<Option<Person>, Refused> {
+    sessions.person(host, headers, now()?).await
 }
 
 /// Who is signed in, where only such a one is answered.
-async fn person(gate: &Shared, sessions: &Sessions, headers: &HeaderMap) -> Result<Person, Refused> {
-    let person = signed_in(gate, sessions, headers).await?;
+async fn person(host: &SharedHost, sessions: &Sessions, headers: &HeaderMap) -> Result<Person, Refused> {
+    let person = signed_in(host, sessions, headers).await?;
     person.ok_or_else(|| ServerCode::SignedOut.into())
 }
 

@@ -1,7 +1,12 @@
 //! Errors as answers: problem details (RFC 9457).
 
+use actionpass_canon::AdmitCode;
 use actionpass_client::api::{PROBLEM_MEDIA_TYPE, Problem};
-use actionpass_model::{Code, CodedError};
+use actionpass_door::told;
+use actionpass_gate::{CallCode, ListingCode};
+use actionpass_home::HomeCode;
+use actionpass_model::{Code, CodedError, DocumentCode};
+use actionpass_store::StoreCode;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -16,7 +21,8 @@ impl Refused {
     /// What an error of a layer below says of itself.
     pub(crate) fn of(error: &(impl CodedError + ?Sized)) -> Self {
         let code = error.code();
-        let mut refused = Self::coded(&code, "", code.class().http_status());
+        let title = meaning(&code).unwrap_or(code.as_str());
+        let mut refused = Self::coded(&code, title, code.class().http_status());
         refused.0.detail = Some(error.to_string());
         refused.0.offset = error.offset();
         refused.0.path = error.path().map(ToOwned::to_owned);
@@ -28,7 +34,6 @@ impl Refused {
     }
 
     fn coded(code: &Code, title: &str, status: u16) -> Self {
-        let title = if title.is_empty() { code.as_str() } else { title };
         Self(Box::new(Problem::new(code.as_str(), title, status)))
     }
 
@@ -50,10 +55,35 @@ impl Refused {
         self
     }
 
+    /// The same with every code, where several parts failed.
+    pub(crate) fn with_codes(mut self, codes: Vec<String>) -> Self {
+        self.0.codes = codes;
+        self
+    }
+
+    /// The document.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.0
+    }
+
     /// The stable code.
     pub(crate) fn code(&self) -> &str {
         &self.0.code
     }
+}
+
+/// What the declaration of a code says that it means, of the codes that questions meet.
+fn meaning(code: &Code) -> Option<&'static str> {
+    let text = code.as_str();
+    AdmitCode::from_code(text)
+        .map(AdmitCode::meaning)
+        .or_else(|| DocumentCode::from_code(text).map(DocumentCode::meaning))
+        .or_else(|| HomeCode::from_code(text).map(HomeCode::meaning))
+        .or_else(|| StoreCode::from_code(text).map(StoreCode::meaning))
+        .or_else(|| CallCode::from_code(text).map(CallCode::meaning))
+        .or_else(|| ListingCode::from_code(text).map(ListingCode::meaning))
+        .map(str::trim)
+        .or_else(|| told::meaning(code))
 }
 
 impl From<ServerCode> for Refused {
@@ -67,7 +97,7 @@ impl IntoResponse for Refused {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
-        response.extensions_mut().insert(RefusedAs(self.0.code));
+        response.extensions_mut().insert(RefusedAs(self.0));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -78,5 +108,19 @@ impl IntoResponse for Refused {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actionpass_canon::{BoundAction, Limits};
+
+    use super::*;
+
+    #[test]
+    fn a_problem_of_a_layer_below_says_what_its_code_means() {
+        let refused = Refused::of(&BoundAction::admit(b"hello", &Limits::default()).unwrap_err());
+        assert_eq!(refused.code(), "json_syntax");
+        assert_eq!(refused.problem().title, AdmitCode::JsonSyntax.meaning().trim());
     }
 }

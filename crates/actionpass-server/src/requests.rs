@@ -1,6 +1,6 @@
 //! Approval requests: lists, views, votes, events.
 
-mod negotiate;
+pub(crate) mod negotiate;
 pub mod shown;
 pub(crate) mod stream;
 #[cfg(test)]
@@ -178,9 +178,9 @@ pub(crate) async fn vote(
 ) -> Result<Response, Refused> {
     caller.may(Right::Requests)?;
     Query::none(&uri)?;
-    let vote: CastVote = serde_json::from_slice(body.as_bytes()).map_err(|error| malformed(error.to_string()))?;
+    let vote: CastVote = body::stated(&body)?;
     known(&gate, &caller, &id).await?;
-    gate.load.vote(caller.name().as_str())?;
+    gate.front.load.vote(caller.name().as_str())?;
     let review = gate.issuer.vote(&id, &vote.token).await.map_err(refused)?;
     Ok(json(&shown::item(&review)))
 }
@@ -237,7 +237,7 @@ pub(crate) async fn lift(
 
 /// Refuses a body where none is taken.
 async fn nothing(gate: &Gate, body: Body) -> Result<(), Refused> {
-    match body::read(body, 0, gate.serve.body_time).await {
+    match body::read_body(body, 0, gate.front.serve.body_time).await {
         Ok(_) => Ok(()),
         Err(refused) if refused.code() == ServerCode::BodyTooLarge.as_str() => {
             Err(malformed("this route takes no body"))

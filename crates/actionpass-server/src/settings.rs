@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use actionpass_home::{DEFAULT_LISTEN, Home, Metrics, Serve, ServeLimits};
+use actionpass_home::{DEFAULT_LISTEN, Home, Metrics, Otlp, Serve, ServeLimits};
 use actionpass_model::WebOrigin;
 
 /// Where the service listens, and under which names it is known.
@@ -22,6 +22,8 @@ pub struct Settings {
     pub socket: Option<PathBuf>,
     /// Who may read the metrics.
     pub metrics: Metrics,
+    /// The collector of OpenTelemetry that traces and metrics are sent to; needs the feature `otlp`.
+    pub otlp: Option<Otlp>,
     /// How much is taken at once.
     pub limits: ServeLimits,
 }
@@ -55,6 +57,11 @@ impl Settings {
             }),
             socket: serve.socket.as_ref().map(path),
             metrics: serve.metrics,
+            otlp: serve.otlp.clone().map(|mut otlp| {
+                otlp.ca = otlp.ca.as_ref().map(path);
+                otlp.authorization = otlp.authorization.map(|source| source.below(home.root()));
+                otlp
+            }),
             limits: serve.limits(),
         }
     }
@@ -69,6 +76,7 @@ impl Default for Settings {
             tls: None,
             socket: None,
             metrics: Metrics::default(),
+            otlp: None,
             limits: ServeLimits::DEFAULT,
         }
     }

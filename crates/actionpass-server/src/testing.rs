@@ -1,8 +1,10 @@
 //! What tests of the routes share: a home in a folder that goes away, its gate and router, clients, and approvers.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actionpass_client::api::{PROBLEM_MEDIA_TYPE, Problem};
 use actionpass_core::{Approval, Clock as _, System};
 use actionpass_custody::NoSecrets;
 use actionpass_display::View;
@@ -10,17 +12,20 @@ use actionpass_home::{Client, ClientToken, Home, NewHome, OpenHome, Patterns, Ri
 use actionpass_model::{RequestId, Statement, VoteKind};
 use actionpass_store::{Ledger as _, StoredRecord};
 use actionpass_testkit::fixtures::{self, FixtureKey};
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Router, middleware};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::caller::Caller;
 use crate::gate::Shared;
-use crate::router::router;
+use crate::page::{Host, Remote};
+use crate::router::{page_router, router};
 use crate::{Server, Settings};
 
 /// A service of which nothing listens to anybody but these tests.
@@ -76,6 +81,27 @@ impl Fixture {
             _server: server,
             folder,
         }
+    }
+
+    /// The same with its page elsewhere: the gate answers on a port of its own, a page of the same origin asks it there as a client,
+    /// and only the page is asked here. What the gate says is what `said` makes of it.
+    pub(crate) async fn with_page_elsewhere(mut self, client: Client, said: &Said) -> Self {
+        let token = self.enter("page", client);
+        let said = Arc::clone(said);
+        let saying = middleware::map_response(move |response: Response| say(response, Arc::clone(&said)));
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let gate = axum::serve(listener, self.router.layer(saying));
+        tokio::spawn(gate.into_future());
+        let client = actionpass_client::Client::new(&address, token.as_str()).unwrap();
+        let front = self.gate.front.clone();
+        let source = Remote::new(client, front.origin.clone(), None);
+        source.follow().unwrap();
+        self.router = page_router(Arc::new(Host {
+            front,
+            source: Arc::new(source),
+        }));
+        self
     }
 
     /// The folder that the home is in.
@@ -222,6 +248,97 @@ impl Answer {
         assert_eq!(self.status, StatusCode::OK, "{}", String::from_utf8_lossy(&self.body));
         assert_eq!(self.headers.get(header::CACHE_CONTROL).unwrap(), "no-store");
         self.json()
+    }
+}
+
+/// Where the log of a test goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.lock().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// What a gate says.
+pub(crate) type Said = Arc<Mutex<Saying>>;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Saying {
+    /// What it knows.
+    #[default]
+    Truth,
+    /// Something else, here and there in a request.
+    Otherwise(Vec<(&'static str, Value)>),
+    /// Nothing: a proxy before it says that it isn't there.
+    Nothing,
+    /// No, in these words.
+    No(&'static str),
+}
+
+async fn say(response: Response, said: Said) -> Response {
+    let said = said.lock().unwrap().clone();
+    let changes = match said {
+        Saying::Truth => return response,
+        Saying::Nothing => return (StatusCode::BAD_GATEWAY, "<h1>Bad gateway</h1>").into_response(),
+        Saying::No(words) => {
+            let mut problem = Problem::new("invented_code", "no", 400);
+            problem.detail = Some(words.to_owned());
+            let body = serde_json::to_string(&problem).unwrap();
+            return (
+                StatusCode::BAD_REQUEST,
+                [(header::CONTENT_TYPE, PROBLEM_MEDIA_TYPE)],
+                body,
+            )
+                .into_response();
+        }
+        Saying::Otherwise(changes) => changes,
+    };
+    let (mut parts, body) = response.into_parts();
+    let media_type = parts.headers.get(header::CONTENT_TYPE);
+    if media_type.is_none_or(|media_type| media_type != "application/json") {
+        return Response::from_parts(parts, body);
+    }
+    let body = body.collect().await.unwrap().to_bytes();
+    let mut document: Value = serde_json::from_slice(&body).unwrap();
+    if document.get("subject").is_some() {
+        for (pointer, to) in changes {
+            change(&mut document, pointer, to);
+        }
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(document.to_string()))
+}
+
+/// Puts something else in a place; `null` takes out what is there.
+fn change(document: &mut Value, pointer: &str, to: Value) {
+    let (parent, member) = pointer.rsplit_once('/').unwrap();
+    let parent = document.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    assert_ne!(parent.get(member), Some(&to), "{pointer}");
+    if to.is_null() {
+        parent.remove(member).unwrap();
+    } else {
+        parent.insert(member.to_owned(), to);
     }
 }
 

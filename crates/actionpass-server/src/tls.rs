@@ -109,9 +109,7 @@ impl Tls {
 type Pair = (Vec<u8>, zeroize::Zeroizing<Vec<u8>>);
 
 fn read(files: &TlsFiles, home: &Home) -> Result<Pair, ServeError> {
-    if let Some(key) = files.key.to_str() {
-        home.secret(key)?;
-    }
+    home.secret(&files.key)?;
     Ok((bytes(&files.certificate)?, zeroize::Zeroizing::new(bytes(&files.key)?)))
 }
 

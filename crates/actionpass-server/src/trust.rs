@@ -17,7 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
 use crate::answer::{json, json_text};
-use crate::body::Admitted;
+use crate::body::{self, Admitted};
 use crate::caller::Caller;
 use crate::gate::{Gate, Shared, now};
 use crate::problem::Refused;
@@ -48,7 +48,7 @@ pub(crate) async fn revoke(
         caller.may(Right::Revoke)?;
     }
     Query::none(&uri)?;
-    let asked: NewRevocation = serde_json::from_slice(body.as_bytes()).map_err(|error| malformed(error.to_string()))?;
+    let asked: NewRevocation = body::stated(&body)?;
     may_revoke(&gate, &caller, &asked).await?;
     let revoked_by = by(&caller)?;
     let now = now()?;

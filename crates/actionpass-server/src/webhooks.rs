@@ -10,6 +10,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -60,15 +61,16 @@ impl Webhooks {
     /// Reads the secrets; nothing is sent yet.
     ///
     /// # Errors
-    /// [`ServeError`] for a secret that can't be had or isn't one: an event that nobody can believe is not sent.
-    pub(crate) fn open(config: &Config, origin: WebOrigin) -> Result<Self, ServeError> {
+    /// [`ServeError`] for a secret that can't be had or isn't one, since an event that nobody can believe is not sent, and for
+    /// certificates of `ca` that can't be read.
+    pub(crate) fn open(config: &Config, root: &Path, origin: WebOrigin) -> Result<Self, ServeError> {
         let counts = Arc::new(Counts::default());
         let receivers = config.webhooks().iter().map(|webhook| {
             let secret = match (&webhook.secret, webhook.format) {
-                (Some(source), WebhookFormat::Standard) => Some(Secret::read(source, &webhook.name)?),
+                (Some(source), WebhookFormat::Standard) => Some(Secret::read(&source.below(root), &webhook.name)?),
                 _ => None,
             };
-            Ok((webhook.clone(), Delivery::new(webhook, secret)))
+            Ok((webhook.clone(), Delivery::open(webhook, secret, root)?))
         });
         Ok(Self {
             receivers: receivers.collect::<Result<_, ServeError>>()?,

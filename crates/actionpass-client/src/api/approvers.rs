@@ -94,3 +94,53 @@ pub struct ConfirmedPasskey {
     /// The record of the change.
     pub record: RecordLink,
 }
+
+/// The secret of an invitation, as whoever was invited has it.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "an invitation is known by its secret")]
+pub struct OpenInvitation {
+    /// What stands behind the `#` of its link.
+    pub secret: String,
+}
+
+/// What a browser made of an invitation.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "a registration is these three")]
+pub struct RegisterPasskey {
+    /// What stands behind the `#` of the invitation's link.
+    pub secret: String,
+    /// `clientDataJSON`, base64url without padding.
+    #[serde(rename = "clientDataJSON")]
+    pub client_data_json: String,
+    /// `attestationObject`, base64url without padding.
+    pub attestation_object: String,
+}
+
+/// A passkey that waits to be confirmed. Whoever registered it computes what confirms it from the passkey itself.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::exhaustive_structs, reason = "all that there is to say")]
+pub struct RegisteredPasskey {
+    /// Whose it is.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Approver))]
+    pub principal: Approver,
+}
+
+/// Nothing of the secret.
+impl std::fmt::Debug for OpenInvitation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenInvitation").finish_non_exhaustive()
+    }
+}
+
+/// Nothing of the secret.
+impl std::fmt::Debug for RegisterPasskey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegisterPasskey").finish_non_exhaustive()
+    }
+}

@@ -1,9 +1,9 @@
 //! Decisions: asked for, verified, used, and what came of them.
 
 use actionpass_model::{
-    ActionId, Actor, Agent, ApprovalId, Audience, Code, Decision, Digest, Issuer, JsonObject, KeyId, Obligation,
-    OutcomeStatus, Owner, PassId, PolicyRef, Principal, RequestId, RequestState, Resource, RuleId, Runtime, Statement,
-    Task, Tenant, Timestamp, Tool,
+    ActionId, Actor, Agent, ApprovalId, Audience, Code, Decision, DecisionRef, Digest, Intent, Issuer, JsonObject,
+    KeyId, Obligation, OutcomeStatus, Owner, PassId, PolicyRef, Principal, RequestId, RequestState, Resource, RuleId,
+    Runtime, Statement, Task, Tenant, Timestamp, Tool,
 };
 use actionpass_policy::Requirement;
 use serde::{Deserialize, Serialize};
@@ -16,17 +16,31 @@ use super::schema;
 /// How long a call may wait for people, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 60;
 
-/// An action that is to be decided on.
+/// An action that is to be decided on, or a call that the tool catalogue makes one of.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AuthorizeRequest {
-    /// The action (`actionpass.action.v1`).
-    #[cfg_attr(feature = "openapi", schema(value_type = schema::Action))]
-    pub action: JsonObject,
+    /// The action (`actionpass.action.v1`). Either this or `call` is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Action>))]
+    pub action: Option<JsonObject>,
+    /// The call, as its protocol makes it: `{server, tool, arguments}`, `{server, method, params}` or `{method, host, target,
+    /// headers?, body?}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub call: Option<JsonObject>,
+    /// Why the agent makes the call: with `call` it is needed, and an action has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Intent>))]
+    pub intent: Option<Intent>,
+    /// The context of the call; an action has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub context: Option<JsonObject>,
     /// Who calls, as the client knows it: the action must say the same. Absent: the action's own tenant and actor, for a client
-    /// that wrote the action itself.
+    /// that wrote the action itself; of a call, whoever the client's entry leaves no choice of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<StatedCaller>,
     /// What the client attests (`actionpass.facts.v1`).
@@ -47,20 +61,45 @@ pub struct AuthorizeRequest {
     /// Whether a step_up opens an approval request; it does unless this is `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<bool>,
+    /// Whether the decision is only observed: it is recorded as such, gives no pass, and nobody is asked. Whoever says so makes the
+    /// call whatever is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observe: Option<bool>,
 }
 
 impl AuthorizeRequest {
     /// Asks for a decision on an action.
     #[must_use]
-    pub const fn new(action: JsonObject) -> Self {
+    pub fn new(action: JsonObject) -> Self {
         Self {
-            action,
+            action: Some(action),
+            ..Self::nothing()
+        }
+    }
+
+    /// Asks for a decision on a call, which the service's tool catalogue makes an action of.
+    #[must_use]
+    pub fn call(call: JsonObject, intent: Intent) -> Self {
+        Self {
+            call: Some(call),
+            intent: Some(intent),
+            ..Self::nothing()
+        }
+    }
+
+    const fn nothing() -> Self {
+        Self {
+            action: None,
+            call: None,
+            intent: None,
+            context: None,
             caller: None,
             facts: None,
             approvals: Vec::new(),
             audience: None,
             wait: None,
             open: None,
+            observe: None,
         }
     }
 }
@@ -124,6 +163,18 @@ pub struct AuthorizeAnswer {
     /// What would turn it, if it isn't an allow.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub required: Vec<Requirement>,
+    /// The action's tool, where a call was asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Tool>))]
+    pub tool: Option<Tool>,
+    /// What it acts on, where a call was asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Resource>))]
+    pub resource: Option<Resource>,
+    /// Who executes it, where a call was asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Audience>))]
+    pub audience: Option<Audience>,
     /// Which occurrence of the action it is.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::ActionId))]
     pub action_id: ActionId,
@@ -422,15 +473,20 @@ pub struct PassSummary {
     pub expires_at: Timestamp,
 }
 
-/// What came of a call that was made under a pass.
+/// What came of a call that was made under a pass, or though its decision was only observed: one of the two is named.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OutcomeReport {
     /// The pass, which was used up.
-    #[cfg_attr(feature = "openapi", schema(value_type = schema::PassId))]
-    pub pass: PassId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::PassId>))]
+    pub pass: Option<PassId>,
+    /// The record of the decision that was only observed: `{seq, id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::DecisionRef>))]
+    pub decision: Option<DecisionRef>,
     /// `executed`, `failed` or `unknown`.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::OutcomeStatus))]
     pub status: OutcomeStatus,
@@ -449,7 +505,20 @@ impl OutcomeReport {
     #[must_use]
     pub const fn new(pass: PassId, status: OutcomeStatus) -> Self {
         Self {
-            pass,
+            pass: Some(pass),
+            decision: None,
+            status,
+            provider_id: None,
+            result_hash: None,
+        }
+    }
+
+    /// This came of the call whose decision was only observed.
+    #[must_use]
+    pub const fn of_observed(decision: DecisionRef, status: OutcomeStatus) -> Self {
+        Self {
+            pass: None,
+            decision: Some(decision),
             status,
             provider_id: None,
             result_hash: None,
@@ -463,9 +532,14 @@ impl OutcomeReport {
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_structs, reason = "whoever answers makes one")]
 pub struct OutcomeAnswer {
-    /// The pass.
-    #[cfg_attr(feature = "openapi", schema(value_type = schema::PassId))]
-    pub pass: PassId,
+    /// The pass, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::PassId>))]
+    pub pass: Option<PassId>,
+    /// The decision that was only observed, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::DecisionRef>))]
+    pub decision: Option<DecisionRef>,
     /// The record of the outcome.
     pub record: RecordLink,
     /// Whether it was recorded before, and this is the record of then.

@@ -9,7 +9,7 @@ use crate::testing::{Fixture, everything};
 
 /// Invites somebody for these tenants, by a secret of its own; the code of the passkey that they register, if they do.
 fn invite(fixture: &Fixture, who: &str, tenants: Tenants, passkey: Option<FixtureKey>) -> Option<String> {
-    let authenticator = Authenticator::new().on_page(fixture.gate.origin.as_str(), "localhost");
+    let authenticator = Authenticator::new().on_page(fixture.gate.front.origin.as_str(), "localhost");
     let approvers = Approvers::of(&fixture.gate.home.home);
     let (now, secret) = (
         System.now().unwrap(),

@@ -1,6 +1,7 @@
 //! [`Attempts`]: what makes guessing tokens slow.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,17 +33,17 @@ impl<P> Default for Attempts<P> {
     }
 }
 
-impl<P: Copy + std::fmt::Debug + Eq + Hash> Attempts<P> {
+impl<P: Copy + Display + Eq + Hash> Attempts<P> {
     /// Counts a failed try, and returns when it may be answered.
     pub(super) async fn failed(&self, peer: P, reason: &'static str, now: Instant) {
         let count = self.count(peer, now);
         if count <= AT_ONCE {
-            tracing::warn!(?peer, reason, "somebody asked who is no client");
+            tracing::warn!(%peer, reason, "somebody asked who is no client");
             return;
         }
         if count == AT_ONCE.saturating_add(1) {
             tracing::warn!(
-                ?peer,
+                %peer,
                 "somebody keeps asking who is no client: answers are late from now on"
             );
         }

@@ -20,8 +20,8 @@ pub(super) fn unbound(error: &BindError, member: &str) -> Refused {
     refused(error, member)
 }
 
-/// A problem with a document of the caller. It repeats what the caller sent, so it is shortened, with nothing hidden in it.
-fn refused(error: &dyn CodedError, member: &str) -> Refused {
+/// A problem with a document of the caller, that stands at this member of the body. It repeats what the caller sent, so it is shortened, with nothing hidden in it.
+pub(super) fn refused(error: &dyn CodedError, member: &str) -> Refused {
     let refused = Refused::of(error).with_detail(repeated(&error.to_string()));
     let place = error.path().unwrap_or_default();
     match (member.is_empty(), place.is_empty()) {

@@ -83,7 +83,7 @@ async fn every_decision_is_an_answer() {
     let id = step_up["request"]["id"].as_str().unwrap();
     assert_eq!(step_up["request"]["state"], "pending");
     assert_eq!(step_up["request"]["events"], format!("/v1/requests/{id}/events"));
-    let review = format!("{}/requests/{id}", fixture.gate.origin.as_str());
+    let review = format!("{}/requests/{id}", fixture.gate.front.origin.as_str());
     assert_eq!(step_up["request"]["review"], review);
     // One record each, which names the door.
     let records = fixture.records_from(before).await;
@@ -93,7 +93,7 @@ async fn every_decision_is_an_answer() {
         .collect();
     assert_eq!(doors, [json!("http"), json!("http"), json!("http")]);
     assert_eq!(allow["record"]["seq"], before);
-    let metrics = fixture.gate.metrics.text().unwrap();
+    let metrics = fixture.gate.front.metrics.text().unwrap();
     for outcome in ["allow", "deny", "step_up"] {
         let line = format!("actionpass_decisions_total{{outcome=\"{outcome}\"}} 1");
         assert!(metrics.lines().any(|found| found == line), "{metrics}");
@@ -295,9 +295,14 @@ async fn what_is_no_question_is_refused_with_its_place() {
         ("{\"action\":{}}".to_owned(), "schema_missing", Some("action.schema")),
         ("{\"action\":7}".to_owned(), "member_invalid", Some("action")),
         (
-            json!({ "call": { "tool": "t" } }).to_string(),
-            "call_not_offered",
-            Some("call"),
+            json!({ "action": action, "intent": { "task": "T-1" } }).to_string(),
+            "request_malformed",
+            Some("intent"),
+        ),
+        (
+            json!({ "action": action, "context": {} }).to_string(),
+            "request_malformed",
+            Some("context"),
         ),
         (
             json!({ "action": action, "wait": 61 }).to_string(),
@@ -476,10 +481,20 @@ async fn a_parked_call_answers_step_up_when_its_time_is_over_or_the_service_stop
 
 #[tokio::test]
 async fn where_too_many_wait_a_step_up_is_answered_at_once() {
+    one_waits("parked = 1").await;
+}
+
+#[tokio::test]
+async fn where_too_many_of_one_client_wait_a_step_up_is_answered_at_once() {
+    one_waits("parked = 5\nparked_per_client = 1").await;
+}
+
+/// Of two calls the second finds no place to wait in.
+async fn one_waits(limits: &str) {
     let fixture = Fixture::configured(|home| {
         let path = home.path("config.toml");
         let config = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, format!("{config}\n[serve.limits]\nparked = 1\n")).unwrap();
+        std::fs::write(&path, format!("{config}\n[serve.limits]\n{limits}\n")).unwrap();
     })
     .await;
     let client = everything();
@@ -490,7 +505,7 @@ async fn where_too_many_wait_a_step_up_is_answered_at_once() {
     let first = fixture.post(&client, "/v1/authorize", &question);
     let second = async {
         let id = parked(&fixture, before).await;
-        while fixture.gate.load.parked() == 0 {
+        while fixture.gate.front.load.parked() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let answer =
@@ -504,7 +519,7 @@ async fn where_too_many_wait_a_step_up_is_answered_at_once() {
     };
     let (first, ()) = tokio::join!(first, second);
     assert_eq!(first.ok()["decision"], "allow");
-    assert_eq!(fixture.gate.load.parked(), 0);
+    assert_eq!(fixture.gate.front.load.parked(), 0);
 }
 
 /// A client that is removed while its call waits gets no pass: what people decided and what follows from it stays recorded.
@@ -519,7 +534,7 @@ async fn g21_a_client_that_is_removed_while_it_waits_gets_no_pass() {
         let waiting = fixture.send_with(&token, post("/v1/authorize", question.to_string()));
         let voting = async {
             let id = parked(&fixture, before).await;
-            while fixture.gate.load.parked() == 0 {
+            while fixture.gate.front.load.parked() == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             if name == "goes" {
@@ -553,7 +568,7 @@ async fn a_client_that_goes_away_leaves_its_place() {
     {
         let waiting = fixture.post(&client, "/v1/authorize", &question);
         let going = async {
-            while fixture.gate.load.parked() == 0 {
+            while fixture.gate.front.load.parked() == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -562,7 +577,7 @@ async fn a_client_that_goes_away_leaves_its_place() {
             () = going => {}
         }
     }
-    assert_eq!(fixture.gate.load.parked(), 0);
+    assert_eq!(fixture.gate.front.load.parked(), 0);
     let id = parked(&fixture, before).await;
     fixture.vote(&id, VoteKind::Approve, "looks right").await;
     let again = fixture.post(&client, "/v1/authorize", &question).await.ok();
@@ -837,12 +852,16 @@ async fn what_is_no_outcome_of_the_client_is_not_recorded() {
         (403, "client_forbidden".to_owned())
     );
     for (report, code) in [
-        (json!({ "status": "executed" }), "member_missing"),
+        (json!({ "status": "executed" }), "value_not_stated"),
         (json!({ "pass": pass, "status": "done" }), "member_invalid"),
         (json!({ "pass": "ap_1", "status": "executed" }), "member_invalid"),
         (
             json!({ "pass": pass, "status": "executed", "decision": {} }),
-            "member_unknown",
+            "member_missing",
+        ),
+        (
+            json!({ "pass": pass, "status": "executed", "decision": { "seq": 0, "id": "rec_01920000000070008000000000000012" } }),
+            "request_malformed",
         ),
         (
             json!({ "pass": pass, "status": "executed", "contradicts": 1 }),

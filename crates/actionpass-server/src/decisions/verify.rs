@@ -2,7 +2,8 @@
 
 use actionpass_canon::{BoundAction, CanonicalBytes, Limits};
 use actionpass_client::api::{PassSummary, Problem, Verdict, VerdictFinding, VerifyRequest};
-use actionpass_core::{Clock as _, System};
+use actionpass_core::{Clock as _, System, UseError};
+use actionpass_door::told;
 use actionpass_home::{Right, Scope};
 use actionpass_model::{
     Agent, Audience, CodeClass, JsonObject, ObligationId, Resource, SkippedObject, Task, Tenant, Timestamp, Tool,
@@ -14,7 +15,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{entry, question, told};
+use super::{entry, question};
 use crate::ServerCode;
 use crate::answer::json;
 use crate::body::Admitted;
@@ -91,13 +92,7 @@ pub(crate) async fn consume(
     Admitted(body): Admitted,
 ) -> Result<Response, Refused> {
     caller.may(Right::Consume)?;
-    let question = Question::read(&gate, &caller, &body)?;
-    // Whoever hangs up must not leave a pass that is used and whose use isn't recorded.
-    let consuming = tokio::spawn(async move { question.consume(&gate).await });
-    match consuming.await {
-        Ok(answer) => answer,
-        Err(_) => Err(ServerCode::ServiceFailed.into()),
-    }
+    Question::read(&gate, &caller, &body)?.consume(&gate).await
 }
 
 /// A call, and what is accepted for it.
@@ -136,21 +131,20 @@ impl Question {
 
     async fn consume(&self, gate: &Gate) -> Result<Response, Refused> {
         let (trust, now) = surroundings(gate).await?;
-        let (call, store) = (self.call.call(), &*gate.home.store);
-        let consumed = self
-            .verifier
-            .consume(&self.token, &call, &trust, now.to_unix_seconds(), store)
-            .await;
-        let pass = match &consumed {
-            Ok(consumed) => consumed.pass(),
-            Err(refusal) => return refused(refusal, now),
+        let (call, seconds) = (self.call.call(), now.to_unix_seconds());
+        let pass = match self.verifier.verify(&self.token, &call, &trust, seconds) {
+            Ok(pass) => pass,
+            Err(refusal) => return refused(&refusal, now),
         };
-        // The pass is used up whatever becomes of the record: without it nothing may be executed.
-        let record = gate.issuer.administrator().record_use(pass).await.map_err(|error| {
-            tracing::error!(%error, pass = %pass.claims().jti, "a pass is used up, and its use was not recorded");
-            Refused::of(&error).with_status(StatusCode::SERVICE_UNAVAILABLE)
-        })?;
-        Ok(json(&valid(pass, now, Some(&record))?))
+        let administrator = gate.issuer.administrator();
+        match administrator
+            .use_up(&self.verifier, pass, seconds, &*gate.home.store)
+            .await
+        {
+            Ok(used) => Ok(json(&valid(used.pass.pass(), now, Some(&used.record))?)),
+            Err(UseError::Refused(refusal)) => refused(&refusal, now),
+            Err(error) => Err(Refused::of(&error).with_status(StatusCode::SERVICE_UNAVAILABLE)),
+        }
     }
 }
 

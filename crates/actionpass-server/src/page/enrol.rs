@@ -1,7 +1,7 @@
 //! Enrolment: a passkey of somebody who was invited.
 
 use actionpass_crypto::webauthn::Registration;
-use actionpass_home::{Approvers, HomeError, InvitationSecret};
+use actionpass_home::{HomeError, InvitationSecret};
 use actionpass_model::KeyId;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::question::{Bytes, Question};
-use super::{beside, html as layout, json, now, page};
+use super::source::Registered;
+use super::{SharedHost, html as layout, json, now, page};
 use crate::ServerCode;
-use crate::gate::Shared;
 use crate::problem::Refused;
 
 /// The secret of an invitation.
@@ -26,7 +26,7 @@ pub(super) struct Invited {
 /// What `navigator.credentials.create` handed back.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Registered {
+pub(super) struct Made {
     secret: String,
     #[serde(rename = "clientDataJSON")]
     client_data_json: Bytes,
@@ -61,25 +61,12 @@ fn secret(text: &str) -> Result<InvitationSecret, Refused> {
     InvitationSecret::parse(text).ok_or_else(|| Refused::of(&HomeError::InvitationUnknown))
 }
 
-/// What the page may tell; what is wrong with the home itself is for the log.
-fn refused(error: &HomeError) -> Refused {
-    match error {
-        HomeError::InvitationUnknown | HomeError::Passkey(_) | HomeError::PasskeyKnown => Refused::of(error),
-        _ => {
-            tracing::error!(%error, "the home can't be used");
-            ServerCode::ServiceFailed.into()
-        }
-    }
-}
-
 /// `POST /enrol/invitation`: whom an invitation is for. It changes nothing.
 pub(super) async fn invitation(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Question(asked): Question<Invited>,
 ) -> Result<Response, Refused> {
-    let (secret, now, home) = (secret(&asked.secret)?, now()?, gate.home.home.clone());
-    let invited = beside(move || Approvers::of(&home).invited(&secret, now)).await?;
-    let invited = invited.map_err(|error| refused(&error))?;
+    let invited = host.source.invited(secret(&asked.secret)?, now()?).await?;
     let answer = json!({
         "principal": invited.principal, "roles": invited.roles, "tenants": invited.tenants,
         "expiresAt": invited.expires_at,
@@ -89,25 +76,18 @@ pub(super) async fn invitation(
 
 /// `POST /enrol`: registers, once.
 pub(super) async fn register(
-    State(gate): State<Shared>,
-    Question(asked): Question<Registered>,
+    State(host): State<SharedHost>,
+    Question(asked): Question<Made>,
 ) -> Result<Response, Refused> {
-    let (secret, now, home) = (secret(&asked.secret)?, now()?, gate.home.home.clone());
     let registration = Registration {
         client_data_json: asked.client_data_json.0,
         attestation_object: asked.attestation_object.0,
     };
-    let registered = beside(move || {
-        let trust = home.trust_snapshot()?.document;
-        Approvers::of(&home).register(&secret, &registration, &trust, now)
-    });
-    let waiting = registered.await?.map_err(|error| refused(&error))?;
-    let principal = waiting.key.owner().unwrap_or_default();
-    tracing::info!(principal, kid = %waiting.key.kid, "a passkey was registered and waits");
-    let answer = json!({
-        "kid": waiting.key.kid, "code": waiting.code(),
-        "command": format!("actionpass approvers confirm {} {}", quoted(principal), waiting.code()),
-    });
+    let secret = secret(&asked.secret)?;
+    let Registered { principal, kid, code } = host.source.register(secret, registration, now()?).await?;
+    tracing::info!(principal, %kid, "a passkey was registered and waits");
+    let command = format!("actionpass approvers confirm {} {code}", quoted(&principal));
+    let answer = json!({ "kid": kid, "code": code, "command": command });
     Ok(json(answer.to_string()))
 }
 
@@ -122,9 +102,9 @@ fn quoted(word: &str) -> String {
 }
 
 /// `GET /enrol/{kid}`: whether the passkey of this thumbprint is believed by now.
-pub(super) async fn state(State(gate): State<Shared>, Path(kid): Path<String>) -> Result<Response, Refused> {
+pub(super) async fn state(State(host): State<SharedHost>, Path(kid): Path<String>) -> Result<Response, Refused> {
     let kid = KeyId::parse(&kid).map_err(|_| Refused::from(ServerCode::RouteUnknown))?;
-    let trust = gate.issuer.trust().await.map_err(|error| Refused::of(&error))?;
+    let trust = host.source.trust().await?;
     let is_believed = trust.keyring().get(&kid).is_some_and(|entry| !entry.is_revoked());
     Ok(json(json!({ "confirmed": is_believed }).to_string()))
 }

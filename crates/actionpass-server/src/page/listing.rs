@@ -1,21 +1,17 @@
 //! The first screen, what waits for whoever is signed in, and the history.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use actionpass_core::RequestState;
 use actionpass_model::{ApprovalRequest, RequestId, Timestamp};
-use actionpass_store::{QueueStore as _, RequestFilter, StateFilter, StoreError};
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
 
 use super::html::{self as layout, shown, time};
-use super::look::{Looked, ended, is_remembered, of_review, outcome};
+use super::look::{Looked, ended, outcome};
 use super::sessions::Person;
-use super::{Door, now, page, signed_in};
-use crate::gate::Shared;
+use super::{Door, Host, SharedHost, now, page, signed_in};
 use crate::problem::Refused;
 
 /// How many requests that wait one sees at once.
@@ -24,20 +20,18 @@ const MAX_WAITING: usize = 200;
 const MAX_REMEMBERED: usize = 100;
 /// How far back the history goes.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How many pages of the store are read for it.
-const MAX_PAGES: usize = 20;
 
 /// `GET /`.
 pub(super) async fn waiting(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Extension(sessions): Door,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let Some(person) = signed_in(&gate, &sessions, &headers).await? else {
+    let Some(person) = signed_in(&host, &sessions, &headers).await? else {
         return Ok(sign_in(StatusCode::OK));
     };
     let now = now()?;
-    let (looked, is_cut) = live(&gate, &person, now).await?;
+    let (looked, is_cut) = live(&host, &person, now).await?;
     let (voted, open): (Vec<_>, Vec<_>) = looked.into_iter().partition(|looked| looked.has_approved);
     let content = html! {
         h1 { (layout::WAITING) }
@@ -61,14 +55,15 @@ pub(super) async fn waiting(
 
 /// `GET /history`.
 pub(super) async fn history(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Extension(sessions): Door,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let Some(person) = signed_in(&gate, &sessions, &headers).await? else {
+    let Some(person) = signed_in(&host, &sessions, &headers).await? else {
         return Ok(sign_in(StatusCode::UNAUTHORIZED));
     };
-    let requests = remembered(&gate, &person, now()?).await?;
+    let now = now()?;
+    let requests = host.source.ended(&person, now, first_id(now)?, MAX_REMEMBERED).await?;
     let content = html! {
         h1 { (layout::HISTORY) }
         @if requests.is_empty() {
@@ -105,53 +100,8 @@ fn news() -> Markup {
 }
 
 /// What waits and concerns this person, the oldest first; and whether there is more of it.
-pub(super) async fn live(gate: &Shared, person: &Person, now: Timestamp) -> Result<(Vec<Looked>, bool), Refused> {
-    let mut filter = RequestFilter::default();
-    filter.state = Some(StateFilter::Live);
-    let mut looked = Vec::new();
-    loop {
-        let listed = gate.home.store.requests(&filter, now).await.map_err(failed)?;
-        let Some(last) = listed.last() else {
-            return Ok((looked, false));
-        };
-        filter.after = Some(last.id.clone());
-        for request in listed {
-            if !person.tenants.contains(&request.tenant) {
-                continue;
-            }
-            if looked.len() >= MAX_WAITING {
-                return Ok((looked, true));
-            }
-            let review = gate.issuer.review(&request.id).await;
-            let review = review.map_err(|error| Refused::of(&error))?;
-            if let Some(found) = of_review(gate, person, review).await?
-                && matches!(found.review.state, RequestState::Pending | RequestState::Approved)
-            {
-                looked.push(found);
-            }
-        }
-    }
-}
-
-/// What ended within the time of the history and concerns this person, the oldest first.
-async fn remembered(gate: &Shared, person: &Person, now: Timestamp) -> Result<VecDeque<ApprovalRequest>, Refused> {
-    let mut filter = RequestFilter::default();
-    filter.after = Some(first_id(now)?);
-    let mut requests = VecDeque::new();
-    for _ in 0..MAX_PAGES {
-        let listed = gate.home.store.requests(&filter, now).await.map_err(failed)?;
-        let Some(last) = listed.last() else { break };
-        filter.after = Some(last.id.clone());
-        for request in listed {
-            if is_remembered(person, &request, now) {
-                if requests.len() >= MAX_REMEMBERED {
-                    requests.pop_front();
-                }
-                requests.push_back(request);
-            }
-        }
-    }
-    Ok(requests)
+pub(super) async fn live(host: &Host, person: &Person, now: Timestamp) -> Result<(Vec<Looked>, bool), Refused> {
+    host.source.waiting(person, now, MAX_WAITING).await
 }
 
 /// The id that every request of the history is behind: ids begin with the time of their making.
@@ -159,10 +109,6 @@ fn first_id(now: Timestamp) -> Result<RequestId, Refused> {
     let reach = u64::try_from(REMEMBERED.as_millis()).unwrap_or(u64::MAX);
     let millis = now.unix_millis().saturating_sub(reach);
     RequestId::parse(&format!("req_{millis:012x}{:020}", 0)).map_err(|_| crate::ServerCode::ServiceFailed.into())
-}
-
-fn failed(error: StoreError) -> Refused {
-    Refused::of(&actionpass_core::AuthorizeError::from(error))
 }
 
 fn item(looked: &Looked, now: Timestamp) -> Markup {
@@ -177,7 +123,7 @@ fn item(looked: &Looked, now: Timestamp) -> Markup {
                 @for note in &request.notes { " · " (shown(note.reason.as_str())) }
             }
             p .state { (outcome(&looked.review)) }
-            p .soft { span .left data-left=(left.as_secs()) { (layout::left(left)) } " left" }
+            p .soft { "Time left: " span data-left=(layout::seconds_left(left)) { (layout::left(left)) } }
         }
     }
 }

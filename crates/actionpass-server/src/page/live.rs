@@ -5,23 +5,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actionpass_core::RequestEvent;
-use actionpass_model::{RequestId, RequestState};
+use actionpass_model::RequestId;
 use axum::extract::{Extension, Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 
-use super::look::{Looked, look, outcome};
+use super::look::{Looked, outcome};
 use super::sessions::{Person, Sessions};
-use super::{Door, now, person};
-use crate::gate::Shared;
+use super::{Door, Host, SharedHost, now, person};
+use crate::load::Kept as Place;
 use crate::problem::Refused;
 
 /// How often a stream says that it lives, and asks whether its session does.
@@ -38,34 +35,36 @@ pub(super) struct Of {
 /// Somebody who listens.
 struct Listener {
     first: Option<Event>,
-    gate: Shared,
+    host: SharedHost,
     sessions: Arc<Sessions>,
     person: Person,
-    events: Receiver<Arc<RequestEvent>>,
+    changes: BoxStream<'static, Option<RequestId>>,
+    has_missed: bool,
     /// Its place among the streams that there may be.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// `GET /live`: of each request that the person sees and that changes, what it is now. It ends with the session, and
 /// when the service stops.
 pub(super) async fn stream(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Extension(sessions): Door,
     headers: HeaderMap,
     Query(of): Query<Of>,
 ) -> Result<Response, Refused> {
-    let person = person(&gate, &sessions, &headers).await?;
+    let person = person(&host, &sessions, &headers).await?;
     let mut listener = Listener {
         first: None,
-        _place: gate.load.stream()?,
+        _place: host.front.load.stream(person.principal.as_str())?,
         person,
-        events: gate.events.subscribe(),
-        gate,
+        changes: host.source.changes(),
+        has_missed: false,
+        host,
         sessions,
     };
     listener.first = match &of.request {
-        Some(request) => listener.tell(request).await,
-        None => Some(listener.tell_all().await?),
+        Some(request) => tell(&listener.host, &listener.person, request).await,
+        None => Some(tell_all(&listener.host, &listener.person).await?),
     };
     let changes = stream::unfold(listener, |listener: Listener| async move {
         let (event, listener) = listener.next().await?;
@@ -82,20 +81,28 @@ impl Listener {
         }
         loop {
             let heard = tokio::select! {
-                heard = tokio::time::timeout(BEAT, self.events.recv()) => heard,
-                () = self.gate.stop.begun() => return None,
+                heard = tokio::time::timeout(BEAT, self.changes.next()) => match heard {
+                    Ok(None) => return None,
+                    Ok(Some(change)) => Some(change),
+                    Err(_) => None,
+                },
+                () = self.host.front.stop.begun() => return None,
             };
-            self.person = self
-                .sessions
-                .again(&self.gate, &self.person, now().ok()?)
-                .await
-                .ok()??;
+            match self.sessions.again(&self.host, &self.person, now().ok()?).await {
+                Ok(Some(person)) => self.person = person,
+                Ok(None) => return None,
+                // Whether they are signed in still can't be known, so they are told nothing; later, that they missed something.
+                Err(_) => {
+                    self.has_missed = true;
+                    return Some((Event::default().comment("still here"), self));
+                }
+            }
             let event = match heard {
-                Err(_) => Event::default().comment("still here"),
-                Ok(Err(RecvError::Closed)) => return None,
+                _ if std::mem::take(&mut self.has_missed) => Event::default().event("missed").data("{}"),
+                None => Event::default().comment("still here"),
                 // Some were missed: the page offers to be read again.
-                Ok(Err(RecvError::Lagged(_))) => Event::default().event("missed").data("{}"),
-                Ok(Ok(event)) => match self.tell(&event.request.id).await {
+                Some(None) => Event::default().event("missed").data("{}"),
+                Some(Some(request)) => match tell(&self.host, &self.person, &request).await {
                     Some(event) => event,
                     None => continue,
                 },
@@ -103,24 +110,24 @@ impl Listener {
             return Some((event, self));
         }
     }
+}
 
-    /// What a request is to this person now; `None` if they don't see it.
-    async fn tell(&self, request: &RequestId) -> Option<Event> {
-        let looked = look(&self.gate, &self.person, request).await.ok()?;
-        Some(Event::default().event("request").data(told(&looked).to_string()))
-    }
+/// What a request is to this person now; `None` if they don't see it.
+async fn tell(host: &Host, person: &Person, request: &RequestId) -> Option<Event> {
+    let looked = host.source.look(person, request).await.ok()?;
+    Some(Event::default().event("request").data(told(&looked).to_string()))
+}
 
-    /// What waits for this person now.
-    async fn tell_all(&self) -> Result<Event, Refused> {
-        let (looked, is_cut) = super::listing::live(&self.gate, &self.person, now()?).await?;
-        let requests: Vec<Value> = looked.iter().map(told).collect();
-        let data = json!({ "requests": requests, "whole": !is_cut });
-        Ok(Event::default().event("waiting").data(data.to_string()))
-    }
+/// What waits for this person now.
+async fn tell_all(host: &Host, person: &Person) -> Result<Event, Refused> {
+    let (looked, is_cut) = super::listing::live(host, person, now()?).await?;
+    let requests: Vec<Value> = looked.iter().map(told).collect();
+    let data = json!({ "requests": requests, "whole": !is_cut });
+    Ok(Event::default().event("waiting").data(data.to_string()))
 }
 
 fn told(looked: &Looked) -> Value {
     let review = &looked.review;
-    let is_open = looked.may_vote && matches!(review.state, RequestState::Pending | RequestState::Approved);
+    let is_open = looked.may_vote && review.is_open();
     json!({ "id": review.request.id, "text": outcome(review), "open": is_open, "state": review.state.as_str() })
 }

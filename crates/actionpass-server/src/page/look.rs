@@ -1,18 +1,18 @@
 //! [`Looked`]: a request as one person sees it, if they do.
 
-use actionpass_core::{Review, ReviewError};
-use actionpass_model::{AnyPrincipal as _, ApprovalRequest, Code, RequestId, RequestState, Timestamp, Vote, VoteKind};
+use actionpass_core::ReviewError;
+use actionpass_model::{AnyPrincipal as _, ApprovalRequest, Code, RequestState, Timestamp, Vote, VoteKind};
 use actionpass_policy::Requirement;
 use actionpass_queue::RequestCode;
 
 use super::html::any_of;
 use super::sessions::Person;
-use crate::gate::Shared;
+use super::source::Review;
 use crate::problem::Refused;
 
-/// A request that a person sees.
+/// A request that a person sees: it is of one of their tenants, and their vote can count, could have counted, or was cast.
 #[derive(Debug)]
-pub(super) struct Looked {
+pub(crate) struct Looked {
     pub(super) review: Review,
     /// Whether a vote of theirs can count now.
     pub(super) may_vote: bool,
@@ -20,38 +20,29 @@ pub(super) struct Looked {
     pub(super) has_approved: bool,
 }
 
-/// The request, if this person sees it: it is of one of their tenants, and their vote can count, could have counted, or was
-/// cast. Others look unknown.
-pub(super) async fn look(gate: &Shared, person: &Person, id: &RequestId) -> Result<Looked, Refused> {
-    let review = gate.issuer.review(id).await.map_err(|error| Refused::of(&error))?;
-    let looked = of_review(gate, person, review).await?;
-    looked.ok_or_else(unknown)
+impl Looked {
+    /// The request, if this person sees it. `may_vote`: whether a vote of theirs can count now.
+    pub(super) fn of(person: &Person, review: Review, may_vote: bool) -> Option<Self> {
+        let request = &review.request;
+        let sees =
+            may_vote || own_votes(person, request).next().is_some() || (!review.is_open() && could(person, request));
+        let has_approved = own_votes(person, request).any(|vote| vote.kind == VoteKind::Approve);
+        (sees && person.tenants.contains(&request.tenant)).then_some(Self {
+            review,
+            may_vote,
+            has_approved,
+        })
+    }
+
+    /// Whether it waits, be it that nobody can approve it any more.
+    pub(super) const fn waits(&self) -> bool {
+        matches!(self.review.state, RequestState::Pending | RequestState::Approved)
+    }
 }
 
 /// What answers for a request that isn't there, and for one that this person doesn't see.
 pub(super) fn unknown() -> Refused {
     Refused::of(&ReviewError::from(RequestCode::RequestUnknown))
-}
-
-pub(super) async fn of_review(gate: &Shared, person: &Person, review: Review) -> Result<Option<Looked>, Refused> {
-    if !person.tenants.contains(&review.request.tenant) {
-        return Ok(None);
-    }
-    let may_vote = !review.is_void()
-        && gate
-            .issuer
-            .may_vote(&review, &person.kid)
-            .await
-            .map_err(|error| Refused::of(&error))?;
-    let is_over = review.is_void() || !matches!(review.state, RequestState::Pending | RequestState::Approved);
-    let sees =
-        may_vote || own_votes(person, &review.request).next().is_some() || (is_over && could(person, &review.request));
-    let has_approved = own_votes(person, &review.request).any(|vote| vote.kind == VoteKind::Approve);
-    Ok(sees.then_some(Looked {
-        review,
-        may_vote,
-        has_approved,
-    }))
 }
 
 /// The votes that this person cast.
@@ -62,7 +53,7 @@ fn own_votes<'a>(person: &'a Person, request: &'a ApprovalRequest) -> impl Itera
 
 /// Whether this person's vote could have counted, by what was missing when the request was opened: of one that has ended
 /// policy isn't asked any more.
-fn could(person: &Person, request: &ApprovalRequest) -> bool {
+pub(super) fn could(person: &Person, request: &ApprovalRequest) -> bool {
     let is_owner = request.actor.human_owner.is_same_person_as(&person.principal);
     request.required.iter().any(|required| {
         let has_role = required.roles.is_empty() || required.roles.iter().any(|role| person.roles.contains(role));
@@ -79,7 +70,10 @@ pub(super) fn is_remembered(person: &Person, request: &ApprovalRequest, now: Tim
 
 /// What an approval request is now, in a sentence: what became of it, or what is missing.
 pub(super) fn outcome(review: &Review) -> String {
-    if review.is_void() {
+    if let Some(contradiction) = &review.contradiction {
+        return format!("Nothing is offered to be signed: {contradiction}.");
+    }
+    if review.is_void {
         return "Nobody can approve it any more: the policy changed since it was opened. The agent has to ask again."
             .into();
     }

@@ -6,7 +6,13 @@
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)))
     .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   const sha256 = (string) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(string));
-  const say = (words, id = "note") => { const note = find(id); if (note) note.textContent = words; };
+  // What was said stays as high as it was, so that nothing below moves.
+  const say = (words, id = "note") => {
+    const note = find(id);
+    if (!note || note.textContent === words) return;
+    if (id === "state") note.style.minHeight = `${note.offsetHeight}px`;
+    note.textContent = words;
+  };
 
   async function post(path, question) {
     const answer = await fetch(path, {
@@ -15,7 +21,8 @@
     });
     const body = answer.status === 204 ? {} : await answer.json();
     if (answer.ok) return body;
-    throw new Error(body.code === "signed_out" ? "You are not signed in any more: reload the page." : body.detail ?? body.title);
+    const words = body.code === "signed_out" ? "You are not signed in any more: reload the page." : body.detail ?? body.title;
+    throw Object.assign(new Error(words), { code: body.code });
   }
 
   // What went wrong, in words that help: the browser's own say little.
@@ -57,7 +64,10 @@
     const secret = location.hash.slice(1);
     if (!/^[0-9a-f]{64}$/.test(secret)) return say("This link is not whole. Open it again as it was sent to you.");
     let invited;
-    try { invited = await post("/enrol/invitation", { secret }); } catch (error) { return say(why(error)); }
+    try { invited = await post("/enrol/invitation", { secret }); } catch (error) {
+      return say(error.code === "invitation_unknown"
+        ? "This invitation is over, or was used. Ask whoever invited you for another; if you didn't use it, tell them so." : why(error));
+    }
     say(`You are invited as ${invited.principal}, as ${invited.roles.join(" and ")}.`, "who");
     button("create", async () => {
       say("");
@@ -108,6 +118,16 @@
     if (other.length) throw new Error(`Nothing was signed: what came to be signed is not what you see (${other.join(", ")}).`);
   }
 
+  // What the reader did stands among the votes at once, as the page would have it when it is made again.
+  function voted(kind) {
+    const votes = find("votes");
+    if (!votes.querySelector(".rule")) votes.textContent = "";
+    const line = document.createElement("span");
+    line.className = "rule";
+    line.textContent = `${review.dataset.person} ${kind === "approve" ? "approved" : "declined"}, now`;
+    votes.append(line);
+  }
+
   async function decide(kind) {
     const words = find("reason").value.replace(/\s+/g, " ").trim();
     if (kind === "decline" && !words) {
@@ -119,9 +139,12 @@
     const { ballot, input, credential } = await post(`${path}/ballot`, words ? { decision: kind, reason: words } : { decision: kind });
     check(input, kind, words || "approved");
     const { parts } = await sign(await sha256(input), [{ type: "public-key", id: bytes(credential) }]);
+    const before = heard;
     const { state, text: outcome } = await post(`${path}/vote`, { ballot, ...parts });
     say(kind === "approve" ? "You approved." : "You declined.");
-    say(outcome, "state");
+    voted(kind);
+    // What was heard of meanwhile is newer than this answer may be: a call that waits goes on at once.
+    if (heard === before) say(outcome, "state");
     if (kind === "approve") find("approve").disabled = true;
     if (kind === "decline" || !["pending", "approved"].includes(state)) close();
   }
@@ -139,7 +162,7 @@
   const timers = [...document.querySelectorAll("[data-left]")];
   function tick() {
     for (const timer of timers) {
-      const left = Math.max(0, Math.floor(timer.dataset.left - (performance.now() - start) / 1000));
+      const left = Math.max(0, Math.ceil(timer.dataset.left - (performance.now() - start) / 1000));
       const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
       timer.textContent = hours ? `${hours} h ${minutes} min` : minutes ? `${minutes} min ${seconds} s` : `${seconds} s`;
       if (left === 0 && timer.id === "left" && !timer.dataset.over) {
@@ -155,8 +178,10 @@
   const news = find("news");
   let stream;
   const fresh = new Set();
+  let heard = 0;
   function changed({ id, text: outcome, open }) {
     if (review?.dataset.request === id) {
+      heard += 1;
       say(outcome, "state");
       if (!open) close();
     } else if (news) {

@@ -1,16 +1,15 @@
 //! [`Question`]: what the page's script sends: a small closed JSON document.
 
-use actionpass_canon::admit;
+use actionpass_canon::{Limits, admit};
 use actionpass_crypto::webauthn::Assertion;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 
-use super::check_origin;
+use super::{SharedHost, check_origin};
 use crate::ServerCode;
 use crate::body::read;
-use crate::gate::Shared;
 use crate::problem::Refused;
 
 /// The longest that the script sends: an attestation object of 4 KiB is most of it.
@@ -20,19 +19,19 @@ const MAX_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Question<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Shared> for Question<T> {
+impl<T: DeserializeOwned> FromRequest<SharedHost> for Question<T> {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, gate: &Shared) -> Result<Self, Refused> {
-        check_origin(gate, request.headers())?;
+    async fn from_request(request: Request, host: &SharedHost) -> Result<Self, Refused> {
+        check_origin(host, request.headers())?;
         let media_type = request.headers().get(header::CONTENT_TYPE);
         if media_type.is_none_or(|value| value != "application/json") {
             return Err(
                 Refused::from(ServerCode::MediaTypeUnsupported).with_detail("the body must be application/json")
             );
         }
-        let raw = read(request.into_body(), MAX_BYTES, gate.serve.body_time).await?;
-        let admitted = admit(&raw, &gate.limits()).map_err(|error| Refused::of(&error))?;
+        let raw = read(request, MAX_BYTES, host.front.serve.body_time).await?;
+        let admitted = admit(&raw, &Limits::default()).map_err(|error| Refused::of(&error))?;
         serde_json::from_slice(admitted.as_bytes())
             .map(Self)
             .map_err(|error| Refused::from(ServerCode::RequestMalformed).with_detail(error.to_string()))

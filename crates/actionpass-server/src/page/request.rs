@@ -1,9 +1,9 @@
 //! One request: what one decides on, and the votes.
 
-use actionpass_core::{Approval, Review, System};
+use actionpass_core::{Approval, System};
 use actionpass_crypto::webauthn::AssertionInput;
-use actionpass_display::View;
-use actionpass_model::{ApprovalId, RefusalClaims, RequestId, RequestState, Statement, Vote, VoteKind};
+use actionpass_display::{SectionName, View};
+use actionpass_model::{ApprovalId, RefusalClaims, RequestId, Statement, Vote, VoteKind};
 use actionpass_queue::RequestCode;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -13,12 +13,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::html::{self as layout, shown, time};
-use super::look::{Looked, look, outcome, unknown};
+use super::look::{Looked, outcome, unknown};
 use super::question::{Bytes, Question, assertion};
 use super::sessions::Person;
-use super::{Door, beside, json, now, page, person, signed_in};
+use super::source::{Review, Subject};
+use super::{Door, SharedHost, beside, json, now, page, person, signed_in};
 use crate::ServerCode;
-use crate::gate::Shared;
 use crate::problem::Refused;
 
 /// What an approval says where whoever approves says nothing.
@@ -49,16 +49,16 @@ fn id_of(text: &str) -> Result<RequestId, Refused> {
 
 /// `GET /requests/{id}`.
 pub(super) async fn show(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Extension(sessions): Door,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Response, Refused> {
-    let Some(person) = signed_in(&gate, &sessions, &headers).await? else {
+    let Some(person) = signed_in(&host, &sessions, &headers).await? else {
         // The address stays, so that signing in leads back to it.
         return Ok(super::listing::sign_in(StatusCode::UNAUTHORIZED));
     };
-    let looked = match async { look(&gate, &person, &id_of(&id)?).await }.await {
+    let looked = match async { host.source.look(&person, &id_of(&id)?).await }.await {
         Ok(looked) => looked,
         Err(refused) if refused.code() == unknown().code() => {
             let text = "There is no such request, or it is not yours to decide on.";
@@ -80,53 +80,94 @@ pub(super) async fn show(
 
 /// The view of a request's action; `None` once it was erased. A large payload takes a while.
 async fn view_of(review: &Review) -> Result<Option<View>, Refused> {
-    let (action, rules, facts) = (
-        review.action.clone(),
-        review.request.rules.clone(),
-        review.facts.clone(),
-    );
-    let view = beside(move || action.map(|action| View::of(&action, &rules, &facts)).transpose()).await?;
-    view.map_err(|error| Refused::of(&error))
+    let Some(Subject { action, facts, .. }) = review.subject.clone() else {
+        return Ok(None);
+    };
+    let rules = review.request.rules.clone();
+    let view = beside(move || View::of(&action, &rules, &facts)).await?;
+    view.map(Some).map_err(|error| Refused::of(&error))
 }
 
+/// The fields of a view's first section that stand in the heading and beside it.
+const ABOVE: [&str; 4] = ["agent", "owner", "tool", "resource"];
+
+/// What runs comes first, whole; nothing stands twice.
 fn content(looked: &Looked, view: Option<&View>, person: &Person) -> Result<Markup, Refused> {
     let (review, request) = (&looked.review, &looked.review.request);
     let left = request.expires_at.saturating_since(now()?);
-    let is_open = matches!(review.state, RequestState::Pending | RequestState::Approved) && !review.is_void();
+    let is_open = review.is_open();
     Ok(html! {
         div .review data-request=(request.id.as_str()) data-exp=(request.expires_at.to_unix_seconds().get())
             data-view=[view.map(|view| view.hash().to_string())] data-person=(person.principal.as_str()) {
             section .ask aria-labelledby="what" {
-                p .kicker { (request.actor.agent.as_str()) " asks for" }
+                p .kicker {
+                    strong { (shown(request.actor.agent.as_str())) }
+                    @for via in &request.actor.via { " via " strong { (shown(via.as_str())) } }
+                    " asks, for " strong { (shown(request.actor.human_owner.as_str())) }
+                }
                 h1 #what { (request.tool.as_str()) }
                 p .on { "on " (shown(request.resource.as_str())) }
+            }
+            section .facts aria-label="Where it stands" {
                 p #state .state role="status" { (outcome(review)) }
-                @if let Some(declined) = &review.declined {
-                    @if let Some(words) = &declined.words {
-                        p .words { "Reason given: " q { (shown(words.as_str())) } }
-                    }
+                @if let Some(words) = &review.words {
+                    p .words { "Reason given: " q { (shown(words.as_str())) } }
                 }
-                dl .facts {
-                    (fact("For", &html! { (request.actor.human_owner.as_str()) }))
-                    (fact("Why it asks", &why(review)))
-                    (fact("Said so far", &votes(review)))
+                dl {
+                    (fact("Why", &why(review)))
+                    div { dt { "Votes" } dd #votes { (votes(review)) } }
                     (fact("Time left", &html! {
                         @if is_open {
-                            span #left .left data-left=(left.as_secs()) { (layout::left(left)) } " "
+                            span #left data-left=(layout::seconds_left(left)) { (layout::left(left)) }
+                            span .soft .until { "until " (time(request.expires_at)) }
+                        } @else {
+                            span .soft { "until " (time(request.expires_at)) }
                         }
-                        span .soft { "until " (time(request.expires_at)) }
                     }))
                 }
             }
-            div .view {
-                @match view {
-                    Some(view) => (PreEscaped(view.to_html())),
-                    None => p .empty { "What was asked for was erased; its hashes are left." },
-                }
+            @match view {
+                Some(view) => (shown_in(view)),
+                None if review.contradiction.is_some() => div .view {
+                    p .empty { "What it asks for isn't shown: it can't be told what that is." }
+                },
+                None => div .view { p .empty { "What was asked for was erased; its hashes are left." } },
             }
             div .side { (decision(looked, is_open, person)) }
         }
     })
+}
+
+/// The payload, what the agent says, the facts, and what of the rest stands nowhere else. The hashes are beside the buttons.
+fn shown_in(view: &View) -> Markup {
+    let sections = |name: SectionName| view.sections().iter().filter(move |section| section.name == name);
+    let rest = sections(SectionName::Decision).flat_map(|section| &section.fields);
+    let rest = rest.filter(|field| {
+        let path = field.path.as_str();
+        !ABOVE.contains(&path) && !path.starts_with("rules[") && !path.starts_with("via[")
+    });
+    html! {
+        article .view {
+            @let warnings = view.warnings();
+            @if !warnings.is_empty() {
+                ul .ap-warnings { @for warning in &warnings { li { (warning) } } }
+            }
+            @for name in [SectionName::Payload, SectionName::Words, SectionName::Facts] {
+                @for section in sections(name) { (PreEscaped(section.to_html())) }
+            }
+            section .ap-section .rest {
+                h2 { "From where" }
+                dl {
+                    @for field in rest {
+                        (fact(&field.path, &html! {
+                            bdi .ap-name { (field.text.text) }
+                            @for flag in &field.text.flags { " " mark .flag { (flag.message()) } }
+                        }))
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn fact(name: &str, value: &Markup) -> Markup {
@@ -152,7 +193,7 @@ fn votes(review: &Review) -> Markup {
         @for vote in &review.request.votes {
             span .rule {
                 (vote.principal.as_str()) (said(vote)) ", " (time(vote.at))
-                @if review.dropped.iter().any(|dropped| dropped.id == vote.id) { " (counts no more)" }
+                @if review.dropped.contains(&vote.id) { " (counts no more)" }
             }
         }
     }
@@ -169,37 +210,46 @@ pub(super) const fn said(vote: &Vote) -> &'static str {
 /// Where one decides. Approve is neither first nor focused; both wait for the script, which alone can ask for a passkey.
 fn decision(looked: &Looked, is_open: bool, person: &Person) -> Markup {
     let request = &looked.review.request;
+    let votes = is_open && looked.may_vote;
+    let action = html! { code #action-hash { (request.action_hash) } };
     html! {
         section #decide .decide aria-labelledby="decision" {
             h2 #decision { "Your decision" }
-            @if is_open && looked.may_vote {
+            @if votes {
                 label for="reason" { "Reason" }
-                textarea #reason rows="3" maxlength="500" aria-describedby="hint" {}
+                textarea #reason rows="2" maxlength="500" aria-describedby="hint" {}
                 p #hint .soft { "Needed to decline: the agent gets to read it. With an approval it is kept in the signed token." }
                 (layout::script_needed("Deciding needs JavaScript: only a script can ask the browser for a passkey."))
             } @else {
                 p { (closed(looked, is_open)) }
-            }
-            p #note .note role="status" {
-                @if looked.has_approved && is_open { "You approved. Until it is used you can still decline." }
-            }
-            dl .signed {
-                (fact("You sign as", &html! { (person.principal.as_str()) }))
-                (fact("Action", &html! { code #action-hash { (request.action_hash) } }))
-                (fact("Payload", &html! { code #payload-hash { (request.payload_hash) } }))
-                (fact("Request", &html! { code #request-id { (request.id.as_str()) } }))
+                p #note .note role="status" {}
             }
         }
-        @if is_open && looked.may_vote {
+        @if votes {
             div .act role="group" aria-label="Decide" {
+                p .hash { "You sign " (action) }
+                p #note role="status" {
+                    @if looked.has_approved { "You approved. Until it is used you can still decline." }
+                }
                 button #decline .decline type="button" disabled { "Decline" }
                 button #approve .approve type="button" disabled data-done[looked.has_approved] { "Approve" }
             }
+        }
+        dl .signed {
+            (fact("You are", &html! { (person.principal.as_str()) }))
+            @if !votes { (fact("Action", &action)) }
+            (fact("Payload", &html! { code #payload-hash { (request.payload_hash) } }))
+            (fact("Context", &html! { code { (request.context_hash) } }))
+            (fact("Facts", &html! { code { (request.facts_hash) } }))
+            (fact("Request", &html! { code #request-id { (request.id.as_str()) } }))
         }
     }
 }
 
 fn closed(looked: &Looked, is_open: bool) -> &'static str {
+    if looked.review.contradiction.is_some() {
+        return "There is nothing that you could sign knowing what it is.";
+    }
     match (is_open, looked.has_approved) {
         (false, _) => "There is nothing to decide any more.",
         (true, true) => "You approved. Your vote doesn't count any more as things stand.",
@@ -209,15 +259,18 @@ fn closed(looked: &Looked, is_open: bool) -> &'static str {
 
 /// `POST /requests/{id}/ballot`: what the passkey is to sign. Nothing is decided by it.
 pub(super) async fn ballot(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Extension(sessions): Door,
     headers: HeaderMap,
     Path(id): Path<String>,
     Question(asked): Question<Decide>,
 ) -> Result<Response, Refused> {
-    let person = person(&gate, &sessions, &headers).await?;
+    let person = person(&host, &sessions, &headers).await?;
     let (id, now) = (id_of(&id)?, now()?);
-    let looked = look(&gate, &person, &id).await?;
+    let looked = host.source.look(&person, &id).await?;
+    if let Some(contradiction) = &looked.review.contradiction {
+        return Err(Refused::from(ServerCode::RequestContradicts).with_detail(contradiction));
+    }
     if !looked.may_vote {
         return Err(Refused::of(&actionpass_core::ReviewError::from(
             RequestCode::VoteNotCounted,
@@ -232,7 +285,7 @@ pub(super) async fn ballot(
             Refused::from(ServerCode::RequestMalformed).with_detail(format!("the reason {}", error.problem()));
         malformed.at("reason")
     })?;
-    let (Some(action), Some(view)) = (&looked.review.action, view_of(&looked.review).await?) else {
+    let (Some(subject), Some(view)) = (&looked.review.subject, view_of(&looked.review).await?) else {
         return Err(Refused::of(&actionpass_core::ReviewError::from(
             RequestCode::RequestErased,
         )));
@@ -240,9 +293,9 @@ pub(super) async fn ballot(
     let claims = Approval::human(person.principal.clone(), reason)
         .for_request(&looked.review.request)
         .with_shown(view.shown())
-        .claims(action, &gate.home.config.issuer, now, &System)
+        .claims(&subject.action, &subject.issuer, now, &System)
         .map_err(|error| Refused::of(&error))?;
-    let trust = gate.issuer.trust().await.map_err(|error| Refused::of(&error))?;
+    let trust = host.source.trust().await?;
     let entry = trust.keyring().get(&person.kid).ok_or(ServerCode::SignedOut)?;
     let ballot = claims.jti.clone();
     let input = match asked.decision {
@@ -260,22 +313,21 @@ pub(super) async fn ballot(
 
 /// `POST /requests/{id}/vote`: the assertion that makes a token of it.
 pub(super) async fn vote(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Extension(sessions): Door,
     headers: HeaderMap,
     Path(id): Path<String>,
     Question(signed): Question<Signed>,
 ) -> Result<Response, Refused> {
-    let person = person(&gate, &sessions, &headers).await?;
+    let person = person(&host, &sessions, &headers).await?;
     let id = id_of(&id)?;
-    gate.load.vote(person.principal.as_str())?;
+    host.front.load.vote(person.principal.as_str())?;
     let ballot = sessions.take_ballot(&person, &signed.ballot, &id, now()?);
     let ballot = ballot.ok_or(ServerCode::BallotUnknown)?;
     let assertion = assertion(signed.authenticator_data, signed.client_data_json, signed.signature);
     let token = ballot.input.into_token(&assertion);
-    let review = gate.issuer.vote(&id, &token).await;
-    let review = review.map_err(|error| Refused::of(&error))?;
+    let voted = host.source.vote(&id, &token).await?;
     Ok(json(
-        json!({ "state": review.state.as_str(), "text": outcome(&review) }).to_string(),
+        json!({ "state": voted.state.as_str(), "text": voted.text }).to_string(),
     ))
 }

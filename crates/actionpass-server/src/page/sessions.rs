@@ -2,8 +2,12 @@
 //!
 //! All of it is kept in memory and ends with the process. Cookies are kept as hashes, so that what is read out of memory
 //! signs nobody in.
+//!
+//! A challenge isn't kept: it follows from its cookie and a secret of the process. Anybody may ask for one, so that kept ones would
+//! either grow without end or be pushed out by others'. Only those that signed somebody in are remembered, for as long as they hold.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,18 +17,22 @@ use actionpass_model::{
     ApprovalId, Approver, CredentialId, Digest, KeyId, KeyUse, RequestId, Role, Tenants, Timestamp, WebOrigin,
 };
 use axum::http::{HeaderMap, header};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use super::question::base64url;
-use super::random;
-use crate::gate::Shared;
+use super::{SharedHost, random};
+use crate::ServerCode;
 use crate::problem::Refused;
 
 /// How long a challenge of a sign-in holds, and a vote that is about to be signed.
 const CHALLENGE_HOLDS: Duration = Duration::from_secs(5 * 60);
 /// How long a session holds.
 pub(super) const SESSION_HOLDS: Duration = Duration::from_secs(8 * 60 * 60);
-/// How many challenges are kept: with one more, the oldest is gone.
-const MAX_CHALLENGES: usize = 4096;
+/// How often one passkey signs in while a challenge holds: its used challenges are remembered so long.
+pub(super) const MAX_SIGN_INS: usize = 64;
 /// How many sessions one passkey has: with one more, the oldest is gone.
 const MAX_SESSIONS: usize = 8;
 /// How many votes one session is about to sign: with one more, the oldest is gone.
@@ -36,18 +44,33 @@ pub(super) struct Sessions {
     kept: Mutex<Kept>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Kept {
-    /// In the order in which they end, as all hold equally long.
-    challenges: VecDeque<Started>,
+    /// What challenges follow from, from the first on.
+    secret: Option<Zeroizing<[u8; 32]>>,
+    /// The cookies of challenges that signed somebody in.
+    used: HashMap<Digest, Used>,
     sessions: HashMap<Digest, Session>,
 }
 
-/// A sign-in that was begun.
+/// Nothing of the secret.
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").finish_non_exhaustive()
+    }
+}
+
+/// A challenge that signed somebody in.
+struct Used {
+    kid: KeyId,
+    until: Timestamp,
+}
+
+/// The challenge that a browser was given, by its cookie.
 #[derive(Debug)]
-struct Started {
+pub(super) struct Started {
+    pub(super) challenge: LoginChallenge,
     cookie: Digest,
-    challenge: LoginChallenge,
     until: Timestamp,
 }
 
@@ -69,14 +92,14 @@ pub(super) struct Ballot {
 
 /// A person who is signed in, as the trust store has them at this moment.
 #[derive(Clone, Debug)]
-pub(super) struct Person {
+pub(crate) struct Person {
     /// The session, by the hash of its cookie.
     session: Digest,
-    pub(super) principal: Approver,
-    pub(super) kid: KeyId,
-    pub(super) credential: CredentialId,
-    pub(super) roles: Vec<Role>,
-    pub(super) tenants: Tenants,
+    pub(crate) principal: Approver,
+    pub(crate) kid: KeyId,
+    pub(crate) credential: CredentialId,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) tenants: Tenants,
 }
 
 /// Which cookie it is.
@@ -111,8 +134,13 @@ impl Cookie {
         format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite={same_site}{secure}")
     }
 
-    /// The hash of the one cookie of this name. Of two, somebody else may have set one: then there is none.
+    /// The hash of the one cookie of this name.
     fn read(self, origin: &WebOrigin, headers: &HeaderMap) -> Option<Digest> {
+        self.value(origin, headers).map(|value| sha256(value.as_bytes()))
+    }
+
+    /// The one cookie of this name. Of two, somebody else may have set one: then there is none.
+    fn value<'a>(self, origin: &WebOrigin, headers: &'a HeaderMap) -> Option<&'a str> {
         let name = self.name(is_secure(origin));
         let lines = headers
             .get_all(header::COOKIE)
@@ -124,8 +152,15 @@ impl Cookie {
             .filter(|(key, _)| *key == name)
             .map(|(_, value)| value);
         let value = values.next()?;
-        values.next().is_none().then(|| sha256(value.as_bytes()))
+        values.next().is_none().then_some(value)
     }
+}
+
+/// What follows from a cookie and the secret; nobody who lacks the secret knows it.
+fn challenge(secret: &[u8; 32], cookie: &[u8]) -> Option<LoginChallenge> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
+    mac.update(cookie);
+    Some(LoginChallenge::from_random(&mac.finalize().into_bytes().into()))
 }
 
 fn is_secure(origin: &WebOrigin) -> bool {
@@ -138,37 +173,63 @@ impl Sessions {
     }
 
     /// Begins a sign-in: its challenge, and the cookie that it is bound to.
-    pub(super) fn begin(&self, gate: &Shared, now: Timestamp) -> Result<(LoginChallenge, String), Refused> {
-        let challenge = LoginChallenge::from_random(&random()?);
-        let value = base64url(&random::<32>()?);
-        let started = Started {
-            cookie: sha256(value.as_bytes()),
-            challenge: challenge.clone(),
-            until: now.saturating_add(CHALLENGE_HOLDS),
+    pub(super) fn begin(&self, host: &SharedHost, now: Timestamp) -> Result<(LoginChallenge, String), Refused> {
+        let until = now.saturating_add(CHALLENGE_HOLDS);
+        let value = [until.unix_millis().to_be_bytes().as_slice(), &random::<32>()?].concat();
+        let mut kept = self.kept();
+        let secret = match &mut kept.secret {
+            Some(secret) => secret,
+            secret @ None => secret.insert(Zeroizing::new(random()?)),
         };
-        let mut kept = self.kept();
-        kept.challenges.retain(|started| now < started.until);
-        if kept.challenges.len() >= MAX_CHALLENGES {
-            kept.challenges.pop_front();
-        }
-        kept.challenges.push_back(started);
+        let challenge = challenge(secret, &value).ok_or(ServerCode::ServiceFailed)?;
         drop(kept);
-        Ok((challenge, Cookie::SignIn.set(&gate.origin, &value, CHALLENGE_HOLDS)))
+        let set = Cookie::SignIn.set(&host.front.origin, &base64url(&value), CHALLENGE_HOLDS);
+        Ok((challenge, set))
     }
 
-    /// The challenge that this browser was given. It is gone with this, whatever comes of it.
-    pub(super) fn take_challenge(&self, gate: &Shared, headers: &HeaderMap, now: Timestamp) -> Option<LoginChallenge> {
-        let cookie = Cookie::SignIn.read(&gate.origin, headers)?;
-        let mut kept = self.kept();
-        let place = kept.challenges.iter().position(|started| started.cookie == cookie)?;
-        let started = kept.challenges.remove(place)?;
-        (now < started.until).then_some(started.challenge)
+    /// The challenge that this browser was given, if it holds. Whoever makes a cookie up has a challenge that nobody was told.
+    pub(super) fn started(&self, host: &SharedHost, headers: &HeaderMap, now: Timestamp) -> Option<Started> {
+        let value = Cookie::SignIn.value(&host.front.origin, headers)?;
+        let value = Base64UrlUnpadded::decode_vec(value)
+            .ok()
+            .filter(|value| value.len() == 40)?;
+        let until = value.first_chunk().copied().map(u64::from_be_bytes)?;
+        let until = Timestamp::from_unix_millis(until)?;
+        let kept = self.kept();
+        let cookie = sha256(&value);
+        if now >= until || kept.used.contains_key(&cookie) {
+            return None;
+        }
+        let challenge = challenge(kept.secret.as_ref()?, &value)?;
+        Some(Started {
+            challenge,
+            cookie,
+            until,
+        })
     }
 
-    /// Signs the owner of a passkey in: the cookies to set. The session's is always a new one.
-    pub(super) fn open(&self, gate: &Shared, kid: KeyId, now: Timestamp) -> Result<[String; 2], Refused> {
+    /// Signs the owner of a passkey in: the cookies to set. The session's is always a new one, and the challenge serves once.
+    pub(super) fn open(
+        &self,
+        host: &SharedHost,
+        started: Started,
+        kid: KeyId,
+        now: Timestamp,
+    ) -> Result<[String; 2], Refused> {
         let value = base64url(&random::<32>()?);
         let mut kept = self.kept();
+        kept.used.retain(|_, used| now < used.until);
+        if kept.used.contains_key(&started.cookie) {
+            return Err(ServerCode::SignInRefused.into());
+        }
+        if kept.used.values().filter(|used| used.kid == kid).count() >= MAX_SIGN_INS {
+            return Err(ServerCode::Overloaded.into());
+        }
+        let used = Used {
+            kid: kid.clone(),
+            until: started.until,
+        };
+        kept.used.insert(started.cookie, used);
         kept.sessions.retain(|_, session| now < session.until);
         while kept.sessions.values().filter(|session| session.kid == kid).count() >= MAX_SESSIONS {
             let own = kept.sessions.iter().filter(|(_, session)| session.kid == kid);
@@ -184,51 +245,51 @@ impl Sessions {
         kept.sessions.insert(sha256(value.as_bytes()), session);
         drop(kept);
         Ok([
-            Cookie::Session.set(&gate.origin, &value, SESSION_HOLDS),
-            Cookie::SignIn.set(&gate.origin, "", Duration::ZERO),
+            Cookie::Session.set(&host.front.origin, &value, SESSION_HOLDS),
+            Cookie::SignIn.set(&host.front.origin, "", Duration::ZERO),
         ])
     }
 
     /// Ends the session of this browser: the cookie to set.
-    pub(super) fn close(&self, gate: &Shared, headers: &HeaderMap) -> String {
-        if let Some(cookie) = Cookie::Session.read(&gate.origin, headers) {
+    pub(super) fn close(&self, host: &SharedHost, headers: &HeaderMap) -> String {
+        if let Some(cookie) = Cookie::Session.read(&host.front.origin, headers) {
             self.kept().sessions.remove(&cookie);
         }
-        Cookie::Session.set(&gate.origin, "", Duration::ZERO)
+        Cookie::Session.set(&host.front.origin, "", Duration::ZERO)
     }
 
     /// Who is signed in on this browser, by the trust in force now: a passkey that was revoked, or whose time or owner is
     /// over, is out at once.
     pub(super) async fn person(
         &self,
-        gate: &Shared,
+        host: &SharedHost,
         headers: &HeaderMap,
         now: Timestamp,
     ) -> Result<Option<Person>, Refused> {
-        let Some(session) = Cookie::Session.read(&gate.origin, headers) else {
+        let Some(session) = Cookie::Session.read(&host.front.origin, headers) else {
             return Ok(None);
         };
-        self.of_session(gate, session, now).await
+        self.of_session(host, session, now).await
     }
 
     /// The same person a while later.
     pub(super) async fn again(
         &self,
-        gate: &Shared,
+        host: &SharedHost,
         person: &Person,
         now: Timestamp,
     ) -> Result<Option<Person>, Refused> {
-        self.of_session(gate, person.session, now).await
+        self.of_session(host, person.session, now).await
     }
 
-    async fn of_session(&self, gate: &Shared, session: Digest, now: Timestamp) -> Result<Option<Person>, Refused> {
+    async fn of_session(&self, host: &SharedHost, session: Digest, now: Timestamp) -> Result<Option<Person>, Refused> {
         let kid = {
             let kept = self.kept();
             let open = kept.sessions.get(&session).filter(|open| now < open.until);
             open.map(|open| open.kid.clone())
         };
         let Some(kid) = kid else { return Ok(None) };
-        let trust = gate.issuer.trust().await.map_err(|error| Refused::of(&error))?;
+        let trust = host.source.trust().await?;
         let entry = trust.keyring().get(&kid).filter(|entry| !entry.is_revoked());
         let Some(key) = entry.map(|entry| entry.trust()) else {
             return Ok(None);

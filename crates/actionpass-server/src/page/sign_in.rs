@@ -7,9 +7,8 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::Deserialize;
 
 use super::question::{Bytes, Question, assertion, base64url};
-use super::{Door, check_origin, now};
+use super::{Door, SharedHost, check_origin, now};
 use crate::ServerCode;
-use crate::gate::Shared;
 use crate::problem::Refused;
 
 /// Nothing: that it is asked is all.
@@ -34,25 +33,25 @@ fn cookies<const N: usize>(cookies: [String; N]) -> AppendHeaders<[(header::Head
 
 /// `POST /sign-in/challenge`.
 pub(super) async fn challenge(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Extension(sessions): Door,
     Question(Nothing {}): Question<Nothing>,
 ) -> Result<Response, Refused> {
-    let (challenge, cookie) = sessions.begin(&gate, now()?)?;
+    let (challenge, cookie) = sessions.begin(&host, now()?)?;
     let answer = format!(r#"{{"challenge":"{}"}}"#, base64url(challenge.as_bytes()));
     Ok((cookies([cookie]), super::json(answer)).into_response())
 }
 
 /// `POST /sign-in`: why it fails, the log says.
 pub(super) async fn sign_in(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Extension(sessions): Door,
     headers: HeaderMap,
     Question(asked): Question<SignIn>,
 ) -> Result<Response, Refused> {
     let now = now()?;
     let refused = Refused::from(ServerCode::SignInRefused);
-    let Some(challenge) = sessions.take_challenge(&gate, &headers, now) else {
+    let Some(started) = sessions.started(&host, &headers, now) else {
         tracing::info!("a sign-in had no challenge of ours");
         return Err(refused);
     };
@@ -60,11 +59,11 @@ pub(super) async fn sign_in(
         return Err(refused);
     };
     let assertion = assertion(asked.authenticator_data, asked.client_data_json, asked.signature);
-    let trust = gate.issuer.trust().await.map_err(|error| Refused::of(&error))?;
-    match trust.sign_in(&credential, &assertion, &challenge, now.to_unix_seconds()) {
+    let trust = host.source.trust().await?;
+    match trust.sign_in(&credential, &assertion, &started.challenge, now.to_unix_seconds()) {
         Ok(person) => {
             tracing::info!(principal = %person.principal, kid = %person.kid, "signed in");
-            let set = sessions.open(&gate, person.kid, now)?;
+            let set = sessions.open(&host, started, person.kid, now)?;
             Ok((StatusCode::NO_CONTENT, cookies(set)).into_response())
         }
         Err(error) => {
@@ -76,12 +75,12 @@ pub(super) async fn sign_in(
 
 /// `POST /sign-out`: a form, so that it works without a script.
 pub(super) async fn sign_out(
-    State(gate): State<Shared>,
+    State(host): State<SharedHost>,
     Extension(sessions): Door,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    check_origin(&gate, &headers)?;
-    let cookie = sessions.close(&gate, &headers);
+    check_origin(&host, &headers)?;
+    let cookie = sessions.close(&host, &headers);
     let home = [(header::LOCATION, HeaderValue::from_static("/"))];
     Ok((StatusCode::SEE_OTHER, home, cookies([cookie])).into_response())
 }

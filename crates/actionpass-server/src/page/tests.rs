@@ -20,12 +20,12 @@ use super::assets::{SCRIPT, STYLE};
 use super::question::base64url;
 use crate::testing::{Answer, Fixture};
 
-fn maya() -> Approver {
+pub(super) fn maya() -> Approver {
     Approver::parse("user:maya@example.com").unwrap()
 }
 
-fn authenticator(fixture: &Fixture) -> Authenticator {
-    Authenticator::new().on_page(fixture.gate.origin.as_str(), "localhost")
+pub(super) fn authenticator(fixture: &Fixture) -> Authenticator {
+    Authenticator::new().on_page(fixture.gate.front.origin.as_str(), "localhost")
 }
 
 /// Lets somebody in with the passkey of the fixtures.
@@ -38,21 +38,21 @@ async fn believe(fixture: &Fixture, authenticator: &Authenticator, who: Approver
 }
 
 /// A browser of one person: it keeps cookies.
-struct Browser<'a> {
+pub(super) struct Browser<'a> {
     fixture: &'a Fixture,
-    passkey: Authenticator,
+    pub(super) passkey: Authenticator,
     cookies: BTreeMap<String, String>,
 }
 
 impl<'a> Browser<'a> {
     /// Of Maya, a maintainer, who isn't signed in.
-    async fn of_maya(fixture: &'a Fixture) -> Self {
+    pub(super) async fn of_maya(fixture: &'a Fixture) -> Self {
         let passkey = authenticator(fixture);
         believe(fixture, &passkey, maya(), vec![fixtures::maintainer()]).await;
         Self::with(fixture, passkey)
     }
 
-    fn with(fixture: &'a Fixture, passkey: Authenticator) -> Self {
+    pub(super) fn with(fixture: &'a Fixture, passkey: Authenticator) -> Self {
         Self {
             fixture,
             passkey,
@@ -83,14 +83,20 @@ impl<'a> Browser<'a> {
         answer
     }
 
-    async fn get(&mut self, path: &str) -> Answer {
+    pub(super) async fn get(&mut self, path: &str) -> Answer {
         self.send(Request::get(path), Body::empty()).await
     }
 
-    async fn post(&mut self, path: &str, body: &Value) -> Answer {
+    /// As somebody who opens it.
+    pub(super) async fn open(&mut self, path: &str) -> Answer {
+        let builder = Request::get(path).header(header::ACCEPT, "text/html,*/*;q=0.8");
+        self.send(builder, Body::empty()).await
+    }
+
+    pub(super) async fn post(&mut self, path: &str, body: &Value) -> Answer {
         let builder = Request::post(path)
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ORIGIN, self.fixture.gate.origin.as_str());
+            .header(header::ORIGIN, self.fixture.gate.front.origin.as_str());
         self.send(builder, Body::from(body.to_string())).await
     }
 
@@ -105,7 +111,7 @@ impl<'a> Browser<'a> {
         self.post("/sign-in", &body).await
     }
 
-    async fn sign_in(&mut self) {
+    pub(super) async fn sign_in(&mut self) {
         let challenge = self.challenge().await;
         let answer = self.enter(&self.passkey.assert(&challenge)).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT);
@@ -125,14 +131,14 @@ impl<'a> Browser<'a> {
         self.post(&format!("/requests/{id}/vote"), &body).await
     }
 
-    async fn decide(&mut self, id: &RequestId, decision: Value) -> Answer {
+    pub(super) async fn decide(&mut self, id: &RequestId, decision: Value) -> Answer {
         let (ballot, challenge) = self.ballot(id, decision).await;
         let assertion = self.passkey.assert(&challenge);
         self.vote(id, &ballot, &assertion).await
     }
 
     /// Whether a page shows somebody who is signed in.
-    async fn is_in(&mut self) -> bool {
+    pub(super) async fn is_in(&mut self) -> bool {
         text(&self.get("/").await).contains("Sign out")
     }
 }
@@ -150,11 +156,11 @@ fn parts(assertion: &Assertion) -> Value {
     })
 }
 
-fn text(answer: &Answer) -> String {
+pub(super) fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.clone()).unwrap()
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     System.now().unwrap()
 }
 
@@ -166,7 +172,7 @@ async fn ask_for(fixture: &Fixture, json: &str) -> Authorization {
 }
 
 /// A request that waits.
-async fn waiting(fixture: &Fixture) -> RequestId {
+pub(super) async fn waiting(fixture: &Fixture) -> RequestId {
     ask_for(fixture, DEMO_ACTION).await.request.unwrap().id
 }
 
@@ -177,7 +183,11 @@ async fn other(fixture: &Fixture) -> RequestId {
 
 #[tokio::test]
 async fn a_person_signs_in_reads_approves_and_signs_out() {
-    let fixture = Fixture::new().await;
+    decides_and_signs_out(Fixture::new().await).await;
+}
+
+/// What is the same wherever the requests of the page are.
+pub(super) async fn decides_and_signs_out(fixture: Fixture) {
     let mut browser = Browser::of_maya(&fixture).await;
     let id = waiting(&fixture).await;
     let page = browser.get(&format!("/requests/{id}")).await;
@@ -211,13 +221,13 @@ async fn a_person_signs_in_reads_approves_and_signs_out() {
     assert!(history.contains("user:maya@example.com approved"), "{history}");
     assert!(text(&browser.get(&format!("/requests/{id}")).await).contains("There is nothing to decide any more."));
 
-    let origin = fixture.gate.origin.as_str();
+    let origin = fixture.gate.front.origin.as_str();
     let out = browser.send(Request::post("/sign-out").header(header::ORIGIN, origin), Body::empty());
     assert_eq!(out.await.status, StatusCode::SEE_OTHER);
     assert!(!browser.is_in().await);
 }
 
-async fn waiting_decision(fixture: &Fixture) -> Decision {
+pub(super) async fn waiting_decision(fixture: &Fixture) -> Decision {
     ask_for(fixture, DEMO_ACTION).await.decision
 }
 
@@ -248,7 +258,7 @@ async fn votes_and_streams_of_the_page_have_limits() {
     let stream = fixture.stream(request.body(Body::empty()).unwrap()).await;
     assert_eq!(browser.get("/live").await.problem(), overloaded);
     drop(stream);
-    assert_eq!(fixture.gate.load.streams(), 0);
+    assert_eq!(fixture.gate.front.load.streams(), 0);
 }
 
 #[tokio::test]
@@ -318,18 +328,62 @@ async fn a_challenge_serves_one_browser_once() {
     browser.cookies = cookies;
     assert_eq!(browser.enter(&assertion).await.problem(), refused);
 
-    // One that failed is gone as well.
+    // Another challenge than that of the cookie, and cookies that somebody made up.
+    browser.challenge().await;
+    let other = browser.enter(&browser.passkey.assert(&[7; 32])).await;
+    assert_eq!(other.problem(), refused);
     let challenge = browser.challenge().await;
-    let cookies = browser.cookies.clone();
-    assert_eq!(
-        browser.enter(&browser.passkey.assert(&[7; 32])).await.problem(),
-        refused
-    );
-    browser.cookies = cookies;
-    assert_eq!(
-        browser.enter(&browser.passkey.assert(&challenge)).await.problem(),
-        refused
-    );
+    let assertion = browser.passkey.assert(&challenge);
+    let given = bytes(&json!(browser.cookies["actionpass-sign-in"]));
+    let later = [&[0, 0, 255], &given[3..]].concat();
+    for made_up in [
+        &given[1..],
+        &[&given[..], &[0]].concat(),
+        &later,
+        &[0; 40],
+        &[255; 40],
+        &[],
+    ] {
+        let cookie = base64url(made_up);
+        browser.cookies.insert("actionpass-sign-in".to_owned(), cookie);
+        assert_eq!(browser.enter(&assertion).await.problem(), refused, "{made_up:?}");
+    }
+    browser
+        .cookies
+        .insert("actionpass-sign-in".to_owned(), base64url(&given));
+    assert_eq!(browser.enter(&assertion).await.status, StatusCode::NO_CONTENT);
+}
+
+/// Anybody may ask for challenges, and whoever asks for many must not take them from others.
+#[tokio::test]
+async fn challenges_of_others_end_no_sign_in() {
+    let fixture = Fixture::new().await;
+    let mut browser = Browser::of_maya(&fixture).await;
+    let challenge = browser.challenge().await;
+    let mut flood = Browser::with(&fixture, authenticator(&fixture));
+    for _ in 0..5000 {
+        flood.challenge().await;
+    }
+    let answer = browser.enter(&browser.passkey.assert(&challenge)).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert!(browser.is_in().await);
+}
+
+/// A challenge that is used up is remembered for one passkey at a time, and not without end.
+#[tokio::test]
+async fn one_passkey_signs_in_so_often_and_keeps_nobody_else_out() {
+    let fixture = Fixture::new().await;
+    let mut browser = Browser::of_maya(&fixture).await;
+    for _ in 0..super::sessions::MAX_SIGN_INS {
+        browser.sign_in().await;
+    }
+    let challenge = browser.challenge().await;
+    let refused = browser.enter(&browser.passkey.assert(&challenge)).await;
+    assert_eq!(refused.problem(), (503, "overloaded".to_owned()));
+    let passkey = authenticator(&fixture).with_key(FixtureKey::STRANGER, b"a passkey of another");
+    let noor = Approver::parse("user:noor@example.com").unwrap();
+    believe(&fixture, &passkey, noor, vec![fixtures::maintainer()]).await;
+    Browser::with(&fixture, passkey).sign_in().await;
 }
 
 #[tokio::test]
@@ -436,7 +490,7 @@ async fn another_site_posts_nothing() {
     let mut browser = Browser::of_maya(&fixture).await;
     browser.sign_in().await;
     let id = waiting(&fixture).await;
-    let (own, foreign) = (fixture.gate.origin.as_str().to_owned(), "https://evil.example");
+    let (own, foreign) = (fixture.gate.front.origin.as_str().to_owned(), "https://evil.example");
     for path in [
         "/sign-in/challenge".to_owned(),
         "/sign-in".to_owned(),
@@ -468,7 +522,7 @@ async fn another_site_posts_nothing() {
 }
 
 fn invitation(fixture: &Fixture) -> NewInvitation {
-    let origins = vec![fixture.gate.origin.clone()];
+    let origins = vec![fixture.gate.front.origin.clone()];
     NewInvitation {
         principal: maya(),
         roles: vec![fixtures::maintainer()],
@@ -477,14 +531,33 @@ fn invitation(fixture: &Fixture) -> NewInvitation {
     }
 }
 
+/// Invites Maya; the secret of the link.
+pub(super) fn invited(fixture: &Fixture) -> InvitationSecret {
+    let secret = InvitationSecret::from_random(&[5; 32]);
+    Approvers::of(&fixture.gate.home.home)
+        .invite(invitation(fixture), &secret, now())
+        .unwrap();
+    secret
+}
+
+/// What the page's script sends for a passkey that was made.
+pub(super) fn registration(secret: &InvitationSecret, passkey: &Authenticator) -> Value {
+    let registration = passkey.register(&secret.challenge());
+    json!({
+        "secret": secret.as_str(),
+        "clientDataJSON": base64url(&registration.client_data_json),
+        "attestationObject": base64url(&registration.attestation_object),
+    })
+}
+
 #[tokio::test]
 async fn an_invitation_registers_once_and_within_an_hour() {
-    let fixture = Fixture::new().await;
+    registers_once(Fixture::new().await).await;
+}
+
+pub(super) async fn registers_once(fixture: Fixture) {
     let home = &fixture.gate.home.home;
-    let secret = InvitationSecret::from_random(&[5; 32]);
-    Approvers::of(home)
-        .invite(invitation(&fixture), &secret, now())
-        .unwrap();
+    let secret = invited(&fixture);
     let passkey = authenticator(&fixture);
     let mut browser = Browser::with(&fixture, passkey.clone());
 
@@ -496,15 +569,7 @@ async fn an_invitation_registers_once_and_within_an_hour() {
     let told = browser.post("/enrol/invitation", &asked).await.ok();
     assert_eq!(told["principal"], "user:maya@example.com");
 
-    let register = |secret: &InvitationSecret, passkey: &Authenticator| {
-        let registration = passkey.register(&secret.challenge());
-        json!({
-            "secret": secret.as_str(),
-            "clientDataJSON": base64url(&registration.client_data_json),
-            "attestationObject": base64url(&registration.attestation_object),
-        })
-    };
-    let registered = browser.post("/enrol", &register(&secret, &passkey)).await.ok();
+    let registered = browser.post("/enrol", &registration(&secret, &passkey)).await.ok();
     let (code, kid) = (
         registered["code"].as_str().unwrap(),
         registered["kid"].as_str().unwrap(),
@@ -519,7 +584,7 @@ async fn an_invitation_registers_once_and_within_an_hour() {
     let thief = authenticator(&fixture).with_key(FixtureKey::STRANGER, b"a passkey of a thief");
     let unknown = "invitation_unknown";
     assert_eq!(
-        browser.post("/enrol", &register(&secret, &thief)).await.problem().1,
+        browser.post("/enrol", &registration(&secret, &thief)).await.problem().1,
         unknown
     );
     assert_eq!(browser.post("/enrol/invitation", &asked).await.problem().1, unknown);
@@ -540,14 +605,17 @@ async fn an_invitation_registers_once_and_within_an_hour() {
         .invite(invitation(&fixture), &late, hour_ago)
         .unwrap();
     assert_eq!(
-        browser.post("/enrol", &register(&late, &thief)).await.problem().1,
+        browser.post("/enrol", &registration(&late, &thief)).await.problem().1,
         unknown
     );
 }
 
 #[tokio::test]
 async fn requests_of_others_look_unknown() {
-    let fixture = Fixture::new().await;
+    are_unknown_to_others(Fixture::new().await).await;
+}
+
+pub(super) async fn are_unknown_to_others(fixture: Fixture) {
     let id = waiting(&fixture).await;
     let keys = [FixtureKey::PASSKEY, FixtureKey::STRANGER];
     let owner = Approver::parse(Owner::parse("user:owner@example.com").unwrap().as_str()).unwrap();

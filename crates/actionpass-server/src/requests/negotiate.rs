@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, header};
 
 /// Whether HTML is preferred to JSON. JSON is what is given where nothing is said.
-pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
+pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
     let (mut html, mut json) = (None, None);
     let mut any = (0.0, 0.0);
     for value in headers.get_all(header::ACCEPT) {

@@ -1,11 +1,14 @@
 //! How approval requests are shown to programs: the documents of `actionpass-client`, made of reviews. The service answers
 //! them, and the command line prints them.
 
+use actionpass_canon::{BoundAction, BoundFacts, Limits};
 use actionpass_client::api::{Declined, DroppedVote, FullRequest, RequestEvent, RequestItem, VoteSubject};
 use actionpass_core::Review;
-use actionpass_display::{DisplayError, View};
-use actionpass_model::{Issuer, JsonObject};
+use actionpass_display::{DisplayError, Renderer, View};
+use actionpass_model::{ApprovalRequest, Code, CodedError, Issuer, JsonObject};
 use actionpass_policy::Requirement;
+
+use crate::ServerCode;
 
 /// A request in a listing.
 #[must_use]
@@ -60,6 +63,116 @@ pub fn subject(review: &Review, issuer: &Issuer) -> Result<Option<VoteSubject>, 
         action: object(action.document().as_str(), "action")?,
         facts: facts.map(|facts| object(facts.as_str(), "facts")).transpose()?,
     }))
+}
+
+/// What a service admitted is admitted by whoever checks it, as far as it fits into an answer and a reader of JSON: the hashes
+/// say whether it is the same.
+const LIMITS: Limits = Limits::new()
+    .with_max_bytes(32 << 20)
+    .with_max_depth(127)
+    .with_max_members(1 << 22);
+
+/// What a vote on a request is signed over. INVARIANT: all of it belongs together, and to the request that it was checked with:
+/// hashes and view are computed here and nowhere else.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CheckedSubject {
+    /// Whose request the service says it is: the audience of the vote.
+    pub issuer: Issuer,
+    /// The action.
+    pub action: BoundAction,
+    /// The facts that it was judged by.
+    pub facts: BoundFacts,
+    /// What approvers are shown of it.
+    pub view: View,
+}
+
+/// What a service says of a request doesn't fit together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubjectError {
+    /// It contradicts itself.
+    #[error("what the service sent of the request contradicts itself: {0}")]
+    Contradicts(String),
+    /// It can't be shown.
+    #[error(transparent)]
+    Display(#[from] DisplayError),
+}
+
+impl CodedError for SubjectError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Contradicts(_) => ServerCode::RequestContradicts.into(),
+            Self::Display(error) => error.code().into(),
+        }
+    }
+}
+
+/// Holds all that a service says of a request against its action and facts, for somebody who signs elsewhere and doesn't trust the
+/// service with what they see: every hash and the view are computed from those. `None` once the action is erased.
+///
+/// # Errors
+/// [`SubjectError`]: nothing is to be signed.
+pub fn checked(full: &FullRequest) -> Result<Option<CheckedSubject>, SubjectError> {
+    let contradicts = |what: &str| SubjectError::Contradicts(what.to_owned());
+    let Some(sent) = &full.subject else {
+        return if full.view.is_some() || full.shown.is_some() {
+            Err(contradicts("it has a view and no action"))
+        } else {
+            Ok(None)
+        };
+    };
+    let bytes = |object: &JsonObject| serde_json::to_vec(object).map_err(|_| DisplayError::Unreadable("subject"));
+    let action = BoundAction::admit(&bytes(&sent.action)?, &LIMITS);
+    let action = action.map_err(|_| contradicts("its action is none"))?;
+    let facts = match &sent.facts {
+        Some(facts) => BoundFacts::admit(&bytes(facts)?, &LIMITS).map_err(|_| contradicts("its facts are none"))?,
+        None => BoundFacts::none(),
+    };
+    if let Some(differing) = differing(&full.request, &action, &facts) {
+        let what = format!("`{differing}` is another in the action or the facts");
+        return Err(SubjectError::Contradicts(what));
+    }
+    let shown = full.shown.as_ref().ok_or_else(|| contradicts("`shown` is missing"))?;
+    let renderer = Renderer::parse(shown.renderer.as_str())?;
+    let view = View::recompute(renderer, &action, &full.request.rules, &facts)?;
+    let document = serde_json::from_str(&view.canonical()).map_err(|_| DisplayError::Unreadable("view"))?;
+    if view.shown() != *shown || full.view.as_ref() != Some(&document) {
+        return Err(contradicts("its view isn't that of its action"));
+    }
+    Ok(Some(CheckedSubject {
+        issuer: sent.issuer.clone(),
+        action,
+        facts,
+        view,
+    }))
+}
+
+/// The first member of a request that its action or facts say otherwise.
+fn differing(request: &ApprovalRequest, action: &BoundAction, facts: &BoundFacts) -> Option<&'static str> {
+    let head = action.action();
+    let definition = head.tool_definition.as_ref();
+    let same = [
+        ("payloadHash", request.payload_hash == action.payload_hash()),
+        ("contextHash", request.context_hash == action.context_hash()),
+        ("factsHash", request.facts_hash == facts.hash()),
+        ("tenant", request.tenant == head.tenant),
+        ("actor", request.actor == head.actor),
+        ("task", request.task == head.intent.task),
+        ("tool", request.tool == head.capability.tool),
+        ("resource", request.resource == head.capability.resource),
+        (
+            "server",
+            request.server.as_ref() == definition.map(|definition| &definition.server),
+        ),
+        (
+            "definitionHash",
+            request.definition_hash.as_ref() == definition.map(|definition| &definition.definition_hash),
+        ),
+        // Behind what it is a hash of: whoever is told hears what differs.
+        ("actionHash", request.action_hash == action.action_hash()),
+    ];
+    same.into_iter().find_map(|(name, is_same)| (!is_same).then_some(name))
 }
 
 /// What approvers are shown of its action; `None` once that is erased.

@@ -14,7 +14,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
@@ -23,6 +22,7 @@ use super::{Named, known, refused, shown};
 use crate::caller::Caller;
 use crate::events;
 use crate::gate::Shared;
+use crate::load::Kept as Place;
 use crate::problem::Refused;
 use crate::query::{Query, malformed};
 
@@ -88,13 +88,13 @@ struct Stream {
     /// When the client's entry is looked at next.
     check_at: Instant,
     /// Its place among the streams that there may be.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Stream {
     async fn open(gate: Shared, caller: Caller, headers: &HeaderMap) -> Result<Self, Refused> {
         let last = last_event_id(headers)?;
-        let place = gate.load.stream()?;
+        let place = gate.front.load.stream(caller.name().as_str())?;
         // From here on nothing is missed: what isn't heard is in the ledger by the time that it is asked.
         let heard = gate.events.subscribe();
         let state = gate.home.store.state().await.map_err(|error| Refused::of(&error))?;
@@ -145,7 +145,7 @@ impl Stream {
             let is_over = tokio::select! {
                 biased;
                 () = gate.events.stopped() => true,
-                () = gate.stop.begun() => true,
+                () = gate.front.stop.begun() => true,
                 () = tokio::time::sleep_until(heartbeat) => {
                     self.ready.push_back(Bytes::from_static(b":\n\n"));
                     false

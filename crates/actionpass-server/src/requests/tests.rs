@@ -360,6 +360,32 @@ impl Reader {
 }
 
 #[tokio::test]
+async fn one_client_leaves_streams_to_others() {
+    let fixture = Fixture::configured(|home| {
+        let path = home.path("config.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        let limits = "[serve.limits]\nstreams = 3\nstreams_per_client = 2\n";
+        std::fs::write(&path, format!("{config}\n{limits}")).unwrap();
+    })
+    .await;
+    let (one, other) = (
+        only("one", Right::Requests, AGENT),
+        only("other", Right::Requests, AGENT),
+    );
+    let held = [
+        Reader::open(&fixture, &one, "/v1/events", None).await,
+        Reader::open(&fixture, &one, "/v1/events", None).await,
+    ];
+    let ask = async |client: &Client| fixture.get(client, "/v1/events").await.problem();
+    assert_eq!(ask(&one).await, (503, "overloaded".into()));
+    let last = Reader::open(&fixture, &other, "/v1/events", None).await;
+    assert_eq!(ask(&other).await, (503, "overloaded".into()));
+    drop((held, last));
+    assert_eq!(fixture.gate.front.load.streams(), 0);
+    Reader::open(&fixture, &one, "/v1/events", None).await;
+}
+
+#[tokio::test]
 async fn streams_tell_what_happens_and_resume_without_a_gap_or_a_duplicate() {
     let fixture = Fixture::new().await;
     let client = only("seer", Right::Requests, AGENT);

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_home::{Client, Home};
@@ -10,7 +9,6 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tower::ServiceExt as _;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 use crate::body::Admitted;
@@ -18,7 +16,7 @@ use crate::caller::Caller;
 use crate::load::Slot;
 use crate::peer::Peer;
 use crate::serve::tests::Service;
-use crate::testing::{self, Fixture, everything};
+use crate::testing::{self, Fixture, Lines, everything};
 
 /// Routes that only tests have: one that takes long, one that waits for people, one that takes a body.
 pub(crate) fn routes() -> Router<Shared> {
@@ -36,7 +34,7 @@ pub(crate) fn routes() -> Router<Shared> {
 
 async fn parked(State(gate): State<Shared>, slot: Slot) -> Result<&'static str, Refused> {
     let parked = slot.park(&gate, Duration::from_secs(3600))?;
-    gate.stop.begun().await;
+    gate.front.stop.begun().await;
     drop(parked);
     Ok("step_up")
 }
@@ -97,8 +95,8 @@ async fn the_page_is_on_its_origin_alone_and_other_sites_only_read() {
     let gate = service.gate.clone();
     let page = Router::new()
         .route("/", get(async || "page").post(async || "done"))
-        .layer(from_fn_with_state(gate.clone(), guard::page))
-        .layer(from_fn_with_state(gate, guard::every));
+        .layer(from_fn_with_state(gate.front.clone(), guard::page))
+        .layer(from_fn_with_state(gate.front.clone(), guard::every));
     let ask = async |method: &str, host: &str, site: &str| {
         let request = Request::builder().method(method).uri("/").header("host", host);
         let request = request.header("sec-fetch-site", site).body(Body::empty()).unwrap();
@@ -134,7 +132,7 @@ fn named(name: &str) -> Client {
 async fn a_flood_of_one_client_leaves_room_for_others() {
     let fixture = limited("calls = 4").await;
     let later = Instant::now() + Duration::from_secs(60);
-    let load = &fixture.gate.load;
+    let load = &fixture.gate.front.load;
     let running: Vec<Slot> = (0..3).map(|_| load.enter(Share::Api, later).unwrap()).collect();
     for slot in &running {
         slot.belongs_to("flood").unwrap();
@@ -166,63 +164,55 @@ async fn whoever_is_nobody_takes_no_place_while_the_answer_is_late() {
 #[tokio::test]
 async fn readiness_names_the_part_that_does_not_work() {
     type Break = fn(&Fixture, &Home);
-    let cases: [(&str, Break); 4] = [
-        ("", |_, _| {}),
+    let cases: [(&str, &str, Break); 4] = [
+        ("", "", |_, _| {}),
         // Where the probe would be written is a folder.
-        ("store", |_, home| {
+        ("store", "store_not_ready", |_, home| {
             std::fs::create_dir(home.path("serve.probe")).unwrap()
         }),
-        ("trust", |_, home| std::fs::write(home.path("trust.json"), "{").unwrap()),
-        ("clients", |_, home| {
+        ("trust", "trust_not_ready", |_, home| {
+            std::fs::write(home.path("trust.json"), "{").unwrap()
+        }),
+        ("clients", "clients_unreadable", |_, home| {
             std::fs::write(home.path("clients.toml"), "[").unwrap()
         }),
     ];
-    for (broken, breaks) in cases {
+    for (broken, code, breaks) in cases {
         let fixture = Fixture::new().await;
         breaks(&fixture, &fixture.gate.home.home);
-        let mut request = Request::get("/readyz").body(Body::empty()).unwrap();
-        // Others learn no more than whether it is ready.
-        request.extensions_mut().insert(Peer::Tcp(([127, 0, 0, 1], 1).into()));
-        let answer = fixture.send_unknown(request).await;
+        let ask = async |address: [u8; 4]| {
+            let mut request = Request::get("/readyz").body(Body::empty()).unwrap();
+            request.extensions_mut().insert(Peer::Tcp((address, 1).into()));
+            fixture.send_unknown(request).await
+        };
+        let (answer, elsewhere) = (ask([127, 0, 0, 1]).await, ask([192, 0, 2, 1]).await);
         let document = answer.json();
-        let status = if broken.is_empty() { 200 } else { 503 };
-        assert_eq!(answer.status.as_u16(), status, "{broken}: {document}");
-        assert_eq!(document["ready"], broken.is_empty());
-        // Without trust there is no key that one could believe.
-        let fails = |part: &str| part == broken || (part == "key" && broken == "trust");
+        assert_eq!(document["ready"], code.is_empty());
         for part in ["key", "store", "trust", "clients"] {
-            assert_eq!(document["parts"][part], !fails(part), "{broken}: {document}");
+            assert_eq!(document["parts"][part], part != broken, "{broken}: {document}");
         }
+        // Others learn no more than whether it is ready.
+        assert!(elsewhere.json()["parts"].is_null());
+        if code.is_empty() {
+            assert_eq!((answer.status.as_u16(), elsewhere.status.as_u16()), (200, 200));
+        } else {
+            assert_eq!(answer.problem(), (503, code.to_owned()));
+            assert_eq!(elsewhere.problem(), (503, "not_ready".to_owned()));
+        }
+        assert_eq!(fixture.get(&everything(), "/healthz").await.status, StatusCode::OK);
     }
-}
-
-/// Where the log of a test goes.
-#[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.lock().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+    // Of several each is named.
+    let fixture = Fixture::new().await;
+    let home = &fixture.gate.home.home;
+    std::fs::write(home.path("trust.json"), "{").unwrap();
+    std::fs::write(home.path("clients.toml"), "[").unwrap();
+    let mut request = Request::get("/readyz").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(Peer::Unix { uid: 1 });
+    let several = fixture.send_unknown(request).await.json();
+    assert_eq!(
+        several["codes"],
+        serde_json::json!(["trust_not_ready", "clients_unreadable"])
+    );
 }
 
 #[tokio::test]
@@ -231,7 +221,7 @@ async fn the_log_says_who_asked_for_what_and_nothing_that_was_sent() {
     let subscriber = tracing_subscriber::fmt().json().with_writer(lines.clone()).finish();
     let _logged = tracing::subscriber::set_default(subscriber);
     let fixture = Fixture::new().await;
-    let (_, host) = fixture.gate.origin.as_str().split_once("://").unwrap();
+    let (_, host) = fixture.gate.front.origin.as_str().split_once("://").unwrap();
     // Where another thread, of which nobody hears, came to the place of the event first, it would stay unheard: once it is known, it
     // is judged anew for this thread.
     let first = Request::get("/healthz").header(header::HOST, host).body(Body::empty());
@@ -275,7 +265,7 @@ async fn decisions_and_answers_are_counted_by_words_of_closed_sets() {
         .await
         .ok();
     assert_eq!(decided["decision"], "allow");
-    let (_, host) = fixture.gate.origin.as_str().split_once("://").unwrap();
+    let (_, host) = fixture.gate.front.origin.as_str().split_once("://").unwrap();
     for (method, path) in [
         ("GET", "/v1/ledger/records/0?x=secret"),
         ("GET", "/secret"),
@@ -297,4 +287,46 @@ async fn decisions_and_answers_are_counted_by_words_of_closed_sets() {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
     }
     assert!(!text.to_lowercase().contains("secret"), "{text}");
+}
+
+#[tokio::test]
+async fn people_are_shown_a_page_where_programs_are_told_a_problem() {
+    let fixture = Fixture::new().await;
+    let (_, own) = fixture.gate.front.origin.as_str().split_once("://").unwrap();
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (host, path, accept, status, is_page) in [
+        (own, "/nowhere", browser, 404, true),
+        (own, "/nowhere", "*/*", 404, false),
+        (own, "/v1/nowhere", browser, 404, false),
+        (own, "/live", "text/event-stream", 401, false),
+        (own, "/live", browser, 401, true),
+        ("other.example", "/", browser, 421, true),
+        ("other.example", "/page.css", "text/css,*/*;q=0.1", 421, false),
+    ] {
+        let request = Request::get(path)
+            .header(header::HOST, host)
+            .header(header::ACCEPT, accept);
+        let answer = front(&fixture.gate).oneshot(request.body(Body::empty()).unwrap()).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{path} of {host}");
+        let media_type = answer.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        let has_policy = answer.headers().contains_key(header::CONTENT_SECURITY_POLICY);
+        let length = answer.headers().get(header::CONTENT_LENGTH).cloned();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        if is_page {
+            assert_eq!(media_type, "text/html; charset=utf-8", "{path} of {host}");
+            assert!(has_policy, "{path} of {host}");
+            assert!(
+                body.contains(&format!("href=\"{}/\"", fixture.gate.front.origin)),
+                "{body}"
+            );
+        } else {
+            assert_eq!(media_type, "application/problem+json", "{path} of {host}");
+        }
+        assert!(
+            length.is_none_or(|length| length == body.len().to_string()),
+            "{path} of {host}"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actionpass_custody::NoSecrets;
 use actionpass_home::{Home, NewHome};
@@ -7,12 +9,14 @@ use actionpass_model::{CodedError as _, Issuer, Tenant};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
+use crate::listening::ended;
 use crate::load::Share;
 use crate::settings::TlsFiles;
 
@@ -72,7 +76,7 @@ impl Service {
     }
 
     /// The answer to a request that is written as it goes over the line; `HOST` stands for a `Host` that is known.
-    async fn ask(&self, request: &str) -> Answer {
+    pub(crate) async fn ask(&self, request: &str) -> Answer {
         let mut stream = self.connect().await;
         stream.write_all(self.written(request).as_bytes()).await.unwrap();
         Answer::read(&mut stream).await
@@ -82,7 +86,7 @@ impl Service {
         request.replace("HOST", &format!("Host: localhost:{}", self.address.port()))
     }
 
-    async fn end(self) -> Result<(), ServeError> {
+    pub(crate) async fn end(self) -> Result<(), ServeError> {
         self.stop.send(()).unwrap();
         self.running.await.unwrap()
     }
@@ -90,8 +94,8 @@ impl Service {
 
 /// An answer as it came over the line.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
     body: String,
 }
@@ -155,10 +159,15 @@ async fn it_says_that_it_is_up_and_ready() {
         (ready.status == 503).then_some(ready)
     })
     .await;
+    // Neither the key nor the store is broken with it.
+    assert_eq!(failed.code(), "trust_not_ready");
+    let parts = r#""ready":false,"parts":{"key":true,"store":true,"trust":false,"clients":true}"#;
+    assert!(failed.body.contains(parts), "{failed:?}");
     assert!(
-        failed.body.contains(r#""ready":false"#) && failed.body.contains(r#""trust":false"#),
+        failed.head.contains("application/problem+json") && failed.head.contains("retry-after"),
         "{failed:?}"
     );
+    assert_eq!(service.ask("GET /healthz HTTP/1.1\r\nHOST\r\n\r\n").await.status, 200);
     std::fs::write(&trust, text).unwrap();
     wait_for(async || {
         let ready = service.ask("GET /readyz HTTP/1.1\r\nHOST\r\n\r\n").await;
@@ -218,8 +227,25 @@ async fn other_hosts_are_refused() {
         .ask("GET http://evil.example/healthz HTTP/1.1\r\nHOST\r\n\r\n")
         .await;
     assert_eq!((absolute.status, absolute.code().as_str()), (400, "request_malformed"));
-    let own = format!("GET http://localhost:{port}/healthz HTTP/1.1\r\nHOST\r\n\r\n");
-    assert_eq!(service.ask(&own).await.status, 200);
+    for own in ["http", "https"] {
+        let own = format!("GET {own}://localhost:{port}/healthz HTTP/1.1\r\nHOST\r\n\r\n");
+        assert_eq!(service.ask(&own).await.status, 200);
+    }
+    for foreign in [
+        format!("ftp://localhost:{port}"),
+        format!("file://localhost:{port}"),
+        format!("http://x@localhost:{port}"),
+        "http://localhost:1".to_owned(),
+        "https://evil.example".to_owned(),
+    ] {
+        let absolute = format!("GET {foreign}/healthz HTTP/1.1\r\nHOST\r\n\r\n");
+        let answer = service.ask(&absolute).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "request_malformed"),
+            "{foreign}"
+        );
+    }
     for method in ["TRACE /healthz", "CONNECT localhost:1", "BREW /healthz"] {
         let answer = service.ask(&format!("{method} HTTP/1.1\r\nHOST\r\n\r\n")).await;
         assert_eq!(
@@ -229,6 +255,88 @@ async fn other_hosts_are_refused() {
         );
     }
     service.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_length_that_can_be_read_two_ways_is_refused_and_nothing_behind_it_is_answered() {
+    let service = Service::new(|_| {}).await;
+    let json = "Content-Type: application/json";
+    let chunked = "Transfer-Encoding: chunked";
+    for (lengths, body) in [
+        (format!("{chunked}\r\nContent-Length: 4"), "2\r\n{}\r\n0\r\n\r\n"),
+        (format!("Content-Length: 4\r\n{chunked}"), "2\r\n{}\r\n0\r\n\r\n"),
+        (chunked.to_owned(), "2\r\n{}\r\n0\r\n\r\n"),
+        (format!("{chunked}\r\n{chunked}"), "0\r\n\r\n"),
+        ("Transfer-Encoding: gzip, chunked".to_owned(), "0\r\n\r\n"),
+    ] {
+        // Who goes by the length ends the body early, and takes the rest for a request.
+        let question = format!("POST /test/body HTTP/1.1\r\nHOST\r\n{json}\r\n{lengths}\r\n\r\n{body}");
+        let answer = service.ask(&question).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (411, "length_required"),
+            "{lengths}"
+        );
+        let mut stream = service.connect().await;
+        let second = "GET /healthz HTTP/1.1\r\nHOST\r\n\r\n";
+        let both = service.written(&format!("{question}{second}"));
+        stream.write_all(both.as_bytes()).await.unwrap();
+        assert_eq!(Answer::read(&mut stream).await.status, 411);
+        if lengths.contains("Content-Length") {
+            assert_eq!(Answer::read(&mut stream).await.status, 0, "{lengths}");
+        }
+    }
+    // The parser refuses these itself.
+    for lengths in [
+        "Content-Length: 2\r\nContent-Length: 3",
+        "Content-Length: +2",
+        "Content-Length: 2, 2",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: chunked, gzip",
+    ] {
+        let question = format!("POST /test/body HTTP/1.1\r\nHOST\r\n{json}\r\n{lengths}\r\n\r\n{{}}");
+        assert_eq!(service.ask(&question).await.status, 400, "{lengths}");
+    }
+    service.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_connection_lives_longer_than_a_header_may_take() {
+    let service = Service::new(|settings| {
+        settings.limits.header_time = Duration::from_secs(1);
+        settings.limits.keep_alive_time = Duration::from_secs(4);
+    })
+    .await;
+    let mut stream = service.connect().await;
+    let request = service.written("GET /healthz HTTP/1.1\r\nHOST\r\n\r\n");
+    for _ in 0..2 {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(Answer::read(&mut stream).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+    // A header that has begun has its time.
+    let start = Instant::now();
+    stream.write_all(b"GET /he").await.unwrap();
+    assert_eq!(Answer::read(&mut stream).await.status, 0);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    // And being idle has an end.
+    let mut stream = service.connect().await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(Answer::read(&mut stream).await.status, 200);
+    let start = Instant::now();
+    assert_eq!(Answer::read(&mut stream).await.status, 0);
+    assert!(start.elapsed() > Duration::from_secs(2), "{:?}", start.elapsed());
+    service.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_taken_is_not_another_service() {
+    let folder = TempDir::new().unwrap();
+    let home = home(&folder).await;
+    std::fs::create_dir(home.home.path(LOCK)).unwrap();
+    let error = Server::open(home, Arc::new(NoSecrets), settings()).await.unwrap_err();
+    assert!(matches!(error, ServeError::Lock { .. }), "{error:?}");
+    assert_eq!(error.code(), "service_failed");
 }
 
 #[tokio::test]
@@ -314,7 +422,36 @@ async fn a_flood_of_calls_is_refused_at_once_and_people_still_get_in() {
     assert!(refused.head.contains("retry-after: 1"), "{refused:?}");
     // Those who watch the service, and those who decide, have what is theirs.
     assert_eq!(service.ask("GET /healthz HTTP/1.1\r\nHOST\r\n\r\n").await.status, 200);
-    service.gate.load.enter(Share::People, Instant::now()).unwrap();
+    service.gate.front.load.enter(Share::People, Instant::now()).unwrap();
+    drop(slow);
+    service.end().await.unwrap();
+}
+
+/// Whoever sends the bodies of what people ask slowly is nobody yet, and takes no place of those who decide.
+#[tokio::test]
+async fn bodies_that_arrive_slowly_keep_nobody_from_the_page() {
+    let service = Service::new(|settings| settings.limits.page_calls = 2).await;
+    let origin = format!("Origin: http://localhost:{}", service.address.port());
+    let question = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHOST\r\n{origin}\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+    };
+    let mut slow = Vec::new();
+    for path in ["/sign-in/challenge", "/sign-in", "/enrol", "/requests/req_1/vote"] {
+        let mut stream = service.connect().await;
+        let request = service.written(&question(path));
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // The body is waited for from then on.
+        assert_eq!(Answer::read(&mut stream).await.status, 100, "{path}");
+        slow.push(stream);
+    }
+    assert_eq!(service.ask("GET / HTTP/1.1\r\nHOST\r\n\r\n").await.status, 200);
+    // What has arrived is answered.
+    let first = slow.first_mut().unwrap();
+    first.write_all(b"{}").await.unwrap();
+    let answer = Answer::read(first).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
     drop(slow);
     service.end().await.unwrap();
 }
@@ -330,7 +467,7 @@ async fn a_parked_call_holds_no_place_and_ends_when_the_service_stops() {
     let mut waiting = service.connect().await;
     let request = service.written("GET /test/parked HTTP/1.1\r\nHOST\r\n\r\n");
     waiting.write_all(request.as_bytes()).await.unwrap();
-    wait_for(async || (service.gate.load.parked() == 1).then_some(())).await;
+    wait_for(async || (service.gate.front.load.parked() == 1).then_some(())).await;
     // Another call runs meanwhile, but nobody else is parked.
     let answer = service.ask(&request).await;
     assert_eq!(answer.code(), "overloaded");
@@ -341,7 +478,7 @@ async fn a_parked_call_holds_no_place_and_ends_when_the_service_stops() {
     service.end().await.unwrap();
     let answer = Answer::read(&mut waiting).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "step_up"));
-    assert_eq!(gate.load.parked(), 0);
+    assert_eq!(gate.front.load.parked(), 0);
     assert!(TcpStream::connect(address).await.is_err());
 }
 
@@ -354,7 +491,7 @@ async fn what_doesnt_finish_in_time_is_given_up() {
     // An idle connection is no reason to wait.
     let _idle = service.connect().await;
     wait_for(async || {
-        let open = service.gate.open_connections.load(Ordering::Relaxed);
+        let open = service.gate.front.open_connections.load(Ordering::Relaxed);
         (open == 2).then_some(())
     })
     .await;
@@ -389,6 +526,26 @@ async fn beyond_its_connections_it_keeps_some_for_people() {
     let mut third = service.connect().await;
     let _ = third.write_all(healthy.as_bytes()).await;
     assert_eq!(Answer::read(&mut third).await.status, 0);
+    service.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_has_little_time_on_a_connection_that_is_kept_for_people() {
+    let service = Service::new(|settings| settings.limits.connections = 1).await;
+    let mut first = service.connect().await;
+    let healthy = service.written("GET /healthz HTTP/1.1\r\nHOST\r\n\r\n");
+    first.write_all(healthy.as_bytes()).await.unwrap();
+    assert_eq!(Answer::read(&mut first).await.status, 200);
+    let start = Instant::now();
+    let answer = service
+        .ask(&format!(
+            "POST /sign-in/challenge HTTP/1.1\r\nHOST\r\nOrigin: http://localhost:{}\r\nContent-Type: application/json\r\n\
+             Content-Length: 2\r\n\r\n{{",
+            service.address.port()
+        ))
+        .await;
+    assert_eq!((answer.status, answer.code().as_str()), (408, "body_timeout"));
+    assert!(start.elapsed() < service.gate.front.serve.body_time / 2);
     service.end().await.unwrap();
 }
 
@@ -463,9 +620,9 @@ async fn a_part_that_ends_ends_the_service() {
     let server = Server::open(home(&folder).await, Arc::new(NoSecrets), settings())
         .await
         .unwrap();
-    let mut parts = background(server.gate(), None, 0);
+    let mut parts = background(server.gate(), 0);
     parts.abort_all();
-    let ended = ended(parts.join_next().await);
+    let ended = ended(parts.join_next().await.unwrap());
     assert!(matches!(ended, ServeError::Ended { .. }));
     assert_eq!(ended.code(), "service_failed");
 }
@@ -540,7 +697,7 @@ async fn a_new_certificate_is_taken_over_and_a_broken_one_is_not() {
     let files = used.clone();
     let service = Service::within(folder, |settings| settings.tls = Some(files)).await;
     assert_eq!(
-        service.gate.origin.as_str(),
+        service.gate.front.origin.as_str(),
         format!("https://localhost:{}", service.address.port())
     );
     let address = service.address;
@@ -561,6 +718,7 @@ async fn a_new_certificate_is_taken_over_and_a_broken_one_is_not() {
 
 #[tokio::test]
 async fn a_key_that_others_can_read_or_that_is_anothers_is_refused() {
+    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = TempDir::new().unwrap();
@@ -574,6 +732,13 @@ async fn a_key_that_others_can_read_or_that_is_anothers_is_refused() {
     let mut mixed = first.clone();
     mixed.key = second.key;
     assert_eq!(open(mixed).await, "tls_unusable");
-    std::fs::set_permissions(&first.key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    // A name that is no UTF-8 is as good as another.
+    let mut odd = first.clone();
+    odd.key = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff.key"));
+    std::fs::copy(&first.key, &odd.key).unwrap();
+    for key in [&first.key, &odd.key] {
+        std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
     assert_eq!(open(first).await, "key_file_permissions");
+    assert_eq!(open(odd).await, "key_file_permissions");
 }

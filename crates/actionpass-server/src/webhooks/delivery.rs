@@ -1,25 +1,24 @@
 //! [`Delivery`]: one receiver, posted to until it takes a message or the time for it is over.
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use actionpass_core::{Clock as _, Random as _, System};
 use actionpass_custodians::SecretSource;
-use actionpass_home::{Webhook, WebhookFormat, WebhookUrl};
+use actionpass_home::{HttpUrl, Webhook, WebhookFormat};
 use actionpass_model::Code;
 use base64ct::{Base64, Encoding as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use zeroize::Zeroizing;
 
 use super::Stop;
 use super::address::Checked;
 use super::message::Message;
-use crate::{ServeError, ServerCode};
+use crate::{ServeError, ServerCode, outgoing};
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -89,7 +88,7 @@ enum Attempt {
 #[derive(Debug)]
 pub(super) struct Delivery {
     name: String,
-    url: WebhookUrl,
+    url: HttpUrl,
     format: WebhookFormat,
     secret: Option<Secret>,
     agent: Agent,
@@ -98,40 +97,37 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn new(webhook: &Webhook, secret: Option<Secret>) -> Self {
+    /// A receiver; its `ca` is relative to `root`.
+    ///
+    /// # Errors
+    /// [`ServeError::Webhook`] if that can't be read.
+    pub(super) fn open(webhook: &Webhook, secret: Option<Secret>, root: &Path) -> Result<Self, ServeError> {
         let is_tls = webhook.url.is_tls();
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .https_only(is_tls)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_global(Some(ATTEMPT))
-            // Every attempt looks the receiver up, and checks what it finds.
-            .max_idle_connections(0)
-            .user_agent("actionpass");
-        if is_tls {
-            let provider = rustls::crypto::aws_lc_rs::default_provider();
-            let system = rustls_native_certs::load_native_certs();
-            let roots = system.certs.iter().map(|der| Certificate::from_der(der).to_owned());
-            let tls = TlsConfig::builder()
-                .unversioned_rustls_crypto_provider(Arc::new(provider))
-                .root_certs(RootCerts::from(roots.collect::<Vec<_>>()))
-                .build();
-            config = config.tls_config(tls);
-        }
+        let roots = if is_tls {
+            let ca = webhook.ca.as_ref().map(|ca| root.join(ca));
+            let roots = outgoing::roots(ca.as_deref()).map_err(|problem| ServeError::Webhook {
+                name: webhook.name.clone(),
+                code: ServerCode::CaUnusable.into(),
+                problem,
+            })?;
+            Some(roots)
+        } else {
+            None
+        };
         let resolver = Checked {
             networks: webhook.networks.clone(),
             may_be_loopback: !is_tls,
         };
-        Self {
+        Ok(Self {
             name: webhook.name.clone(),
             url: webhook.url.clone(),
             format: webhook.format,
             secret,
-            agent: Agent::with_parts(config.build(), DefaultConnector::new(), resolver),
+            // Every attempt looks the receiver up, and checks what it finds.
+            agent: Agent::with_parts(outgoing::config(roots, ATTEMPT), DefaultConnector::new(), resolver),
             tried_for: TRIED_FOR,
             first_wait: FIRST_WAIT,
-        }
+        })
     }
 
     /// Posts a message until it is taken; `false` if it is given up.

@@ -74,7 +74,7 @@ fn webhook(url: &str, more: &str) -> Webhook {
 }
 
 fn delivery(webhook: &Webhook) -> Delivery {
-    let mut delivery = Delivery::new(webhook, Some(Secret::of(vec![7; 32])));
+    let mut delivery = Delivery::open(webhook, Some(Secret::of(vec![7; 32])), Path::new("/")).unwrap();
     delivery.first_wait = Duration::from_millis(20);
     delivery.tried_for = Duration::from_secs(1);
     delivery
@@ -173,13 +173,13 @@ async fn what_is_not_taken_is_dropped_in_bounded_time() {
 async fn receivers_are_told_of_what_they_want_and_none_waits_for_another() {
     let (slow, _held) = receiver(&["503 Busy"]);
     let (url, waiting) = receiver(&["200 OK"]);
-    let secret = "secret = 'file:{}'\ndangerously_permit_plain_http = true\n";
+    // Relative to the home, from wherever the service was started.
+    let secret = "secret = 'file:webhook.secret'\ndangerously_permit_plain_http = true\n";
     let fixture = Fixture::configured(|home: &Home| {
         let path = home.path("webhook.secret");
         std::fs::write(&path, format!("whsec_{}\n", Base64::encode_string(&[9; 32]))).unwrap();
         #[cfg(unix)]
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        let secret = secret.replace("{}", path.to_str().unwrap());
         let config = home.path("config.toml");
         let mut text = std::fs::read_to_string(&config).unwrap();
         text.push_str(&format!("[[webhook]]\nname = 'slow'\nurl = '{slow}'\n{secret}"));
@@ -189,7 +189,12 @@ async fn receivers_are_told_of_what_they_want_and_none_waits_for_another() {
         std::fs::write(&config, text).unwrap();
     })
     .await;
-    let webhooks = Webhooks::open(&fixture.gate.home.config, fixture.gate.origin.clone()).unwrap();
+    let webhooks = Webhooks::open(
+        &fixture.gate.home.config,
+        fixture.gate.home.home.root(),
+        fixture.gate.front.origin.clone(),
+    )
+    .unwrap();
     let counts = webhooks.counts();
     webhooks.start(&fixture.gate.events);
     let action = fixtures::admit(actionpass_policy::EXAMPLE_STEP_UP);
@@ -229,7 +234,12 @@ fn a_webhook_without_its_secret_is_not_begun_with() {
     let text = "issuer = 'https://issuer.example'\ntenants = ['org:example']\n[signing]\nkey = 'file:a.pem'\n\
                 [[webhook]]\nname = 'x'\nurl = 'https://h.example/'\nsecret = 'env:ACTIONPASS_TEST_NO_SUCH_SECRET'\n";
     let config = Config::parse(text, std::path::Path::new("config.toml")).unwrap();
-    let error = Webhooks::open(&config, WebOrigin::parse("https://gate.example").unwrap()).unwrap_err();
+    let error = Webhooks::open(
+        &config,
+        Path::new("/"),
+        WebOrigin::parse("https://gate.example").unwrap(),
+    )
+    .unwrap_err();
     assert_eq!(actionpass_model::CodedError::code(&error).as_str(), "secret_missing");
     assert_eq!(
         webhook("http://127.0.0.1:9/", "format = 'slack'").format,
