@@ -11,8 +11,6 @@ actionpass_model::codes! {
         ApproverAmbiguous = "approver_ambiguous",
         /// A person has to confirm, and there is neither a terminal nor `--yes`.
         ConfirmationRequired = "confirmation_required",
-        /// What a service sent of an approval request contradicts itself: nothing of it was shown, and nothing is signed.
-        RequestContradicts = "request_contradicts" => Unavailable,
         /// An override names what isn't a deny rule of the policy, or one that the approver's roles don't lift.
         RuleNotOverridable = "rule_not_overridable",
         /// The person who was asked said no.

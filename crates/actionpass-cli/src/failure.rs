@@ -16,6 +16,7 @@ pub(crate) struct Failure {
     code: Code,
     message: String,
     offset: Option<usize>,
+    path: Option<String>,
     hint: Option<String>,
 }
 
@@ -26,6 +27,7 @@ impl Failure {
             code: code.into(),
             message: message.into(),
             offset: None,
+            path: None,
             hint: None,
         }
     }
@@ -88,6 +90,11 @@ impl Failure {
         self.offset
     }
 
+    /// The part of the input that it is about.
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
     /// What to do next.
     pub(crate) fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -98,7 +105,8 @@ impl Failure {
 impl<E: CodedError + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let offset = error.offset().and_then(|offset| usize::try_from(offset).ok());
-        let failure = Self::from_error(error.code(), &error).at(offset);
+        let mut failure = Self::from_error(error.code(), &error).at(offset);
+        failure.path = error.path().map(ToOwned::to_owned);
         match hint::of(&error) {
             Some(hint) => failure.with_hint(hint),
             None => failure,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actionpass_canon::{BoundAction, BoundFacts};
+use actionpass_client::Client;
 use actionpass_client::api::{AuthorizeAnswer, FullRequest, Lifted, RequestEvent, RequestItem};
 use actionpass_core::RequestCode;
 use actionpass_display::View;
@@ -157,9 +158,7 @@ impl GateArgs {
     ) -> Outcome<Box<dyn Gate + 'a>> {
         let Some(url) = self.url(context.named_home())? else {
             if self.token_file.is_some() {
-                return Err(usage(
-                    "--token-file is of a service, and neither --gate nor ACTIONPASS_GATE names one",
-                ));
+                return Err(without_service());
             }
             return Ok(Box::new(Local::open(context, passphrase)?));
         };
@@ -175,11 +174,43 @@ impl GateArgs {
             );
             return Err(usage(problem));
         }
-        Ok(Box::new(Remote::open(
-            &url,
-            self.gate.is_some(),
-            self.token_file.as_deref(),
-        )?))
+        let client = remote::client(&url, self.token_file.as_deref())?;
+        Ok(Box::new(Remote::new(client, self.gate.is_some())))
+    }
+
+    /// A client of the service that is named, for what has no home.
+    ///
+    /// # Errors
+    /// No service is named, or a home is; no token, or what can't be the address of a service.
+    pub(crate) fn client(&self, context: &Context) -> Outcome<Client> {
+        let url = self.url(context.named_home())?;
+        let url = url.ok_or_else(|| {
+            let problem = format!("a service is asked, and neither --gate nor {VARIABLE} names one");
+            Failure::new(CliCode::OptionMissing, problem)
+        })?;
+        remote::client(&url, self.token_file.as_deref())
+    }
+
+    /// Whether a service is asked, and no home.
+    ///
+    /// # Errors
+    /// Both are named, or a token without a service.
+    pub(crate) fn asks_a_service(&self, context: &Context) -> Outcome<bool> {
+        let is_asked = self.url(context.named_home())?.is_some();
+        if !is_asked && self.token_file.is_some() {
+            return Err(without_service());
+        }
+        Ok(is_asked)
+    }
+
+    /// The service and the file of its token, as the command line names them.
+    pub(crate) fn named(&self) -> (Option<&str>, Option<&Path>) {
+        (self.gate.as_deref(), self.token_file.as_deref())
+    }
+
+    /// Whether the command line names a service or a token.
+    pub(crate) const fn is_named(&self) -> bool {
+        self.gate.is_some() || self.token_file.is_some()
     }
 
     /// Where the service is, if one is asked.
@@ -203,6 +234,10 @@ impl GateArgs {
 pub(crate) fn not_votable(code: RequestCode, id: &RequestId) -> Failure {
     let meaning = code.meaning().trim();
     Failure::new(code, format!("{id} can't be voted on. {meaning}"))
+}
+
+fn without_service() -> Failure {
+    usage("--token-file is of a service, and neither --gate nor ACTIONPASS_GATE names one")
 }
 
 fn usage(problem: impl Into<String>) -> Failure {

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use actionpass_core::AuthorizeCode;
 use actionpass_custody::CustodianError;
+use actionpass_door::DoorCode;
 use actionpass_home::{Exposure, HomeError, home};
+use actionpass_mcp::McpCode;
 use actionpass_model::CodedError;
 
 use crate::shell::quote;
@@ -15,11 +17,31 @@ pub(crate) fn of(error: &(impl CodedError + 'static)) -> Option<String> {
     if error.code() == AuthorizeCode::FactsStale.as_str() {
         return Some("establish the facts again, and write when that was as `asOf`".to_owned());
     }
+    if let Some(hint) = of_front_door(error.code().as_str()) {
+        return Some(hint.to_owned());
+    }
     let error: &dyn Any = error;
     if let Some(error) = error.downcast_ref::<HomeError>() {
         return of_home(error);
     }
     error.downcast_ref::<CustodianError>().and_then(of_custodian)
+}
+
+/// What to look at when a front door isn't there, or its server.
+fn of_front_door(code: &str) -> Option<&'static str> {
+    let doors = [
+        DoorCode::DoorUnknown.as_str(),
+        DoorCode::DoorNotNamed.as_str(),
+        DoorCode::DoorOfAnotherKind.as_str(),
+    ];
+    if doors.contains(&code) {
+        return Some(
+            "--door NAME says which; config.toml has the names and kinds, and `actionpass protect` writes them",
+        );
+    }
+    (code == McpCode::ServerUnknown.as_str()).then_some(
+        "tools.toml has the names under `[[server]]`, and the command of each, which has to be the same word for word; at a service a client sees those of its `--server`",
+    )
 }
 
 fn of_home(error: &HomeError) -> Option<String> {

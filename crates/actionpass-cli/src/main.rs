@@ -9,6 +9,7 @@ mod clock;
 mod code;
 mod commands;
 mod context;
+mod door;
 mod exit;
 mod failure;
 mod foreign_jwk;

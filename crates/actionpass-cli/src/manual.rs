@@ -194,6 +194,11 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Behind a reverse proxy, whose name people see",
                 "actionpass serve --listen 127.0.0.1:8312 --origin https://approve.example.com --log-format json",
             ),
+            example(
+                "The page alone, for a service elsewhere, as a client of it",
+                "actionpass serve --page-only --gate https://gate.example.com --token-file page-token \\\n      \
+                 --issuer https://issuer.example --listen 127.0.0.1:8313 --origin https://approve.example.com",
+            ),
         ],
     ),
     (
@@ -413,6 +418,56 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "mcp",
+        &[
+            example(
+                "Stand in front of the server that an agent would start",
+                "actionpass mcp -- mcp-server-files /srv/files",
+            ),
+            example(
+                "The server as tools.toml starts it, for clients that swallow `--`",
+                "actionpass mcp --server files",
+            ),
+            example(
+                "Make every call, and record what would have been decided",
+                "actionpass mcp --observe --server files",
+            ),
+        ],
+    ),
+    (
+        "hook",
+        &[example(
+            "Check how an agent is set up, without running its hook",
+            "actionpass hook doctor --agent gemini --no-canary",
+        )],
+    ),
+    (
+        "hook run",
+        &[
+            example(
+                "What an agent's configuration runs, for an event on stdin",
+                "actionpass --home \"$PWD/home\" hook run --agent claude-code --deadline 30s < event.json",
+            ),
+            example(
+                "Record what would be decided, and hold nothing up",
+                "actionpass --home \"$PWD/home\" hook run --agent claude-code --deadline 30s --observe < event.json",
+            ),
+        ],
+    ),
+    (
+        "hook doctor",
+        &[
+            example(
+                "Fire a call that has to be blocked, at the hooks of one file",
+                "actionpass hook doctor --agent gemini --config settings.json",
+            ),
+            example(
+                "Check how an agent is set up, without running its hook",
+                "actionpass hook doctor --agent gemini --no-canary",
+            ),
+        ],
+    ),
+    (
         "clients list",
         &[example("Who may ask the service", "actionpass clients list")],
     ),
@@ -497,6 +552,130 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[example(
             "Run a table of actions and their decisions",
             "actionpass policy test tests.toml --policy policy.toml",
+        )],
+    ),
+    (
+        "normalize",
+        &[
+            example(
+                "What a call becomes, or why it is refused",
+                "actionpass normalize call.json",
+            ),
+            example(
+                "The same of its arguments",
+                "actionpass normalize --server github --tool create_pull_request arguments.json",
+            ),
+        ],
+    ),
+    (
+        "tools",
+        &[example("Check the home's tool catalogue", "actionpass tools check")],
+    ),
+    (
+        "tools check",
+        &[
+            example("Check the home's tool catalogue", "actionpass tools check"),
+            example("Check a file", "actionpass tools check --tools tools.toml"),
+        ],
+    ),
+    (
+        "tools list",
+        &[example("Which calls become which tool", "actionpass tools list")],
+    ),
+    (
+        "tools add",
+        &[example(
+            "Add entries for what a server lists",
+            "actionpass tools add --from-mcp docs --yes",
+        )],
+    ),
+    (
+        "tools test",
+        &[example(
+            "Run a table of calls and what they become",
+            "actionpass tools test calls.toml",
+        )],
+    ),
+    (
+        "pins",
+        &[example(
+            "What servers list, and what of it is approved",
+            "actionpass pins list",
+        )],
+    ),
+    (
+        "pins list",
+        &[example(
+            "What servers list, and what of it is approved",
+            "actionpass pins list",
+        )],
+    ),
+    (
+        "pins show",
+        &[example(
+            "What a server says of a tool, and what changed",
+            "actionpass pins show github create_pull_request",
+        )],
+    ),
+    (
+        "pins approve",
+        &[
+            example(
+                "Look at all that a server offers, and approve it on the terminal",
+                "actionpass pins approve github --as user:me@example.com",
+            ),
+            example(
+                "Approve one tool without being asked",
+                "actionpass pins approve github create_pull_request --as user:me@example.com --yes",
+            ),
+        ],
+    ),
+    (
+        "pins reset",
+        &[example(
+            "Approve no definition of a tool any more",
+            "actionpass pins reset github create_pull_request",
+        )],
+    ),
+    (
+        "protect",
+        &[
+            example("See what would be written", "actionpass protect --dry-run"),
+            example(
+                "Watch the agents of this machine; ask before each file is written",
+                "actionpass protect",
+            ),
+            example("The same without being asked", "actionpass protect --yes"),
+            example(
+                "What of the last day would have been denied or asked, and why",
+                "actionpass protect --report --since 24h",
+            ),
+            example("Hold calls to what is decided", "actionpass protect --enforce --yes"),
+            example("Take everything back", "actionpass protect --undo --yes"),
+        ],
+    ),
+    (
+        "hook install",
+        &[
+            example(
+                "Watch the tools of Claude Code",
+                "actionpass hook install --agent claude-code --observe --yes",
+            ),
+            example(
+                "Hold the calls of every coding agent that is there to what is decided",
+                "actionpass hook install --yes",
+            ),
+        ],
+    ),
+    (
+        "hook status",
+        &[example("Which coding agents have our hook", "actionpass hook status")],
+    ),
+    (
+        "hook uninstall",
+        &[example(
+            "Take the hook out of Claude Code",
+            "actionpass hook uninstall --agent claude-code --yes",
         )],
     ),
     (
@@ -643,6 +822,9 @@ pub(crate) mod tests {
                 "`keys/`",
                 "`trust.json`",
                 "`policy.toml`",
+                "`tools.toml`",
+                "`pins.json`",
+                "`protect.json`",
                 "`ledger.db`",
                 "`ledger.witness`",
                 "`examples/`"

@@ -87,6 +87,9 @@ pub(crate) fn print_failure(failure: &Failure, schema: &str, is_json: bool) -> u
         if let Some(offset) = failure.offset() {
             error.insert("offset".to_owned(), offset.into());
         }
+        if let Some(path) = failure.path() {
+            error.insert("path".to_owned(), path.into());
+        }
         return settle(
             print_json(&serde_json::json!({ "schema": schema, "error": error })),
             exit,

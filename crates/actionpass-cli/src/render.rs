@@ -101,6 +101,21 @@ impl Page {
         self.lines(&Text::name(text).text, OURS);
     }
 
+    /// A text of others below its name, line by line.
+    pub(crate) fn block(&mut self, name: &str, value: &str) {
+        self.line(name);
+        let shown = Text::value(value);
+        let margin = Margin {
+            first: "  ",
+            next: "> ",
+            at_spaces: false,
+        };
+        self.lines(&shown.text, margin);
+        for flag in &shown.flags {
+            self.lines(&flag.message(), FLAG);
+        }
+    }
+
     /// The text, with a note on what was broken.
     pub(crate) fn finish(mut self) -> String {
         match self.broken {

@@ -25,8 +25,8 @@ pub(crate) enum ApproversCommand {
     List,
     /// Invite somebody to register a passkey, within an hour and once
     ///
-    /// The link's secret stands behind its `#`, and only its hash is kept. This release serves no page under the link: a program
-    /// of your own serves one and hands what the browser gave to `actionpass_home::Approvers::register`.
+    /// The link's secret stands behind its `#`, and only its hash is kept. `actionpass serve` serves the page under it, on this
+    /// home or, with `--page-only`, elsewhere.
     Invite(InviteArgs),
     /// Let a passkey in that waits, by the code that its owner reads to you
     Confirm(ConfirmArgs),
@@ -172,7 +172,7 @@ impl InviteArgs {
         let talk = format!(
             "{} registers a passkey with this link, once, until {}. Whoever has it can: hand it over as you would a password.\n\
              Then they read a code to you: `{} approvers confirm {} CODE`.\n\
-             This release serves no page there: see `{} approvers invite --help`.\n",
+             The page there is that of `{} serve`, here or with `--page-only`.\n",
             invited.principal,
             invited.expires_at,
             context.program(),

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actionpass_client::api::{Declined, OpenedRequest, ToldReason};
+use actionpass_door::told::meaning;
 use actionpass_home::duration;
 use actionpass_model::{Audience, Code, Decision, Reason, RuleId, Trace};
 use actionpass_policy::Requirement;
-use actionpass_server::told::meaning;
 use clap::{ArgGroup, Args};
 
 use crate::call::CallArgs;

@@ -53,7 +53,7 @@ pub(crate) struct AddArgs {
     /// The facts that it states count
     #[arg(long)]
     attests: bool,
-    /// It consumes passes in the call that it asks in
+    /// For a later release: it consumes passes in the call that it asks in
     #[arg(long)]
     consumes: bool,
     /// A user who is it on the Unix socket, in the place of a token; may be repeated

@@ -110,8 +110,10 @@ impl DoctorArgs {
                 .map(|config| format!("issuer {}", config.issuer).into())
                 .map_err(Clone::clone),
         ));
-        let policy = home.policy().map_err(Failure::from);
-        checks.push(("policy", policy.map(|policy| ruled(&policy, &home))));
+        if let Ok(config) = &config {
+            let policy = home.policy(config).map_err(Failure::from);
+            checks.push(("policy", policy.map(|policy| ruled(policy.rules(), &home))));
+        }
         let trust = home.trust().map_err(|error| {
             let is_old = error.code() == "trust_rolled_back";
             let failure = Failure::from(error);

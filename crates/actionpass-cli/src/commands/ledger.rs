@@ -105,6 +105,15 @@ impl VerifyArgs {
             Ink::stdout().good("ok"),
             verified.head.size()
         );
+        if verified.observed > 0 {
+            text.push_str(&format!(
+                "  {} of its decisions were only observed: their calls were made, whatever was decided\n",
+                verified.observed
+            ));
+            if let Some(members) = json.as_object_mut() {
+                members.insert("observed".to_owned(), verified.observed.into());
+            }
+        }
         if let (Some(log), Some(members)) = (&verified.log, json.as_object_mut()) {
             members.insert("issuer".to_owned(), log.issuer().as_str().into());
             members.insert("log".to_owned(), log.origin().as_str().into());
@@ -291,7 +300,11 @@ fn walk_home(
 }
 
 /// Hands on every record from `first` on, page by page, until there are no more or `take` has enough.
-fn each_record(issuer: &OpenHome, first: u64, mut take: impl FnMut(&StoredRecord) -> Outcome<bool>) -> Outcome<()> {
+pub(crate) fn each_record(
+    issuer: &OpenHome,
+    first: u64,
+    mut take: impl FnMut(&StoredRecord) -> Outcome<bool>,
+) -> Outcome<()> {
     let mut seq = first;
     loop {
         let records = block_on(issuer.store.read(seq, PAGE))?;

@@ -333,10 +333,17 @@ fn outcome_json(outcome: &TestOutcome) -> Value {
     json
 }
 
-fn named_or_home(path: Option<&Path>, context: &Context) -> Outcome<Arc<RulePolicy>> {
+/// The policy of a file, or the home's.
+pub(crate) fn named_or_home(path: Option<&Path>, context: &Context) -> Outcome<Arc<RulePolicy>> {
     match path {
         Some(path) => load(path).map(Arc::new),
-        None => Ok(Arc::new(context.home()?.policy()?)),
+        None => {
+            let home = context.home()?;
+            let policy = home.policy(&home.config()?)?;
+            // Whoever looks at the policy hears of it; an issuer isn't stopped by what is pinned.
+            policy.check_paths(Some(&home.pins()?))?;
+            Ok(Arc::new(policy.into_rules()))
+        }
     }
 }
 

@@ -32,6 +32,7 @@ schemas!(
     "key.v1",
     "outcome.v1",
     "pass-claims.v1",
+    "pin-change.v1",
     "policy-change.v1",
     "record.v1",
     "refusal-claims.v1",

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actionpass_canon::Limits;
+use actionpass_core::UseError;
 use actionpass_crypto::{JwsCode, WebAuthnCode};
 use actionpass_home::{Config, Home, HomeError, MAX_LIMITS, OpenHome, ReplayFile, duration, limit};
 use actionpass_model::{
     Agent, ApprovalMode, Audience, Code, CodeClass, Issuer, ObligationId, Resource, Task, Tenant, Tool, UnixSeconds,
 };
 use actionpass_store::ledger::RecordRef;
-use actionpass_store::{ReplayCode, ReplayStore, StoreCode};
+use actionpass_store::{ReplayCode, StoreCode};
 use actionpass_verify::{OwnedCall, Refusal, Trust, VerifiedPass, Verifier, VerifyCode};
 use clap::{ArgGroup, Args};
 use pollster::block_on;
@@ -226,7 +227,11 @@ impl VerifyArgs {
         let token = input::token(&self.token)?;
         let stated = self.stated(&self.limits.bounds(config))?;
         let call = stated.call();
-        let verifier = self.verifier(config, stated.tool())?;
+        let of_use = match &used {
+            Some(PlaceOfUse::Home(opened)) => Some(&opened.home),
+            _ => home.as_ref(),
+        };
+        let verifier = self.verifier(of_use, config, stated.tool())?;
         // Freed by the end of the process, at no cost.
         let trust = ManuallyDrop::new(match &used {
             Some(PlaceOfUse::Home(opened)) => self.read_trust_of(opened)?,
@@ -236,20 +241,15 @@ impl VerifyArgs {
             Some(at) => at,
             None => clock::now()?.to_unix_seconds(),
         };
-        let Some(used) = used else {
-            let verdict = match verifier.verify(&token, &call, &trust, at) {
-                Ok(pass) => Verdict::Valid(Box::new(pass), Use::Untouched),
-                Err(refusal) => Verdict::Refused(refusal),
-            };
-            return Ok(Judged { verdict, at });
+        if used.is_some() {
+            output::needs_reader("the pass was not used up: the verdict would reach nobody")?;
+        }
+        let judged = match (verifier.verify(&token, &call, &trust, at), used) {
+            (Ok(pass), Some(place)) => place.use_up(&verifier, pass, at)?,
+            (verified, _) => verified.map(|pass| (pass, Use::Untouched)),
         };
-        output::needs_reader("the pass was not used up: the verdict would reach nobody")?;
-        let verdict = match block_on(verifier.consume(&token, &call, &trust, at, used.store())) {
-            Ok(consumed) => {
-                let pass = consumed.pass().clone();
-                let recorded = used.record(&pass)?;
-                Verdict::Valid(Box::new(pass), recorded)
-            }
+        let verdict = match judged {
+            Ok((pass, used)) => Verdict::Valid(Box::new(pass), used),
             Err(refusal) => Verdict::Refused(refusal),
         };
         Ok(Judged { verdict, at })
@@ -309,12 +309,16 @@ impl VerifyArgs {
         }
     }
 
-    fn verifier(&self, config: Option<&Config>, tool: &Tool) -> Outcome<Verifier> {
+    fn verifier(&self, home: Option<&Home>, config: Option<&Config>, tool: &Tool) -> Outcome<Verifier> {
         let issuer = self.issuer.clone().or_else(|| Some(config?.issuer.clone()));
-        let audience = self
-            .audience
-            .clone()
-            .or_else(|| config?.issuer_config().audience(tool, None));
+        let audience = match (&self.audience, home, config) {
+            (Some(audience), _, _) => Some(audience.clone()),
+            (None, Some(home), Some(config)) => match home.catalogue(config)?.audience(tool) {
+                Some(named) => Some(named.clone()),
+                None => config.issuer_config().audience(tool, None),
+            },
+            _ => None,
+        };
         let tenant = self.tenant.clone().or_else(|| match config?.tenants.as_slice() {
             [only] => Some(only.clone()),
             _ => None,
@@ -411,22 +415,27 @@ enum PlaceOfUse {
 }
 
 impl PlaceOfUse {
-    fn store(&self) -> &dyn ReplayStore {
+    /// Uses up a pass that was just verified, and records that where there is a ledger.
+    fn use_up(
+        &self,
+        verifier: &Verifier,
+        pass: VerifiedPass,
+        at: UnixSeconds,
+    ) -> Outcome<Result<(VerifiedPass, Use), Refusal>> {
         match self {
-            Self::Home(opened) => &*opened.store,
-            Self::File(file) => file.store(),
+            Self::Home(opened) => {
+                let administrator = opened.administrator();
+                match block_on(administrator.use_up(verifier, pass, at, &*opened.store)) {
+                    Ok(used) => Ok(Ok((used.pass.pass().clone(), Use::Recorded(used.record)))),
+                    Err(UseError::Refused(refusal)) => Ok(Err(refusal)),
+                    Err(error) => Err(Failure::from(error).about("the pass was not used up")),
+                }
+            }
+            Self::File(file) => {
+                let consumed = block_on(verifier.use_up(pass, at, file.store()));
+                Ok(consumed.map(|consumed| (consumed.pass().clone(), Use::Consumed)))
+            }
         }
-    }
-
-    /// Records the use of a pass that was just consumed, where there is a ledger.
-    fn record(&self, pass: &VerifiedPass) -> Outcome<Use> {
-        let Self::Home(opened) = self else {
-            return Ok(Use::Consumed);
-        };
-        // The pass is used up whatever becomes of the record: without it nothing must be executed.
-        block_on(opened.administrator().record_use(pass))
-            .map(Use::Recorded)
-            .map_err(|error| Failure::from(error).about("the pass is used up, and its use was not recorded"))
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use actionpass_client::api::{Lifted, RequestEvent, RequestItem};
 use actionpass_core::{Issuer, Request, RequestCode, Review};
+use actionpass_door::told::told;
 use actionpass_home::{Config, OpenHome};
 use actionpass_model::{ApprovalMode, Caller, EndState, KeyStatus, KeyUse, Principal, RequestId, RequestState, Tenant};
 use actionpass_policy::{PolicyEngine as _, Requirement};
 use actionpass_server::shown;
-use actionpass_server::told::told;
 use actionpass_store::{Ledger as _, RequestFilter, StateFilter};
 use actionpass_verify::{Trust, VerifyCode};
 use pollster::block_on;

@@ -4,15 +4,13 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actionpass_canon::{BoundAction, BoundFacts, Limits};
-use actionpass_client::api::{
-    AuthorizeRequest, FullRequest, Lifted, MAX_WAIT_SECONDS, RequestEvent, RequestItem, VoteSubject,
-};
+use actionpass_client::api::{AuthorizeRequest, FullRequest, Lifted, MAX_WAIT_SECONDS, RequestEvent, RequestItem};
 use actionpass_client::{Client, ClientCode, ClientError, Update};
 use actionpass_custody::Secret;
-use actionpass_display::{Renderer, View};
 use actionpass_home::Config;
-use actionpass_model::{ApprovalRequest, CodedError as _, Decision, JsonObject, Principal, RequestId, RequestState};
+use actionpass_model::{CodedError as _, Decision, JsonObject, Principal, RequestId, RequestState};
+use actionpass_server::ServerCode;
+use actionpass_server::shown::{self, SubjectError};
 
 use super::{Asking, Decided, Gate, Looked, Subject, Voter, Wanted};
 use crate::clock;
@@ -23,19 +21,14 @@ use crate::failure::{Failure, Outcome};
 use crate::passphrase;
 use crate::shell::quote;
 
+/// What every token begins with.
+const TOKEN_PREFIX: &str = "apc_";
 /// The environment variable that may hold the token.
 const VARIABLE: &str = "ACTIONPASS_TOKEN";
 /// How long a request is waited for before it is looked at again: what makes it void is no event.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// How long a service is left alone that answers sooner than it was asked to wait.
 const PAUSE: Duration = Duration::from_secs(5);
-/// What a service admitted is admitted here, as far as it fits into an answer and a reader of JSON: the hashes say whether it is
-/// the same.
-const LIMITS: Limits = Limits::new()
-    .with_max_bytes(32 << 20)
-    .with_max_depth(127)
-    .with_max_members(1 << 22);
-
 /// A service.
 pub(super) struct Remote {
     client: Client,
@@ -44,58 +37,30 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    pub(super) fn open(url: &str, is_named: bool, token_file: Option<&Path>) -> Outcome<Self> {
-        let token = token(token_file)?;
-        let token = std::str::from_utf8(token.expose()).map_err(|_| {
-            let problem = "the token of the client has characters that no token has";
-            Failure::new(ClientCode::TokenMalformed, problem)
-        })?;
-        let client = Client::new(url, token).map_err(failed)?;
-        Ok(Self { client, is_named })
+    pub(super) const fn new(client: Client, is_named: bool) -> Self {
+        Self { client, is_named }
     }
 
     fn full(&self, id: &RequestId) -> Outcome<FullRequest> {
         self.client.request(id).map_err(failed)
     }
 
-    /// What a service says against itself.
-    fn contradicts(&self, what: &str) -> Failure {
-        let problem = format!(
-            "what {} sent of the request contradicts itself: {what}",
-            self.client.address()
-        );
-        Failure::new(CliCode::RequestContradicts, problem)
-    }
-
     /// What a vote on a request is signed over, every hash and the view computed from it.
-    fn subject(&self, full: &FullRequest, sent: &VoteSubject) -> Outcome<Subject> {
-        let action = BoundAction::admit(&bytes(&sent.action)?, &LIMITS);
-        let action = action.map_err(|_| self.contradicts("its action is none"))?;
-        let facts = match &sent.facts {
-            Some(facts) => {
-                BoundFacts::admit(&bytes(facts)?, &LIMITS).map_err(|_| self.contradicts("its facts are none"))?
+    fn subject(&self, full: &FullRequest) -> Outcome<Option<Subject>> {
+        let checked = shown::checked(full).map_err(|error| match error {
+            SubjectError::Contradicts(what) => {
+                let address = self.client.address();
+                let problem = format!("what {address} sent of the request contradicts itself: {what}");
+                Failure::new(ServerCode::RequestContradicts, problem)
             }
-            None => BoundFacts::none(),
-        };
-        if let Some(differing) = differing(&full.request, &action, &facts) {
-            return Err(self.contradicts(&format!("`{differing}` is another in the action or the facts")));
-        }
-        let shown = full
-            .shown
-            .as_ref()
-            .ok_or_else(|| self.contradicts("`shown` is missing"))?;
-        let renderer = Renderer::parse(shown.renderer.as_str())?;
-        let view = View::recompute(renderer, &action, &full.request.rules, &facts)?;
-        let document = serde_json::from_str(&view.canonical()).map_err(|error| Failure::internal(&error))?;
-        if view.shown() != *shown || full.view.as_ref() != Some(&document) {
-            return Err(self.contradicts("its view isn't that of its action"));
-        }
-        Ok(Subject {
-            issuer: sent.issuer.clone(),
-            action,
-            facts,
-            view,
-        })
+            error => error.into(),
+        })?;
+        Ok(checked.map(|checked| Subject {
+            issuer: checked.issuer,
+            action: checked.action,
+            facts: checked.facts,
+            view: checked.view,
+        }))
     }
 }
 
@@ -146,9 +111,11 @@ impl Gate for Remote {
                 });
             }
             // It is the same occurrence however often it is asked about.
-            let mut members = asked.action.into_inner();
-            members.insert("id".to_owned(), answer.action_id.as_str().into());
-            asked.action = JsonObject::from(members);
+            asked.action = asked.action.map(|action| {
+                let mut members = action.into_inner();
+                members.insert("id".to_owned(), answer.action_id.as_str().into());
+                JsonObject::from(members)
+            });
             if sent.elapsed() < Duration::from_secs(seconds) {
                 thread::sleep(PAUSE.min(left));
             }
@@ -180,13 +147,8 @@ impl Gate for Remote {
 
     fn look(&self, id: &RequestId) -> Outcome<Looked> {
         let mut full = self.full(id)?;
-        let subject = match full.subject.take() {
-            Some(sent) => Some(self.subject(&full, &sent)?),
-            None if full.view.is_some() || full.shown.is_some() => {
-                return Err(self.contradicts("it has a view and no action"));
-            }
-            None => None,
-        };
+        let subject = self.subject(&full)?;
+        full.subject = None;
         Ok(Looked {
             full,
             subject,
@@ -246,9 +208,27 @@ impl Gate for Remote {
     }
 }
 
+/// A client of the service at this address.
+pub(super) fn client(url: &str, token_file: Option<&Path>) -> Outcome<Client> {
+    let token = token(token_file)?;
+    let token = std::str::from_utf8(token.expose()).map_err(|_| {
+        let problem = "the token of the client has characters that no token has";
+        Failure::new(ClientCode::TokenMalformed, problem)
+    })?;
+    Client::new(url, token).map_err(failed)
+}
+
 /// The token of the client.
 fn token(file: Option<&Path>) -> Outcome<Secret> {
     if let Some(file) = file {
+        if file.to_str().is_some_and(|name| name.starts_with(TOKEN_PREFIX)) {
+            let problem = "--token-file takes the name of a file with the token in its first line, and was given what looks like a token";
+            return Err(Failure::new(CliCode::UsageInvalid, problem).with_hint(format!(
+                "put the token into {VARIABLE} or into a file of mode 0600. Whoever sees the command lines of this machine may have \
+                 seen it, and the history of the shell has it: `actionpass clients remove NAME` on the home of the service, then \
+                 `clients add` makes another. A file of such a name is `./{TOKEN_PREFIX}…`"
+            )));
+        }
         return passphrase::of_file(file, "--token-file", "token");
     }
     Secret::from_variable(VARIABLE).ok_or_else(|| {
@@ -256,32 +236,6 @@ fn token(file: Option<&Path>) -> Outcome<Secret> {
         Failure::new(CliCode::OptionMissing, problem)
             .with_hint("`actionpass clients add` on the home of the service makes a client and prints its token once")
     })
-}
-
-/// The first member of a request that its action or facts say otherwise.
-fn differing(request: &ApprovalRequest, action: &BoundAction, facts: &BoundFacts) -> Option<&'static str> {
-    let head = action.action();
-    let definition = head.tool_definition.as_ref();
-    let same = [
-        ("actionHash", request.action_hash == action.action_hash()),
-        ("payloadHash", request.payload_hash == action.payload_hash()),
-        ("contextHash", request.context_hash == action.context_hash()),
-        ("factsHash", request.facts_hash == facts.hash()),
-        ("tenant", request.tenant == head.tenant),
-        ("actor", request.actor == head.actor),
-        ("task", request.task == head.intent.task),
-        ("tool", request.tool == head.capability.tool),
-        ("resource", request.resource == head.capability.resource),
-        (
-            "server",
-            request.server.as_ref() == definition.map(|definition| &definition.server),
-        ),
-        (
-            "definitionHash",
-            request.definition_hash.as_ref() == definition.map(|definition| &definition.definition_hash),
-        ),
-    ];
-    same.into_iter().find_map(|(name, is_same)| (!is_same).then_some(name))
 }
 
 /// A request as a list has it.
@@ -301,10 +255,6 @@ fn item(full: FullRequest) -> RequestItem {
 
 fn object(text: &str) -> Outcome<JsonObject> {
     serde_json::from_str(text).map_err(|error| Failure::internal(&error))
-}
-
-fn bytes(object: &JsonObject) -> Outcome<Vec<u8>> {
-    serde_json::to_vec(object).map_err(|error| Failure::internal(&error))
 }
 
 /// Why a question got no answer. A refusal ends a command as it would on a home: text doesn't say a class, so it is looked up.

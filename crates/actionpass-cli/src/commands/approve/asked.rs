@@ -146,6 +146,27 @@ pub(crate) fn unanswered(kind: VoteKind) -> Failure {
     .with_hint(format!("--yes {does} without asking, for whoever has seen the action"))
 }
 
+/// A person says yes on the terminal to a question about what was shown, or `nothing` is what happened.
+pub(crate) fn confirm(question: &str, nothing: &str, hint: &str) -> Outcome<()> {
+    let unanswered = || {
+        let problem = "this is confirmed on a terminal, and there is none";
+        Failure::new(CliCode::ConfirmationRequired, problem).with_hint(hint)
+    };
+    if !has_terminal() {
+        return Err(unanswered());
+    }
+    check_width(Size::of_stderr())?;
+    let terminal = Terminal::open().map_err(|_| unanswered())?;
+    terminal.discard_typed().map_err(|_| unanswered())?;
+    output::say(&format!("{} [y/N] ", Ink::stderr().bold(question)));
+    let answer = terminal.answer().map_err(|_| unanswered())?;
+    if is_yes(&answer) {
+        Ok(())
+    } else {
+        Err(Failure::new(CliCode::NotConfirmed, nothing))
+    }
+}
+
 /// Whether an answer is a yes: nothing else is, neither silence nor what may be meant as one.
 fn is_yes(answer: &str) -> bool {
     matches!(answer.trim(), "y" | "Y" | "yes")

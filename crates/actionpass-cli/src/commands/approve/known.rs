@@ -51,17 +51,17 @@ impl Known {
             let config = there.config()?;
             if config.issuer == *issuer {
                 terms = config.facts_terms();
-                home = Some(there);
+                home = Some((there, config));
             }
         }
         let policy = match (policy, &home) {
             (Some(path), _) => Ok(policy::load(path)?),
-            (None, Some(home)) => Ok(home.policy()?),
+            (None, Some((home, config))) => Ok(home.policy(config)?.into_rules()),
             (None, None) => Err("there is no home of this issuer here, and no --policy"),
         };
         let trust = match (trust, &home) {
             (Some(path), _) => Some(input::trust(path)?),
-            (None, Some(home)) => Some(home.trust()?),
+            (None, Some((home, _))) => Some(home.trust()?),
             (None, None) => None,
         };
         Ok(Self { policy, terms, trust })

@@ -402,6 +402,13 @@ fn summary(record: &Record) -> String {
             let code = text(&["code"]).map(|code| format!("({code})"));
             vec![text(&["change"]), text(&["request"]), text(&["principal"]), code]
         }
+        RecordKind::Pin => vec![
+            text(&["change"]),
+            text(&["server"]),
+            text(&["tool"]),
+            digest(&["definitionHash"]),
+            text(&["by"]),
+        ],
         RecordKind::Trust => vec![digest(&["trust", "digest"])],
         _ => Vec::new(),
     };

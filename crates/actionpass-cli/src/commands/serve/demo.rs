@@ -12,7 +12,7 @@ use std::{fs, thread};
 use actionpass_client::Client;
 use actionpass_client::api::{AuthorizeAnswer, AuthorizeRequest};
 use actionpass_home::{Approvers, Home, HomeCode, WaitingPasskey};
-use actionpass_model::{Approver, Decision, JsonObject, RequestId};
+use actionpass_model::{Approver, Audience, Decision, JsonObject, RequestId, Tool};
 use actionpass_policy::EXAMPLE_STEP_UP;
 use actionpass_server::Settings;
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ pub(super) fn run(args: &ServeArgs, context: &Context) -> Outcome<Reply> {
     let port = service.server.address().port();
     // The story is told beside the service, which goes on until it is stopped, whatever becomes of the story.
     stage.beside(move |stage| stage.enrol(&origin));
-    stage.beside(move |stage| stage.act(&Client::new(&format!("http://localhost:{port}"), &token)?));
+    stage.beside(move |stage| stage.act(&format!("http://localhost:{port}"), &token));
     service.run()?;
     let gone = if named.is_some() {
         ""
@@ -204,9 +204,9 @@ impl Stage {
             &json!({ "event": "invited", "principal": APPROVER, "link": link, "page": format!("{origin}/") }),
             &format!(
                 "\n1. You are the approver. Register a passkey, in a browser on this machine:\n     {}\n   \
-                 Then decide here:\n     {}\n\n",
-                ink.bold(&link),
-                ink.bold(&format!("{origin}/"))
+                 It can be in this computer, a phone or a security key. Without any, Chromium has one to try with: developer tools,\n   \
+                 \"WebAuthn\", \"Enable virtual authenticator environment\", add one with resident keys and user verification.\n\n",
+                ink.bold(&link)
             ),
         );
         let waiting = self.waiting()?;
@@ -281,13 +281,14 @@ impl Stage {
     }
 
     /// What the agent does: asks, waits, asks again, and says what came of it.
-    fn act(&self, client: &Client) -> Outcome<()> {
+    fn act(&self, service: &str, token: &str) -> Outcome<()> {
+        let client = Client::new(service, token)?;
         for call in 1..=CALLS {
             let action = action(call)?;
             let file = self.write(&format!("action-{call}.json"), &action.to_string())?;
             let document: JsonObject = serde_json::from_value(action).map_err(|error| Failure::internal(&error))?;
-            let answer = self.ask(client, call, document)?;
-            self.tell_end(call, &answer, &file)?;
+            let answer = self.ask(&client, call, document)?;
+            self.tell_end(call, &answer, &file, service)?;
             if answer.held_by.is_some() {
                 return Ok(());
             }
@@ -323,7 +324,7 @@ impl Stage {
         }
     }
 
-    fn tell_end(&self, call: u32, answer: &AuthorizeAnswer, action: &Path) -> Outcome<()> {
+    fn tell_end(&self, call: u32, answer: &AuthorizeAnswer, action: &Path, service: &str) -> Outcome<()> {
         let ink = Ink::stderr();
         let mut json =
             json!({ "event": "decided", "call": call, "decision": answer.decision, "reasons": answer.reasons });
@@ -333,17 +334,27 @@ impl Stage {
             let token = self.write(&format!("pass-{call}.jwt"), &format!("{}\n", pass.token))?;
             let [token, action] = [&token, action].map(|path| path.display().to_string());
             let verify = self.typed(&["verify", "--token", &token, "--action", &action]);
+            let issuer = Home::open(&self.home)?.config()?.issuer;
+            let keys = format!("{service}/.well-known/jwks.json");
             text.push_str(&format!(
-                "{}, with pass {} until {}. Whoever executes the call verifies it:\n     {}\n",
+                "{}, with pass {} until {}. Whoever executes the call verifies it:\n     {}\n   \
+                 Libraries for JSON Web Tokens can too:\n     token {}\n     keys {}\n     issuer {}, audience {}, type actionpass+jwt\n",
                 ink.good("allowed"),
                 pass.id,
                 pass.expires_at,
-                ink.bold(&verify)
+                ink.bold(&verify),
+                quote(&token),
+                keys,
+                issuer,
+                audience()?,
             ));
             more.extend([
                 ("pass", json!(pass.id)),
                 ("token", json!(token)),
                 ("verify", json!(verify)),
+                ("keys", json!(keys)),
+                ("issuer", json!(issuer)),
+                ("audience", json!(audience()?)),
             ]);
         } else if let Some(declined) = &answer.declined {
             text.push_str(&format!("{}, says {}", ink.bad("no"), visible(declined.by.as_str())));
@@ -386,6 +397,14 @@ fn action(call: u32) -> Outcome<Value> {
         *title = format!("{} ({call})", title.as_str().unwrap_or_default()).into();
     }
     Ok(action)
+}
+
+/// The audience of its passes: nothing but the tool, as no audience is configured.
+fn audience() -> Outcome<Audience> {
+    let action = action(1)?;
+    let tool = action.pointer("/capability/tool").and_then(Value::as_str);
+    let tool = Tool::parse(tool.unwrap_or_default()).map_err(|error| Failure::internal(&error))?;
+    Ok(tool.default_audience())
 }
 
 fn text_of(said: &Value, member: &str) -> Outcome<String> {
