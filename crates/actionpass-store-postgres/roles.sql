@@ -1,0 +1,43 @@
+-- Roles for the schema `actionpass`, to be given to users of the database: `GRANT actionpass_front TO gate`. Run it as a
+-- superuser once the tables are there, and again after each migration; it may be run any number of times.
+--
+-- actionpass_admin    owns the tables: migrations, the trust store, what is said of a restored database.
+-- actionpass_front    decides, consumes and records: front ends and executors. It changes neither the trust store nor a record.
+-- actionpass_auditor  reads the log, and no payload, token, salt or request.
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['actionpass_admin', 'actionpass_front', 'actionpass_auditor'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        END IF;
+    END LOOP;
+    EXECUTE 'ALTER SCHEMA actionpass OWNER TO actionpass_admin';
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'actionpass' LOOP
+        EXECUTE format('ALTER TABLE actionpass.%I OWNER TO actionpass_admin', name);
+        EXECUTE format('REVOKE ALL ON actionpass.%I FROM PUBLIC, actionpass_front, actionpass_auditor', name);
+    END LOOP;
+    EXECUTE 'ALTER FUNCTION actionpass.now_millis() OWNER TO actionpass_admin';
+END
+$$;
+
+GRANT USAGE ON SCHEMA actionpass TO actionpass_front, actionpass_auditor;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA actionpass TO actionpass_front;
+GRANT INSERT ON actionpass.record, actionpass.side, actionpass.issued, actionpass.approval, actionpass.revocation,
+    actionpass.used, actionpass.replay, actionpass.request, actionpass.request_side, actionpass.request_hold
+    TO actionpass_front;
+-- The head, which is moved; not whose log it is, nor what was said of a restored database.
+GRANT UPDATE (revision, size, hash, trust_version, trust_digest, policy, reconciled, issued_rows, approval_rows,
+    revocation_rows, last_allow, last_approved, last_revoked, request_rows, request_unended, request_changes, last_opened,
+    last_changed) ON actionpass.ledger TO actionpass_front;
+GRANT UPDATE (outcome, contradiction) ON actionpass.used TO actionpass_front;
+GRANT UPDATE (pruned_to) ON actionpass.replay_limits TO actionpass_front;
+GRANT UPDATE ON actionpass.request, actionpass.request_hold TO actionpass_front;
+-- What is erased, and marks that expired.
+GRANT DELETE ON actionpass.side, actionpass.request_side, actionpass.replay TO actionpass_front;
+
+GRANT SELECT ON actionpass.version, actionpass.ledger, actionpass.record, actionpass.revocation, actionpass.replay_limits,
+    actionpass.trust TO actionpass_auditor;

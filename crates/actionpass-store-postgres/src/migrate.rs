@@ -1,0 +1,130 @@
+//! The tables made, and brought to this release; a store in them.
+
+use actionpass_store::ledger::Log;
+use actionpass_store::{ReplayStart, StoreCode};
+use tokio_postgres::Row;
+
+use crate::error::Failure;
+use crate::schema::{FOUNDATION, LOCKS, MIGRATION_LOCK, MIGRATIONS};
+use crate::session::{Session, get, to_sql};
+
+const LOCK: &str = "SELECT pg_advisory_xact_lock($1, $2)";
+const VERSION: &str = "SELECT version FROM actionpass.version";
+const SET_VERSION: &str = "UPDATE actionpass.version SET version = $1";
+const ENCODING: &str = "SELECT current_setting('server_encoding')";
+
+/// What a database holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Holds {
+    /// No store.
+    Nothing,
+    /// A store, with this log or, of an executor, with none.
+    Store(Option<Log>),
+}
+
+/// Runs what a transaction does, and commits.
+async fn in_transaction<T>(session: &Session, work: impl AsyncFnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    session.run("BEGIN").await?;
+    session.query(LOCK, &[&LOCKS, &MIGRATION_LOCK]).await?;
+    let value = work().await?;
+    session.run("COMMIT").await?;
+    Ok(value)
+}
+
+/// Brings the tables to this release, one migration after the other, by one process at a time; gives their version before.
+pub(crate) async fn migrate(session: &Session) -> Result<usize, Failure> {
+    in_transaction(session, async || migrate_locked(session).await).await
+}
+
+async fn migrate_locked(session: &Session) -> Result<usize, Failure> {
+    let encoding: String = only(session.one(ENCODING, &[]).await?)?;
+    if encoding != "UTF8" {
+        let problem = format!("the encoding of the database is {encoding} and not UTF8");
+        return Err(Failure::new(StoreCode::StoreForeign, problem));
+    }
+    // Making a schema that is there takes the right to make one.
+    if !has_schema(session).await? {
+        session.run(FOUNDATION).await?;
+    }
+    let before = version(session).await?;
+    for (number, script) in (1_i32..).zip(MIGRATIONS).skip(before) {
+        session.run(script).await?;
+        session.execute(SET_VERSION, &[&number]).await?;
+    }
+    Ok(before)
+}
+
+async fn has_schema(session: &Session) -> Result<bool, Failure> {
+    only(
+        session
+            .one("SELECT to_regclass('actionpass.version') IS NOT NULL", &[])
+            .await?,
+    )
+}
+
+async fn version(session: &Session) -> Result<usize, Failure> {
+    let version: i32 = only(session.one(VERSION, &[]).await?)?;
+    match usize::try_from(version) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        _ => Err(Failure::new(
+            StoreCode::StoreVersionUnsupported,
+            "the schema is of a later version",
+        )),
+    }
+}
+
+fn only<T: tokio_postgres::types::FromSqlOwned>(row: Option<Row>) -> Result<T, Failure> {
+    get(&row.ok_or_else(|| Failure::corrupt("a row"))?, 0)
+}
+
+/// Makes a store in a database that holds none, and the tables where they are missing.
+pub(crate) async fn create(session: &Session, log: Option<&Log>, start: ReplayStart) -> Result<(), Failure> {
+    in_transaction(session, async || {
+        migrate_locked(session).await?;
+        let start = to_sql(start.at().get())?;
+        let put =
+            "INSERT INTO actionpass.replay_limits (id, start, pruned_to) VALUES (0, $1, 0) ON CONFLICT DO NOTHING";
+        if session.execute(put, &[&start]).await? == 0 {
+            return Err(Failure::new(
+                StoreCode::StoreExists,
+                "the database holds a store already",
+            ));
+        }
+        if let Some(log) = log {
+            let put = "INSERT INTO actionpass.ledger (id, origin, issuer, hash) VALUES (0, $1, $2, $3)";
+            let hash = [0_u8; 32].to_vec();
+            session
+                .execute(put, &[&log.origin().as_str(), &log.issuer().as_str(), &hash])
+                .await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// What the database holds, if its tables are those of this release.
+pub(crate) async fn look(session: &Session) -> Result<Holds, Failure> {
+    if !has_schema(session).await? {
+        return Ok(Holds::Nothing);
+    }
+    if version(session).await? < MIGRATIONS.len() {
+        return Err(Failure::new(
+            StoreCode::StoreOutdated,
+            "the schema is of an earlier version",
+        ));
+    }
+    if session
+        .one("SELECT 1 FROM actionpass.replay_limits", &[])
+        .await?
+        .is_none()
+    {
+        return Ok(Holds::Nothing);
+    }
+    let Some(row) = session.one("SELECT origin, issuer FROM actionpass.ledger", &[]).await? else {
+        return Ok(Holds::Store(None));
+    };
+    let broken = |_| Failure::corrupt("the log that the store holds");
+    let (origin, issuer): (String, String) = (get(&row, 0)?, get(&row, 1)?);
+    let log = Log::new(origin.parse().map_err(broken)?, issuer.parse().map_err(broken)?);
+    Ok(Holds::Store(Some(log)))
+}

@@ -1,0 +1,161 @@
+//! [`PostgresTrust`]: the trust store as a row, changed by a compare-and-set.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use actionpass_model::{Timestamp, TrustStore};
+use actionpass_store::trust_file::{TrustFileCode, TrustFileError, TrustSnapshot};
+use actionpass_store::{StoreError, TrustChange, TrustChanged, TrustDocument, TrustFuture, newest_trust};
+
+use crate::error::Failure;
+use crate::ledger::check_durable;
+use crate::session::{Session, get, to_sql};
+use crate::store::PostgresStore;
+
+const READ: &str = "SELECT document FROM actionpass.trust";
+const CREATE: &str = "INSERT INTO actionpass.trust (id, version, document) VALUES (0, $1, $2) ON CONFLICT DO NOTHING";
+const SWAP: &str = "UPDATE actionpass.trust SET version = $1, document = $2 WHERE version = $3 AND document = $4";
+const IS_THERE: &str = "SELECT 1 FROM actionpass.trust WHERE version = $1 AND document = $2";
+const SETTINGS: &str = "SELECT current_setting('synchronous_commit'), current_setting('fsync')";
+
+/// The trust store of an issuer, in the database of its [`PostgresStore`]. Clones share what they have seen: an older
+/// document is refused from then on.
+#[derive(Clone, Debug)]
+pub struct PostgresTrust {
+    store: PostgresStore,
+    seen: Arc<Mutex<Option<TrustSnapshot>>>,
+    /// Changes of one process wait for each other in turn: only another process can be faster.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What became of a change.
+enum Swapped {
+    Made,
+    /// Another change was faster.
+    Moved,
+}
+
+impl PostgresTrust {
+    /// The trust store in the database of this store. Nothing is read yet.
+    #[must_use]
+    pub fn of(store: &PostgresStore) -> Self {
+        Self {
+            store: store.clone(),
+            seen: Arc::default(),
+            turn: Arc::default(),
+        }
+    }
+
+    /// Puts this document there, if there is none.
+    ///
+    /// # Errors
+    /// [`TrustFileCode::TrustExists`]; [`TrustFileCode::TrustInvalid`] if the document contradicts itself;
+    /// [`TrustFileCode::TrustUnwritable`].
+    pub async fn create(&self, document: &TrustStore) -> Result<(), TrustFileError> {
+        let snapshot = TrustSnapshot::of(document)?;
+        let (version, bytes) = (document.version, snapshot.text().bytes().to_vec());
+        let made = self.store.ask(async move |session| {
+            check_settings(session).await?;
+            session.execute(CREATE, &[&to_sql(version)?, &bytes]).await
+        });
+        match made.await {
+            Ok(1) => Ok(()),
+            Ok(_) => Err(TrustFileError::new(TrustFileCode::TrustExists)),
+            Err(error) => Err(unwritable(error)),
+        }
+    }
+
+    async fn read_now(&self) -> Result<TrustSnapshot, TrustFileError> {
+        let read = self.store.ask(async |session| {
+            let row = session.one(READ, &[]).await?;
+            row.map(|row| get::<Vec<u8>>(&row, 0)).transpose()
+        });
+        let unreadable = |source: StoreError| TrustFileError::new(TrustFileCode::TrustUnreadable).with_source(source);
+        let bytes = read.await.map_err(unreadable)?;
+        let bytes = bytes.ok_or_else(|| {
+            TrustFileError::new(TrustFileCode::TrustUnreadable).with_source("the database holds no trust store")
+        })?;
+        let snapshot = TrustSnapshot::from_bytes(bytes)?;
+        self.accept(&snapshot)?;
+        Ok(snapshot)
+    }
+
+    /// Remembers the newest that was seen, and refuses another of its version. What is older was read before it, or the
+    /// database went back: it is read once more.
+    fn accept(&self, snapshot: &TrustSnapshot) -> Result<(), TrustFileError> {
+        let rolled_back = || TrustFileError::new(TrustFileCode::TrustRolledBack);
+        let mut seen = self.seen.lock().map_err(|_| rolled_back())?;
+        let known = seen.as_ref().map(TrustSnapshot::evidence);
+        newest_trust(known, snapshot.evidence()).map_err(|_| rolled_back())?;
+        *seen = Some(snapshot.clone());
+        Ok(())
+    }
+
+    async fn swap(&self, before: &TrustSnapshot, after: &TrustSnapshot) -> Result<Swapped, TrustFileError> {
+        let versions = (before.document.version, after.document.version);
+        let (old, new) = (before.text().bytes().to_vec(), after.text().bytes().to_vec());
+        let was_tried = AtomicBool::new(false);
+        let swapped = self.store.ask(async move |session| {
+            check_settings(session).await?;
+            let (version, former) = (to_sql(versions.1)?, to_sql(versions.0)?);
+            // The first try may have been made although nobody heard of it.
+            if was_tried.swap(true, Ordering::Relaxed) && session.one(IS_THERE, &[&version, &new]).await?.is_some() {
+                return Ok(1);
+            }
+            session.execute(SWAP, &[&version, &new, &former, &old]).await
+        });
+        match swapped.await {
+            Ok(0) => Ok(Swapped::Moved),
+            Ok(_) => Ok(Swapped::Made),
+            Err(error) => Err(unwritable(error)),
+        }
+    }
+}
+
+fn unwritable(source: StoreError) -> TrustFileError {
+    TrustFileError::new(TrustFileCode::TrustUnwritable).with_source(source)
+}
+
+async fn check_settings(session: &Session) -> Result<(), Failure> {
+    let row = session
+        .one(SETTINGS, &[])
+        .await?
+        .ok_or_else(|| Failure::corrupt("the settings"))?;
+    check_durable(&get::<String>(&row, 0)?, &get::<String>(&row, 1)?)
+}
+
+impl TrustDocument for PostgresTrust {
+    fn read(&self) -> TrustFuture<'_, TrustSnapshot> {
+        Box::pin(async move {
+            match self.read_now().await {
+                // Another may have seen a newer one between this one's reading and now.
+                Err(error) if error.code() == TrustFileCode::TrustRolledBack => self.read_now().await,
+                read => read,
+            }
+        })
+    }
+
+    fn change<'a>(&'a self, now: Timestamp, mut change: TrustChange<'a>) -> TrustFuture<'a, TrustChanged> {
+        Box::pin(async move {
+            let _turn = self.turn.lock().await;
+            let began = Instant::now();
+            loop {
+                let before = self.read().await?;
+                let after = before.changed(now, &mut *change)?;
+                match self.swap(&before, &after).await? {
+                    Swapped::Made => {
+                        // A newer one may have been seen since.
+                        let _ = self.accept(&after);
+                        return Ok(TrustChanged::new(before.evidence(), after));
+                    }
+                    Swapped::Moved if began.elapsed() < self.store.patience() => {}
+                    Swapped::Moved => {
+                        let late = "other changes were faster for too long";
+                        return Err(TrustFileError::new(TrustFileCode::TrustUnwritable).with_source(late));
+                    }
+                }
+            }
+        })
+    }
+}
