@@ -1,4 +1,4 @@
-// Drives one page in Chromium, with an authenticator of Chromium's own, for tests/tests/interop/{browser,page}.rs.
+// Drives one page in Chromium, with an authenticator of Chromium's own, for tests/tests/interop/{browser,chromium}.rs.
 //
 //   node browser.mjs PAGE.html | http://localhost:PORT [axe.min.js]
 //

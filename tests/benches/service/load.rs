@@ -39,8 +39,33 @@ pub(crate) struct Tally {
     pub(crate) latencies: Vec<Duration>,
     /// How long the load lasted.
     pub(crate) lasted: Duration,
-    /// How many questions were on their way, looked at again and again.
-    pub(crate) in_flight: Vec<usize>,
+    /// How many questions were on their way at once, in the mean over time.
+    pub(crate) in_flight: f64,
+}
+
+/// Questions on their way, counted as they are sent and answered.
+#[derive(Debug)]
+struct InFlight {
+    now: usize,
+    since: Instant,
+    /// Questions times seconds.
+    area: f64,
+}
+
+impl InFlight {
+    fn new() -> Self {
+        Self {
+            now: 0,
+            since: Instant::now(),
+            area: 0.0,
+        }
+    }
+
+    fn changes_to(&mut self, now: usize) {
+        self.area += self.now as f64 * self.since.elapsed().as_secs_f64();
+        self.since = Instant::now();
+        self.now = now;
+    }
 }
 
 impl Tally {
@@ -64,13 +89,11 @@ impl Tally {
         sorted.get(at).copied().unwrap_or_default()
     }
 
-    /// Questions on their way in the mean, over what the rate and the mean time say (Little's law): 1 for a generator that
-    /// measures what it says it does.
+    /// Questions on their way in the mean, over what the rate and the mean time say (Little's law): 1 for a generator that asks
+    /// when it should. One that is late counts time in which nothing was on its way, and has less.
     pub(crate) fn littles_law(&self) -> f64 {
         let mean = self.latencies.iter().sum::<Duration>().as_secs_f64() / self.latencies.len().max(1) as f64;
-        let expected = self.per_second() * mean;
-        let seen = self.in_flight.iter().sum::<usize>() as f64 / self.in_flight.len().max(1) as f64;
-        seen / expected
+        self.in_flight / (self.per_second() * mean)
     }
 }
 
@@ -162,6 +185,7 @@ pub(crate) async fn closed(question: &Question, connections: usize, time: Durati
 pub(crate) async fn open(question: &Question, per_second: f64, time: Duration) -> Tally {
     let tally = Arc::new(Mutex::new(Tally::default()));
     let idle: Arc<Mutex<Vec<Connection>>> = Arc::default();
+    let in_flight = Arc::new(Mutex::new(InFlight::new()));
     let start = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     #[expect(
@@ -170,22 +194,39 @@ pub(crate) async fn open(question: &Question, per_second: f64, time: Duration) -
         reason = "a count of seconds"
     )]
     let all = (per_second * time.as_secs_f64()) as usize;
-    for number in 0..all {
-        let due = start + Duration::from_secs_f64(number as f64 / per_second);
-        tokio::time::sleep_until(due.into()).await;
+    // The timer of the runtime is right to a millisecond only, which would be late by half of one in the mean.
+    let (tick, mut ticks) = tokio::sync::mpsc::unbounded_channel();
+    let clock = std::thread::spawn(move || {
+        for number in 0..all {
+            let due = start + Duration::from_secs_f64(number as f64 / per_second);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            tick.send(due).unwrap();
+        }
+    });
+    while let Some(due) = ticks.recv().await {
         while tasks.try_join_next().is_some() {}
-        tally.lock().unwrap().in_flight.push(tasks.len());
         let (question, tally, idle) = (question.clone(), Arc::clone(&tally), Arc::clone(&idle));
+        let in_flight = Arc::clone(&in_flight);
         tasks.spawn(async move {
+            let is_sent = |change: isize| {
+                let mut in_flight = in_flight.lock().unwrap();
+                let now = in_flight.now.checked_add_signed(change).unwrap();
+                in_flight.changes_to(now);
+            };
+            is_sent(1);
             let waiting = idle.lock().unwrap().pop();
             let mut connection = waiting.unwrap_or_else(|| Connection::new(question.address));
             let answer = connection.ask(&question, PATIENCE).await;
+            is_sent(-1);
             count(&mut tally.lock().unwrap(), &question, due, answer);
             idle.lock().unwrap().push(connection);
         });
     }
+    clock.join().unwrap();
     while tasks.join_next().await.is_some() {}
-    finish(tally, start)
+    let mut tally = finish(tally, start);
+    tally.in_flight = in_flight.lock().unwrap().area / tally.lasted.as_secs_f64();
+    tally
 }
 
 fn finish(tally: Arc<Mutex<Tally>>, start: Instant) -> Tally {

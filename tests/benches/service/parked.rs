@@ -58,9 +58,9 @@ pub(crate) async fn park(service: &Service, calls: usize) -> Parked {
                 }
             }
         });
-        // Connections queue up in the kernel only so far.
-        if number % 64 == 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        // Not faster than the service decides: what it refuses isn't parked.
+        if number % 16 == 0 {
+            tokio::time::sleep(Duration::from_millis(16)).await;
         }
     }
     // All of them are recorded and wait, and the first doesn't return yet.

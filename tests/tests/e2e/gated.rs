@@ -413,6 +413,28 @@ fn what_is_of_a_home_is_refused() {
     served.far.finish(local.spawn().unwrap()).exits(0);
 }
 
+#[test]
+fn a_token_in_the_place_of_its_file_is_refused_and_not_repeated() {
+    let served = Served::start();
+    for args in [
+        vec!["requests", "list"],
+        vec!["authorize", "--action", name(ALLOW)],
+        vec!["serve", "--page-only", "--listen", "127.0.0.1:0"],
+    ] {
+        let args = [&args[..], &["--token-file", &served.token]].concat();
+        let (code, told) = (served.ask(&args).fails(2, "usage_invalid"), served.talk(&args).exits(2));
+        let said = format!("{}{}{}{}", code.stdout, code.stderr, told.stdout, told.stderr);
+        assert!(said.contains("looks like a token"), "{said}");
+        assert!(said.contains("clients remove"), "{said}");
+        assert!(!said.contains(&served.token[4..12]), "{said}");
+    }
+    // A page alone needs a service, and a home has no use for one.
+    let home = &served.home;
+    home.run(["serve", "--page-only"]).fails(2, "option_missing");
+    home.run(["serve", "--gate", &served.url]).fails(2, "usage_invalid");
+    home.run(["serve", "--page-only", "--demo"]).exits(2);
+}
+
 /// The request as the service sends it, with something else in the place of a part; `null` takes the part out.
 fn changed(full: &Value, pointer: &str, to: Value) -> Value {
     let mut full = full.clone();
@@ -483,7 +505,7 @@ fn nothing_is_signed_that_is_not_what_it_says() {
                 (40, "request_contradicts"),
                 "{pointer}: {refused:?}"
             );
-            assert!(!refused.stderr.contains("payloadHash"), "{pointer}: {refused:?}");
+            assert!(!refused.stderr.contains("sha256:"), "{pointer}: {refused:?}");
         }
         assert!(
             lying.asked().iter().all(|question| question.method == "GET"),

@@ -33,6 +33,8 @@ mod deploy;
 #[cfg(test)]
 mod doctoring;
 #[cfg(test)]
+mod doors;
+#[cfg(test)]
 mod emergency;
 #[cfg(test)]
 mod entropy;
@@ -46,6 +48,9 @@ mod gate;
 mod gated;
 #[cfg(test)]
 mod home;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod hooks;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod hostile;
@@ -75,6 +80,12 @@ mod places;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod protecting;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod pty;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod requests;
@@ -97,6 +108,8 @@ mod syncs;
 mod tampered;
 #[cfg(test)]
 mod template;
+#[cfg(test)]
+mod tools;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod faults;
 mod fuzzed;
+mod hooked;
+mod proxied;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

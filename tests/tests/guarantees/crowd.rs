@@ -43,6 +43,8 @@ const SHORT: Duration = Duration::from_secs(20);
 const LONG_ROUNDS: u64 = 1000;
 /// A round is over after this time, decided or not: what was not expires while later ones go on.
 const ROUND: Duration = Duration::from_millis(400);
+/// The action of each so many rounds gets no vote.
+const LEFT_ALONE: u64 = 8;
 
 fn approver(number: usize) -> Approver {
     Approver::parse(&format!("user:p{number}")).unwrap()
@@ -82,6 +84,14 @@ fn action(round: u64) -> BoundAction {
     json["actor"]["agent"] = format!("agent:a{round}").into();
     json["capability"]["payload"] = serde_json::json!({ "round": round });
     fixtures::admit(&json.to_string())
+}
+
+/// What nobody votes on expires. Five approvers who draw lots leave nothing alone for that long on a quick machine, so
+/// it is settled beforehand which actions they do not touch.
+fn is_left_alone(action: &BoundAction) -> bool {
+    let agent = action.action().actor.agent.as_str();
+    let round: u64 = agent.strip_prefix("agent:a").unwrap().parse().unwrap();
+    round.is_multiple_of(LEFT_ALONE)
 }
 
 fn current_round(folder: &Path) -> u64 {
@@ -136,8 +146,10 @@ fn decide(issuer: &Authorizer, number: usize, dice: &mut Dice) {
     };
     let review = &reviews[usize::try_from(dice.below(last + 1)).unwrap()];
     let id = &review.request.id;
+    if review.action.as_ref().is_some_and(is_left_alone) {
+        return;
+    }
     let done = match dice.below(100) {
-        // What nobody votes on expires.
         0..25 => return,
         25..30 => block_on(issuer.cancel(id, Some(Principal::from(&approver(number))))),
         die => {

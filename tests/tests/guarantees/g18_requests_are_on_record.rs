@@ -4,11 +4,14 @@
 //! Each is checked by a function that runs on the store in memory and on one that breaks it. What else is tried is in
 //! `requests` and, by a crowd of processes on SQLite, in `crowd`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actionpass_canon::BoundAction;
 use actionpass_core::RequestState;
-use actionpass_model::{ApprovalRequest, Decision, RequestId, RevocationId, RevocationTarget, Statement, Timestamp};
+use actionpass_model::{
+    ApprovalRequest, Decision, EndState, RequestId, RevocationId, RevocationTarget, Statement, Timestamp,
+};
 use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{
     AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, DecisionCommit, DecisionStore, Known, Ledger,
@@ -34,17 +37,19 @@ enum Fault {
     ForgetsEnds,
     /// An allow uses nothing up, and settles nothing.
     SettlesNothing,
+    /// None: but the request is read once as it was just before it was used.
+    IsReadTooEarly,
 }
 
 /// A store in memory with one fault.
 #[derive(Debug)]
-struct Faulty(MemoryDecisionStore, Fault);
+struct Faulty(MemoryDecisionStore, Fault, AtomicBool);
 
 impl Faulty {
     fn bed(fault: Fault) -> Testbed {
         let store = MemoryDecisionStore::new(Testbed::log());
         Testbed::new()
-            .with_queue(Self(store, fault))
+            .with_queue(Self(store, fault, AtomicBool::new(false)))
             .with_policy(NeedsApprovals::new(1))
     }
 
@@ -131,7 +136,7 @@ impl DecisionStore for Faulty {
                     commit.queue = None;
                 }
             }
-            Fault::None | Fault::HidesChanges => {}
+            Fault::None | Fault::HidesChanges | Fault::IsReadTooEarly => {}
         }
         self.0.commit(commit)
     }
@@ -139,7 +144,18 @@ impl DecisionStore for Faulty {
 
 impl QueueStore for Faulty {
     fn request<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<StoredRequest>> {
-        self.0.request(id)
+        Box::pin(async move {
+            let mut stored = self.0.request(id).await?;
+            if let Some(StoredRequest { request, .. }) = &mut stored
+                && self.1 == Fault::IsReadTooEarly
+                && request.end.as_ref().is_some_and(|end| end.state == EndState::Used)
+                && !self.2.swap(true, Ordering::SeqCst)
+            {
+                request.end = None;
+                request.version = request.version.saturating_sub(1);
+            }
+            Ok(stored)
+        })
     }
 
     fn request_version<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, Option<u64>> {
@@ -261,6 +277,16 @@ fn g18_the_state_follows_from_votes_and_every_change_is_on_record() {
 fn g18_the_check_finds_a_log_that_hides_changes() {
     let found = follows_from_votes_and_is_on_record(&Faulty::bed(Fault::HidesChanges));
     assert_eq!(found.unwrap_err(), "the log says [\"step_up\", \"allow\"]");
+}
+
+/// Which approvals are used is read after the request: a call that settles it in between doesn't make it look as if it waited.
+#[test]
+fn g18_a_request_that_is_used_while_it_is_read_is_used() {
+    let bed = Faulty::bed(Fault::IsReadTooEarly);
+    let id = opened(&bed).unwrap();
+    let _ = bed.vote(&id, &yes(&bed, &id)).unwrap();
+    assert_eq!(bed.authorize(&action()).unwrap().decision, Decision::Allow);
+    assert_eq!(bed.review(&id).unwrap().state, RequestState::Used);
 }
 
 #[test]

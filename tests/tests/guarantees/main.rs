@@ -52,9 +52,15 @@ mod g18_requests_are_on_record;
 #[cfg(test)]
 mod g22_what_was_shown_is_recomputable;
 #[cfg(test)]
+mod g23_nothing_passes_a_door_unjudged;
+#[cfg(test)]
+mod g24_a_catalogue_never_guesses;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod log;
+#[cfg(test)]
+mod observing;
 #[cfg(test)]
 mod queue_attacks;
 #[cfg(test)]

@@ -3,11 +3,8 @@
 //! Every screen is looked at by axe, light and dark, at 360 pixels and with text of twice the size; nothing may be in the
 //! console. `ACTIONPASS_PICTURES=1` keeps the pictures of `docs/images`.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits};
 use actionpass_core::{Authorization, Clock as _, Issuer, Request, System};
@@ -21,7 +18,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::program::{Language, command, dependency, is_ready, root};
+use crate::chromium::Browser;
+use crate::program::root;
 
 const POLICY: &str = r#"
 schema = "actionpass.policy.v1"
@@ -160,154 +158,7 @@ fn now() -> Timestamp {
     System.now().unwrap()
 }
 
-/// One person's browser, with their authenticator.
-struct Browser {
-    child: Child,
-    to: Option<ChildStdin>,
-    from: BufReader<ChildStdout>,
-    origin: String,
-}
-
 impl Browser {
-    /// Nothing, where there is no Chromium or no axe: the test has reported that it did not run.
-    fn open(service: &Service) -> Option<Self> {
-        let driver = root().join("tests/interop/browser.mjs");
-        let axe = dependency("ACTIONPASS_NODE_DEPS", "node").join("node_modules/axe-core/axe.min.js");
-        if !is_ready(Language::Browser, &driver) {
-            return None;
-        }
-        let mut command = command(Language::Browser, &driver).unwrap();
-        command.arg(service.origin.as_str()).arg(axe);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let to = child.stdin.take();
-        let mut from = BufReader::new(child.stdout.take().unwrap());
-        from.read_line(&mut String::new()).unwrap();
-        let mut browser = Self {
-            child,
-            to,
-            from,
-            origin: service.origin.to_string(),
-        };
-        browser.desktop();
-        Some(browser)
-    }
-
-    fn ask(&mut self, question: &Value) -> Value {
-        writeln!(self.to.as_mut().unwrap(), "{question}").unwrap();
-        let mut line = String::new();
-        self.from.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{question} {line:?}: {error}"));
-        assert_eq!(answer.get("error"), None, "{question}");
-        answer["value"].clone()
-    }
-
-    fn call(&mut self, expression: &str) -> Value {
-        self.ask(&json!({ "call": expression }))
-    }
-
-    fn go(&mut self, path: &str) {
-        // The same address with another fragment would load nothing.
-        self.ask(&json!({ "go": "about:blank" }));
-        let url = if path.starts_with('/') {
-            format!("{}{path}", self.origin)
-        } else {
-            path.to_owned()
-        };
-        self.ask(&json!({ "go": url }));
-    }
-
-    fn text(&mut self) -> String {
-        self.call("document.body?.innerText ?? ''").as_str().unwrap().to_owned()
-    }
-
-    /// Waits until the page says this.
-    fn until(&mut self, words: &str) {
-        let start = Instant::now();
-        while !self.text().contains(words) {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "no {words:?} in {}",
-                self.text()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Presses a button once it can be pressed.
-    fn press(&mut self, id: &str) {
-        let start = Instant::now();
-        while self.call(&format!("document.getElementById('{id}')?.disabled")) != json!(false) {
-            assert!(start.elapsed() < Duration::from_secs(20), "{id} can't be pressed");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        self.call(&format!("document.getElementById('{id}').click()"));
-    }
-
-    fn size(&mut self, width: u64, height: u64) {
-        let params = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.ask(&json!({ "method": "Emulation.setDeviceMetricsOverride", "params": params }));
-    }
-
-    fn desktop(&mut self) {
-        self.size(1200, 800);
-    }
-
-    fn scheme(&mut self, scheme: &str) {
-        let features = json!([
-            { "name": "prefers-color-scheme", "value": scheme }, { "name": "prefers-reduced-motion", "value": "reduce" },
-        ]);
-        self.ask(&json!({ "method": "Emulation.setEmulatedMedia", "params": { "features": features } }));
-    }
-
-    fn text_size(&mut self, pixels: u64) {
-        let params = json!({ "fontSizes": { "standard": pixels, "fixed": pixels * 13 / 16 } });
-        self.ask(&json!({ "method": "Page.setFontSizes", "params": params }));
-    }
-
-    /// What every screen has to hold.
-    fn examine(&mut self, screen: &str) {
-        for (width, height, pixels) in [(1200, 800, 16), (360, 740, 16), (360, 740, 32)] {
-            self.size(width, height);
-            self.text_size(pixels);
-            for scheme in ["light", "dark"] {
-                self.scheme(scheme);
-                let found = self.ask(&json!({ "axe": true }));
-                assert_eq!(found, json!([]), "{screen}, {scheme}, {width} pixels, text of {pixels}");
-                let is_wanted = pixels == 16 && ["waiting", "request"].contains(&screen);
-                self.picture(&format!("{screen}-{scheme}-{width}"), is_wanted);
-            }
-            let over = self
-                .call("document.documentElement.scrollWidth - innerWidth")
-                .as_i64()
-                .unwrap();
-            assert!(
-                over <= 0,
-                "{screen} is {over} pixels too wide at {width}, text of {pixels}"
-            );
-        }
-        self.text_size(16);
-        self.scheme("light");
-        self.desktop();
-        self.is_quiet(screen);
-    }
-
-    fn is_quiet(&mut self, screen: &str) {
-        assert_eq!(self.ask(&json!({ "problems": true })), json!([]), "{screen}");
-    }
-
-    fn picture(&mut self, name: &str, is_wanted: bool) {
-        let Some(folder) = std::env::var_os("ACTIONPASS_PICTURES").filter(|_| is_wanted) else {
-            return;
-        };
-        let folder = if folder == "1" {
-            root().join("docs/images")
-        } else {
-            PathBuf::from(folder)
-        };
-        std::fs::create_dir_all(&folder).unwrap();
-        self.ask(&json!({ "picture": folder.join(format!("page-{name}.png")) }));
-    }
-
     /// Registers a passkey by a link, which is confirmed, and signs in with it.
     fn enrol(&mut self, service: &Service, name: &str, role: &str, secret: u8) {
         let link = service.invite(name, role, secret);
@@ -321,14 +172,6 @@ impl Browser {
         self.go("/");
         self.press("enter");
         self.until("Sign out");
-    }
-}
-
-/// The driver ends Chromium when it has nothing more to read.
-impl Drop for Browser {
-    fn drop(&mut self) {
-        drop(self.to.take());
-        self.child.wait().ok();
     }
 }
 
@@ -362,10 +205,10 @@ fn change() -> (String, String) {
 #[test]
 fn people_enrol_read_and_decide() {
     let service = Service::open(None);
-    let Some(mut maya) = Browser::open(&service) else {
+    let Some(mut maya) = Browser::open(service.origin.as_str()) else {
         return;
     };
-    let mut noor = Browser::open(&service).unwrap();
+    let mut noor = Browser::open(service.origin.as_str()).unwrap();
 
     maya.until("Sign in with a passkey");
     maya.examine("sign-in");
@@ -413,15 +256,41 @@ fn people_enrol_read_and_decide() {
     }
     let focused = maya.call("document.activeElement === document.body || document.activeElement.id");
     assert_eq!(focused, json!(true));
+    maya.examine("request");
     for (width, height) in [(1200, 800), (360, 740)] {
         maya.size(width, height);
         let seen = "(id) => { const box = document.querySelector(id).getBoundingClientRect(); return box.top >= 0 && box.bottom <= innerHeight; }";
-        for part in ["#what", "#state", ".facts", "#approve", "#decline"] {
+        for part in [
+            ".kicker",
+            "#what",
+            ".on",
+            "#state",
+            ".facts",
+            "#action-hash",
+            "#approve",
+            "#decline",
+        ] {
             let is_seen = maya.call(&format!("({seen})('{part}')"));
             assert_eq!(is_seen, json!(true), "{part} can't be seen at {width}");
         }
+        // What runs begins on the first screen, in front of the buttons.
+        let runs = "(() => { const end = Math.min(innerHeight, ...[document.querySelector('.act')].map((act) =>
+            act.getBoundingClientRect()).filter(({ left }) => left < 100).map(({ top }) => top));
+            return end - document.querySelector('.ap-payload').getBoundingClientRect().top; })()";
+        let pixels = maya.call(runs).as_f64().unwrap();
+        assert!(pixels >= 140.0, "{pixels} pixels of the payload are seen at {width}");
     }
-    maya.examine("request");
+    maya.size(1200, 800);
+    for part in [
+        "agent:codex-prod",
+        "user:owner@example.com",
+        "files.write",
+        "deploy.production",
+        "sha256:",
+    ] {
+        let count = if part == "sha256:" { 4 } else { 1 };
+        assert_eq!(text.matches(part).count(), count, "{part}: {text}");
+    }
     maya.press("approve");
     maya.until("You approved.");
     let told = service.told(parked);
@@ -464,6 +333,32 @@ fn people_enrol_read_and_decide() {
     maya.until("Declined by user:maya@example.com.");
     maya.examine("history");
 
+    // What isn't there, and what can't be told: on its own address, and on one that is not the page's.
+    let elsewhere = service.origin.as_str().replace("localhost", "127.0.0.1");
+    for (screen, path, said) in [
+        (
+            "not-found",
+            format!("/requests/req_{:032}", 0),
+            "it is not yours to decide on",
+        ),
+        ("no-page", "/nowhere".to_owned(), "there is no /nowhere"),
+        (
+            "elsewhere",
+            format!("{elsewhere}/history"),
+            "the page is at http://localhost:",
+        ),
+    ] {
+        maya.go(&path);
+        maya.until(said);
+        maya.until("What waits for you");
+        maya.examine_loud(screen);
+        let problems = maya.ask(&json!({ "problems": true }));
+        for problem in problems.as_array().unwrap() {
+            let problem = problem.as_str().unwrap();
+            assert!(problem.starts_with("Failed to load resource: "), "{screen}: {problem}");
+        }
+    }
+
     // Without a person behind it the passkey signs nothing.
     let other = service.request(&DEMO_ACTION.replace("Fix the retry loop", "Another one"), None);
     maya.go(&other);
@@ -476,7 +371,7 @@ fn people_enrol_read_and_decide() {
 #[test]
 fn nothing_moves_when_a_request_expires() {
     let service = Service::open(Some("12s"));
-    let Some(mut maya) = Browser::open(&service) else {
+    let Some(mut maya) = Browser::open(service.origin.as_str()) else {
         return;
     };
     maya.enrol(&service, MAYA, "maintainer", 1);
@@ -507,7 +402,7 @@ fn nothing_moves_when_a_request_expires() {
 #[test]
 fn hostile_texts_are_seen_and_do_nothing() {
     let service = Service::open(None);
-    let Some(mut maya) = Browser::open(&service) else {
+    let Some(mut maya) = Browser::open(service.origin.as_str()) else {
         return;
     };
     maya.enrol(&service, MAYA, "maintainer", 1);

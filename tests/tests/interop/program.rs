@@ -23,6 +23,10 @@ pub(crate) enum Language {
     Java,
     /// A POSIX shell with openssl.
     Shell,
+    /// Node with clients and servers of MCP.
+    Mcp,
+    /// Python with the packages of `tests/interop/requirements.txt`, a client of MCP among them.
+    McpPython,
     /// Node without packages, driving Chromium.
     Browser,
 }
@@ -61,22 +65,20 @@ fn prepare(language: Language, source: &Path) -> Prepared {
         Language::Node => {
             let packages = dependency("ACTIONPASS_NODE_DEPS", "node").join("node_modules");
             needs(packages.join("jose").is_dir(), "npm packages")?;
-            needs(starts("node", &["--version"]), "node")?;
-            // Packages are looked up from where the script is.
-            let folder = workshop().join("node");
-            fs::create_dir_all(&folder).unwrap();
-            let link = folder.join("node_modules");
-            if fs::read_link(&link).ok().as_ref() != Some(&packages) {
-                fs::remove_file(&link).ok();
-                std::os::unix::fs::symlink(packages, &link).unwrap();
-            }
-            let script = folder.join(source.file_name().unwrap());
-            fs::copy(source, &script).unwrap();
-            vec!["node".into(), script]
+            beside_packages("node", packages, source)?
+        }
+        Language::Mcp => {
+            let packages = dependency("ACTIONPASS_MCP_DEPS", "mcp").join("node_modules");
+            needs(packages.join("@modelcontextprotocol/sdk").is_dir(), "MCP packages")?;
+            beside_packages("mcp", packages, source)?
+        }
+        Language::McpPython => {
+            let python = python();
+            needs(starts(&python, &["-c", "import mcp"]), "python packages")?;
+            vec![python, source.to_owned()]
         }
         Language::Python => {
-            let python = std::env::var_os("ACTIONPASS_PYTHON")
-                .map_or_else(|| root().join("target/deps/venv/bin/python"), PathBuf::from);
+            let python = python();
             needs(
                 starts(&python, &["-c", "import joserfc, jwt, rfc8785"]),
                 "python packages",
@@ -127,6 +129,27 @@ fn prepare(language: Language, source: &Path) -> Prepared {
     Ok(words)
 }
 
+/// The words that run a script of Node from where its packages are found.
+fn beside_packages(name: &str, packages: PathBuf, source: &Path) -> Prepared {
+    needs(starts("node", &["--version"]), "node")?;
+    // Packages are looked up from where the script is.
+    let folder = workshop().join(name);
+    fs::create_dir_all(&folder).unwrap();
+    let link = folder.join("node_modules");
+    if fs::read_link(&link).ok().as_ref() != Some(&packages) {
+        fs::remove_file(&link).ok();
+        std::os::unix::fs::symlink(packages, &link).unwrap();
+    }
+    let script = folder.join(source.file_name().unwrap());
+    fs::copy(source, &script).unwrap();
+    Ok(vec!["node".into(), script])
+}
+
+/// Python with the packages of `tests/interop/requirements.txt`.
+fn python() -> PathBuf {
+    std::env::var_os("ACTIONPASS_PYTHON").map_or_else(|| root().join("target/deps/venv/bin/python"), PathBuf::from)
+}
+
 /// The folder of packages that `cargo xtask test` names, or the one that it made when it last ran.
 pub(crate) fn dependency(variable: &str, folder: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| root().join("target/deps").join(folder), PathBuf::from)
@@ -164,9 +187,17 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 /// Whether a program can be run. If it can't, the current test reports that it did not run, once, the way that
 /// `cargo xtask test` reads it, and returns.
 pub(crate) fn is_ready(language: Language, source: &Path) -> bool {
-    let Err(missing) = command(language, source) else {
+    match command(language, source) {
+        Ok(_) => true,
+        Err(missing) => report_unless(false, &missing),
+    }
+}
+
+/// Whether something is there; if it isn't, reports that the current test did not run.
+pub(crate) fn report_unless(holds: bool, missing: &str) -> bool {
+    if holds {
         return true;
-    };
+    }
     let line = format!("not run: interop ({missing})\n");
     match std::env::var_os("ACTIONPASS_NOT_RUN").map(|path| fs::File::options().append(true).open(path)) {
         Some(file) => file.unwrap().write_all(line.as_bytes()).unwrap(),

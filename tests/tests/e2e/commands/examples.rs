@@ -27,6 +27,18 @@ const ORDER: &[&str] = &[
     "policy check",
     "policy explain",
     "policy test",
+    "normalize",
+    "tools",
+    "tools check",
+    "tools list",
+    "tools test",
+    "tools add",
+    "pins",
+    "pins list",
+    "pins show",
+    "pins approve",
+    "pins reset",
+    "protect",
     "replay-store new",
     "replay-store",
     "approve",
@@ -59,6 +71,13 @@ const ORDER: &[&str] = &[
     "clients",
     "clients list",
     "clients remove",
+    "hook run",
+    "hook doctor",
+    "hook",
+    "hook install",
+    "hook status",
+    "hook uninstall",
+    "mcp",
     "ledger",
     "ledger show",
     "ledger export",
@@ -87,6 +106,42 @@ name = "the first example is allowed"
 action = "action.json"
 expect = "allow"
 "#;
+
+const TOOLS: &str = r#"
+schema = "actionpass.tools.v1"
+
+[[server]]
+name = "github"
+command = ["github-mcp-server", "stdio"]
+
+[[server]]
+name = "docs"
+command = ["sh", "docs-server.sh"]
+
+[[tool]]
+match = "github/create_pull_request"
+tool = "github.pull_requests.create"
+resource = "repo:{payload.owner}/{payload.repo}"
+"#;
+
+/// A server of MCP that a shell is: one tool.
+const SERVER: &str = r#"while read -r line; do case "$line" in
+*'"initialize"'*) echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}';;
+*'"tools/list"'*) echo '{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"search","description":"Searches."}]}}';;
+esac; done
+"#;
+
+const CALLS: &str = r#"
+schema = "actionpass.tools-tests.v1"
+
+[[test]]
+name = "a pull request is about its repository"
+call = '{"server":"github","tool":"create_pull_request","arguments":{"owner":"company","repo":"web-app"}}'
+resource = "repo:company/web-app"
+"#;
+
+const PINS: &str = r#"{"schema":"actionpass.pins.v1","servers":[{"name":"github","origin":{"command":["github-mcp-server","stdio"]},
+"tools":[{"name":"create_pull_request","offered":{"name":"create_pull_request","description":"Opens a pull request."}}]}]}"#;
 
 /// The commands in the examples of a help.
 fn examples(help: &str) -> Vec<String> {
@@ -133,12 +188,73 @@ fn prepare(home: &Home, command: &str) {
             copy("home/policy.toml", "policy.toml");
             home.write("tests.toml", TESTS);
         }
+        "normalize" => {
+            home.write("home/tools.toml", TOOLS);
+            home.write("tools.toml", TOOLS);
+            home.write("docs-server.sh", SERVER);
+            home.write("calls.toml", CALLS);
+            home.write("arguments.json", r#"{"owner":"company","repo":"web-app"}"#);
+            home.write(
+                "call.json",
+                r#"{"server":"github","tool":"create_pull_request","arguments":{"owner":"company","repo":"web-app"}}"#,
+            );
+        }
+        "pins" => {
+            home.write("home/pins.json", PINS);
+        }
+        "protect" => {
+            fs::create_dir_all(home.path("user/.claude")).unwrap();
+            home.write(
+                "user/.claude.json",
+                r#"{"mcpServers":{"files":{"command":"npx","args":["-y","@modelcontextprotocol/server-filesystem","/srv"]}}}"#,
+            );
+        }
+        "serve" => {
+            let added = home
+                .run(["clients", "add", "page", "--may", "requests"])
+                .exits(0)
+                .json();
+            home.write_secret("page-token", added["token"].as_str().unwrap());
+        }
+        "hook run" => {
+            add_doors(home, &["claude-code", "gemini"]);
+            home.write(
+                "event.json",
+                r#"{"hook_event_name":"PreToolUse","session_id":"s","tool_name":"Read","tool_input":{}}"#,
+            );
+        }
+        "hook doctor" => {
+            let command = format!(
+                "{} --home {} hook run --agent gemini --deadline 30s || {{ cat >/dev/null; echo 'ActionPass blocks this call.' >&2; exit 2; }}",
+                actionpass().display(),
+                home.path("home").display()
+            );
+            let hook = serde_json::json!({"type": "command", "command": command, "timeout": 30_000});
+            let settings = serde_json::json!({"hooks": {"BeforeTool": [{"hooks": [hook]}]}}).to_string();
+            home.write("settings.json", &settings);
+            fs::create_dir(home.path(".gemini")).unwrap();
+            home.write(".gemini/settings.json", settings);
+        }
+        // Its input ends at once: no server is started.
+        "mcp" => add_doors(home, &["mcp"]),
         "approvers confirm" => {
             let code = register(home, home.read("link.txt").trim());
             home.write("code.txt", code);
         }
         _ => {}
     }
+}
+
+/// Front doors of these kinds, by the same names.
+fn add_doors(home: &Home, kinds: &[&str]) {
+    let mut config = home.read("home/config.toml");
+    for kind in kinds {
+        config.push_str(&format!(
+            "\n[[door]]\nname = \"{kind}\"\nkind = \"{kind}\"\ntenant = \"org:example\"\nagent = \"agent:{kind}\"\n\
+             owner = \"user:owner@example.com\"\nruntime = \"runtime:{kind}\"\n"
+        ));
+    }
+    home.write("home/config.toml", config);
 }
 
 /// Registers a passkey by an invitation's link, as the program would that serves the page; the code that confirms it.
@@ -182,8 +298,11 @@ fn request(home: &Home) -> String {
 fn exit(command: &str, line: &str) -> i32 {
     match command {
         // Nobody is there to be asked.
-        "approve" | "requests approve" if !line.contains("--yes") => 2,
+        "approve" | "requests approve" | "pins approve" if !line.contains("--yes") => 2,
+        "protect" if line.ends_with("protect") => 2,
         "requests show" => 11,
+        // No rule allows it.
+        "hook run" if !line.contains("--observe") => 2,
         // They run until somebody ends them.
         "requests watch" | "serve" => 124,
         _ => 0,
@@ -215,7 +334,13 @@ fn every_example_works() {
             if ["requests watch", "serve"].contains(command) {
                 line = format!("timeout 2 {line}");
             }
-            let ran = home.finish(home.command_of("sh", ["-c", &line]).env("PATH", &path).spawn().unwrap());
+            let ran = home.finish(
+                home.command_of("sh", ["-c", &line])
+                    .env("PATH", &path)
+                    .env("HOME", home.path("user"))
+                    .spawn()
+                    .unwrap(),
+            );
             assert_eq!(ran.exit, exit(command, &line), "{line}: {ran:?}");
         }
     }

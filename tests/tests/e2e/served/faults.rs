@@ -258,8 +258,8 @@ impl Slow {
     }
 }
 
-#[test]
-fn a_slow_custodian_allows_late_or_not_at_all_and_delays_nobody_else() {
+/// A home whose signing key is with a custodian that can be late.
+fn signed_elsewhere() -> (OpenBao, Slow, Home) {
     let bao = OpenBao::start();
     let slow = Slow::start(bao.address().trim_start_matches("http://").to_owned());
     let mut home = Home::new();
@@ -269,6 +269,12 @@ fn a_slow_custodian_allows_late_or_not_at_all_and_delays_nobody_else() {
     ]);
     let made = home.run(["keys", "new", "--key", "vault:transit/pass"]).exits(0).json();
     sign_with(&home, made["key"].as_str().unwrap());
+    (bao, slow, home)
+}
+
+#[test]
+fn a_slow_custodian_allows_late_or_not_at_all_and_delays_nobody_else() {
+    let (_bao, slow, home) = signed_elsewhere();
     let token = client(&home, "agent", ALL_RIGHTS);
     let served = Served::start(&home, &token);
     let (allow, deny) = (action::read(&home, ALLOW), action::read(&home, DENY));
@@ -308,6 +314,59 @@ fn a_slow_custodian_allows_late_or_not_at_all_and_delays_nobody_else() {
     });
     drop(served);
     home.run(["ledger", "verify"]).exits(0);
+}
+
+#[test]
+fn ready_names_the_one_part_that_does_not_work_and_is_ready_again_after_it_is_mended() {
+    let (_bao, slow, home) = signed_elsewhere();
+    let served = Served::start(&home, "");
+    let ready = || served.get("/readyz");
+    let mended = || {
+        until("it is ready", || ready().status == 200);
+    };
+    mended();
+    let broken = |part: &str, code: &str| {
+        let mut found = ready();
+        until(code, || {
+            found = ready();
+            found.status == 503
+        });
+        let mut parts = json!({ "key": true, "store": true, "trust": true, "clients": true });
+        parts[part] = json!(false);
+        assert_eq!(
+            (&found.body["code"], &found.body["parts"], &found.body["ready"]),
+            (&json!(code), &parts, &json!(false)),
+            "{found:?}"
+        );
+        assert_eq!(found.body["type"], format!("https://actionpass.dev/codes#{code}"));
+        assert_eq!(served.get("/healthz").status, 200);
+    };
+
+    slow.be_late(60_000);
+    broken("key", "key_not_ready");
+    slow.be_late(0);
+    mended();
+
+    // Another process holds the lock of the database, as a backup that went wrong does.
+    let store = rusqlite::Connection::open(home.path("home/ledger.db")).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    broken("store", "store_not_ready");
+    store.execute_batch("ROLLBACK").unwrap();
+    mended();
+
+    let trust = home.path("home/trust.json");
+    let text = std::fs::read(&trust).unwrap();
+    std::fs::write(&trust, "{").unwrap();
+    broken("trust", "trust_not_ready");
+    std::fs::write(&trust, text).unwrap();
+    mended();
+
+    // clients.toml that nobody can use, too.
+    let clients = home.path("home/clients.toml");
+    std::fs::write(&clients, "[[client]]\n").unwrap();
+    broken("clients", "clients_unreadable");
+    std::fs::remove_file(&clients).unwrap();
+    mended();
 }
 
 /// Debian's library that shows a process another time, which a file says.
@@ -379,5 +438,44 @@ fn a_clock_that_jumps_under_load_makes_no_pass_that_holds_too_long_and_no_decisi
     let request = served.get(&format!("/v1/requests/{id}"));
     assert_eq!(request.body["state"], "expired", "{request:?}");
     drop(served);
+    home.run(["ledger", "verify"]).exits(0);
+}
+
+/// A service that the system gives few descriptors, and more idle connections than those: whoever decides still gets in, and files of the
+/// home can be opened.
+#[test]
+fn where_descriptors_are_few_idle_connections_keep_nobody_from_the_page() {
+    let home = Home::with_maintainer();
+    let token = client(&home, "agent", ALL_RIGHTS);
+    // Those that came first stay as long as the test.
+    let config = home.path("home/config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(
+        &config,
+        format!("{text}\n[serve.limits]\nheader_time = \"10m\"\nkeep_alive_time = \"10m\"\n"),
+    )
+    .unwrap();
+    let script = "ulimit -n 600 && exec \"$0\" --json serve --listen 127.0.0.1:0";
+    let mut command = home.command_of("/bin/sh", ["-c", script]);
+    let served = Served::start_by(command.arg(actionpass()), &token);
+    let connect = || TcpStream::connect_timeout(&served.address, Duration::from_secs(1));
+    let mut idle = Vec::new();
+    until("there are more connections than descriptors", || {
+        idle.extend(connect().ok());
+        idle.len() == 650
+    });
+    let host = format!("localhost:{}", served.address.port());
+    // At once there may be no place: those that are kept for people are left by whoever says nothing.
+    until("the page is answered", || {
+        let Ok(mut page) = connect() else {
+            return false;
+        };
+        page.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let mut answer = String::new();
+        page.write_all(request.as_bytes()).is_ok()
+            && page.read_to_string(&mut answer).is_ok()
+            && answer.starts_with("HTTP/1.1 200 ")
+    });
     home.run(["ledger", "verify"]).exits(0);
 }

@@ -27,7 +27,7 @@ fn examples() -> &'static str {
 fn run(home: &Home, served: &Served, token: &str) -> (bool, String) {
     let python = std::env::var_os("ACTIONPASS_PYTHON").expect("`cargo xtask test` installs Python's packages");
     let options = format!(
-        "--checks all --phases examples,coverage,fuzzing --continue-on-failure --max-examples {} --seed {SEED} --workers 2 \
+        "--checks all --phases examples,coverage,fuzzing --continue-on-failure --max-examples {} --seed {SEED} --workers 1 \
          --no-shrink --request-timeout 20 --suppress-health-check all --exclude-path-regex {ENDLESS}",
         examples()
     );
