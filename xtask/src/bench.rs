@@ -60,16 +60,21 @@ fn print(report: &Value, options: Options<'_>) -> Result {
     Ok(())
 }
 
-/// Measures the service beside a bare handler and Cerbos, and prints. A budget that isn't met is a failure, unless it was only
-/// a quick run.
+/// Measures the service beside a bare handler and Cerbos, or the MCP proxy beside a raw relay, and prints. A budget that isn't met
+/// is a failure, unless it was only a quick run.
 pub(crate) fn load(arguments: &[&str]) -> Result {
     let options = Options::parse(arguments)?;
-    if let Some(part) = options.only {
-        return Err(format!("`load` measures all or nothing, not `{part}`").into());
+    let bench = match options.only {
+        None => "service",
+        Some("mcp") => "mcp",
+        Some(part) => return Err(format!("`load` measures the service, or `mcp`, not `{part}`").into()),
+    };
+    let mut command = cargo(["bench", "--package", "actionpass-tests", "--bench", bench, "--"])?;
+    command.env("ACTIONPASS_BIN", release()?);
+    if options.only.is_none() {
+        let (variable, packages) = tools::of_load()?;
+        command.env(variable, packages);
     }
-    let (variable, packages) = tools::of_load()?;
-    let mut command = cargo(["bench", "--package", "actionpass-tests", "--bench", "service", "--"])?;
-    command.env("ACTIONPASS_BIN", release()?).env(variable, packages);
     if options.quick {
         command.arg("--quick");
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask codes`: docs/error-codes.md, written from the `codes!` declarations in the source.
+//! `cargo xtask codes`: docs/error-codes.md, and what other languages know of the codes, written from the `codes!` declarations in the source.
 
 mod declaration;
 
@@ -12,6 +12,12 @@ use crate::generated::{Mode, settle};
 use crate::process::{Result, root};
 
 const PAGE: &str = "docs/error-codes.md";
+
+/// The codes as the declarations of the npm package have them.
+const TYPES: &str = "bindings/node/codes.d.ts";
+
+/// The same for Python.
+const PYTHON: &str = "bindings/python/python/actionpass/codes.py";
 
 const INTRO: &str = "\
 # Codes
@@ -41,7 +47,50 @@ pub(crate) fn run(mode: Mode) -> Result {
     if !problems.is_empty() {
         return Err(problems.join("\n").into());
     }
-    settle(PAGE, &page(&crates), mode, "codes")
+    settle(PAGE, &page(&crates), mode, "codes")?;
+    settle(TYPES, &types(&crates), mode, "codes")?;
+    settle(PYTHON, &literals(&crates), mode, "codes")
+}
+
+/// Every code once, in order.
+fn every(crates: &Crates) -> Vec<&str> {
+    let mut codes: Vec<_> = crates
+        .values()
+        .flatten()
+        .flat_map(|declaration| &declaration.entries)
+        .map(|entry| entry.code.as_str())
+        .collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}
+
+/// All codes in Python, for programs and for type checkers.
+fn literals(crates: &Crates) -> String {
+    let mut text = String::from(
+        "\"\"\"Written by `cargo xtask codes` from the source: docs/error-codes.md says what each means.\"\"\"\n\n\
+         from typing import Literal, TypeAlias\n\nKnownCode: TypeAlias = Literal[\n",
+    );
+    for code in every(crates) {
+        let _ = writeln!(text, "    \"{code}\",");
+    }
+    text.push_str("]\n");
+    text
+}
+
+/// A union of all codes in TypeScript.
+fn types(crates: &Crates) -> String {
+    let mut text = String::from(
+        "// Written by `cargo xtask codes` from the source: docs/error-codes.md says what each means.\n\n",
+    );
+    text.push_str("export type KnownCode =\n");
+    for code in every(crates) {
+        let _ = writeln!(text, "  | '{code}'");
+    }
+    // The declaration ends with the last line.
+    text.pop();
+    text.push_str(";\n");
+    text
 }
 
 /// Every declaration below `crates/*/src`.
@@ -191,6 +240,30 @@ mod tests {
 
     fn crates(sets: &[Declaration]) -> Crates {
         Crates::from([("actionpass-door".to_owned(), sets.to_vec())])
+    }
+
+    #[test]
+    fn the_union_of_typescript_has_every_code_once() {
+        let types = types(&crates(&[
+            set("DoorCode", &["shut", "locked"]),
+            set("GateCode", &["shut"]),
+        ]));
+        assert!(
+            types.ends_with("export type KnownCode =\n  | 'locked'\n  | 'shut';\n"),
+            "{types}"
+        );
+    }
+
+    #[test]
+    fn the_literal_of_python_has_every_code_once() {
+        let literals = literals(&crates(&[
+            set("DoorCode", &["shut", "locked"]),
+            set("GateCode", &["shut"]),
+        ]));
+        assert!(
+            literals.ends_with("TypeAlias = Literal[\n    \"locked\",\n    \"shut\",\n]\n"),
+            "{literals}"
+        );
     }
 
     #[test]

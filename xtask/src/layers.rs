@@ -22,6 +22,15 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("actionpass-custody", &["actionpass-crypto", "actionpass-model"]),
     // Backends stand beside the layers: nothing below the command line names one.
     (
+        "actionpass-store-postgres",
+        &[
+            "actionpass-canon",
+            "actionpass-model",
+            "actionpass-queue",
+            "actionpass-store",
+        ],
+    ),
+    (
         "actionpass-store-sqlite",
         &[
             "actionpass-canon",
@@ -88,6 +97,21 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("actionpass-servers", &[]),
     // The documents of the service and who asks it: no law, and nothing of an issuer.
     ("actionpass-client", &["actionpass-model", "actionpass-policy"]),
+    // From a tool call to an action: issuers and executors derive with it, so it knows neither.
+    (
+        "actionpass-gate",
+        &["actionpass-canon", "actionpass-model", "actionpass-policy"],
+    ),
+    // For servers written with rmcp: the executor before their tools.
+    (
+        "actionpass-rmcp",
+        &[
+            "actionpass-canon",
+            "actionpass-gate",
+            "actionpass-model",
+            "actionpass-verify",
+        ],
+    ),
     // The folder of an issuer: here key, trust, policy and store come together.
     (
         "actionpass-home",
@@ -96,12 +120,57 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-crypto",
             "actionpass-custodians",
             "actionpass-custody",
+            "actionpass-gate",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-queue",
             "actionpass-store",
             "actionpass-store-sqlite",
             "actionpass-verify",
+        ],
+    ),
+    // Configuration of agents and their products: it edits files, and knows no issuer.
+    (
+        "actionpass-setup",
+        &["actionpass-canon", "actionpass-gate", "actionpass-model"],
+    ),
+    // What every front door does with a call, on a home or against a service.
+    (
+        "actionpass-door",
+        &[
+            "actionpass-canon",
+            "actionpass-client",
+            "actionpass-core",
+            "actionpass-custody",
+            "actionpass-display",
+            "actionpass-gate",
+            "actionpass-home",
+            "actionpass-model",
+            "actionpass-policy",
+            "actionpass-store",
+            "actionpass-verify",
+        ],
+    ),
+    // Hooks of coding agents: a front door that knows the trait and nothing else of deciding.
+    (
+        "actionpass-hook",
+        &[
+            "actionpass-canon",
+            "actionpass-door",
+            "actionpass-gate",
+            "actionpass-model",
+        ],
+    ),
+    // A front door that knows no home: what stands between MCP clients and servers.
+    (
+        "actionpass-mcp",
+        &[
+            "actionpass-canon",
+            "actionpass-client",
+            "actionpass-display",
+            "actionpass-door",
+            "actionpass-gate",
+            "actionpass-model",
         ],
     ),
     // What programs in Rust add: it gives on what lies below, by features.
@@ -122,6 +191,19 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-verify",
         ],
     ),
+    // What other languages are handed: the facade of Rust, in texts and bytes.
+    (
+        "actionpass-embed",
+        &[
+            "actionpass",
+            "actionpass-client",
+            "actionpass-custodians",
+            "actionpass-store-sqlite",
+        ],
+    ),
+    // Packages for other languages convert, and know nothing else.
+    ("actionpass-node", &["actionpass-custodians", "actionpass-embed"]),
+    ("actionpass-python", &["actionpass-custodians", "actionpass-embed"]),
     // A front door: it parses, asks the issuer, and answers.
     (
         "actionpass-server",
@@ -133,6 +215,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-custodians",
             "actionpass-custody",
             "actionpass-display",
+            "actionpass-door",
+            "actionpass-gate",
             "actionpass-home",
             "actionpass-model",
             "actionpass-policy",
@@ -152,11 +236,16 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-custodians",
             "actionpass-custody",
             "actionpass-display",
+            "actionpass-door",
+            "actionpass-gate",
             "actionpass-home",
+            "actionpass-hook",
+            "actionpass-mcp",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-queue",
             "actionpass-server",
+            "actionpass-setup",
             "actionpass-store",
             "actionpass-verify",
         ],
@@ -173,6 +262,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-custody",
             "actionpass-custodians",
             "actionpass-display",
+            "actionpass-gate",
             "actionpass-model",
             "actionpass-policy",
             "actionpass-queue",

@@ -1,6 +1,7 @@
 //! Tasks of the repository, run as `cargo xtask TASK`: tests, checks and generated files.
 
 mod bench;
+mod bindings;
 mod ci;
 mod codes;
 mod features;
@@ -30,16 +31,22 @@ usage: cargo xtask TASK
   ci                  every check that is not a test; wants a complete `test` before it
   layers              no crate depends on one above it
   features            no dependency switches on the features of serde_json that break admission
-  codes [--check]     write docs/error-codes.md from the source, or compare
+  codes [--check]     write docs/error-codes.md, and the codes of other languages, from the source, or compare
+  bindings node [--check]
+                      build the package for Node, pack it for this machine into bindings/node/dist, install it into an
+                      empty folder and test it there; with --check generated files are compared, not written
+  bindings python [--check]
+                      the same for Python, with a wheel in bindings/python/dist
   schemas [--check]   write docs/schemas from the types, or compare
   openapi [--check]   write docs/openapi.json from the routes of the service, or compare
   bench [PART] [--quick] [--json]
                       measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick
-  load [--quick] [--json]
-                      measure the service beside a bare handler and Cerbos; fails as `bench` does
+  load [mcp] [--quick] [--json]
+                      measure the service beside a bare handler and Cerbos, or the MCP proxy beside a raw relay; fails
+                      as `bench` does
   mutants [LIST [PART]...]
                       break one place after the other and see the tests notice: all lists, or those of LIST
-                      (verify, core, store, store-sqlite, cli, policy) with a PART in their name; fails if one
+                      (verify, core, store, store-sqlite, store-postgres, cli, policy) with a PART in their name; fails if one
                       survives unexplained
   latency             measure a signature through each custodian beside its client's bare call";
 
@@ -56,6 +63,10 @@ fn main() -> ExitCode {
         ["features"] => features::run(),
         ["codes"] => codes::run(Mode::Write),
         ["codes", "--check"] => codes::run(Mode::Check),
+        ["bindings", "node"] => bindings::node(Mode::Write),
+        ["bindings", "node", "--check"] => bindings::node(Mode::Check),
+        ["bindings", "python"] => bindings::python(Mode::Write),
+        ["bindings", "python", "--check"] => bindings::python(Mode::Check),
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
         ["openapi"] => openapi::run(Mode::Write),

@@ -10,9 +10,11 @@
 mod cli;
 mod core;
 mod display;
+mod gate;
 mod policy;
 mod server;
 mod store;
+mod store_postgres;
 mod store_sqlite;
 mod verify;
 
@@ -35,12 +37,14 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
 
 /// Every list, those of the quickest tests first.
-const LISTS: [&List; 8] = [
+const LISTS: [&List; 10] = [
     &display::LIST,
+    &gate::LIST,
     &verify::LIST,
     &core::LIST,
     &store::LIST,
     &store_sqlite::LIST,
+    &store_postgres::LIST,
     &server::LIST,
     &cli::LIST,
     &policy::LIST,
@@ -458,9 +462,12 @@ mod tests {
 
     #[test]
     fn every_mutant_has_its_place() {
-        for list in LISTS {
-            places(list).unwrap();
-        }
+        let problems: Vec<String> = LISTS
+            .iter()
+            .filter_map(|list| places(list).err())
+            .map(|error| error.to_string())
+            .collect();
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
     }
 
     #[test]

@@ -30,15 +30,15 @@ mod tally;
 mod timing;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use self::tally::Tally;
 use self::timing::{Suites, Timing};
 use crate::process::{Result, capture, cargo, root, spelled, state, tee};
-use crate::tools;
 use crate::variants::VARIANTS;
+use crate::{bindings, tools};
 
 const VECTORS: &str = "ACTIONPASS_VECTORS";
 const NOT_RUN: &str = "ACTIONPASS_NOT_RUN";
@@ -110,6 +110,20 @@ pub(crate) fn run(filter: &[&str], is_long: bool) -> Result {
             tally.failed_run(name);
         }
     }
+    // A filter is for libtest.
+    if filter.is_empty() {
+        for (language, package) in PACKAGES {
+            let name = format!("cargo xtask bindings {language}");
+            println!("\n== {name}");
+            let start = Instant::now();
+            match command_of(&environment).and_then(package) {
+                Ok(counts) => tally.line(&counts.result()),
+                Err(error) => tally.failed_run(format!("{name}: {error}")),
+            }
+            timing.ran(start.elapsed());
+            println!("{name} took {:.1} s", start.elapsed().as_secs_f64());
+        }
+    }
     for line in fs::read_to_string(&not_run)?.lines() {
         tally.skipped(line);
     }
@@ -123,6 +137,26 @@ pub(crate) fn run(filter: &[&str], is_long: bool) -> Result {
     } else {
         Err("tests failed".into())
     }
+}
+
+/// Tests a package with the command that it is packed with.
+type TestPackage = fn(&Path) -> Result<bindings::Counts>;
+
+/// The packages for other languages.
+const PACKAGES: [(&str, TestPackage); 2] = [
+    ("node", |program| {
+        bindings::node_in_test(&tools::of_node_package()?, program)
+    }),
+    ("python", |program| {
+        bindings::python_in_test(&tools::of_python_package()?, program)
+    }),
+];
+
+/// The command that was built.
+fn command_of<'a>(environment: &'a [(&'static str, PathBuf)]) -> Result<&'a Path> {
+    let program = environment.iter().find(|(name, _)| *name == PROGRAM);
+    let (_, program) = program.ok_or("there is no command to pack: it was not built")?;
+    Ok(program)
 }
 
 /// Why the last complete run is not good enough for `ci`: it has to be there, green and whole.
@@ -152,7 +186,13 @@ const TARGETS: &[&str] = &["--lib", "--bins", "--tests", "--examples"];
 /// The command line is built with every custodian: its tests want them, and would otherwise build it once more.
 fn runs() -> Vec<Run> {
     let workspace = |targets| Run {
-        packages: vec!["--workspace", "--features=actionpass-cli/all-custodians"],
+        // The modules for other languages are built by themselves, as they are packed.
+        packages: vec![
+            "--workspace",
+            "--exclude=actionpass-node",
+            "--exclude=actionpass-python",
+            "--features=actionpass-cli/all-custodians",
+        ],
         targets,
     };
     let variants = VARIANTS.iter().map(|variant| Run {

@@ -1,11 +1,12 @@
 //! What the tests need beside Rust and a C compiler, and how it gets onto a machine.
 //!
 //! Programs come from Debian's packages; Python and npm packages go below `target/deps`, pinned by
-//! `tests/interop/requirements.txt` and `tests/interop/package.json`. Nothing else on the machine changes. Tests find
-//! what was installed through the environment:
+//! `tests/interop/requirements.txt` and `tests/interop/package.json`, those for MCP below `tests/interop/mcp`. Nothing
+//! else on the machine changes. Tests find what was installed through the environment:
 //!
 //! - `ACTIONPASS_PYTHON`: the Python interpreter that has the pinned packages;
-//! - `ACTIONPASS_NODE_DEPS`: the folder that holds `node_modules` (a script placed in it can import the packages).
+//! - `ACTIONPASS_NODE_DEPS`: the folder that holds `node_modules` (a script placed in it can import the packages);
+//! - `ACTIONPASS_MCP_DEPS`, `ACTIONPASS_MCP_PYTHON`: the same for clients and servers of MCP.
 //!
 //! What can't be installed is reported as not run, with the reason; it never stops the other tests.
 
@@ -76,16 +77,34 @@ const TOOLS: &[Tool] = &[
         packages: &["chromium"],
     },
     Tool {
+        // Its package makes the user that the tests run it as.
+        name: "postgresql",
+        detect: &[&["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"]],
+        packages: &["postgresql"],
+    },
+    Tool {
         // The how-to on operating makes a backup with it.
         name: "sqlite3",
         detect: &[&["sqlite3", "--version"]],
         packages: &["sqlite3"],
     },
     Tool {
+        // The how-to on the service asks it so; 7.82 was the first with `--json`.
+        name: "curl",
+        detect: &[&["curl", "--version"]],
+        packages: &["curl"],
+    },
+    Tool {
         // Shows the service other times.
         name: "libfaketime",
         detect: &[&["sh", "-c", "ls /usr/lib/*/faketime/libfaketimeMT.so.1"]],
         packages: &["libfaketime"],
+    },
+    Tool {
+        // The service is asked through it, as the how-to sets it up.
+        name: "nginx",
+        detect: &[&["nginx", "-v"]],
+        packages: &["nginx"],
     },
     Tool {
         name: "strace",
@@ -130,6 +149,20 @@ const KITS: &[Kit] = &[
         variable: ("ACTIONPASS_PYTHON", "bin/python"),
     },
     Kit {
+        name: "MCP packages of npm",
+        manifests: &["tests/interop/mcp/package.json", "tests/interop/mcp/package-lock.json"],
+        folder: "target/deps/mcp",
+        install: install_npm,
+        variable: ("ACTIONPASS_MCP_DEPS", ""),
+    },
+    Kit {
+        name: "MCP servers of PyPI",
+        manifests: &["tests/interop/mcp/requirements.txt"],
+        folder: "target/deps/mcp-venv",
+        install: install_python,
+        variable: ("ACTIONPASS_MCP_PYTHON", "bin/python"),
+    },
+    Kit {
         name: "npm packages",
         manifests: &["tests/interop/package.json", "tests/interop/package-lock.json"],
         folder: "target/deps/node",
@@ -137,6 +170,41 @@ const KITS: &[Kit] = &[
         variable: ("ACTIONPASS_NODE_DEPS", ""),
     },
 ];
+
+/// What the tests of the npm package import, and the compiler of TypeScript.
+const NODE_PACKAGE: Kit = Kit {
+    name: "npm packages beside the package for Node",
+    manifests: &[
+        "bindings/node/test/package.json",
+        "bindings/node/test/package-lock.json",
+    ],
+    folder: "target/deps/node-package",
+    install: install_npm,
+    variable: ("ACTIONPASS_NODE_PACKAGE_DEPS", ""),
+};
+
+/// Finds or installs what `cargo xtask bindings node` needs, and says where it is.
+pub(crate) fn of_node_package() -> Result<PathBuf> {
+    let provided = NODE_PACKAGE.provide(root()?)?;
+    let (_, folder) = provided.ok_or("the manifest of the package's tests is missing")?;
+    Ok(folder)
+}
+
+/// What builds and tests the Python package.
+const PYTHON_PACKAGE: Kit = Kit {
+    name: "python packages beside the package for Python",
+    manifests: &["bindings/python/test/requirements.txt"],
+    folder: "target/deps/python-package",
+    install: install_python,
+    variable: ("ACTIONPASS_PYTHON_PACKAGE_DEPS", "bin/python"),
+};
+
+/// Finds or installs what `cargo xtask bindings python` needs, and says which interpreter has it.
+pub(crate) fn of_python_package() -> Result<PathBuf> {
+    let provided = PYTHON_PACKAGE.provide(root()?)?;
+    let (_, python) = provided.ok_or("the requirements of the package's tests are missing")?;
+    Ok(python)
+}
 
 /// What the service is measured beside: no test needs it.
 const LOAD: Kit = Kit {

@@ -34,6 +34,10 @@ pub(crate) const VARIANTS: &[Variant] = &[
         flags: &["--no-default-features", "--features=rustcrypto"],
     },
     Variant {
+        package: "actionpass-server",
+        flags: &["--features=otlp"],
+    },
+    Variant {
         package: "actionpass-verify",
         flags: &["--no-default-features", "--features=rustcrypto"],
     },

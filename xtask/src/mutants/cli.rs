@@ -27,8 +27,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "hidden characters around an action stay hidden",
         "render.rs",
-        "self.lines(&shown.text, margin);",
-        "self.lines(value, margin);",
+        "at_spaces: true,\n        };\n        self.lines(&shown.text, margin);",
+        "at_spaces: true,\n        };\n        self.lines(value, margin);",
     ),
     Mutant::new(
         "a broken line looks like two",
@@ -113,14 +113,6 @@ const MUTANTS: &[Mutant] = &[
                 let exit = CodeClass::exit_code_of_all(refusal.codes().map(Code::class));",
         "            Verdict::Refused(refusal) => {
                 let exit = CodeClass::exit_code_of_all(refusal.codes().map(Code::class)).saturating_sub(1);",
-    ),
-    Mutant::new(
-        "a use without its record is valid",
-        "commands/verify.rs",
-        "            .map_err(|error| Failure::from(error).about(\"the pass is used up, and its use was not recorded\"))
-",
-        "            .or(Ok(Use::Consumed))
-",
     ),
     Mutant::new(
         "a pass is consumed by a trust store that went back",

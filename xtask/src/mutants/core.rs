@@ -38,8 +38,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "names that differ in case alone",
         "authorize.rs",
-        "if !self.config.tools_with_colliding_names.contains(&head.capability.tool)",
-        "if self.config.tools_with_colliding_names.contains(&head.capability.tool)",
+        "if !self.config.tools_with_colliding_names.contains(tool)",
+        "if self.config.tools_with_colliding_names.contains(tool)",
     ),
     Mutant::new(
         "facts of any time",
@@ -388,9 +388,9 @@ const MUTANTS: &[Mutant] = &[
         "a policy that others replaced",
         "authorize.rs",
         "if state.policy.is_some_and(|digest| digest != self.parts.policy.digest()) {
-                    return Err(self",
+                return Err(self",
         "if state.policy.is_some_and(|digest| digest != self.parts.policy.digest() && call.offered.len() > 31) {
-                    return Err(self",
+                return Err(self",
     ),
     // Approval requests.
     Mutant::new(

@@ -524,13 +524,13 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "path_glob ignores case",
         "condition.rs",
-        "is_safe_path(path, work).then(|| self.match_text(path, work))",
-        "is_safe_path(path, work).then(|| self.match_text(&fold(path), work))",
+        "is_safe_path_within(path, work).then(|| self.match_text(path, work))",
+        "is_safe_path_within(path, work).then(|| self.match_text(&fold(path), work))",
     ),
     Mutant::new(
         "path_glob does not ask whether a path is safe",
         "condition.rs",
-        "is_safe_path(path, work).then(",
+        "is_safe_path_within(path, work).then(",
         "(!path.is_empty()).then(",
     ),
     Mutant::new(
@@ -962,14 +962,14 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "the digest leaves out the name of the file",
         "rules.rs",
-        "path: name,",
-        "path: name.get(..0).unwrap_or(name),",
+        "map(|(path, hash)| File { path, sha256: *hash })",
+        r#"map(|(_, hash)| File { path: "", sha256: *hash })"#,
     ),
     Mutant::new(
         "the digest leaves out the rules",
         "rules.rs",
-        "sha256: sha256(text.as_bytes())",
-        r#"sha256: sha256(b"")"#,
+        "vec![(name.into(), sha256(text.as_bytes()))]",
+        r#"vec![(name.into(), sha256(b""))]"#,
     ),
     Mutant::new(
         "any schema is this one",

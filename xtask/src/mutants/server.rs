@@ -96,8 +96,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "facts of a client that doesn't attest count",
         "actionpass-server/src/decisions/authorize.rs",
-        "if facts.is_some() && !client.attests {",
-        "if facts.is_some() && client.may.is_empty() {",
+        "if asked.facts.is_some() && !client.attests {",
+        "if asked.facts.is_some() && client.may.is_empty() {",
     ),
     Mutant::new(
         "whom the action names doesn't matter beside a caller",

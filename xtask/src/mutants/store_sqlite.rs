@@ -65,6 +65,12 @@ const MUTANTS: &[Mutant] = &[
     ),
     // What is used, and once.
     Mutant::new(
+        "a pass is used up twice",
+        "consume.rs",
+        "Ok(is_used.then_some(ReplayCode::AlreadyUsed))",
+        "Ok(is_used.then_some(ReplayCode::AlreadyUsed).filter(|_| false))",
+    ),
+    Mutant::new(
         "a pass is consumed twice",
         "consume.rs",
         "0 => Ok(Consumption::Refused(ReplayCode::AlreadyUsed)),",
@@ -295,8 +301,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "more votes than the log has",
         "rows/requests.rs",
-        "if there != (self.opened, self.changes) || (kept.rows, kept.changes) != there {",
-        "if there < (self.opened, self.changes) || (kept.rows, kept.changes) < there {",
+        "if there != (self.0.opened(), self.0.changes()) || (kept.rows, kept.changes) != there {",
+        "if there < (self.0.opened(), self.0.changes()) || (kept.rows, kept.changes) < there {",
     ),
     Mutant::new(
         "holds that the log doesn't know",

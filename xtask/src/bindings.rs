@@ -1,0 +1,129 @@
+//! `cargo xtask bindings LANGUAGE`: the packages for other languages, built, packed, and tested as they are installed.
+
+mod node;
+mod python;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+
+use crate::generated::Mode;
+use crate::process::{Result, capture, cargo, state};
+use crate::{codes, tools};
+
+/// How many tests of a package passed and failed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Counts {
+    passed: u64,
+    failed: u64,
+}
+
+impl Counts {
+    /// As libtest says it.
+    pub(crate) fn result(self) -> String {
+        let verdict = if self.failed == 0 { "ok" } else { "FAILED" };
+        format!("test result: {verdict}. {} passed; {} failed", self.passed, self.failed)
+    }
+}
+
+/// Does all of it for the package of Node, on a machine that may have nothing yet. With `Check`, generated files are compared
+/// instead of written.
+pub(crate) fn node(mode: Mode) -> Result {
+    codes::run(mode)?;
+    let kit = tools::of_node_package()?;
+    judged(node::run(&kit, &command()?)?)
+}
+
+/// The same for the package of Python.
+pub(crate) fn python(mode: Mode) -> Result {
+    codes::run(mode)?;
+    let kit = tools::of_python_package()?;
+    judged(python::run(&kit, &command()?)?)
+}
+
+/// The command that is packed: the one that the environment names, or built.
+fn command() -> Result<PathBuf> {
+    match std::env::var_os("ACTIONPASS_PROGRAM") {
+        Some(program) => Ok(program.into()),
+        None => build("actionpass-cli", |name| name == "actionpass"),
+    }
+}
+
+fn judged(counts: Counts) -> Result {
+    println!("\n{}", counts.result());
+    if counts.failed == 0 {
+        Ok(())
+    } else {
+        Err("tests of the package failed".into())
+    }
+}
+
+/// The same within a run of all tests, which has the packages that it wants and the command.
+pub(crate) fn node_in_test(kit: &Path, program: &Path) -> Result<Counts> {
+    node::run(kit, program)
+}
+
+/// The package of Python within a run of all tests.
+pub(crate) fn python_in_test(kit: &Path, program: &Path) -> Result<Counts> {
+    python::run(kit, program)
+}
+
+/// What Cargo says of something that it built (`--message-format=json`).
+#[derive(Deserialize)]
+struct Artifact {
+    filenames: Vec<PathBuf>,
+}
+
+/// Builds a package with the dev profile, and gives the file of this name.
+fn build(package: &str, is_wanted: fn(&str) -> bool) -> Result<PathBuf> {
+    println!("building {package}");
+    let messages = capture(&mut cargo([
+        "build",
+        "--package",
+        package,
+        "--message-format=json-render-diagnostics",
+    ])?)?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
+        .flat_map(|artifact| artifact.filenames)
+        .find(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_wanted))
+        .ok_or_else(|| format!("{package} has no such file").into())
+}
+
+/// An empty folder for one purpose, below `target/xtask`.
+fn empty(name: &str) -> Result<PathBuf> {
+    let folder = state()?.join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Copies a folder of files.
+fn copy(from: &Path, to: &Path) -> Result {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            fs::copy(&path, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// A copy of a library or program without what only debuggers read, which is most of it.
+fn stripped(from: &Path, to: &Path) -> Result {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::copy(from, to)?;
+    let mut strip = Command::new("strip");
+    crate::process::run(strip.arg("--strip-debug").arg(to))
+}

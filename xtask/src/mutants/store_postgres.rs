@@ -1,0 +1,180 @@
+//! The mutants of `actionpass-store-postgres`: each lets the store forget, repeat or believe what it must not.
+
+use super::{List, Mutant, Suite};
+
+pub(super) const LIST: List = List {
+    name: "store-postgres",
+    folder: "crates/actionpass-store-postgres/src",
+    packages: &["-pactionpass-store-postgres"],
+    suites: &[
+        Suite::of(&[
+            "--lib",
+            "--test=failures",
+            "--test=access",
+            "--test=fork",
+            "--test=rows",
+        ]),
+        Suite::of(&["--test=conformance", "--test=processes"]),
+    ],
+    mutants: MUTANTS,
+};
+
+const MUTANTS: &[Mutant] = &[
+    // One sequencer at a time.
+    Mutant::new(
+        "the fence moves any head",
+        "ledger.rs",
+        "WHERE revision = $1 AND size = $2 AND hash = $3 RETURNING 1)",
+        "WHERE $1::bigint >= 0 AND $2::bigint >= 0 AND $3::bytea IS NOT NULL RETURNING 1)",
+    )
+    .survives(
+        "a batch that only looks is of one moment, and the database refuses to change a row that changed since; one that \
+         holds the head is alone; and two records have no one place. This is the fence that needs no such knowledge",
+    ),
+    Mutant::new(
+        "a commit of which nobody heard is made again",
+        "writer.rs",
+        "if let Some(outcomes) = heard(session, unheard).await? {",
+        "let _ = heard(session, unheard);
+        if let Some(outcomes) = None::<Vec<Outcome>> {",
+    ),
+    Mutant::new(
+        "approvals are used as often as one likes",
+        "ledger.rs",
+        "if !seen.insert(approval) || self.facts.used.contains(approval) {",
+        "if !seen.insert(approval) {",
+    ),
+    Mutant::new(
+        "a decision under a former policy is recorded",
+        "ledger.rs",
+        "if let Some(policy) = self.state.policy.filter(|policy| Some(*policy) != relied.policy) {",
+        "if let Some(policy) = self.state.policy.filter(|_| false) {",
+    ),
+    Mutant::new(
+        "an allow passes by what waits",
+        "ledger.rs",
+        "if commit.queue_part().is_none() && call.queue.as_ref().is_some_and(is_obstructed) {",
+        "if false && call.queue.as_ref().is_some_and(is_obstructed) {",
+    ),
+    // What is durable, and when.
+    Mutant::new(
+        "commits need not be on the disk",
+        "ledger.rs",
+        "if matches!(synchronous_commit, \"on\" | \"remote_apply\") && fsync == \"on\" {",
+        "if !synchronous_commit.is_empty() && !fsync.is_empty() {",
+    ),
+    Mutant::new(
+        "any clock will do",
+        "ledger.rs",
+        "const CLOCKS_APART_MILLIS: u64 = 30_000;",
+        "const CLOCKS_APART_MILLIS: u64 = 30_000_000;",
+    ),
+    // Passes consumed.
+    Mutant::new(
+        "whoever finds a mark made it",
+        "marks.rs",
+        "AND r.issuer = u.issuer WHERE r.call = $3",
+        "AND r.issuer = u.issuer WHERE $3::uuid IS NOT NULL",
+    ),
+    Mutant::new(
+        "marks are made whatever was forgotten",
+        "marks.rs",
+        "let judged = judge(mark, start, pruned_to);",
+        "let judged = judge(mark, start, start.at()).or(Ok::<(), ReplayCode>(()));
+        let _ = pruned_to;",
+    ),
+    Mutant::new(
+        "what is forgotten is not remembered to be",
+        "marks.rs",
+        "SET pruned_to = greatest(pruned_to, (SELECT max(until) FROM gone))",
+        "SET pruned_to = pruned_to",
+    ),
+    Mutant::new(
+        "a caller's clock alone decides what is forgotten",
+        "marks.rs",
+        "WHERE until <= least($1, actionpass.now_millis() / 1000 + 30)",
+        "WHERE until <= $1",
+    ),
+    // What is believed.
+    Mutant::new(
+        "a request is what its document says",
+        "requests.rs",
+        "if Columns::of(&request)? != Columns::read(row)? {",
+        "if Columns::of(&request)?.version < 0 && Columns::read(row)?.version < 0 {",
+    ),
+    Mutant::new(
+        "what lies beside a request is believed",
+        "requests.rs",
+        "if hash == kept.side { Ok(stored) } else { Err(broken()) }",
+        "if hash == kept.side { Ok(stored) } else { Ok(stored) }",
+    ),
+    Mutant::new(
+        "a change of trust overwrites another",
+        "trust.rs",
+        "WHERE version = $3 AND document = $4\"",
+        "WHERE $3::bigint >= 0 AND $4::bytea IS NOT NULL\"",
+    ),
+    Mutant::new(
+        "a trust store may go back",
+        "trust.rs",
+        "newest_trust(known, snapshot.evidence()).map_err(|_| rolled_back())?;",
+        "let _ = (known, newest_trust);",
+    ),
+    Mutant::new(
+        "a copy of the process asks",
+        "store.rs",
+        "        self.0.process.check()?;
+",
+        "",
+    ),
+    Mutant::new(
+        "a store that lives writes to any database",
+        "writer.rs",
+        "if let Some(known) = seen.known().filter(|_| seen != head.state.head) {",
+        "if let Some(known) = seen.known().filter(|_| false) {",
+    ),
+    Mutant::new(
+        "acknowledged before it is witnessed",
+        "writer.rs",
+        "let Some(witness) = &self.witness else { return Ok(()) };",
+        "let Some(witness) = self.witness.as_ref().filter(|_| false) else { return Ok(()) };",
+    ),
+    Mutant::new(
+        "what the witness saw is not looked for",
+        "writer.rs",
+        "if known.seq() < head.size() && is_there(session, known).await? {",
+        "if known.seq() < head.size() {",
+    ),
+    Mutant::new(
+        "rows that are missing at the end",
+        "store.rs",
+        "        bounded(options.timeout, rows::check_last(&session)).await?;
+",
+        "",
+    ),
+    Mutant::new(
+        "more rows than the log says",
+        "rows.rs",
+        "if number(&row, column)? != logged || kept != logged {",
+        "if number(&row, column)? < logged || kept < logged {",
+    ),
+    Mutant::new(
+        "uses without their marks",
+        "rows.rs",
+        "if self.due.get(pass).is_some_and(|until| *until > pruned_to) {",
+        "if self.due.get(pass).is_some_and(|until| *until > u64::MAX - pruned_to) {",
+    ),
+    // Over which connections.
+    Mutant::new(
+        "passwords cross the network in the clear",
+        "options.rs",
+        "Some(\"disable\") if is_here => true,",
+        "Some(\"disable\") => true,",
+    ),
+    Mutant::new(
+        "a certificate for another name will do",
+        "tls.rs",
+        "ServerName::try_from(domain.to_owned())",
+        "ServerName::try_from(domain.replace(\"localhost\", \"127.0.0.1\"))",
+    ),
+];
