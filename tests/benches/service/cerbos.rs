@@ -1,6 +1,6 @@
 //! Cerbos, a decision service that signs and keeps nothing: the same question to its policies, over HTTP.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ pub(crate) async fn start(folder: &Path) -> Program {
     let policies = folder.join("policies");
     std::fs::create_dir_all(&policies).unwrap();
     std::fs::write(policies.join("repo.yaml"), POLICY).unwrap();
-    let (http, grpc) = (free_port(), free_port());
+    let (http, grpc) = (address(), address());
     let mut command = Command::new(program);
     command
         .arg("server")
@@ -70,8 +70,8 @@ pub(crate) async fn start(folder: &Path) -> Program {
     program
 }
 
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+fn address() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, actionpass_servers::free_port()))
 }
 
 pub(crate) fn question(program: &Program) -> Question {

@@ -1,8 +1,11 @@
 //! Child processes that end with the test program.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -88,14 +91,25 @@ impl Drop for Process {
     }
 }
 
-/// A port of loopback that nobody listens on. Somebody else may take it before it is used: starting again helps.
+/// A port of loopback that nobody listens on, for a program that can't bind port 0 and say what it got.
+///
+/// It is drawn from below what the system gives to whoever binds port 0 or connects (32768 and up, ip(7)): a port of
+/// those is soon given to somebody else, often between this and the program's own bind. Never twice in one process.
 ///
 /// # Panics
 /// If there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
-    listener.local_addr().expect("it was bound").port()
+    const FIRST: u16 = 10_240;
+    const COUNT: u16 = 32_768 - FIRST;
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    // Test programs that run at once begin at places of their own.
+    let begin = || AtomicU16::new(RandomState::new().hash_one(std::process::id()) as u16 % COUNT);
+    let next = NEXT.get_or_init(begin);
+    (0..COUNT)
+        .map(|_| FIRST + next.fetch_add(1, Ordering::Relaxed) % COUNT)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("there is a free port")
 }
 
 /// Waits until a server is ready.

@@ -53,12 +53,13 @@ fn receiver(answers: &'static [&'static str]) -> (String, Waiting<Posted>) {
             let mut body = vec![0; length.unwrap().1.parse().unwrap()];
             reader.read_exact(&mut body).unwrap();
             let answer = answers.get(at).or(answers.last()).unwrap();
-            // Whoever asked may be gone.
-            let _ = stream
-                .write_all(format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").as_bytes());
+            // Before the answer: whoever has that may look at once.
             if posted.send(Posted { headers, body }).is_err() {
                 return;
             }
+            // Whoever asked may be gone.
+            let _ = stream
+                .write_all(format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").as_bytes());
         }
     });
     (url, waiting)

@@ -1,7 +1,7 @@
 //! The proxy over HTTP: the SDKs' own clients, before a server that it starts and before one at a URL.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::Child;
 
 use serde_json::json;
@@ -83,7 +83,7 @@ fn a_server_at_a_url_answers_clients_over_http() {
     let script = "@modelcontextprotocol/server-everything/dist/index.js";
     let tools = [("echo", "reads.echo", ""), ("get-sum", "reads.sum", "")];
     let bed = Bed::new(&kit::of_package(script, &["stdio"]), &tools);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = actionpass_servers::free_port();
     let words = kit::of_package(script, &["streamableHttp"]);
     let mut start = kit::in_folder(&words, &bed.path(""));
     let _server = Server(start.env("PORT", port.to_string()).spawn().unwrap());
