@@ -1,40 +1,94 @@
-//! [`Idle`]: a connection that ends when its peer takes nothing for too long, or begins a header and doesn't end it.
+//! [`Idle`]: a connection that ends when its peer takes nothing for too long, or begins a header and doesn't end it, and that
+//! isn't closed over what its peer still sends.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// The requests of a connection that are being answered.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answering(Arc<AtomicUsize>);
+pub(crate) struct Answering(Arc<Requests>);
+
+#[derive(Debug, Default)]
+struct Requests {
+    /// How many are being answered.
+    count: AtomicUsize,
+    /// Whether the newest has a body that nobody has read to its end.
+    is_unread: AtomicBool,
+}
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Answer(Answering);
 
 impl Answering {
-    /// Says that a request is there.
-    pub(crate) fn begin(&self) -> Answer {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// Says that a request is there, and gives its body, of which is noticed whether it is read.
+    pub(crate) fn begin(&self, body: Incoming) -> (Answer, Asked) {
+        self.0.is_unread.store(!body.is_end_stream(), Ordering::Relaxed);
+        let asked = Asked {
+            body,
+            answering: self.clone(),
+        };
+        (self.counted(), asked)
+    }
+
+    fn counted(&self) -> Answer {
+        self.0.count.fetch_add(1, Ordering::Relaxed);
         Answer(self.clone())
     }
 
     fn is_any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        self.0.count.load(Ordering::Relaxed) > 0
+    }
+
+    fn is_unread(&self) -> bool {
+        self.0.is_unread.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of a request.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    body: Incoming,
+    answering: Answering,
+}
+
+impl HttpBody for Asked {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.answering.0.is_unread.store(false, Ordering::Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -72,6 +126,9 @@ impl HttpBody for Given {
     }
 }
 
+/// For how long at most it is read what a peer goes on sending after its answer.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// A connection whose writes fail once its peer has taken nothing for a time, and whose reads fail once a header has begun and
 /// isn't there after another: the first one from the start. How long nothing may come between two requests, and how long a body
 /// takes, is for others to bound.
@@ -87,6 +144,8 @@ pub(crate) struct Idle<S> {
     /// Runs while something is to be written that the peer doesn't take.
     stalled: Pin<Box<Sleep>>,
     is_stalled: bool,
+    /// Whether nothing more is written, and what comes is only taken off.
+    is_shut: bool,
 }
 
 impl<S> Idle<S> {
@@ -100,6 +159,7 @@ impl<S> Idle<S> {
             is_in_header: true,
             stalled: Box::pin(tokio::time::sleep(time)),
             is_stalled: false,
+            is_shut: false,
         }
     }
 
@@ -116,6 +176,24 @@ impl<S> Idle<S> {
         }
         ready!(self.stalled.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> Idle<S> {
+    /// Takes off what still comes, until the peer ends too or its time is over. A connection that is closed over bytes that
+    /// nobody read is reset, and the peer may then lose an answer that it has not read yet (RFC 9112 section 9.6).
+    fn linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut space = [MaybeUninit::uninit(); 4096];
+        loop {
+            if self.stalled.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 
@@ -146,7 +224,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Idle<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Idle<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Idle<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.bounded(context, written)
@@ -158,8 +236,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Idle<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.bounded(context, shut)
+        if !self.is_shut {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.bounded(context, shut))?;
+            if !self.answering.is_unread() {
+                return Poll::Ready(Ok(()));
+            }
+            self.is_shut = true;
+            if let Some(end) = Instant::now().checked_add(LINGER) {
+                self.stalled.as_mut().reset(end);
+            }
+        }
+        self.linger(context).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -215,7 +303,7 @@ mod tests {
         peer.write_all(b"G").await.unwrap();
         stream.read_exact(&mut byte).await.unwrap();
         // While it is answered nothing runs, and behind the answer only what has begun.
-        let answer = answering.begin();
+        let answer = answering.counted();
         peer.write_all(b"b").await.unwrap();
         stream.read_exact(&mut byte).await.unwrap();
         drop(answer);

@@ -285,11 +285,13 @@ impl Connection {
         };
         let answering = Answering::default();
         let of_this = answering.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            let answer = of_this.begin();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (parts, body) = request.into_parts();
+            let (answer, body) = of_this.begin(body);
+            let mut request = Request::from_parts(parts, Body::new(body));
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(arrival);
-            let answered = app.clone().oneshot(request.map(Body::new));
+            let answered = app.clone().oneshot(request);
             async move { Ok::<_, Infallible>(answered.await?.map(|body| answer.with(body))) }
         });
         let ServeLimits {

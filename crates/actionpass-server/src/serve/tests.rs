@@ -389,6 +389,19 @@ async fn slow_headers_and_bodies_are_given_up() {
     let large = head.replace("Length: 100", "Length: 1048577") + &" ".repeat(1 << 20);
     let answer = service.ask(&large).await;
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
+    // Whoever sends all of it first still reads why.
+    let lengths = [
+        "Content-Length: 8388608",
+        "Transfer-Encoding: chunked\r\nContent-Length: 8388608",
+    ];
+    for (lengths, code) in lengths.into_iter().zip(["body_too_large", "length_required"]) {
+        let mut stream = service.connect().await;
+        let head = head.replace("Content-Length: 100", lengths);
+        stream.write_all(service.written(&head).as_bytes()).await.unwrap();
+        stream.write_all(&[b' '; 8 << 20]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(Answer::read(&mut stream).await.code(), code);
+    }
     // A header that is too large.
     let header = format!("GET /healthz HTTP/1.1\r\nHOST\r\nX: {}\r\n\r\n", "x".repeat(20_000));
     assert_eq!(service.ask(&header).await.status, 431);
