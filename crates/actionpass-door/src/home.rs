@@ -56,6 +56,8 @@ impl HomeDoor {
             // Nothing is signed, so nobody is asked for what opens the key.
             Mode::Observe => home.issuer_of_requests().await,
         };
+        // One agent's calls, mostly one after the other.
+        home.store.write_here();
         Ok(Self {
             issuer: issuer.map_err(DoorError::below)?,
             origin: home.config.serve.origin.clone(),

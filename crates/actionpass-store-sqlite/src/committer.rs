@@ -1,13 +1,15 @@
-//! The thread that writes: one transaction for all calls that wait.
+//! What writes, in a thread of its own or in that of a caller: one transaction for all calls that wait.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use actionpass_model::UnixSeconds;
 use actionpass_store::ledger::{Log, SealedRecord};
 use actionpass_store::{
-    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, LedgerState, Mark, ReplayStart, Reported,
-    StoreCode, StoreError, UsedUp,
+    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, Known, LedgerState, LookUp, Mark, ReplayStart,
+    Reported, StoreCode, StoreError, UsedUp,
 };
 use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
@@ -15,8 +17,8 @@ use rusqlite::Connection;
 use crate::consume::{self, Issuers, Limits};
 use crate::decide::{self, Append, Commit, Judged, Lift, OpenLedger, QueueCall, ReportCall};
 use crate::error::Failure;
-use crate::file::Access;
-use crate::moment::run_cached;
+use crate::file::{Access, BUSY_TIMEOUT};
+use crate::moment::{Moment, run_cached};
 use crate::queue::Queue;
 use crate::reader::Reads;
 use crate::witness::Witness;
@@ -107,26 +109,89 @@ impl Write {
 /// How long a batch waits for callers at most.
 const MAX_LINGER: Duration = Duration::from_millis(2);
 
-/// Writes until the queue is closed and empty.
-pub(crate) fn run(path: PathBuf, log: Option<Log>, witness: Option<Witness>, queue: &Queue<Write>, reads: &Reads) {
-    let mut committer = Committer {
-        path,
-        log,
-        witness,
-        open: None,
-        was_open: false,
-    };
-    let (mut callers, mut linger) = (1, Duration::ZERO);
-    while let Some(batch) = queue.take(callers, linger) {
-        let start = Instant::now();
-        let done = committer.take(&batch);
-        // As many as are active now, waited for half as long as a transaction takes.
-        callers = batch.len().saturating_add(queue.len());
-        linger = start.elapsed().checked_div(2).unwrap_or_default().min(MAX_LINGER);
+/// What writes, and what waits to be written.
+pub(crate) struct Writer {
+    committer: Mutex<Committer>,
+    queue: Queue<Write>,
+    reads: Arc<Reads>,
+}
+
+impl Writer {
+    pub(crate) fn new(path: PathBuf, log: Option<Log>, witness: Option<Witness>, reads: Arc<Reads>) -> Self {
+        Self {
+            committer: Mutex::new(Committer {
+                path,
+                log,
+                witness,
+                open: None,
+                was_open: false,
+            }),
+            queue: Queue::new(),
+            reads,
+        }
+    }
+
+    /// Leaves a call to the writing thread.
+    pub(crate) fn put(&self, write: Write) {
+        self.queue.put(write);
+    }
+
+    /// No more calls will be put.
+    pub(crate) fn close(&self) {
+        self.queue.close();
+    }
+
+    /// Writes until the queue is closed and empty, and closes the file.
+    pub(crate) fn run(&self) {
+        let (mut callers, mut linger) = (1, Duration::ZERO);
+        while let Some(batch) = self.queue.take(callers, linger) {
+            let start = Instant::now();
+            let done = self.committer().take(&batch, BUSY_TIMEOUT);
+            // As many as are active now, waited for half as long as a transaction takes.
+            callers = batch.len().saturating_add(self.queue.len());
+            linger = start.elapsed().checked_div(2).unwrap_or_default().min(MAX_LINGER);
+            self.answer(batch, done);
+        }
+        self.committer().open = None;
+    }
+
+    /// Writes in this thread: first whoever else is ready puts a call too, so that all of them share a transaction. What can't
+    /// be begun at once is left to the writing thread.
+    pub(crate) async fn write_here(&self, write: Write) {
+        self.queue.put_silently(write);
+        let left = Left(&self.queue);
+        yield_now().await;
+        let Ok(mut committer) = self.committer.try_lock() else {
+            return;
+        };
+        std::mem::forget(left);
+        while let Some(batch) = self.queue.take_now() {
+            match committer.take(&batch, Duration::ZERO) {
+                Err(failure) if failure.is_busy() => {
+                    self.queue.put_back(batch);
+                    return;
+                }
+                done => self.answer(batch, done),
+            }
+        }
+    }
+
+    /// Reads in this thread, on the connection that writes, and takes the question away; `None` if there is none to be had just
+    /// now.
+    pub(crate) fn look_up_here(&self, question: &mut Option<LookUp>) -> Option<Result<Known, StoreError>> {
+        let committer = self.committer.try_lock().ok()?;
+        let open = committer.open.as_ref()?;
+        let question = question.take()?;
+        let moment = Moment::begin(&open.connection).map_err(Failure::from);
+        let known = moment.and_then(|moment| decide::look_up(&moment, decide::state(&moment)?, question));
+        Some(known.map_err(|failure| failure.to_error()))
+    }
+
+    fn answer(&self, batch: Vec<Write>, done: Result<Vec<Outcome>, Failure>) {
         match done {
             Ok(outcomes) => {
                 if batch.iter().any(Write::is_for_the_log) {
-                    reads.look();
+                    self.reads.look();
                 }
                 batch
                     .into_iter()
@@ -135,6 +200,32 @@ pub(crate) fn run(path: PathBuf, log: Option<Log>, witness: Option<Witness>, que
             }
             Err(failure) => batch.into_iter().for_each(|write| write.fail(&failure)),
         }
+    }
+
+    fn committer(&self) -> MutexGuard<'_, Committer> {
+        self.committer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets whoever else is ready go first.
+async fn yield_now() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Calls that were put silently: the writing thread hears of them when this is dropped.
+struct Left<'a>(&'a Queue<Write>);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.0.tell();
     }
 }
 
@@ -163,8 +254,8 @@ struct Open {
 }
 
 impl Committer {
-    /// Judges and writes a batch in one transaction; `Ok` once it is durable.
-    fn take(&mut self, batch: &[Write]) -> Result<Vec<Outcome>, Failure> {
+    /// Judges and writes a batch in one transaction, for which other processes are waited for so long; `Ok` once it is durable.
+    fn take(&mut self, batch: &[Write], patience: Duration) -> Result<Vec<Outcome>, Failure> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => self.reopen().inspect_err(|failure| {
@@ -175,14 +266,15 @@ impl Committer {
                 );
             })?,
         };
-        if let Err(error) = run_cached(&open.connection, "BEGIN IMMEDIATE") {
-            let failure = Failure::from(error);
+        if let Err(failure) = open.begin(patience) {
             if failure.is_busy() {
-                tracing::warn!(
-                    error = failure.as_error(),
-                    calls = batch.len(),
-                    "another process held the store's lock all the time"
-                );
+                if !patience.is_zero() {
+                    tracing::warn!(
+                        error = failure.as_error(),
+                        calls = batch.len(),
+                        "another process held the store's lock all the time"
+                    );
+                }
                 // Nothing is wrong.
                 self.open = Some(open);
             } else {
@@ -239,6 +331,13 @@ impl Committer {
 }
 
 impl Open {
+    fn begin(&self, patience: Duration) -> Result<(), Failure> {
+        self.connection.busy_timeout(patience)?;
+        let begun = run_cached(&self.connection, "BEGIN IMMEDIATE");
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(begun?)
+    }
+
     /// What becomes of each call, and where the log ends if it grew.
     fn write(&mut self, batch: &[Write]) -> Result<(Vec<Outcome>, Option<LedgerState>), Failure> {
         let Self { connection, issuers } = self;
@@ -355,6 +454,8 @@ mod tests {
     use actionpass_store::conformance::{TempFolder, fixtures};
 
     use super::*;
+
+    const SHORT: Duration = Duration::from_millis(1);
     use crate::events::capture;
 
     /// Appends as fast as it can: what is durable is of no interest here.
@@ -424,17 +525,21 @@ mod tests {
     fn g12_a_store_that_lives_opens_no_other_database() {
         let (folder, mut committer) = made();
         committer.witness = Some(Witness::at(folder.path().join("witness")));
-        assert!(committer.take(&allow(1)).is_ok());
+        assert!(committer.take(&allow(1), SHORT).is_ok());
         // Closing takes the write-ahead log into the file.
         committer.open = None;
         let older = std::fs::read(&committer.path).unwrap();
-        assert!(committer.take(&allow(2)).is_ok());
+        assert!(committer.take(&allow(2), SHORT).is_ok());
         committer.open = None;
         let newer = std::fs::read(&committer.path).unwrap();
         std::fs::write(&committer.path, older).unwrap();
-        assert_eq!(refusal(committer.take(&allow(3))), Some(StoreCode::StoreRolledBack));
+        assert_eq!(
+            refusal(committer.take(&allow(3), SHORT)),
+            Some(StoreCode::StoreRolledBack),
+            SHORT
+        );
         std::fs::write(&committer.path, newer).unwrap();
-        assert_eq!(refusal(committer.take(&allow(3))), None);
+        assert_eq!(refusal(committer.take(&allow(3), SHORT)), None);
     }
 
     /// The place and the hash of the last record are those of the head: a log that was cut off is found, and one whose last
@@ -447,13 +552,13 @@ mod tests {
             "DELETE FROM record WHERE seq = 1",
         ] {
             let (_folder, mut committer) = made();
-            assert_eq!(refusal(committer.take(&allow(1))), None);
-            assert_eq!(refusal(committer.take(&allow(2))), None);
+            assert_eq!(refusal(committer.take(&allow(1), SHORT)), None);
+            assert_eq!(refusal(committer.take(&allow(2), SHORT)), None);
             committer.open = None;
             let changed = Connection::open(&committer.path).unwrap().execute(change, []);
             assert_eq!(changed.unwrap(), 1, "{change}");
             assert_eq!(
-                refusal(committer.take(&allow(3))),
+                refusal(committer.take(&allow(3), SHORT)),
                 Some(StoreCode::StoreCorrupt),
                 "{change}"
             );
@@ -469,7 +574,7 @@ mod tests {
     #[test]
     fn g10_commits_are_synced() {
         let (_folder, mut committer) = made();
-        assert!(committer.take(&allow(1)).is_ok());
+        assert!(committer.take(&allow(1), SHORT).is_ok());
         let connection = &committer.open.as_ref().unwrap().connection;
         let synchronous: i64 = connection
             .pragma_query_value(None, "synchronous", |row| row.get(0))
@@ -483,7 +588,7 @@ mod tests {
     #[test]
     fn a_failed_write_and_the_opening_after_it_are_told() {
         let (_folder, mut committer) = made();
-        let (done, events) = capture(|| committer.take(&allow(1)).is_ok());
+        let (done, events) = capture(|| committer.take(&allow(1), SHORT).is_ok());
         assert!(done && events.is_empty(), "{events:?}");
 
         let hand = Connection::open(&committer.path).unwrap();
@@ -495,7 +600,7 @@ mod tests {
             .unwrap();
         hand.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM main.approval; DROP TABLE main.approval")
             .unwrap();
-        let (done, failed) = capture(|| committer.take(&allow(2)).is_ok());
+        let (done, failed) = capture(|| committer.take(&allow(2), SHORT).is_ok());
         assert!(!done && committer.open.is_none());
         assert_eq!(failed.len(), 1, "{failed:?}");
         assert!(
@@ -507,7 +612,7 @@ mod tests {
 
         hand.execute_batch(&format!("{made}; INSERT INTO main.approval SELECT * FROM kept"))
             .unwrap();
-        let (done, reopened) = capture(|| committer.take(&allow(2)).is_ok());
+        let (done, reopened) = capture(|| committer.take(&allow(2), SHORT).is_ok());
         assert!(done);
         assert_eq!(reopened.len(), 1, "{reopened:?}");
         assert!(reopened[0].starts_with("INFO ") && reopened[0].contains("opened the store anew"));
@@ -522,25 +627,28 @@ mod tests {
     #[test]
     fn a_lock_that_others_hold_is_told_and_breaks_nothing() {
         let (_folder, mut committer) = made();
-        committer.take(&allow(1)).unwrap();
-        let connection = &committer.open.as_ref().unwrap().connection;
-        connection.busy_timeout(Duration::ZERO).unwrap();
+        committer.take(&allow(1), SHORT).unwrap();
         let hand = Connection::open(&committer.path).unwrap();
         hand.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let (failed, events) = capture(|| committer.take(&allow(2)).err().map(|failure| failure.to_error().code()));
+        let (failed, events) = capture(|| {
+            committer
+                .take(&allow(2), SHORT)
+                .err()
+                .map(|failure| failure.to_error().code())
+        });
         assert_eq!(failed, Some(StoreCode::StoreBusy));
         assert!(committer.open.is_some());
         assert_eq!(events.len(), 1, "{events:?}");
         assert!(events[0].starts_with("WARN ") && events[0].contains("held the store's lock"));
         hand.execute_batch("ROLLBACK").unwrap();
-        assert!(committer.take(&allow(2)).is_ok());
+        assert!(committer.take(&allow(2), SHORT).is_ok());
     }
 
     /// A disk that is full is told apart from one that fails.
     #[test]
     fn a_full_disk_has_its_code() {
         let (_folder, mut committer) = made();
-        committer.take(&allow(1)).unwrap();
+        committer.take(&allow(1), SHORT).unwrap();
         let connection = &committer.open.as_ref().unwrap().connection;
         let pages: i64 = connection
             .pragma_query_value(None, "page_count", |row| row.get(0))
@@ -548,8 +656,11 @@ mod tests {
         connection
             .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
             .unwrap();
-        let failed = (2..200).find_map(|number| committer.take(&allow(number)).err());
+        let failed = (2..200).find_map(|number| committer.take(&allow(number), SHORT).err());
         assert_eq!(failed.unwrap().to_error().code(), StoreCode::StoreFull);
-        assert!(committer.take(&allow(1000)).is_ok(), "the limit was this connection's");
+        assert!(
+            committer.take(&allow(1000), SHORT).is_ok(),
+            "the limit was this connection's"
+        );
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{Failure, to_sql};
 use crate::schema::{APPLICATION_ID, MIGRATIONS};
 
 /// How long a call waits for other processes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many times it is looked whether a file that has two names is one that is just made.
 const MADE_IN: usize = 100;

@@ -22,9 +22,13 @@ struct State<T> {
 }
 
 impl<T> State<T> {
-    /// Takes at most a batch of what waits.
+    /// Takes at most a batch of what waits, for the thread that is awake to take it.
     fn batch(&mut self) -> Vec<T> {
         self.wanted = 0;
+        self.split()
+    }
+
+    fn split(&mut self) -> Vec<T> {
         if self.waiting.len() <= MAX_BATCH {
             return std::mem::take(&mut self.waiting);
         }
@@ -53,6 +57,28 @@ impl<T> Queue<T> {
         if enough {
             self.changed.notify_one();
         }
+    }
+
+    /// The same without a word to the taking thread: [`tell`](Self::tell) makes up for it.
+    pub(crate) fn put_silently(&self, call: T) {
+        self.lock().waiting.push(call);
+    }
+
+    /// Says that calls wait.
+    pub(crate) fn tell(&self) {
+        self.changed.notify_one();
+    }
+
+    /// What waits, oldest first, at most a batch; `None` if nothing does.
+    pub(crate) fn take_now(&self) -> Option<Vec<T>> {
+        let mut state = self.lock();
+        (!state.waiting.is_empty()).then(|| state.split())
+    }
+
+    /// Puts a batch back to its place before all others, and says so.
+    pub(crate) fn put_back(&self, batch: Vec<T>) {
+        self.lock().waiting.splice(0..0, batch);
+        self.tell();
     }
 
     /// How many calls wait.

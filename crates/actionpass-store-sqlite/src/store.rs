@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
@@ -15,13 +16,12 @@ use actionpass_store::{
 use futures_channel::oneshot::{Receiver, channel};
 use rusqlite::{Connection, params};
 
-use crate::committer::{self, Write, send};
+use crate::committer::{Reply, Write, Writer, send};
 use crate::decide::{Append, Commit};
 use crate::error::{Failure, from_sql, to_sql};
 use crate::file::Access;
 use crate::id::to_bytes;
 use crate::process::Lease;
-use crate::queue::Queue;
 use crate::reader::{self, Read, Reads};
 use crate::witness::Witness;
 use crate::{consume, decide, file, rows};
@@ -43,7 +43,9 @@ struct Shared {
     lease: Arc<Lease>,
     access: Access,
     log: Option<Log>,
-    writes: Arc<Queue<Write>>,
+    writer: Arc<Writer>,
+    /// Whether calls are written in the thread of their caller.
+    is_here: AtomicBool,
     reads: Arc<Reads>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -53,9 +55,11 @@ impl Drop for Shared {
         if self.lease.is_forked() {
             // There are no such threads here to be joined, and a queue may have been copied while it was locked.
             self.threads.drain(..).for_each(std::mem::forget);
+            // Nor may its connection be closed here: that is the original's.
+            std::mem::forget(Arc::clone(&self.writer));
             return;
         }
-        self.writes.close();
+        self.writer.close();
         self.reads.queue.close();
         for thread in self.threads.drain(..) {
             // A waker run by one of the threads may hold the last clone.
@@ -157,30 +161,30 @@ impl SqliteStore {
             }
             rows::check_last(&moment)?;
         }
-        let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Reads::new()));
+        // Relative paths mean the folder of now.
+        let path = std::path::absolute(path)?;
+        let reads = Arc::new(Reads::new());
+        let writer = Arc::new(Writer::new(path.clone(), log.clone(), witness, Arc::clone(&reads)));
         let mut shared = Shared {
             lease: Arc::clone(&lease),
             access,
-            log: log.clone(),
-            writes: Arc::clone(&writes),
+            log,
+            writer: Arc::clone(&writer),
+            is_here: AtomicBool::new(false),
             reads: Arc::clone(&reads),
             threads: Vec::new(),
         };
-        // Relative paths mean the folder of now.
-        let path = std::path::absolute(path)?;
-        let (for_writer, for_reader) = (path.clone(), path);
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.to_owned()).spawn(run);
-        let grown = Arc::clone(&reads);
         let leased = Arc::clone(&lease);
         if access == Access::Write {
-            let writer = Box::new(move || {
-                committer::run(for_writer, log, witness, &writes, &grown);
+            let write = Box::new(move || {
+                writer.run();
                 drop(leased);
             });
-            shared.threads.push(spawn("actionpass-write", writer)?);
+            shared.threads.push(spawn("actionpass-write", write)?);
         }
         let reader = Box::new(move || {
-            reader::run(for_reader, access, connection, &reads.queue);
+            reader::run(path, access, connection, &reads.queue);
             drop(lease);
         });
         shared.threads.push(spawn("actionpass-read", reader)?);
@@ -201,11 +205,7 @@ impl SqliteStore {
     /// nor actions known that were allowed: `start` is [`ReplayStart::restored`], and becomes
     /// [`LedgerState::restored`](actionpass_store::LedgerState::restored). It never moves back.
     pub fn restart_replay(&self, start: ReplayStart) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            let (reply, answer) = channel();
-            self.write(Write::Restart(start, reply))?;
-            received(answer).await
-        })
+        Box::pin(async move { self.written(|reply| Write::Restart(start, reply)).await })
     }
 
     /// Writes the whole log as JSON lines, from its first record on, and gives their number. Blocks this thread, in
@@ -280,14 +280,27 @@ impl SqliteStore {
         self.log().ok_or_else(|| StoreError::new(StoreCode::StoreLogMismatch))
     }
 
-    /// Gives the writing thread a call.
-    fn write(&self, write: Write) -> Result<(), StoreError> {
+    /// From now on, decisions are looked up and whatever writes is written in the thread of its caller where the store is free,
+    /// which blocks that thread for the time of a commit: for programs with one caller, to which waking another thread costs more
+    /// than it gives. Calls that are ready together share a transaction as before, and other processes are waited for elsewhere.
+    pub fn write_here(&self) {
+        self.0.is_here.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes what a call asks for, and gives its answer.
+    async fn written<T>(&self, write: impl FnOnce(Reply<T>) -> Write) -> Result<T, StoreError> {
         self.0.lease.check()?;
         if self.0.access == Access::Read {
             return Err(StoreError::new(StoreCode::StoreReadOnly));
         }
-        self.0.writes.put(write);
-        Ok(())
+        let (reply, answer) = channel();
+        let write = write(reply);
+        if self.0.is_here.load(Ordering::Relaxed) {
+            self.0.writer.write_here(write).await;
+        } else {
+            self.0.writer.put(write);
+        }
+        received(answer).await
     }
 
     /// Gives the reading thread a call.
@@ -338,9 +351,16 @@ const fn gone() -> StoreError {
 
 impl DecisionStore for SqliteStore {
     fn look_up(&self, question: LookUp) -> StoreFuture<'_, Known> {
+        let mut question = Some(question);
+        if self.0.is_here.load(Ordering::Relaxed)
+            && self.0.lease.check().is_ok()
+            && let Some(known) = self.0.writer.look_up_here(&mut question)
+        {
+            return Box::pin(std::future::ready(known));
+        }
         // Now, and not when the future is polled: whoever asks has something else to do meanwhile.
         let (reply, answer) = channel();
-        let asked = self.read(Read::LookUp(question, reply));
+        let asked = question.map_or(Ok(()), |question| self.read(Read::LookUp(question, reply)));
         Box::pin(async move {
             asked?;
             received(answer).await
@@ -351,10 +371,8 @@ impl DecisionStore for SqliteStore {
         Box::pin(async move {
             // Here, and not in the thread that everybody waits for.
             let commit = Commit::prepare(self.needed_log()?, commit).map_err(|failure| failure.to_error())?;
-            let (reply, answer) = channel();
-            self.write(Write::Commit(Box::new(commit), reply))?;
             // The call comes back as well, so that what it holds is freed here.
-            let (outcome, _call) = received(answer).await?;
+            let (outcome, _call) = self.written(|reply| Write::Commit(Box::new(commit), reply)).await?;
             Ok(outcome)
         })
     }
@@ -364,9 +382,7 @@ impl Ledger for SqliteStore {
     fn append(&self, batch: Batch) -> StoreFuture<'_, Vec<AppendOutcome>> {
         Box::pin(async move {
             let append = Append::prepare(self.needed_log()?, batch).map_err(|failure| failure.to_error())?;
-            let (reply, answer) = channel();
-            self.write(Write::Append(Box::new(append), reply))?;
-            received(answer).await
+            self.written(|reply| Write::Append(Box::new(append), reply)).await
         })
     }
 
@@ -417,11 +433,7 @@ impl Ledger for SqliteStore {
 
 impl ReplayStore for SqliteStore {
     fn consume<'a>(&'a self, mark: &'a Mark, now: UnixSeconds) -> StoreFuture<'a, Consumption> {
-        Box::pin(async move {
-            let (reply, answer) = channel();
-            self.write(Write::Consume(mark.clone(), now, reply))?;
-            received(answer).await
-        })
+        Box::pin(async move { self.written(|reply| Write::Consume(mark.clone(), now, reply)).await })
     }
 
     fn is_used<'a>(&'a self, issuer: &'a Issuer, pass: &'a PassId) -> StoreFuture<'a, bool> {

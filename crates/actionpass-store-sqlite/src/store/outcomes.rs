@@ -2,9 +2,8 @@
 
 use actionpass_model::PassId;
 use actionpass_store::{OutcomeStore, Report, Reported, StoreFuture, UsedPass};
-use futures_channel::oneshot::channel;
 
-use super::{SqliteStore, received};
+use super::SqliteStore;
 use crate::committer::Write;
 use crate::decide::{self, ReportCall};
 
@@ -17,9 +16,7 @@ impl OutcomeStore for SqliteStore {
     fn report(&self, report: Report) -> StoreFuture<'_, Reported> {
         Box::pin(async move {
             let call = ReportCall::prepare(self.needed_log()?, report);
-            let (reply, answer) = channel();
-            self.write(Write::Report(Box::new(call), reply))?;
-            received(answer).await
+            self.written(|reply| Write::Report(Box::new(call), reply)).await
         })
     }
 }

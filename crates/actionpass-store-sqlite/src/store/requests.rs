@@ -3,9 +3,8 @@
 use actionpass_model::{ApprovalRequest, RequestId, Statement, Timestamp};
 use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{Change, ChangeOutcome, QueueStore, RequestFilter, StoreFuture, StoredRequest};
-use futures_channel::oneshot::channel;
 
-use super::{SqliteStore, received};
+use super::SqliteStore;
 use crate::committer::Write;
 use crate::decide::{Lift, QueueCall};
 use crate::requests::{self, Listing};
@@ -44,18 +43,14 @@ impl QueueStore for SqliteStore {
     fn change(&self, change: Change) -> StoreFuture<'_, ChangeOutcome> {
         Box::pin(async move {
             let call = QueueCall::change(self.needed_log()?, change);
-            let (reply, answer) = channel();
-            self.write(Write::Change(Box::new(call), reply))?;
-            received(answer).await
+            self.written(|reply| Write::Change(Box::new(call), reply)).await
         })
     }
 
     fn lift(&self, request: RequestId, record: RecordDraft) -> StoreFuture<'_, Option<SealedRecord>> {
         Box::pin(async move {
             let call = QueueCall::lift(self.needed_log()?, Lift { request, record });
-            let (reply, answer) = channel();
-            self.write(Write::Lift(Box::new(call), reply))?;
-            received(answer).await
+            self.written(|reply| Write::Lift(Box::new(call), reply)).await
         })
     }
 }

@@ -3,9 +3,8 @@
 use actionpass_model::UnixSeconds;
 use actionpass_store::ledger::RecordDraft;
 use actionpass_store::{Batch, Mark, StoreFuture, UseStore, UsedUp};
-use futures_channel::oneshot::channel;
 
-use super::{SqliteStore, received};
+use super::SqliteStore;
 use crate::committer::{UseCall, Write};
 use crate::decide::Append;
 
@@ -14,9 +13,8 @@ impl UseStore for SqliteStore {
         Box::pin(async move {
             let append = Append::prepare(self.needed_log()?, Batch::of(record));
             let record = append.map_err(|failure| failure.to_error())?;
-            let (reply, answer) = channel();
-            self.write(Write::UseUp(Box::new(UseCall { mark, now, record }), reply))?;
-            received(answer).await
+            self.written(|reply| Write::UseUp(Box::new(UseCall { mark, now, record }), reply))
+                .await
         })
     }
 }
