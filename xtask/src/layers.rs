@@ -95,6 +95,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("actionpass-servers", &[]),
+    ("actionpass-faults", &[]),
     // The documents of the service and who asks it: no law, and nothing of an issuer.
     ("actionpass-client", &["actionpass-model", "actionpass-policy"]),
     // From a tool call to an action: issuers and executors derive with it, so it knows neither.

@@ -51,11 +51,14 @@ mod id;
 mod moment;
 mod process;
 mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod reader;
 mod requests;
 mod rows;
 mod schema;
 mod store;
+mod sync;
 mod witness;
 
 pub use store::SqliteStore;

@@ -1,0 +1,19 @@
+//! The fault suites. What they are is in the documentation of the package.
+#![cfg(target_os = "linux")]
+
+mod calls;
+mod deeds;
+mod dice;
+mod disk;
+mod home;
+mod kills;
+mod oracle;
+mod power;
+mod program;
+mod queue;
+mod service;
+mod soak;
+mod sync;
+mod tally;
+mod trace;
+mod vfs;
