@@ -1,7 +1,7 @@
 //! Files of a home: read with limits, written durably, and refused where others could have changed them.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -44,17 +44,26 @@ pub(crate) fn text(path: &Path, code: impl Into<Code>) -> Result<String, HomeErr
     String::from_utf8(bytes).map_err(|_| refused(code.into(), "not UTF-8"))
 }
 
-/// Writes a new file that only its owner can read, durably.
+/// Writes a new file that only its owner can read: it is there whole or not at all, and survives the loss of power.
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(|error| HomeError::unwritable(path, error))
+    let written = || {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut next = tempfile::NamedTempFile::new_in(folder)?;
+        next.write_all(text.as_bytes())?;
+        next.as_file().sync_all()?;
+        next.persist_noclobber(path)?;
+        sync_folder_of(path)
+    };
+    written().map_err(|error: io::Error| HomeError::unwritable(path, error))
+}
+
+/// Makes durable what its folder says of a file or folder: that it is new, or is another now.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Writes a file that only its owner can read, or [replaces](replace) it.
@@ -75,19 +84,19 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
         next.write_all(bytes)?;
         next.as_file().sync_all()?;
         next.persist(path)?;
-        if cfg!(unix) {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        sync_folder_of(path)
     };
     replaced().map_err(|error: io::Error| HomeError::unwritable(path, error))
 }
 
-/// Makes a folder for its owner alone.
+/// Makes a folder for its owner alone, durably.
 pub(crate) fn make_folder(path: &Path) -> Result<(), HomeError> {
-    folder_builder()
-        .create(path)
-        .map_err(|error| HomeError::unwritable(path, error))
+    create_folder(path).map_err(|error| HomeError::unwritable(path, error))
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    folder_builder().create(path)?;
+    sync_folder_of(path)
 }
 
 /// Makes a home's folder, or takes one that is empty.
@@ -95,7 +104,7 @@ pub(crate) fn claim(root: &Path) -> Result<(), HomeError> {
     if let Some(parent) = root.parent() {
         fs::create_dir_all(parent).map_err(|error| HomeError::unwritable(parent, error))?;
     }
-    match folder_builder().create(root) {
+    match create_folder(root) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let is_empty = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none());
