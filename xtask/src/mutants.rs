@@ -10,6 +10,7 @@
 mod cli;
 mod core;
 mod display;
+mod faults;
 mod gate;
 mod policy;
 mod server;
@@ -37,16 +38,18 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
 
 /// Every list, those of the quickest tests first.
-const LISTS: [&List; 10] = [
+const LISTS: [&List; 12] = [
     &display::LIST,
     &gate::LIST,
     &verify::LIST,
     &core::LIST,
     &store::LIST,
     &store_sqlite::LIST,
+    &faults::STORE,
     &store_postgres::LIST,
     &server::LIST,
     &cli::LIST,
+    &faults::HOME,
     &policy::LIST,
 ];
 

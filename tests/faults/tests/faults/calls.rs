@@ -8,7 +8,8 @@ use crate::home::Ran;
 use crate::program::{actionpass, strace_works};
 use crate::tally::{Tally, Wrong};
 
-/// The calls that are tampered with, and the errors that they may meet.
+/// The calls that are tampered with, and the errors that they may meet. Without memory Rust's own library ends the process, so that
+/// is only killed there.
 const CALLS: [(&str, &[&str]); 14] = [
     ("openat", &["EIO", "EMFILE", "ENOSPC"]),
     ("read", &["EIO"]),
@@ -21,7 +22,7 @@ const CALLS: [(&str, &[&str]); 14] = [
     ("rename", &["EIO", "ENOSPC"]),
     ("unlink", &["EIO"]),
     ("linkat", &["EIO"]),
-    ("mmap", &["ENOMEM"]),
+    ("mmap", &[]),
     ("fcntl", &["ENOLCK"]),
     ("flock", &["ENOLCK"]),
 ];

@@ -1,0 +1,185 @@
+//! Mutants that the fault suites catch: what is acknowledged too early, forgotten too early, taken twice or not synced.
+
+use super::{List, Mutant, Suite};
+
+/// What a store does wrong.
+pub(super) const STORE: List = List {
+    name: "faults",
+    folder: "crates",
+    packages: &["-pactionpass-faults"],
+    suites: &[
+        Suite::of(&["--test=faults"]).only(&["kills::", "queue::"]),
+        Suite::of(&["--test=faults"]).only(&["the_store::"]),
+    ],
+    mutants: &[
+        // G9, G10.
+        Mutant::new(
+            "acknowledged before it is committed",
+            "actionpass-store-sqlite/src/committer.rs",
+            "            run_cached(&open.connection, \"COMMIT\")?;
+",
+            "",
+        ),
+        Mutant::new(
+            "synchronous is off",
+            "actionpass-store-sqlite/src/file.rs",
+            "connection.pragma_update(None, \"synchronous\", \"full\")?;",
+            "connection.pragma_update(None, \"synchronous\", \"off\")?;",
+        ),
+        Mutant::new(
+            "synchronous is normal",
+            "actionpass-store-sqlite/src/file.rs",
+            "connection.pragma_update(None, \"synchronous\", \"full\")?;",
+            "connection.pragma_update(None, \"synchronous\", \"normal\")?;",
+        ),
+        // G6.
+        Mutant::new(
+            "a mark is pruned too early",
+            "actionpass-store-sqlite/src/consume.rs",
+            "let (pass, until) = (to_bytes(&mark.pass)?, to_sql(mark.until().get())?);",
+            "let (pass, until) = (to_bytes(&mark.pass)?, to_sql(mark.issued_at.get())?);",
+        ),
+        Mutant::new(
+            "what was pruned is judged again",
+            "actionpass-store-sqlite/src/consume.rs",
+            "        limits.pruned_to = limits.pruned_to.max(until);
+",
+            "        let _ = until;
+",
+        ),
+        Mutant::new(
+            "a pass is used up twice",
+            "actionpass-store-sqlite/src/consume.rs",
+            "0 => Ok(Consumption::Refused(ReplayCode::AlreadyUsed)),",
+            "0 => Ok(Consumption::Consumed),",
+        ),
+        // G5, G20.
+        Mutant::new(
+            "a vote is used twice",
+            "actionpass-store-sqlite/src/decide.rs",
+            "            return Ok(Some(approval.clone()));
+        }",
+            "            let _ = approval.clone();
+        }",
+        ),
+        Mutant::new(
+            "an action is allowed twice",
+            "actionpass-store-sqlite/src/decide.rs",
+            "        if !self.issue(commit, allow, pass, &record)? {",
+            "        if !self.issue(commit, allow, pass, &record)? && allow.token.is_empty() {",
+        ),
+        // G11.
+        Mutant::new(
+            "records don't chain",
+            "actionpass-store/src/ledger/seal.rs",
+            "push_digest(&mut after, \"previousLedgerHash\", head.hash());",
+            "push_digest(&mut after, \"previousLedgerHash\", Head::default().hash());",
+        ),
+        Mutant::new(
+            "tables that the log doesn't count",
+            "actionpass-store-sqlite/src/decide.rs",
+            "            rows.write(self.connection)?;
+",
+            "            let _ = &rows;
+",
+        ),
+        // G12.
+        Mutant::new(
+            "a database that was put back is believed",
+            "actionpass-store-sqlite/src/decide.rs",
+            "if json.is_some_and(|json| json.contains(&hash)) {",
+            "if json.is_none_or(|json| json.contains(&hash)) {",
+        ),
+        Mutant::new(
+            "never witnessed",
+            "actionpass-store-sqlite/src/committer.rs",
+            "                witness.advance(log, &state)?;
+",
+            "                let _ = (witness, log, state);
+",
+        ),
+        // The committer's queue.
+        Mutant::new(
+            "nobody wakes the committer",
+            "actionpass-store-sqlite/src/queue.rs",
+            "let enough = state.waiting.len() == state.wanted;",
+            "let enough = state.waiting.len() > state.wanted;",
+        ),
+        Mutant::new(
+            "what waits when the queue is closed is dropped",
+            "actionpass-store-sqlite/src/queue.rs",
+            "        while state.waiting.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state = self.changed",
+            "        while state.waiting.is_empty() || state.closed {
+            if state.closed {
+                return None;
+            }
+            state = self.changed",
+        ),
+    ],
+};
+
+/// What the command does wrong.
+pub(super) const HOME: List = List {
+    name: "faults-home",
+    folder: "crates",
+    packages: &[
+        "-pactionpass-faults",
+        "-pactionpass-cli",
+        "--features=actionpass-cli/all-custodians",
+    ],
+    suites: &[Suite::of(&["--test=faults"])
+        .only(&["a_home::", "calls::", "soak::"])
+        .running_the_program()],
+    mutants: &[
+        // G10.
+        Mutant::new(
+            "a trust store is put in place before it is synced",
+            "actionpass-store/src/trust_file/disk.rs",
+            "        file.sync_all()?;
+        fs::rename(&next, path)?;",
+            "        fs::rename(&next, path)?;",
+        ),
+        Mutant::new(
+            "the folder of the trust store isn't synced",
+            "actionpass-store/src/trust_file/disk.rs",
+            "        fs::rename(&next, path)?;
+        sync_folder(path)",
+            "        fs::rename(&next, path)",
+        ),
+        Mutant::new(
+            "a new file is not synced",
+            "actionpass-home/src/files.rs",
+            "        next.persist_noclobber(path)?;
+        sync_folder_of(path)",
+            "        next.persist_noclobber(path)?;
+        Ok(())",
+        ),
+        // G9, G12.
+        Mutant::new(
+            "witnessed before it is durable",
+            "actionpass-store-sqlite/src/committer.rs",
+            "            run_cached(&open.connection, \"COMMIT\")?;
+            // Durable, then witnessed, then acknowledged.
+            if let (Some(witness), Some(log), Some(state)) = (&self.witness, &self.log, state) {
+                witness.advance(log, &state)?;
+            }",
+            "            if let (Some(witness), Some(log), Some(state)) = (&self.witness, &self.log, state) {
+                witness.advance(log, &state)?;
+            }
+            run_cached(&open.connection, \"COMMIT\")?;",
+        ),
+        // G20.
+        Mutant::new(
+            "one vote makes two passes",
+            "actionpass-store-sqlite/src/decide.rs",
+            "            return Ok(Some(approval.clone()));
+        }",
+            "            let _ = approval.clone();
+        }",
+        ),
+    ],
+};
