@@ -263,7 +263,7 @@ impl Soak {
                 self.home.write("home/policy.next", rule);
                 std::fs::rename(self.home.path("home/policy.next"), self.home.path("home/policy.toml")).unwrap();
             }
-            1 if number % 4 == 0 => {
+            1 if number.is_multiple_of(4) => {
                 let rotated = self.home.run(["keys", "rotate"]);
                 if rotated.exit != Some(0) {
                     self.known.lock().unwrap().wrong(Wrong::Corrupt, format!("{rotated:?}"));
@@ -339,12 +339,10 @@ impl Soak {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             match record["kind"].as_str().unwrap_or_default() {
                 "decision" if body["pass"].is_object() => {
-                    if passes
-                        .insert(text(&body["actionId"]), text(&body["pass"]["id"]))
-                        .is_some()
-                    {
-                        known.wrong(Wrong::PassedTwice, format!("{record}"));
-                    }
+                    let before = passes.insert(text(&body["actionId"]), text(&body["pass"]["id"]));
+                    known
+                        .found
+                        .extend(before.map(|_| (Wrong::PassedTwice, format!("{record}"))));
                 }
                 "use" => *uses.entry(text(&body["pass"])).or_insert(0) += 1,
                 "revocation" => drop(revoked.insert(text(&body["revocation"]["target"]["id"]))),
