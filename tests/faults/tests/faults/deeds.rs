@@ -199,9 +199,13 @@ impl Oracle<'_> {
         self.found.push((wrong, what.into()));
     }
 
-    /// A command must end with one of these.
+    /// A command must end with one of these. What is refused for another reason happens no second time.
     fn must(&mut self, ran: Ran, exits: &[i32], wrong: Wrong) -> Value {
         if !ran.exit.is_some_and(|exit| exits.contains(&exit)) {
+            let wrong = match wrong {
+                Wrong::ConsumedTwice | Wrong::PassedTwice if ran.exit != Some(0) => Wrong::Corrupt,
+                wrong => wrong,
+            };
             self.wrong(wrong, format!("not {exits:?}: {ran:?}"));
         }
         ran.json()
