@@ -520,6 +520,14 @@ impl<'a> OpenLedger<'a> {
         Ok(places)
     }
 
+    /// That the record of a use can be written.
+    pub(crate) fn check_use(&self, append: &Append) -> Judged<()> {
+        if append.records.iter().any(|(draft, _)| draft.kind() != RecordKind::Use) {
+            return Err(StoreError::new(StoreCode::StoreMisused));
+        }
+        self.place(append).map(drop)
+    }
+
     fn take_effect(&mut self, draft: &RecordDraft, record: &SealedRecord) -> Result<(), Failure> {
         let effects = draft.effects();
         if draft.kind() != RecordKind::Decision {

@@ -18,9 +18,9 @@
 //!
 //! - A database holds one store, in the schema `actionpass`. It implements
 //!   [`QueueStore`](actionpass_store::QueueStore), and with it [`DecisionStore`](actionpass_store::DecisionStore),
-//!   [`OutcomeStore`](actionpass_store::OutcomeStore) and [`ReplayStore`](actionpass_store::ReplayStore); [`PostgresTrust`]
-//!   is its [`TrustDocument`](actionpass_store::TrustDocument). Any number of processes, on any number of machines, share
-//!   it.
+//!   [`OutcomeStore`](actionpass_store::OutcomeStore), and [`UseStore`](actionpass_store::UseStore), with it
+//!   [`ReplayStore`](actionpass_store::ReplayStore); [`PostgresTrust`] is its
+//!   [`TrustDocument`](actionpass_store::TrustDocument). Any number of processes, on any number of machines, share it.
 //! - One process at a time appends to the log: whoever moves the head from where it read it, by a compare-and-set, the
 //!   fence. All calls that wait in a process are judged together, by what the same moment says, and written in one
 //!   transaction: approvals used, requests, records and the head. Who lost writes nothing, reads anew and tries again, until

@@ -2,7 +2,8 @@
 //!
 //! Marks need no head: of two that are made at once, the key of their table lets one through. Whoever makes marks shares a
 //! lock that whoever forgets marks holds alone, so that what is forgotten was not judged a moment before. Each batch has a
-//! name of its own, which its marks bear: one that is tried again finds its own.
+//! name of its own, which its marks bear: one that is tried again finds its own. Marks that are recorded are made by the
+//! [writer](crate::writer), in the transaction of their records.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,9 +11,10 @@ use std::time::Duration;
 use actionpass_model::{Issuer, PassId, UnixSeconds};
 use actionpass_store::{Consumption, Mark, ReplayCode, ReplayStart, StoreCode, judge};
 use deadpool_postgres::Pool;
-use futures_util::future::{try_join3, try_join4};
+use futures_util::future::try_join3;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::{Failure, Kind};
@@ -25,6 +27,8 @@ use crate::writer::{Reply, next_batch, send};
 #[derive(Debug)]
 pub(crate) enum Marking {
     Consume(Mark, UnixSeconds, Reply<Consumption>),
+    /// A pass was marked together with its record, at this time.
+    Recorded(UnixSeconds),
     Restart(ReplayStart, Reply<()>),
 }
 
@@ -67,6 +71,7 @@ pub(crate) async fn run(pool: Pool, patience: Duration, mut calls: UnboundedRece
         for call in batch {
             match call {
                 Marking::Consume(mark, now, reply) => marks.push((mark, now, reply)),
+                Marking::Recorded(now) => latest = latest.max(Some(now)),
                 Marking::Restart(start, reply) => restarts.push((start, reply)),
             }
         }
@@ -181,44 +186,82 @@ async fn consume(session: &Session, marks: &[&Mark], name: Uuid) -> Result<Vec<C
     let row = rows.first().ok_or_else(|| Failure::corrupt("the limits of marks"))?;
     check_durable(&get::<String>(row, 2)?, &get::<String>(row, 3)?)?;
     check_clock(from_sql(get(row, 4)?)?)?;
-    let time = |seconds: i64| UnixSeconds::new(from_sql(seconds)?).ok_or_else(|| Failure::corrupt("a time"));
-    let (start, pruned_to) = (ReplayStart::kept(time(get(row, 0)?)?), time(get(row, 1)?)?);
-
-    let mut wanted: Vec<(Uuid, &str, i64)> = Vec::with_capacity(marks.len());
-    let mut outcomes = Vec::with_capacity(marks.len());
-    for mark in marks {
-        let judged = judge(mark, start, pruned_to);
-        if judged.is_ok() {
-            wanted.push((to_uuid(&mark.pass)?, mark.issuer.as_str(), to_sql(mark.until().get())?));
-        }
-        outcomes.push(judged);
-    }
-    // In one order, so that no two batches wait for each other.
-    wanted.sort_unstable();
-    wanted.dedup_by_key(|(pass, issuer, _)| (*pass, *issuer));
-    let pass: Vec<Uuid> = wanted.iter().map(|(pass, ..)| *pass).collect();
-    let issuer: Vec<&str> = wanted.iter().map(|(_, issuer, _)| *issuer).collect();
-    let until: Vec<i64> = wanted.iter().map(|(.., until)| *until).collect();
-    let (_, rows, (), ()) = try_join4(
-        session.write(&put, &[&pass, &issuer, &until, &name]),
-        session.rows(&ours, &[&pass, &issuer, &name]),
+    let judged = Judged::by(row, marks)?;
+    let (_, rows, ()) = try_join3(
+        session.write(&put, &[&judged.pass, &judged.issuer, &judged.until, &name]),
+        session.rows(&ours, &[&judged.pass, &judged.issuer, &name]),
         session.run("COMMIT"),
-        async { Ok(()) },
     )
     .await?;
-    let mut made = HashSet::with_capacity(rows.len());
-    for row in &rows {
-        made.insert((get::<Uuid>(row, 0)?, get::<String>(row, 1)?));
-    }
-    let consumed = marks.iter().zip(outcomes).map(|(mark, judged)| {
-        Ok(match judged {
-            Err(code) => Consumption::Refused(code),
-            // Of several in this batch the first.
-            Ok(()) if made.remove(&(to_uuid(&mark.pass)?, mark.issuer.as_str().to_owned())) => Consumption::Consumed,
-            Ok(()) => Consumption::Refused(ReplayCode::AlreadyUsed),
+    judged.outcomes(&rows)
+}
+
+/// Marks passes inside of a transaction, which need not be known durable: what becomes of each, in their order.
+pub(crate) async fn mark(session: &Session, marks: &[&Mark]) -> Result<Vec<Consumption>, Failure> {
+    let name = batch_name()?;
+    session.query(SHARE, &[&LOCKS, &MARKS_LOCK]).await?;
+    let limits = session.one(LIMITS, &[]).await?;
+    let limits = limits.ok_or_else(|| Failure::corrupt("the limits of marks"))?;
+    let judged = Judged::by(&limits, marks)?;
+    session
+        .execute(PUT, &[&judged.pass, &judged.issuer, &judged.until, &name])
+        .await?;
+    let rows = session.query(OURS, &[&judged.pass, &judged.issuer, &name]).await?;
+    judged.outcomes(&rows)
+}
+
+/// Passes that are to be marked, judged by the limits: those that may be, column by column, in one order, so that no two
+/// batches wait for each other.
+struct Judged<'a> {
+    marks: &'a [&'a Mark],
+    codes: Vec<Result<(), ReplayCode>>,
+    pass: Vec<Uuid>,
+    issuer: Vec<&'a str>,
+    until: Vec<i64>,
+}
+
+impl<'a> Judged<'a> {
+    fn by(limits: &Row, marks: &'a [&'a Mark]) -> Result<Self, Failure> {
+        let time = |seconds: i64| UnixSeconds::new(from_sql(seconds)?).ok_or_else(|| Failure::corrupt("a time"));
+        let (start, pruned_to) = (ReplayStart::kept(time(get(limits, 0)?)?), time(get(limits, 1)?)?);
+        let mut wanted: Vec<(Uuid, &str, i64)> = Vec::with_capacity(marks.len());
+        let mut codes = Vec::with_capacity(marks.len());
+        for mark in marks {
+            let code = judge(mark, start, pruned_to);
+            if code.is_ok() {
+                wanted.push((to_uuid(&mark.pass)?, mark.issuer.as_str(), to_sql(mark.until().get())?));
+            }
+            codes.push(code);
+        }
+        wanted.sort_unstable();
+        wanted.dedup_by_key(|(pass, issuer, _)| (*pass, *issuer));
+        Ok(Self {
+            marks,
+            codes,
+            pass: wanted.iter().map(|(pass, ..)| *pass).collect(),
+            issuer: wanted.iter().map(|(_, issuer, _)| *issuer).collect(),
+            until: wanted.iter().map(|(.., until)| *until).collect(),
         })
-    });
-    consumed.collect()
+    }
+
+    /// What became of each, by the rows of those that were made.
+    fn outcomes(self, rows: &[Row]) -> Result<Vec<Consumption>, Failure> {
+        let mut made = HashSet::with_capacity(rows.len());
+        for row in rows {
+            made.insert((get::<Uuid>(row, 0)?, get::<String>(row, 1)?));
+        }
+        let consumed = self.marks.iter().zip(self.codes).map(|(mark, judged)| {
+            Ok(match judged {
+                Err(code) => Consumption::Refused(code),
+                // Of several in this batch the first.
+                Ok(()) if made.remove(&(to_uuid(&mark.pass)?, mark.issuer.as_str().to_owned())) => {
+                    Consumption::Consumed
+                }
+                Ok(()) => Consumption::Refused(ReplayCode::AlreadyUsed),
+            })
+        });
+        consumed.collect()
+    }
 }
 
 async fn prune(session: &Session, now: UnixSeconds) -> Result<(), Failure> {
@@ -232,9 +275,10 @@ async fn prune(session: &Session, now: UnixSeconds) -> Result<(), Failure> {
 async fn restart(session: &Session, start: ReplayStart) -> Result<(), Failure> {
     let start = to_sql(start.at().get())?;
     session.run("BEGIN").await?;
+    // The head first, as whoever records uses takes it: no two of them wait for each other.
+    session.execute(RESTORED, &[&start]).await?;
     session.query(HOLD, &[&LOCKS, &MARKS_LOCK]).await?;
     session.execute(RESTART, &[&start]).await?;
-    session.execute(RESTORED, &[&start]).await?;
     session.run("COMMIT").await
 }
 

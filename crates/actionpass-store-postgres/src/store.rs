@@ -13,7 +13,7 @@ use actionpass_store::{
     AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore,
     HeadWitness, Known, Ledger, LedgerState, LookUp, Mark, OutcomeStore, Process, QueueStore, ReplayStart, ReplayStore,
     Report, Reported, RequestFilter, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord, StoredRequest,
-    UsedPass,
+    UseStore, UsedPass, UsedUp,
 };
 use deadpool_postgres::Pool;
 use futures_channel::oneshot::{Receiver, channel};
@@ -31,7 +31,7 @@ use crate::migrate::{self, Holds};
 use crate::options::PostgresOptions;
 use crate::queue::{Lift, QueueCall};
 use crate::session::{Session, from_uuid, get, number, pool, to_sql};
-use crate::writer::{self, Reply, Write, Writer, send};
+use crate::writer::{self, Reply, UseCall, Write, Writer, send};
 use crate::{reads, requests, rows, writes};
 
 /// An issuer's log and decisions, and the used passes of executors, in a PostgreSQL database.
@@ -595,6 +595,23 @@ impl ReplayStore for PostgresStore {
     fn is_used<'a>(&'a self, issuer: &'a Issuer, pass: &'a PassId) -> StoreFuture<'a, bool> {
         let (issuer, pass) = (issuer.clone(), pass.clone());
         self.ask(async move |session| marks::is_used(session, &issuer, &pass).await)
+    }
+}
+
+impl UseStore for PostgresStore {
+    fn use_up(&self, mark: Mark, now: UnixSeconds, record: RecordDraft) -> StoreFuture<'_, UsedUp> {
+        Box::pin(async move {
+            let record = Append::prepare(self.needed_log()?, Batch::of(record));
+            let (reply, answer) = channel();
+            let call = Box::new(UseCall { mark, record });
+            self.call(|calls| calls.writes.send(Write::UseUp(call, reply)).is_ok())?;
+            let used = received(answer).await?;
+            if matches!(used, UsedUp::Recorded(_)) {
+                // Who makes marks forgets those that expired: now and then, and not in this transaction.
+                let _ = self.call(|calls| calls.marks.send(Marking::Recorded(now)).is_ok());
+            }
+            Ok(used)
+        })
     }
 }
 

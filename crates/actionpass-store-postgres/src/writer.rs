@@ -2,8 +2,8 @@
 //!
 //! A batch is judged by one moment of the database and committed with a compare-and-set of the head, the fence. First it
 //! only looks, holding nothing: a process that is stopped in between holds nobody up, and finds the head moved when it goes
-//! on. Where another was faster, or calls of the queue need several statements, it holds the head's row from the start: so
-//! whoever lost once is served next.
+//! on. Where another was faster, or calls of the queue need several statements, or passes are marked, it holds the head's row
+//! from the start: so whoever lost once is served next.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use actionpass_store::ledger::{Head, KnownHead, Log, SealedRecord};
 use actionpass_store::{
-    AppendOutcome, Change, ChangeOutcome, CommitOutcome, HeadWitness, LedgerState, Reported, StoreCode, StoreError,
+    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, HeadWitness, LedgerState, Mark, Reported,
+    StoreCode, StoreError, UsedUp,
 };
 use deadpool_postgres::Pool;
 use futures_channel::oneshot::Sender;
@@ -23,7 +24,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::error::{Failure, Kind};
 use crate::facts::{Facts, Questions};
 use crate::follow::News;
-use crate::ledger::{Append, Commit, HeadRow, OpenLedger, RECORD, ReportCall, head_statement};
+use crate::ledger::{Append, Commit, HeadRow, Judged, OpenLedger, RECORD, ReportCall, head_statement};
+use crate::marks;
 use crate::queue::{Held, Lift, QueueCall};
 use crate::session::{Session, get, to_sql};
 
@@ -43,6 +45,14 @@ pub(crate) enum Write {
     Change(Box<QueueCall<Change>>, Reply<ChangeOutcome>),
     Lift(Box<QueueCall<Lift>>, Reply<Option<SealedRecord>>),
     Report(Box<ReportCall>, Reply<Reported>),
+    UseUp(Box<UseCall>, Reply<UsedUp>),
+}
+
+/// A pass that is to be marked used, and the record of that.
+#[derive(Debug)]
+pub(crate) struct UseCall {
+    pub(crate) mark: Mark,
+    pub(crate) record: Append,
 }
 
 /// What became of a call, once it is durable.
@@ -52,6 +62,7 @@ enum Outcome {
     Change(Result<ChangeOutcome, StoreError>),
     Lift(Result<Option<SealedRecord>, StoreError>),
     Report(Result<Reported, StoreError>),
+    UseUp(Result<UsedUp, StoreError>),
 }
 
 impl Write {
@@ -62,6 +73,7 @@ impl Write {
             (Self::Change(_, reply), Outcome::Change(outcome)) => send(reply, outcome),
             (Self::Lift(_, reply), Outcome::Lift(outcome)) => send(reply, outcome),
             (Self::Report(_, reply), Outcome::Report(outcome)) => send(reply, outcome),
+            (Self::UseUp(_, reply), Outcome::UseUp(outcome)) => send(reply, outcome),
             (write, _) => write.fail(&Failure::corrupt("an answer to another call")),
         }
     }
@@ -74,6 +86,7 @@ impl Write {
             Self::Change(_, reply) => send(reply, Err(error)),
             Self::Lift(_, reply) => send(reply, Err(error)),
             Self::Report(_, reply) => send(reply, Err(error)),
+            Self::UseUp(_, reply) => send(reply, Err(error)),
         }
     }
 
@@ -83,8 +96,13 @@ impl Write {
             Self::Commit(commit, _) => commit.queue_part().is_some(),
             Self::Append(append, _) => append.erases(),
             Self::Change(..) | Self::Lift(..) => true,
-            Self::Report(..) => false,
+            Self::Report(..) | Self::UseUp(..) => false,
         }
+    }
+
+    /// Whether what it writes depends on what the database says in between, so that the head is held meanwhile.
+    fn needs_the_head(&self) -> bool {
+        self.is_of_the_queue() || matches!(self, Self::UseUp(..))
     }
 
     fn ask(&self, questions: &mut Questions) {
@@ -93,7 +111,7 @@ impl Write {
             Self::Commit(commit, _) => commit.ask(questions),
             Self::Append(append, _) => append.ask(questions),
             Self::Report(report, _) => questions.passes.push(report.call.pass.clone()),
-            Self::Change(..) | Self::Lift(..) => {}
+            Self::Change(..) | Self::Lift(..) | Self::UseUp(..) => {}
         }
     }
 }
@@ -191,7 +209,7 @@ impl Writer {
     async fn take(&self, batch: &[Write]) -> Result<Vec<Outcome>, Failure> {
         let until = Instant::now().checked_add(self.patience).ok_or_else(Failure::late)?;
         let mut unheard = Vec::new();
-        let mut is_held = batch.iter().any(Write::is_of_the_queue);
+        let mut is_held = batch.iter().any(Write::needs_the_head);
         let mut pause = PAUSES.0;
         loop {
             let failure = match self.attempt(batch, is_held, until, &mut unheard).await {
@@ -282,6 +300,7 @@ impl Writer {
             return Ok(outcomes);
         }
         let mut ledger = OpenLedger::new(log, head);
+        let mut marked = mark(session, &ledger, batch).await?.into_iter();
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(batch.len());
         if has_queue {
             for write in batch {
@@ -294,7 +313,10 @@ impl Writer {
         }
         for (write, outcome) in batch.iter().zip(&mut outcomes) {
             if outcome.is_none() {
-                *outcome = Some(judged(&mut ledger, write)?);
+                *outcome = Some(match write {
+                    Write::UseUp(call, _) => Outcome::UseUp(recorded(&mut ledger, call, marked.next())?),
+                    write => judged(&mut ledger, write)?,
+                });
             }
         }
         let missing = || Failure::corrupt("a call without an outcome");
@@ -381,7 +403,7 @@ async fn queued(session: &Session, ledger: &mut OpenLedger<'_>, write: &Write) -
         Write::Append(append, _) => Outcome::Append(held.append(append).await?),
         Write::Change(call, _) => Outcome::Change(held.change(call).await?),
         Write::Lift(call, _) => Outcome::Lift(held.lift(call).await?),
-        Write::Report(..) => return Ok(None),
+        Write::Report(..) | Write::UseUp(..) => return Ok(None),
     }))
 }
 
@@ -401,6 +423,48 @@ fn judged(ledger: &mut OpenLedger<'_>, write: &Write) -> Result<Outcome, Failure
         }
         Write::Append(append, _) => Outcome::Append(ledger.append(append)?),
         Write::Report(call, _) => Outcome::Report(ledger.report(call)?),
-        Write::Change(..) | Write::Lift(..) => return Err(Failure::corrupt("a call of the queue")),
+        Write::Change(..) | Write::Lift(..) | Write::UseUp(..) => {
+            return Err(Failure::corrupt("a call that is judged elsewhere"));
+        }
     })
+}
+
+/// What became of the mark of a pass.
+type Marked = Judged<Consumption>;
+
+/// Marks the passes whose use is to be recorded, all at once, and gives what became of each, in their order. The head is held,
+/// and whatever keeps a record from being written is found before its pass is marked.
+async fn mark(session: &Session, ledger: &OpenLedger<'_>, batch: &[Write]) -> Result<Vec<Marked>, Failure> {
+    let uses = batch.iter().filter_map(|write| match write {
+        Write::UseUp(call, _) => Some((call, ledger.check_use(&call.record))),
+        _ => None,
+    });
+    let uses: Vec<_> = uses.collect();
+    let writable = uses.iter().filter(|(_, checked)| checked.is_ok());
+    let marks: Vec<&Mark> = writable.map(|(call, _)| &call.mark).collect();
+    if uses.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut made = marks::mark(session, &marks).await?.into_iter();
+    let missing = || Failure::corrupt("a mark without an outcome");
+    let outcomes = uses.into_iter().map(|(_, checked)| match checked {
+        Ok(()) => made.next().map(Ok).ok_or_else(missing),
+        Err(error) => Ok(Err(error)),
+    });
+    outcomes.collect()
+}
+
+/// Writes the record of a use whose pass was marked.
+fn recorded(ledger: &mut OpenLedger<'_>, call: &UseCall, marked: Option<Marked>) -> Result<Judged<UsedUp>, Failure> {
+    let unmarked = || Failure::corrupt("a use that was to be marked and recorded");
+    match marked.ok_or_else(unmarked)? {
+        Ok(Consumption::Consumed) => {}
+        Ok(Consumption::Refused(code)) => return Ok(Ok(UsedUp::Refused(code))),
+        Err(error) => return Ok(Err(error)),
+    }
+    let appended = ledger.append(&call.record)?.map_err(|error| Failure::of(&error))?;
+    match appended.into_iter().next() {
+        Some(AppendOutcome::Appended(record)) => Ok(Ok(UsedUp::Recorded(record))),
+        _ => Err(unmarked()),
+    }
 }
