@@ -38,6 +38,7 @@
 //! - A store doesn't survive a fork: in the new process every call gives
 //!   [`StoreCode::StoreForked`](actionpass_store::StoreCode::StoreForked). Open stores after the fork.
 
+mod contents;
 mod error;
 mod facts;
 mod follow;
@@ -62,5 +63,5 @@ mod writes;
 pub const ROLES_SQL: &str = include_str!("../roles.sql");
 
 pub use options::PostgresOptions;
-pub use store::PostgresStore;
+pub use store::{Found, PostgresStore};
 pub use trust::PostgresTrust;

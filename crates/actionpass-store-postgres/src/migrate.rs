@@ -54,6 +54,14 @@ async fn migrate_locked(session: &Session) -> Result<usize, Failure> {
     Ok(before)
 }
 
+/// How many migrations the tables have had; 0 where there are none.
+pub(crate) async fn applied(session: &Session) -> Result<usize, Failure> {
+    match has_schema(session).await? {
+        true => version(session).await,
+        false => Ok(0),
+    }
+}
+
 async fn has_schema(session: &Session) -> Result<bool, Failure> {
     only(
         session
@@ -79,27 +87,33 @@ fn only<T: tokio_postgres::types::FromSqlOwned>(row: Option<Row>) -> Result<T, F
 
 /// Makes a store in a database that holds none, and the tables where they are missing.
 pub(crate) async fn create(session: &Session, log: Option<&Log>, start: ReplayStart) -> Result<(), Failure> {
-    in_transaction(session, async || {
-        migrate_locked(session).await?;
-        let start = to_sql(start.at().get())?;
-        let put =
-            "INSERT INTO actionpass.replay_limits (id, start, pruned_to) VALUES (0, $1, 0) ON CONFLICT DO NOTHING";
-        if session.execute(put, &[&start]).await? == 0 {
-            return Err(Failure::new(
-                StoreCode::StoreExists,
-                "the database holds a store already",
-            ));
-        }
-        if let Some(log) = log {
-            let put = "INSERT INTO actionpass.ledger (id, origin, issuer, hash) VALUES (0, $1, $2, $3)";
-            let hash = [0_u8; 32].to_vec();
-            session
-                .execute(put, &[&log.origin().as_str(), &log.issuer().as_str(), &hash])
-                .await?;
-        }
-        Ok(())
-    })
-    .await
+    begin_vacant(session).await?;
+    let start = to_sql(start.at().get())?;
+    let put = "INSERT INTO actionpass.replay_limits (id, start, pruned_to) VALUES (0, $1, 0)";
+    session.execute(put, &[&start]).await?;
+    if let Some(log) = log {
+        let put = "INSERT INTO actionpass.ledger (id, origin, issuer, hash) VALUES (0, $1, $2, $3)";
+        let hash = [0_u8; 32].to_vec();
+        session
+            .execute(put, &[&log.origin().as_str(), &log.issuer().as_str(), &hash])
+            .await?;
+    }
+    session.run("COMMIT").await
+}
+
+/// Begins the transaction that makes a store: nobody else makes one meanwhile, the tables are there, and no store is.
+pub(crate) async fn begin_vacant(session: &Session) -> Result<(), Failure> {
+    session.run("BEGIN").await?;
+    session.query(LOCK, &[&LOCKS, &MIGRATION_LOCK]).await?;
+    migrate_locked(session).await?;
+    let there = session.one("SELECT 1 FROM actionpass.replay_limits", &[]).await?;
+    match there {
+        None => Ok(()),
+        Some(_) => Err(Failure::new(
+            StoreCode::StoreExists,
+            "the database holds a store already",
+        )),
+    }
 }
 
 /// What the database holds, if its tables are those of this release.

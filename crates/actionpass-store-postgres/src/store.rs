@@ -25,7 +25,7 @@ use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 use crate::error::Failure;
 use crate::facts::{Facts, Questions};
 use crate::follow::{self, Follower, News};
-use crate::ledger::{Append, Commit, HeadRow, ReportCall, head_statement};
+use crate::ledger::{Append, Commit, HeadRow, ReportCall, check_durable, head_statement};
 use crate::marks::{self, Marking};
 use crate::migrate::{self, Holds};
 use crate::options::PostgresOptions;
@@ -93,6 +93,28 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
+/// What a database is and holds.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Found {
+    /// The version of the server.
+    pub server: String,
+    /// The encoding of its text: UTF8 is needed.
+    pub encoding: String,
+    /// Whether it follows another server, and so can't be written.
+    pub is_replica: bool,
+    /// As whom it was asked.
+    pub user: String,
+    /// Whether a commit there would outlive the loss of power.
+    pub durable: Result<(), StoreError>,
+    /// How many migrations its tables have had.
+    pub applied: usize,
+    /// How many they lack.
+    pub pending: usize,
+    /// Whether there is a store.
+    pub has_store: bool,
+}
+
 /// What a thread begins with.
 #[derive(Clone, Debug)]
 enum Opening {
@@ -109,21 +131,51 @@ impl PostgresStore {
     /// [`StoreCode::StoreVersionUnsupported`] if a later release made the tables; [`StoreCode::StoreForeign`] if the
     /// database's encoding isn't UTF-8; [`StoreCode::StoreReadOnly`] without the right to; [`StoreCode::StoreUnavailable`].
     pub fn migrate(options: &PostgresOptions) -> Result<usize, StoreError> {
-        let options = options.clone();
-        let (answer, answered) = sync_channel(1);
-        let migrate = async move || {
-            let pool = pool(&options)?;
+        let migrate = async || {
+            let pool = pool(options)?;
             let session = Session::begin(&pool).await?;
             let before = bounded(options.timeout, migrate::migrate(&session)).await?;
             Ok(crate::schema::MIGRATIONS.len().saturating_sub(before))
         };
-        let thread = spawn(move |runtime| {
-            let _ = answer.send(runtime.block_on(migrate()));
-        })
-        .map_err(|failure| failure.to_error())?;
-        let done = answered.recv().map_err(|_| gone())?;
-        let _ = thread.join();
+        let done = blocking(migrate).and_then(|done| done);
         done.map_err(|failure: Failure| failure.to_error())
+    }
+
+    /// What a database is and holds, for whoever is about to use it. Nothing is changed. Blocks this thread.
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreVersionUnsupported`] if a later release made its tables; [`StoreCode::StoreUnavailable`].
+    pub fn find(options: &PostgresOptions) -> Result<Found, StoreError> {
+        const SERVER: &str = "SELECT current_setting('server_version'), current_setting('server_encoding'),
+            current_setting('synchronous_commit'), current_setting('fsync'), pg_is_in_recovery(), current_user::text";
+        let find = async || {
+            let pool = pool(options)?;
+            let session = Session::begin(&pool).await?;
+            let find = async {
+                let row = session.one(SERVER, &[]).await?;
+                let row = row.ok_or_else(|| Failure::corrupt("the settings of the server"))?;
+                let applied = migrate::applied(&session).await?;
+                let pending = crate::schema::MIGRATIONS.len().saturating_sub(applied);
+                let holds = match pending {
+                    0 => migrate::look(&session).await?,
+                    _ => Holds::Nothing,
+                };
+                let durable = check_durable(&get::<String>(&row, 2)?, &get::<String>(&row, 3)?);
+                Ok(Found {
+                    server: get(&row, 0)?,
+                    encoding: get(&row, 1)?,
+                    is_replica: get(&row, 4)?,
+                    user: get(&row, 5)?,
+                    durable: durable.map_err(|failure| failure.to_error()),
+                    applied,
+                    pending,
+                    has_store: holds != Holds::Nothing,
+                })
+            };
+            bounded(options.timeout, find).await
+        };
+        let found = blocking(find).and_then(|found| found);
+        found.map_err(|failure: Failure| failure.to_error())
     }
 
     /// Makes a store in a database that holds none: an issuer's with a log, an executor's with none. Blocks this thread.
@@ -331,6 +383,18 @@ impl PostgresStore {
         })
     }
 
+    /// That a commit of now would wait for the disk, here and where a replica is to have it, and that the clocks agree.
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreNotDurable`] unless `synchronous_commit` is `on` or `remote_apply`, and `fsync` on;
+    /// [`StoreCode::StoreClockOff`].
+    pub fn check_durable(&self) -> StoreFuture<'_, ()> {
+        self.ask(async |session| match session.one(head_statement(false), &[]).await? {
+            Some(row) => HeadRow::check_writable(&row),
+            None => Err(Failure::new(StoreCode::StoreLogMismatch, "the store holds no log")),
+        })
+    }
+
     /// Those records, at most `limit` and from `seq` on, that have side data: payloads, salts, tokens.
     pub fn sided(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<u64>> {
         const SIDED: &str = "SELECT seq FROM (SELECT DISTINCT seq FROM actionpass.side WHERE seq >= $1
@@ -402,6 +466,19 @@ async fn received<T>(answer: Receiver<Result<T, StoreError>>) -> Result<T, Store
 /// The thread ended before it answered.
 fn gone() -> StoreError {
     StoreError::new(StoreCode::StorePoisoned)
+}
+
+/// Runs something to its end on a thread with a runtime of its own: this one may be a runtime's.
+pub(crate) fn blocking<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> Result<T, Failure> {
+    let failed = |error: io::Error| Failure::new(StoreCode::StoreUnavailable, error.to_string());
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(failed)?;
+    let ended = |_| Failure::new(StoreCode::StorePoisoned, "the thread of the store ended");
+    thread::scope(|scope| {
+        let named = thread::Builder::new().name("actionpass-postgres".to_owned());
+        let running = named.spawn_scoped(scope, move || runtime.block_on(work()));
+        running.map_err(failed)?.join().map_err(ended)
+    })
 }
 
 /// Starts a thread with a runtime of its own: the callers' may be any, or none.

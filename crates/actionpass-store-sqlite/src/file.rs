@@ -22,6 +22,24 @@ const MADE_IN: usize = 100;
 
 /// Makes the file, complete and durable, or leaves nothing at `path`.
 pub(crate) fn create(path: &Path, log: Option<&Log>, start: ReplayStart) -> Result<(), Failure> {
+    create_by(path, |connection| {
+        if let Some(log) = log {
+            connection.execute(
+                "INSERT INTO ledger (id, origin, issuer, size, hash) VALUES (0, ?1, ?2, 0, zeroblob(32))",
+                params![log.origin().as_str(), log.issuer().as_str()],
+            )?;
+        }
+        let start = to_sql(start.at().get())?;
+        connection.execute(
+            "INSERT INTO replay_limits (id, start, pruned_to) VALUES (0, ?1, 0)",
+            [start],
+        )?;
+        Ok(())
+    })
+}
+
+/// The same with what `write` puts into its tables.
+pub(crate) fn create_by(path: &Path, write: impl FnOnce(&Connection) -> Result<(), Failure>) -> Result<(), Failure> {
     if path.exists() {
         return Err(Failure::Store(StoreCode::StoreExists, "there is a file already"));
     }
@@ -29,30 +47,24 @@ pub(crate) fn create(path: &Path, log: Option<&Log>, start: ReplayStart) -> Resu
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".new-{}-{:?}", std::process::id(), std::thread::current().id()));
     let draft = PathBuf::from(draft);
-    let made = fill(&draft, log, start).and_then(|()| Ok(fs::hard_link(&draft, path)?));
+    let made = fill(&draft, write).and_then(|()| Ok(fs::hard_link(&draft, path)?));
     let removed = fs::remove_file(&draft);
+    for suffix in ["-wal", "-shm"] {
+        // Gone already, unless it came to nothing.
+        let _ = fs::remove_file(beside(&draft, suffix));
+    }
     made?;
     removed?;
     Ok(sync_folder(path)?)
 }
 
-fn fill(path: &Path, log: Option<&Log>, start: ReplayStart) -> Result<(), Failure> {
+fn fill(path: &Path, write: impl FnOnce(&Connection) -> Result<(), Failure>) -> Result<(), Failure> {
     let file = private_file(path)?;
     let mut connection = connect(path)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     migrate(&transaction, 0)?;
-    if let Some(log) = log {
-        transaction.execute(
-            "INSERT INTO ledger (id, origin, issuer, size, hash) VALUES (0, ?1, ?2, 0, zeroblob(32))",
-            params![log.origin().as_str(), log.issuer().as_str()],
-        )?;
-    }
-    let start = to_sql(start.at().get())?;
-    transaction.execute(
-        "INSERT INTO replay_limits (id, start, pruned_to) VALUES (0, ?1, 0)",
-        [start],
-    )?;
+    write(&transaction)?;
     transaction.commit()?;
     // Closing takes the write-ahead log into the file, so that the file alone is the store.
     connection.close().map_err(|(_, error)| error)?;

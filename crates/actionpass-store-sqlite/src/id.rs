@@ -46,6 +46,15 @@ pub(crate) fn action_to_bytes(id: &ActionId) -> Vec<u8> {
     }
 }
 
+/// The id of an action that the file keeps so.
+pub(crate) fn action_of_bytes(bytes: &[u8]) -> Option<String> {
+    match bytes.split_first()? {
+        (0, text) => String::from_utf8(text.to_vec()).ok(),
+        (1, number) => Some(format!("act_{:032x}", u128::from_be_bytes(number.try_into().ok()?))),
+        _ => None,
+    }
+}
+
 macro_rules! id {
     ($name:ident, $prefix:literal) => {
         impl Id for $name {

@@ -42,6 +42,7 @@
 
 mod committer;
 mod consume;
+mod contents;
 mod decide;
 mod error;
 #[cfg(test)]

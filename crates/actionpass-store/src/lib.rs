@@ -31,6 +31,7 @@
 //! | … and recorded in the same transactions | [`UseStore`] |
 //! | sealing records, verifying a log | [`ledger`] |
 //! | keys and revocations, wherever they are kept | [`TrustDocument`], [`MemoryTrust`], in a JSON file [`trust_file`] |
+//! | everything that a store holds, on its way into another | [`contents`] |
 //! | calls that block, beside an executor's threads | [`offload`](mod@offload) |
 //! | the clauses of the contracts as tests | `conformance`, with the feature of that name |
 //!
@@ -39,6 +40,7 @@
 mod beside;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod contents;
 mod decision;
 mod error;
 pub mod ledger;
