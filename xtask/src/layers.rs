@@ -126,6 +126,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-policy",
             "actionpass-queue",
             "actionpass-store",
+            "actionpass-store-postgres",
             "actionpass-store-sqlite",
             "actionpass-verify",
         ],

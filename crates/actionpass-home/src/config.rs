@@ -13,7 +13,7 @@ use actionpass_verify::canon::Limits;
 use serde::{Deserialize, Deserializer};
 
 use crate::serve::Serve;
-use crate::{DoorEntry, HomeError, Webhook, duration};
+use crate::{Database, DatabaseUrl, DoorEntry, HomeError, Webhook, duration};
 
 /// The largest limits that a configuration may set: 64 MiB, depth 120, 4,194,304 members.
 ///
@@ -88,6 +88,12 @@ struct StoreSection {
     /// Where the witness is, relative to the home.
     #[serde(default)]
     witness: Option<PathBuf>,
+    /// The database, where it isn't the home's own file.
+    #[serde(default)]
+    url: Option<DatabaseUrl>,
+    /// What keeps the password of its user.
+    #[serde(default, deserialize_with = "parsed_if_there")]
+    password: Option<SecretSource>,
 }
 
 /// `[signing]`.
@@ -281,6 +287,10 @@ impl Config {
             let place = text.find("tenants").unwrap_or_default();
             return Err(refused(place, "`tenants` is empty, so nobody would be served"));
         }
+        if config.store.password.is_some() && config.store.url.is_none() {
+            let problem = "`password` is that of a database, which `url` names";
+            return Err(refused(text.find("[store]").unwrap_or_default(), problem));
+        }
         if let Some(problem) = config.serve.problem() {
             return Err(refused(text.find("[serve]").unwrap_or_default(), problem));
         }
@@ -398,6 +408,24 @@ impl Config {
         self.store.witness.as_deref()
     }
 
+    /// The database that keeps decisions, ledger, used passes and trust store; `None` where files of the home do.
+    #[must_use]
+    pub fn database(&self) -> Option<Database> {
+        Some(Database {
+            url: self.store.url.clone()?,
+            password: self.store.password.clone(),
+        })
+    }
+
+    /// The same configuration with this database, or with none.
+    #[must_use]
+    pub fn with_database(mut self, database: Option<Database>) -> Self {
+        let (url, password) = database.map_or((None, None), |database| (Some(database.url), database.password));
+        self.store.url = url;
+        self.store.password = password;
+        self
+    }
+
     /// Whether records hold salted commitments in the place of hashes.
     #[must_use]
     pub const fn has_salted_commitments(&self) -> bool {
@@ -437,6 +465,37 @@ pub(crate) fn with_signing_key(text: &str, key: &KeyUri) -> Option<String> {
     *place = toml_edit::Value::from(key.as_str());
     *place.decor_mut() = decor;
     Some(document.to_string())
+}
+
+/// The text of a `config.toml` with this database, or with none; the rest stays as its owner wrote it.
+///
+/// # Errors
+/// [`HomeError::ConfigInvalid`], before the change and after it.
+pub(crate) fn with_database(text: &str, database: Option<&Database>, path: &Path) -> Result<String, HomeError> {
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|_| HomeError::ConfigInvalid {
+        path: path.to_owned(),
+        line: 1,
+        column: 1,
+        problem: "it is not TOML".into(),
+    })?;
+    if database.is_some() && !document.contains_key("store") {
+        document.insert("store", toml_edit::Item::Table(toml_edit::Table::new()));
+    }
+    if let Some(table) = document.get_mut("store").and_then(toml_edit::Item::as_table_like_mut) {
+        let password = database.and_then(|database| database.password.as_ref());
+        for (name, value) in [
+            ("url", database.map(|database| database.url.to_string())),
+            ("password", password.map(ToString::to_string)),
+        ] {
+            match value {
+                Some(value) => drop(table.insert(name, toml_edit::value(value))),
+                None => drop(table.remove(name)),
+            }
+        }
+    }
+    let changed = document.to_string();
+    Config::parse(&changed, path)?;
+    Ok(changed)
 }
 
 /// The text of a new `config.toml`.
@@ -500,6 +559,12 @@ keep_denied = false
 max_bytes = 1048576
 max_depth = 64
 max_members = 65536
+
+# Decisions, ledger, used passes and trust store in a PostgreSQL database, in the place of ledger.db and trust.json. What keeps
+# the password of its user: `file:` and a full path, `env:` or `keyring:` and a name. (`actionpass store`, run-on-postgres.md)
+# [store]
+# url = \"postgres://gate@db.example/actionpass\"
+# password = \"file:/etc/actionpass/database-password\"
 
 # Executors that share one replay store. A tool that stands nowhere is its own audience; so may tools.toml say who runs it.
 # [[audience]]

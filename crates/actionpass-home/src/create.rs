@@ -8,10 +8,11 @@ use actionpass_custody::Secrets;
 use actionpass_model::{Issuer, KeyId, KeyUse, Tenant, Tenants, Timestamp, TrustKey, TrustStore};
 use actionpass_policy::{EXAMPLE_ALLOW, EXAMPLE_DENY, EXAMPLE_STEP_UP, STARTER_POLICY};
 use actionpass_store::ReplayStart;
+use actionpass_store::ledger::Log;
 use actionpass_store::trust_file::TrustFile;
 use actionpass_store_sqlite::SqliteStore;
 
-use crate::{Config, Home, HomeError, KeyForm, OpenHome, config, files, home};
+use crate::{Config, Database, Home, HomeError, KeyForm, OpenHome, config, files, home};
 
 /// The tenant of the examples.
 pub const EXAMPLE_TENANT: &str = "org:example";
@@ -23,6 +24,7 @@ pub struct NewHome {
     tenants: Vec<Tenant>,
     algorithm: Algorithm,
     form: KeyForm,
+    database: Option<Database>,
 }
 
 /// A home that was made.
@@ -44,6 +46,7 @@ impl NewHome {
             tenants,
             algorithm: Algorithm::Es256,
             form: KeyForm::Plain,
+            database: None,
         }
     }
 
@@ -61,6 +64,13 @@ impl NewHome {
         self
     }
 
+    /// With decisions, ledger and trust store in this database, which must hold no store yet.
+    #[must_use]
+    pub fn with_database(mut self, database: Database) -> Self {
+        self.database = Some(database);
+        self
+    }
+
     /// Makes the home: signing key, trust store, ledger, starter policy and examples. Nothing that is there is overwritten.
     ///
     /// # Errors
@@ -68,6 +78,10 @@ impl NewHome {
     /// `config.toml`, which is written last, is no home.
     pub async fn create(&self, root: &Path, secrets: &dyn Secrets) -> Result<Made, HomeError> {
         let now = System.now().ok_or(actionpass_core::AdminError::ClockUnknown)?;
+        if let Some(database) = &self.database {
+            // Before there is anything that would be in the way of trying again.
+            database.check_vacant(root)?;
+        }
         files::claim(root)?;
         let keys = root.join(home::KEYS);
         files::make_folder(&keys)?;
@@ -80,17 +94,21 @@ impl NewHome {
                 return Err(error.into());
             }
         };
-        let text = config::starter(&self.issuer, &self.tenants, &key.uri);
         let path = root.join(home::CONFIG);
+        let mut text = config::starter(&self.issuer, &self.tenants, &key.uri);
+        if self.database.is_some() {
+            text = config::with_database(&text, self.database.as_ref(), &path)?;
+        }
         let config = Config::parse(&text, &path)?;
 
-        let trust_path = root.join(home::TRUST);
         let pass_key = pass_key(key.signer.public_key(), &config);
         let mut trust = TrustStore::new(now);
         trust.keys.push(pass_key.clone());
-        TrustFile::create(&trust_path, &trust)?;
-        files::make_private(&trust_path)?;
-        make_ledger(&root.join(home::LEDGER), &config, now)?;
+        let (log, start) = (home::log(&config)?, ReplayStart::first(now.to_unix_seconds()));
+        match &self.database {
+            Some(database) => database.create(root, &log, start, &trust).await?,
+            None => make_files(root, &log, start, &trust)?,
+        }
         files::write_new(&root.join(home::POLICY), STARTER_POLICY)?;
         self.write_examples(root, now)?;
         files::write_new(&path, &text)?;
@@ -132,11 +150,15 @@ fn json_quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn make_ledger(path: &Path, config: &Config, now: Timestamp) -> Result<(), HomeError> {
-    let start = ReplayStart::first(now.to_unix_seconds());
-    SqliteStore::create(path, Some(&home::log(config)?), start)
+/// Trust store and ledger as files of the home.
+fn make_files(root: &Path, log: &Log, start: ReplayStart, trust: &TrustStore) -> Result<(), HomeError> {
+    let path = root.join(home::TRUST);
+    TrustFile::create(&path, trust)?;
+    files::make_private(&path)?;
+    let path = root.join(home::LEDGER);
+    SqliteStore::create(&path, Some(log), start)
         .map(drop)
-        .map_err(|error| HomeError::store(path, error))
+        .map_err(|error| HomeError::store(&path, error))
 }
 
 fn pass_key(key: &PublicKey, config: &Config) -> TrustKey {

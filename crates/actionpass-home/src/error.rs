@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use actionpass_core::{AdminError, AuthorizeError};
 use actionpass_crypto::WebAuthnError;
+use actionpass_custodians::SecretSourceError;
 use actionpass_custody::{CustodianError, Exposure, KeyFileCode};
 use actionpass_gate::{CatalogueError, ListingError};
 use actionpass_model::{Code, CodedError, RuleId, Statement, TextError, Tool};
@@ -147,7 +148,7 @@ pub enum HomeError {
     /// The trust store can't be believed.
     #[error("`{}`", .path.display())]
     Trust {
-        /// Its file.
+        /// Its file, or the address of its database.
         path: PathBuf,
         /// Why.
         source: TrustError,
@@ -158,11 +159,14 @@ pub enum HomeError {
     /// The store can't be used.
     #[error("`{}`", .path.display())]
     Store {
-        /// Its file.
+        /// Its file, or the address of its database.
         path: PathBuf,
         /// Why.
         source: StoreError,
     },
+    /// The password of the database can't be read.
+    #[error("the password of the database")]
+    Secret(#[from] SecretSourceError),
     /// A change was not made or not recorded.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -203,6 +207,7 @@ impl HomeError {
             Self::Trust { source, .. } => source.code(),
             Self::TrustFile(error) => CodedError::code(error),
             Self::Store { source, .. } => source.code().into(),
+            Self::Secret(error) => error.code().into(),
             Self::Admin(error) => error.code(),
             Self::Authorize(error) => error.code(),
         }

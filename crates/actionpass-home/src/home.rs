@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use actionpass_crypto::Algorithm;
 use actionpass_custodians::Custodians;
@@ -12,11 +13,13 @@ use actionpass_model::{KeyId, KeyUse};
 use actionpass_store::ledger::Log;
 use actionpass_store::lock_file::{self, LockError};
 use actionpass_store::trust_file::{TrustFile, TrustFileCode, TrustFileError, TrustSnapshot};
-use actionpass_store::{StoreCode, StoreError};
+use actionpass_store::{StoreCode, StoreError, TrustDocument};
 use actionpass_store_sqlite::{SqliteStore, Witness};
-use actionpass_verify::{LiveTrust, Trust};
+use actionpass_verify::Trust;
+use pollster::block_on;
 
-use crate::{Config, HomeCode, HomeError, config, files};
+use crate::database::Access;
+use crate::{Config, Database, HomeCode, HomeError, HomeStore, config, files};
 
 /// The configuration, TOML.
 pub const CONFIG: &str = "config.toml";
@@ -34,8 +37,19 @@ pub const PINS: &str = "pins.json";
 pub const LEDGER: &str = "ledger.db";
 /// What notices that the ledger went back.
 pub const WITNESS: &str = "ledger.witness";
+/// Held by the service of a home, so that there is one.
+pub const SERVE_LOCK: &str = "serve.lock";
 /// The example actions.
 pub const EXAMPLES: &str = "examples";
+
+/// What a home keeps, opened.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) store: Arc<dyn HomeStore>,
+    pub(crate) trust: Arc<dyn TrustDocument>,
+    /// The file of the trust store, where it is one.
+    pub(crate) file: Option<TrustFile>,
+}
 
 /// A home that exists and that nobody else can write.
 #[derive(Clone, Debug)]
@@ -157,6 +171,14 @@ impl Home {
         self.lock("config.toml.lock")
     }
 
+    /// The lock that the home's service holds while it runs.
+    ///
+    /// # Errors
+    /// [`HomeError::Unwritable`].
+    pub fn lock_service(&self) -> Result<File, HomeError> {
+        self.lock(SERVE_LOCK)
+    }
+
     /// The lock that is this file of the home.
     pub(crate) fn lock(&self, name: &str) -> Result<File, HomeError> {
         let path = self.path(name);
@@ -200,38 +222,56 @@ impl Home {
         files::replace(&path, changed.as_bytes())
     }
 
-    /// `trust.json`, as it is now, ready to verify with.
+    /// The trust store as it is now, ready to verify with.
     ///
     /// # Errors
     /// Those of [`trust_snapshot`](Self::trust_snapshot).
     pub fn trust(&self) -> Result<Trust, HomeError> {
         let snapshot = self.trust_snapshot()?;
-        Trust::from_snapshot(&snapshot).map_err(|error| HomeError::trust(&self.path(TRUST), error))
+        Trust::from_snapshot(&snapshot).map_err(|error| HomeError::trust(&self.place_of_trust(), error))
     }
 
-    /// `trust.json`, as it is now. Without opening the ledger one that went back is noticed by the witness, which saw the
-    /// version that the ledger knows of.
+    /// The trust store, as it is now: `trust.json`, or that of the database which the configuration names. Without opening the
+    /// ledger one that went back is noticed by the witness, which saw the version that the ledger knows of. Blocks this thread.
     ///
     /// # Errors
     /// [`HomeError::Trust`]; [`HomeError::Store`] for a witness that can't be read.
     pub fn trust_snapshot(&self) -> Result<TrustSnapshot, HomeError> {
-        // Read first: what it saw was in force by then. That the configuration is broken is for others to say.
-        let named = self.config().map(|config| self.witness(&config));
-        let witness = named.unwrap_or_else(|_| Witness::at(self.path(WITNESS)));
+        // The witness is read first: what it saw was in force by then. That the configuration is broken is for others to say.
+        let config = match self.config() {
+            // Which database, and so which trust is in force, nobody can tell.
+            Err(error) if self.names_database() => return Err(error),
+            read => read.ok(),
+        };
+        let named = config.as_ref().map(|config| self.witness(config));
+        let witness = named.unwrap_or_else(|| Witness::at(self.path(WITNESS)));
         let seen = witness
             .read()
             .map_err(|error| HomeError::store(witness.path(), error))?;
-        let file = self.trust_file()?;
-        let snapshot = file.read().map_err(|error| HomeError::trust(file.path(), error))?;
+        let place = self.place_of_trust();
+        let snapshot = match &config {
+            Some(config) if config.database().is_some() => {
+                let kept = self.kept(config, Access::Read)?;
+                block_on(kept.trust.read())
+            }
+            _ => self.trust_file()?.read(),
+        };
+        let snapshot = snapshot.map_err(|error| HomeError::trust(&place, error))?;
         let version = snapshot.document.version;
         if let Some(seen) = seen.filter(|seen| version < seen.trust_version) {
             let rolled_back = TrustFileError::new(TrustFileCode::TrustRolledBack).with_source(format!(
                 "it is version {version}, and the ledger knows version {}",
                 seen.trust_version
             ));
-            return Err(HomeError::trust(file.path(), rolled_back));
+            return Err(HomeError::trust(&place, rolled_back));
         }
         Ok(snapshot)
+    }
+
+    /// What messages name as the place of the trust store.
+    fn place_of_trust(&self) -> PathBuf {
+        let database = self.config().ok().and_then(|config| config.database());
+        database.map_or_else(|| self.path(TRUST), |database| database.url.place())
     }
 
     /// What notices that the ledger or the trust store went back: the file that `[store] witness` names, relative to the
@@ -252,7 +292,7 @@ impl Home {
         advanced.map_err(|error| HomeError::store(witness.path(), error))
     }
 
-    /// The file of the trust store. Nothing is read yet.
+    /// The file of the trust store, which is in force unless a database has another. Nothing is read yet.
     ///
     /// # Errors
     /// [`HomeError::Exposed`].
@@ -260,55 +300,76 @@ impl Home {
         Ok(TrustFile::open(&self.file(TRUST)?))
     }
 
-    /// The trust store for a program that lives, and as it was read just now.
+    /// Decisions, ledger and used passes, which must be there, of this issuer, and the trust store: in the database that the
+    /// configuration names, or in the files of the home, which are given for whoever watches that of the trust store.
     ///
     /// # Errors
-    /// [`HomeError::Trust`].
-    pub fn live_trust(&self, file: &TrustFile) -> Result<(LiveTrust, TrustSnapshot), HomeError> {
-        LiveTrust::open_file(file.clone()).map_err(|error| HomeError::trust(file.path(), error))
-    }
-
-    /// The store with decisions, ledger and used passes, which must be there, of this issuer, and no earlier state than its
-    /// witness saw.
-    ///
-    /// # Errors
-    /// [`HomeError::Store`].
-    pub fn store(&self, config: &Config) -> Result<SqliteStore, HomeError> {
-        self.store_by(config, |path| SqliteStore::open_witnessed(path, self.witness(config)))
-    }
-
-    /// The same for whoever reads only, and needs no right to write.
-    ///
-    /// # Errors
-    /// Those of [`store`](Self::store).
-    pub fn store_to_read(&self, config: &Config) -> Result<SqliteStore, HomeError> {
-        self.store_by(config, |path| SqliteStore::open_to_read(path, self.witness(config)))
-    }
-
-    /// The same in whatever state it is.
-    pub(crate) fn unwitnessed_store(&self, config: &Config) -> Result<SqliteStore, HomeError> {
-        self.store_by(config, SqliteStore::open)
-    }
-
-    fn store_by(
-        &self,
-        config: &Config,
-        open: impl FnOnce(&Path) -> Result<SqliteStore, StoreError>,
-    ) -> Result<SqliteStore, HomeError> {
-        let path = self.file(LEDGER)?;
+    /// [`HomeError::Store`], [`HomeError::Secret`].
+    pub(crate) fn kept(&self, config: &Config, access: Access) -> Result<Kept, HomeError> {
         let witness = self.witness(config);
         if let Ok(metadata) = fs::metadata(witness.path()) {
             files::refuse_writable(witness.path(), &metadata)?;
         }
         // Whoever can take it away, or put a former one back, keeps a ledger that went back from being noticed.
         files::refuse_writable_parents(witness.path())?;
-        let about = |error| HomeError::store(&path, error);
-        let store = open(&path).map_err(about)?;
-        if store.log() == Some(&log(config)?) {
-            Ok(store)
+        let place = self.place_of_store(config);
+        let kept = match config.database() {
+            Some(database) => {
+                let (store, trust) = database.open(self, witness, access)?;
+                Kept {
+                    store,
+                    trust,
+                    file: None,
+                }
+            }
+            None => {
+                let path = self.file(LEDGER)?;
+                let store = match access {
+                    Access::Write => SqliteStore::open_witnessed(&path, witness),
+                    Access::Read => SqliteStore::open_to_read(&path, witness),
+                    Access::Unwitnessed => SqliteStore::open(&path),
+                };
+                let file = self.trust_file()?;
+                Kept {
+                    store: Arc::new(store.map_err(|error| HomeError::store(&path, error))?),
+                    trust: Arc::new(file.clone()),
+                    file: Some(file),
+                }
+            }
+        };
+        if kept.store.log() == Some(&log(config)?) {
+            Ok(kept)
         } else {
-            Err(about(StoreError::new(StoreCode::StoreLogMismatch)))
+            Err(HomeError::store(&place, StoreError::new(StoreCode::StoreLogMismatch)))
         }
+    }
+
+    /// What messages name as the place of the store.
+    pub(crate) fn place_of_store(&self, config: &Config) -> PathBuf {
+        let database = config.database();
+        database.map_or_else(|| self.path(LEDGER), |database| database.url.place())
+    }
+
+    /// Whether `config.toml` names a database, also where the rest of it can't be read: a trust store in a file of the home is
+    /// not in force then.
+    #[must_use]
+    pub fn names_database(&self) -> bool {
+        let text = fs::read_to_string(self.path(CONFIG)).unwrap_or_default();
+        let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+        lines
+            .into_iter()
+            .any(|line| line.contains("postgres://") || line.contains("postgresql://"))
+    }
+
+    /// Makes `config.toml` name this database, or none; the rest stays as its owner wrote it.
+    ///
+    /// # Errors
+    /// [`HomeError::ConfigInvalid`], [`HomeError::Unwritable`].
+    pub fn set_database(&self, database: Option<&Database>) -> Result<(), HomeError> {
+        let path = self.file(CONFIG)?;
+        let text = files::text(&path, HomeCode::ConfigInvalid)?;
+        let changed = config::with_database(&text, database, &path)?;
+        files::replace(&path, changed.as_bytes())
     }
 
     /// Every custodian of this program; files relative to the home.

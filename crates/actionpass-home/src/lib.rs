@@ -26,7 +26,8 @@
 //! | who the issuer is and whom it serves | [`Config`] |
 //! | whom front doors on it stand for | [`DoorEntry`] |
 //! | its rules, and how calls become actions | [`HomePolicy`], [`Home::catalogue`], [`Home::pins`] |
-//! | ledger, trust and issuer of a home | [`OpenHome`] |
+//! | ledger, trust and issuer of a home | [`OpenHome`], [`HomeStore`] |
+//! | the database that keeps them in the place of its files | [`Database`] |
 //! | a home that is made | [`NewHome`] |
 //! | people who are invited, and passkeys that wait to be confirmed | [`Approvers`] |
 //! | who may ask a service of the home | [`Clients`], [`LiveClients`] |
@@ -38,19 +39,25 @@ mod clients;
 mod code;
 mod config;
 mod create;
+mod database;
 mod door;
 pub mod duration;
 mod error;
 mod files;
 pub mod home;
+#[cfg(feature = "postgres")]
+mod moving;
 mod open;
 mod policy;
 mod replay;
 mod serve;
+mod store;
 mod tools;
 mod webhooks;
 
 pub use actionpass_custody::Exposure;
+#[cfg(feature = "postgres")]
+pub use actionpass_store_postgres::Found as DatabaseFound;
 pub use approvers::{
     Approvers, INVITATION_HOLDS, Invitation, InvitationSecret, NewInvitation, PASSKEY_WAITS, WaitingPasskey,
     confirmation_code,
@@ -59,6 +66,7 @@ pub use clients::{CLIENTS, Client, ClientToken, Clients, LiveClients, Member, Pa
 pub use code::HomeCode;
 pub use config::{Config, MAX_LIMITS, Signing, limit};
 pub use create::{EXAMPLE_TENANT, Made, NewHome};
+pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use door::{DoorEntry, DoorKind, DoorNotFound};
 pub use error::HomeError;
 pub use home::{Home, KeyForm};
@@ -66,4 +74,5 @@ pub use open::{OpenHome, SharedSecrets};
 pub use policy::HomePolicy;
 pub use replay::ReplayFile;
 pub use serve::{DEFAULT_LISTEN, Metrics, Otlp, Serve, ServeLimits};
+pub use store::HomeStore;
 pub use webhooks::{HttpUrl, Network, REQUEST_EVENTS, Webhook, WebhookFormat};

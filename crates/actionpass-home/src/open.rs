@@ -10,11 +10,14 @@ use actionpass_custody::Secrets;
 use actionpass_model::{CodedError, Timestamp};
 use actionpass_policy::PolicyEngine;
 use actionpass_store::offload::{Unfinished, offload};
-use actionpass_store::trust_file::TrustFile;
-use actionpass_store::{Ledger, ReplayStart, StoreCode, StoreError};
-use actionpass_store_sqlite::SqliteStore;
+use actionpass_store::trust_file::{TrustFile, TrustSnapshot};
+use actionpass_store::{Ledger, ReplayStart, StoreCode, StoreError, TrustDocument};
+use actionpass_verify::{DocumentTrust, LiveTrust, TrustSource};
+use pollster::block_on;
 
-use crate::{Config, Home, HomeError, home};
+use crate::database::Access;
+use crate::home::Kept;
+use crate::{Config, Home, HomeError, HomeStore, home};
 
 /// Whoever can be asked for secrets, from any thread.
 pub type SharedSecrets = Arc<dyn Secrets + Send + Sync>;
@@ -28,9 +31,11 @@ pub struct OpenHome {
     /// Its configuration, as it was read.
     pub config: Config,
     /// Its trust store.
-    pub trust: TrustFile,
+    pub trust: Arc<dyn TrustDocument>,
     /// Its ledger, approvals and used passes.
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<dyn HomeStore>,
+    /// The file of the trust store, where it is one.
+    file: Option<TrustFile>,
 }
 
 impl OpenHome {
@@ -39,15 +44,7 @@ impl OpenHome {
     /// # Errors
     /// [`HomeError::Missing`], [`HomeError::ConfigInvalid`], [`HomeError::Store`], [`HomeError::Exposed`].
     pub fn open(home: Home) -> Result<Self, HomeError> {
-        let config = home.config()?;
-        let trust = home.trust_file()?;
-        let store = Arc::new(home.store(&config)?);
-        Ok(Self {
-            home,
-            config,
-            trust,
-            store,
-        })
+        Self::open_for(home, Access::Write)
     }
 
     /// The same for a program that reads only: it needs no right to write, and whatever would write is refused with
@@ -56,21 +53,29 @@ impl OpenHome {
     /// # Errors
     /// Those of [`open`](Self::open).
     pub fn open_to_read(home: Home) -> Result<Self, HomeError> {
+        Self::open_for(home, Access::Read)
+    }
+
+    fn open_for(home: Home, access: Access) -> Result<Self, HomeError> {
         let config = home.config()?;
-        let trust = home.trust_file()?;
-        let store = Arc::new(home.store_to_read(&config)?);
+        Self::open_by(home, config, access)
+    }
+
+    pub(crate) fn open_by(home: Home, config: Config, access: Access) -> Result<Self, HomeError> {
+        let Kept { store, trust, file } = home.kept(&config, access)?;
         Ok(Self {
             home,
             config,
             trust,
             store,
+            file,
         })
     }
 
     /// What changes this home's trust and policy, and records it. Call [`Administrator::open`] before anything else.
     #[must_use]
     pub fn administrator(&self) -> Administrator {
-        Administrator::new(Arc::new(self.trust.clone()), Arc::clone(&self.store) as _)
+        Administrator::new(Arc::clone(&self.trust), Arc::clone(&self.store) as _)
             .with_salted_commitments(self.config.has_salted_commitments())
             .with_seen_version(self.seen())
     }
@@ -130,20 +135,32 @@ impl OpenHome {
     }
 
     fn builder_of(&self, deployment: Arc<dyn Deployment>) -> Result<IssuerBuilder, HomeError> {
-        let (live, read) = self.home.live_trust(&self.trust)?;
+        let (source, read) = self.live_trust()?;
         Ok(Issuer::builder(
             self.config.issuer_config(),
             deployment,
-            Arc::new(self.trust.clone()),
+            Arc::clone(&self.trust),
             Arc::clone(&self.store) as _,
         )
-        .with_trust_source(Arc::new(live), read)
+        .with_trust_source(source, read)
         .with_seen_version(self.seen())
         .with_requests(Arc::clone(&self.store) as _)
         .with_replay_store(Arc::clone(&self.store) as _))
     }
 
-    /// Says that `ledger.db` was restored from a backup: passes and approvals given before the time that this answers count as
+    /// The trust store for a program that lives, and as it was read just now. Blocks this thread.
+    fn live_trust(&self) -> Result<(Arc<dyn TrustSource>, TrustSnapshot), HomeError> {
+        if let Some(file) = &self.file {
+            let (live, read) =
+                LiveTrust::open_file(file.clone()).map_err(|error| HomeError::trust(file.path(), error))?;
+            return Ok((Arc::new(live), read));
+        }
+        let read = block_on(self.trust.read());
+        let read = read.map_err(|error| HomeError::trust(&self.home.place_of_store(&self.config), error))?;
+        Ok((Arc::new(DocumentTrust::new(Arc::clone(&self.trust))), read))
+    }
+
+    /// Says that the store was restored from a backup: passes and approvals given before the time that this answers count as
     /// used up, and action ids of before as taken. Only this opens a ledger that went back, and makes its witness say what it
     /// holds now.
     ///
@@ -151,25 +168,18 @@ impl OpenHome {
     /// Those of [`open`](Self::open).
     pub async fn restored(home: Home, now: Timestamp) -> Result<(Self, Timestamp), HomeError> {
         let config = home.config()?;
-        let trust = home.trust_file()?;
-        let path = home.file(home::LEDGER)?;
-        let about = |error| HomeError::store(&path, error);
+        let place = home.place_of_store(&config);
+        let about = |error| HomeError::store(&place, error);
         let start = ReplayStart::restored(now.to_unix_seconds());
         let state = {
-            let store = home.unwitnessed_store(&config)?;
+            let store = home.kept(&config, Access::Unwitnessed)?.store;
             store.restart_replay(start).await.map_err(about)?;
             store.state().await.map_err(about)?
         };
         home.witness(&config)
             .reset(&home::log(&config)?, &state)
             .map_err(about)?;
-        let store = Arc::new(home.store(&config)?);
-        let opened = Self {
-            home,
-            config,
-            trust,
-            store,
-        };
+        let opened = Self::open(home)?;
         Ok((opened, start.at().to_timestamp()))
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actionpass_home::home::SERVE_LOCK;
 use actionpass_home::{OpenHome, SharedSecrets};
 use actionpass_model::WebOrigin;
 use actionpass_store::lock_file::{self, LockError};
@@ -25,8 +26,6 @@ use crate::tls::Tls;
 use crate::webhooks::Webhooks;
 use crate::{ServeError, Settings, events};
 
-/// The file whose lock the service of a home holds.
-const LOCK: &str = "serve.lock";
 /// How often it is looked how much is open, where nobody asks for it.
 const MEASURED: Duration = Duration::from_secs(10);
 
@@ -170,7 +169,7 @@ fn background(gate: &Shared, head: u64) -> JoinSet<&'static str> {
 
 /// The lock of the home's service.
 async fn lock(home: &OpenHome) -> Result<File, ServeError> {
-    let (root, path) = (home.home.root().to_owned(), home.home.path(LOCK));
+    let (root, path) = (home.home.root().to_owned(), home.home.path(SERVE_LOCK));
     let at = path.clone();
     let locked = tokio::task::spawn_blocking(move || lock_file::exclusive(&at)).await;
     let locked = locked.map_err(io::Error::other)?;

@@ -9,7 +9,7 @@ use actionpass_home::Right;
 use actionpass_model::{
     Approver, DecisionBody, Document as _, KeyUse, Principal, RequestBody, RevocationTarget, TrustStore,
 };
-use actionpass_store::{QueueStore as _, StoredRecord};
+use actionpass_store::{QueueStore as _, StoredRecord, TrustDocument as _};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -92,16 +92,13 @@ async fn revoke_now(gate: &Gate, revocation: actionpass_core::NewRevocation) -> 
 
 /// Has the witness know of a trust store that the ledger knows nothing of.
 async fn tell_witness(gate: &Gate) {
-    let (home, config, trust) = (
-        gate.home.home.clone(),
-        gate.home.config.clone(),
-        gate.home.trust.clone(),
-    );
-    let told = tokio::task::spawn_blocking(move || {
-        let version = trust.read().map_err(actionpass_home::HomeError::from)?.document.version;
-        home.witness_trust(Some(&config), version)
-    });
-    if !matches!(told.await, Ok(Ok(_))) {
+    let (home, config) = (gate.home.home.clone(), gate.home.config.clone());
+    let told = async {
+        let version = gate.home.trust.read().await.ok()?.document.version;
+        let told = tokio::task::spawn_blocking(move || home.witness_trust(Some(&config), version));
+        told.await.ok()?.ok()
+    };
+    if told.await.is_none() {
         tracing::error!("the witness was not told of the trust store");
     }
 }

@@ -95,6 +95,15 @@ impl PostgresOptions {
         self
     }
 
+    /// For whoever reads only: the server refuses whatever would write ([`StoreCode::StoreReadOnly`]).
+    #[must_use]
+    pub fn with_read_only(mut self) -> Self {
+        let mut options = self.config.get_options().unwrap_or_default().to_owned();
+        options.push_str(" -c default_transaction_read_only=on");
+        self.config.options(options.trim_start());
+        self
+    }
+
     /// How long a call may take before it fails, 10 s unless it is said: for waiting, for trying again where another process
     /// was faster, and for connecting anew.
     #[must_use]

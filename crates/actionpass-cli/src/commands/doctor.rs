@@ -120,6 +120,9 @@ impl DoctorArgs {
             if is_old {
                 return failure;
             }
+            if home.names_database() {
+                return failure;
+            }
             failure.with_hint("put a copy of trust.json back, an executor's for instance, and say so: `actionpass trust restored` puts back what it lacks")
         });
         checks.push((
@@ -135,7 +138,7 @@ impl DoctorArgs {
         if let Ok(trust) = &trust {
             checks.push(("key", self.key(&home, &config, trust, now, context)));
         }
-        let ledger = ledger(context);
+        let ledger = ledger(context, &config);
         let is_whole = ledger.is_ok();
         checks.push(("ledger", ledger.map(|found| noted(found, &home, &config))));
         if is_whole {
@@ -323,9 +326,12 @@ fn trusted(trust: &actionpass_verify::Trust, now: Timestamp, context: &Context) 
     Ok(format!("version {}, {} keys", trust.version(), trust.keyring().len()))
 }
 
-fn ledger(context: &Context) -> Outcome<String> {
+fn ledger(context: &Context, config: &Config) -> Outcome<String> {
     let mend = |failure: Failure| {
-        let remedy = mend_store(failure.code().as_str(), &context.program());
+        let remedy = match config.database() {
+            Some(_) => mend_database(failure.code().as_str(), &context.program()),
+            None => mend_store(failure.code().as_str(), &context.program()),
+        };
         match remedy {
             Some(remedy) => failure.with_hint(remedy),
             None => failure,
@@ -338,25 +344,100 @@ fn ledger(context: &Context) -> Outcome<String> {
         let behind = Failure::new(StoreCode::StoreCorrupt, "the ledger's head is behind its records");
         return Err(mend(behind));
     }
-    Ok(format!("{} records, the chain is whole", verified.head.size()))
+    block_on(issuer.store.check_durable()).map_err(|error| mend(error.into()))?;
+    let found = format!("{} records, the chain is whole", verified.head.size());
+    Ok(match config.database() {
+        Some(database) => format!("{found}, in {}", database.url),
+        None => found,
+    })
 }
 
 /// A ledger that is in order, and what keeps it from being used or watched.
 fn noted(found: String, home: &Home, config: &Config) -> Found {
     let mut notes = Vec::new();
     let witness = home.witness(config);
-    let database = home.path(home::LEDGER);
-    // Whether the file can be opened to be written is what its modes, its owner and its file system come to.
-    if fs::OpenOptions::new().append(true).open(&database).is_err() {
+    let name = match config.database() {
+        Some(_) => "database",
+        None => home::LEDGER,
+    };
+    if config.database().is_some() {
+        notes.extend(unused(home));
+        notes.push(
+            "policy, tools, pins and clients are files of this home: they must be the same on every machine that shares the \
+             database, which nothing here can tell"
+                .to_owned(),
+        );
+    } else if fs::OpenOptions::new()
+        .append(true)
+        .open(home.path(home::LEDGER))
+        .is_err()
+    {
+        // Whether the file can be opened to be written is what its modes, its owner and its file system come to.
         notes.push("whoever runs this can't write ledger.db, so nothing can be issued; reading works".to_owned());
     }
     if matches!(witness.read(), Ok(None)) {
         notes.push(format!(
-            "there is no witness `{}`: a ledger.db that is put back would not be noticed until the next record makes one",
+            "there is no witness `{}`: a {name} that is put back would not be noticed until the next record makes one",
             witness.path().display()
         ));
     }
     Found { text: found, notes }
+}
+
+/// Files that look like what is in the database, and aren't used.
+fn unused(home: &Home) -> Vec<String> {
+    let mut notes = Vec::new();
+    if home.path(home::LEDGER).exists() {
+        notes.push("ledger.db is not used: the ledger is in the database".to_owned());
+    }
+    if home.path(home::TRUST).exists() {
+        let said = home.trust_file().and_then(|file| Ok(file.read()?));
+        let kept = home.trust_snapshot();
+        let is_it = matches!((&said, &kept), (Ok(said), Ok(kept)) if said.evidence() == kept.evidence());
+        notes.push(if is_it {
+            "trust.json is not used, and says what the database does".to_owned()
+        } else {
+            "trust.json is not used, and differs from the trust store in the database: `actionpass trust export` gives that"
+                .to_owned()
+        });
+    }
+    notes
+}
+
+/// What to do about a ledger in a database.
+fn mend_database(code: &str, program: &str) -> Option<String> {
+    let store = |known: StoreCode| known.as_str() == code;
+    let restore = format!("restore the database from a backup and say so: `{program} ledger restored`");
+    Some(if store(StoreCode::StoreMissing) {
+        format!(
+            "`[store] url` in config.toml names another database than before, or `{program} store migrate` is still to be run"
+        )
+    } else if store(StoreCode::StoreOutdated) {
+        format!("`{program} store migrate`, as a user who owns the tables")
+    } else if store(StoreCode::StoreVersionUnsupported) {
+        "use the release that made the tables, or a later one".to_owned()
+    } else if store(StoreCode::StoreNotDurable) {
+        "set `synchronous_commit` to `on` and `fsync` to `on`, for the server, the database and the user".to_owned()
+    } else if store(StoreCode::StoreClockOff) {
+        "have the clocks of this machine and of the database's kept right (NTP)".to_owned()
+    } else if store(StoreCode::StoreRolledBack) {
+        format!("connect to the server that has the newest records; if they are lost, {restore}")
+    } else if store(StoreCode::StoreCorrupt)
+        || store(StoreCode::StoreRowsMissing)
+        || store(StoreCode::StoreSchemaChanged)
+        || code.starts_with("ledger_")
+    {
+        format!("keep what is there, for whoever finds out how it came to be so; {restore}")
+    } else if store(StoreCode::StoreLogMismatch) {
+        "the database holds the log of another home, or `issuer` in config.toml was changed".to_owned()
+    } else if store(StoreCode::StoreReadOnly) {
+        "connect to the primary (`target_session_attrs=read-write`), as a user with the role `actionpass_front`"
+            .to_owned()
+    } else if store(StoreCode::StoreUnavailable) {
+        "see whether the server runs, and whether address, user and password in `[store]` are right".to_owned()
+    } else {
+        return None;
+    })
 }
 
 /// What to do about a ledger. A backup loses what came after it, so it is put back only where the ledger itself was found to

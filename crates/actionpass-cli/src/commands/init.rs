@@ -1,6 +1,7 @@
 //! `init`: a home.
 
-use actionpass_home::{EXAMPLE_TENANT, Made, NewHome, home};
+use actionpass_custodians::SecretSource;
+use actionpass_home::{Database, DatabaseUrl, EXAMPLE_TENANT, Made, NewHome, home};
 use actionpass_model::{Issuer, Tenant};
 use clap::Args;
 use pollster::block_on;
@@ -13,6 +14,7 @@ use crate::output::{Ink, Reply};
 use crate::owner::Alg;
 use crate::passphrase::PassphraseArgs;
 use crate::private_key::form;
+use crate::render::visible;
 use crate::shell::quote;
 
 #[derive(Args, Clone, Debug, Default)]
@@ -29,6 +31,12 @@ pub(crate) struct InitArgs {
     /// Encrypt the signing key with a passphrase
     #[arg(long)]
     pub(crate) encrypt: bool,
+    /// Keep decisions, ledger and trust store in this PostgreSQL database: `postgres://USER@HOST/NAME`
+    #[arg(long, value_name = "URL", value_parser = DatabaseUrl::parse)]
+    pub(crate) store: Option<DatabaseUrl>,
+    /// What keeps the password of the database's user: `file:PATH`, `env:NAME` or `keyring:NAME`
+    #[arg(long, value_name = "SECRET", value_parser = SecretSource::parse, requires = "store")]
+    pub(crate) store_password: Option<SecretSource>,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
 }
@@ -48,7 +56,7 @@ impl InitArgs {
         let config = &made.config;
         let json = json!({
             "home": root.display().to_string(), "issuer": config.issuer, "tenants": config.tenants, "kid": made.kid,
-            "next": next,
+            "next": next, "store": self.store.as_ref().map(DatabaseUrl::as_str),
         });
         let ink = Ink::stderr();
         let mut talk = format!(
@@ -57,6 +65,12 @@ impl InitArgs {
             quote(&root.display().to_string())
         );
         talk.push_str(&format!("  issuer {}, signing key {}\n", config.issuer, made.kid));
+        if let Some(store) = &self.store {
+            talk.push_str(&format!(
+                "  decisions, ledger and trust store in {}\n",
+                visible(store.as_str())
+            ));
+        }
         talk.push_str("next:\n");
         for command in &next {
             talk.push_str(&format!("  {}\n", ink.bold(command)));
@@ -77,9 +91,15 @@ impl InitArgs {
         if tenants.is_empty() {
             tenants.push(Tenant::parse(EXAMPLE_TENANT).map_err(|error| Failure::internal(&error))?);
         }
-        let new = NewHome::new(issuer, tenants)
+        let mut new = NewHome::new(issuer, tenants)
             .with_algorithm(self.algorithm.into())
             .with_key_form(form(self.encrypt));
+        if let Some(url) = self.store.clone() {
+            new = new.with_database(Database {
+                url,
+                password: self.store_password.clone(),
+            });
+        }
         let asked = self.passphrase.of_new(None);
         asked.settle(block_on(new.create(&context.home_place()?, &asked)))
     }

@@ -8,9 +8,9 @@ use actionpass_model::{
     ApprovalId, Approver, DecisionBody, Issuer, KeyId, PassId, Principal, Record, RecordKind, RequestBody, Revocation,
     RevocationId, RevocationTarget, Statement, Timestamp,
 };
-use actionpass_store::Ledger;
 use actionpass_store::ledger::RecordRef;
 use actionpass_store::trust_file::TrustSnapshot;
+use actionpass_store::{Ledger, TrustDocument as _};
 use actionpass_verify::Trust;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -212,6 +212,12 @@ impl Reach {
     }
 
     fn trust_alone(home: Home, why: Failure) -> Outcome<Self> {
+        if home.names_database() {
+            // A trust.json that lies here is an export at most: what is revoked in it counts nowhere.
+            return Err(
+                why.with_hint("the trust store is in the database too: nothing can be revoked before it answers")
+            );
+        }
         let file = home.trust_file()?;
         let trust = file.read().map_err(|error| without_trust(error.into()))?;
         Ok(Self::TrustAlone {
@@ -232,7 +238,10 @@ impl Reach {
             Self::Whole { home, .. } => match block_on(home.administrator.revoke(revocation)) {
                 Ok((revocation, record)) => Ok((revocation, Ok(record))),
                 Err(AdminError::Unrecorded { revocation, source }) => {
-                    let version = home.opened.trust.read().map_err(HomeError::from)?.document.version;
+                    let version = block_on(home.opened.trust.read())
+                        .map_err(HomeError::from)?
+                        .document
+                        .version;
                     let told = home.opened.home.witness_trust(Some(&home.opened.config), version);
                     Ok((*revocation, Err(Unrecorded::new(source.into(), told))))
                 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use actionpass_model::{Agent, Digest, EndState, RequestId, Tenant, Timestamp};
 use actionpass_queue::RequestKey;
-use actionpass_store::{Ledger, LookUp, QueueStore, StateFilter};
+use actionpass_store::{LookUp, QueueStore, StateFilter};
 use pollster::block_on;
 
 use super::Found;

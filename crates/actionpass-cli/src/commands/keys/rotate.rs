@@ -65,7 +65,7 @@ impl RotateArgs {
         let changed = rotated.retired.as_ref().or(rotated.added.as_ref());
         let version = match changed {
             Some(changed) => changed.trust.version,
-            None => home.opened.trust.read()?.document.version,
+            None => block_on(home.opened.trust.read())?.document.version,
         };
 
         let mut json = json!({
