@@ -7,6 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::code::CliCode;
+#[cfg(feature = "postgres")]
+use crate::commands::store;
 use crate::commands::{
     approve, approvers, authorize, canon, clients, completions, demo, doctor, explain, hash, help, hook, init, inspect,
     keys, ledger, man, mcp, normalize, pins, policy, protect, replay, requests, revoke, schema, serve, tools, trust,
@@ -98,6 +100,10 @@ enum Command {
     /// Read, verify and export the ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Look after what keeps the decisions: make a database ready, check it, carry everything there and back
+    #[cfg(feature = "postgres")]
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Make and look after the file of used passes of an executor that has no home
     #[command(subcommand)]
     ReplayStore(replay::ReplayStoreCommand),
@@ -151,6 +157,8 @@ impl Command {
             Self::Approvers(command) => command.name(),
             Self::Clients(command) => command.name(),
             Self::Ledger(command) => command.name(),
+            #[cfg(feature = "postgres")]
+            Self::Store(command) => command.name(),
             Self::ReplayStore(command) => command.name(),
             Self::Policy(command) => command.name(),
             Self::Normalize(_) => "normalize",
@@ -187,6 +195,8 @@ impl Command {
             Self::Approvers(command) => command.run(context),
             Self::Clients(command) => command.run(context),
             Self::Ledger(command) => command.run(context),
+            #[cfg(feature = "postgres")]
+            Self::Store(command) => command.run(context),
             Self::ReplayStore(command) => command.run(context),
             Self::Policy(command) => command.run(context),
             Self::Normalize(args) => args.run(context),
@@ -237,6 +247,7 @@ const READERS: &[&str] = &[
     "requests-wait",
     "requests-watch",
     "schema",
+    "store-check",
     "tools-check",
     "tools-list",
     "tools-test",
@@ -316,7 +327,19 @@ fn without_secrets(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     };
     let arg = text(ContextKind::InvalidArg);
     let hidden = match error.kind() {
-        ErrorKind::ValueValidation if arg.starts_with("--passphrase-from") || arg.starts_with("--pin") => {
+        // The address of a database may have a password in it, and the name of a password may be the password.
+        ErrorKind::ValueValidation
+            if [
+                "--passphrase-from",
+                "--pin",
+                "--store",
+                "--to-password",
+                "--from-password",
+            ]
+            .iter()
+            .any(|option| arg.starts_with(option))
+                || arg.ends_with("<PLACE>") =>
+        {
             Some(ContextKind::InvalidValue)
         }
         ErrorKind::UnknownArgument if opens_keys && !arg.starts_with('-') => Some(ContextKind::InvalidArg),

@@ -27,6 +27,8 @@ pub(crate) mod requests;
 pub(crate) mod revoke;
 pub(crate) mod schema;
 pub(crate) mod serve;
+#[cfg(feature = "postgres")]
+pub(crate) mod store;
 pub(crate) mod tools;
 pub(crate) mod trust;
 pub(crate) mod verify;

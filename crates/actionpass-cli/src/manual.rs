@@ -20,7 +20,7 @@ const fn example(purpose: &'static str, command: &'static str) -> Example {
 }
 
 /// The examples of each command, by its name without `actionpass`. The end-to-end tests run every one of them. What a
-/// reader has to replace is in capital letters: `KID`, `REVOCATION`, `REQUEST`.
+/// reader has to replace is in capital letters: `KID`, `REVOCATION`, `REQUEST`, `DATABASE`.
 const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "",
@@ -247,6 +247,31 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             "Say that it came out of a backup",
             "actionpass replay-store restored used.db",
         )],
+    ),
+    (
+        "store",
+        &[example("Look whether all of it is there", "actionpass store check")],
+    ),
+    (
+        "store check",
+        &[example("Look whether all of it is there", "actionpass store check")],
+    ),
+    (
+        "store copy",
+        &[example(
+            "Move a home into a database: postgres://USER@HOST/NAME",
+            "actionpass store copy --to DATABASE",
+        )],
+    ),
+    (
+        "store migrate",
+        &[
+            example(
+                "See what a new release would change in the database",
+                "actionpass store migrate --dry-run",
+            ),
+            example("Change it", "actionpass store migrate"),
+        ],
     ),
     (
         "inspect",

@@ -24,6 +24,9 @@ mod crowds;
 #[cfg(test)]
 mod custodians;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod database;
+#[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod dependencies;

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use actionpass_home::{Approvers, InvitationSecret};
+use actionpass_servers::postgres::Postgres;
 use actionpass_testkit::Authenticator;
 use actionpass_verify::{Clock, SystemClock};
 
@@ -90,6 +91,10 @@ const ORDER: &[&str] = &[
     "keys rotate",
     "doctor",
     "ledger restored",
+    "store copy",
+    "store migrate",
+    "store check",
+    "store",
     "schema",
     "explain",
     "help",
@@ -312,6 +317,8 @@ fn exit(command: &str, line: &str) -> i32 {
 #[test]
 fn every_example_works() {
     let home = Home::none();
+    let database = Postgres::start();
+    database.create_database("examples");
     let folder = actionpass().parent().unwrap();
     let path = format!("{}:/usr/bin:/bin", folder.display());
     for command in ORDER {
@@ -330,6 +337,9 @@ fn every_example_works() {
             }
             if line.contains("REQUEST") {
                 line = line.replace("REQUEST", &request(&home));
+            }
+            if line.contains("DATABASE") {
+                line = line.replace("DATABASE", &format!("'{}'", database.url("examples")));
             }
             if ["requests watch", "serve"].contains(command) {
                 line = format!("timeout 2 {line}");
