@@ -248,6 +248,7 @@ const READERS: &[&str] = &[
     "requests-watch",
     "schema",
     "store-check",
+    "store-roles",
     "tools-check",
     "tools-list",
     "tools-test",

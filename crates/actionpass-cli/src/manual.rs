@@ -274,6 +274,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "store roles",
+        &[example(
+            "The roles, for a superuser of the database to run",
+            "actionpass store roles > roles.sql",
+        )],
+    ),
+    (
         "inspect",
         &[example(
             "Look into a token; nothing is verified",

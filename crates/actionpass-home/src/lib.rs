@@ -57,7 +57,7 @@ mod webhooks;
 
 pub use actionpass_custody::Exposure;
 #[cfg(feature = "postgres")]
-pub use actionpass_store_postgres::Found as DatabaseFound;
+pub use actionpass_store_postgres::{Found as DatabaseFound, ROLES_SQL};
 pub use approvers::{
     Approvers, INVITATION_HOLDS, Invitation, InvitationSecret, NewInvitation, PASSKEY_WAITS, WaitingPasskey,
     confirmation_code,

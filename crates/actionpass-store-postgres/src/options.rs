@@ -23,6 +23,7 @@ pub struct PostgresOptions {
     pub(crate) roots: Option<PathBuf>,
     pub(crate) timeout: Duration,
     pub(crate) connections: usize,
+    pub(crate) is_read_only: bool,
 }
 
 impl PostgresOptions {
@@ -85,6 +86,7 @@ impl PostgresOptions {
             roots,
             timeout: Duration::from_secs(10),
             connections: 8,
+            is_read_only: false,
         })
     }
 
@@ -97,11 +99,11 @@ impl PostgresOptions {
 
     /// For whoever reads only: the server refuses whatever would write ([`StoreCode::StoreReadOnly`]).
     #[must_use]
-    pub fn with_read_only(mut self) -> Self {
-        let mut options = self.config.get_options().unwrap_or_default().to_owned();
-        options.push_str(" -c default_transaction_read_only=on");
-        self.config.options(options.trim_start());
-        self
+    pub fn with_read_only(self) -> Self {
+        Self {
+            is_read_only: true,
+            ..self
+        }
     }
 
     /// How long a call may take before it fails, 10 s unless it is said: for waiting, for trying again where another process

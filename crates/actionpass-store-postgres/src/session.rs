@@ -39,8 +39,10 @@ pub(crate) fn pool(options: &PostgresOptions) -> Result<Pool, Failure> {
     let settings = format!(
         "SET statement_timeout = {patience}; SET lock_timeout = {patience};
          SET idle_in_transaction_session_timeout = {}; SET client_min_messages = error;
-         SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off",
-        IDLE_IN_TRANSACTION.as_millis()
+         SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+         SET default_transaction_read_only = {}",
+        IDLE_IN_TRANSACTION.as_millis(),
+        if options.is_read_only { "on" } else { "off" }
     );
     let settle = Hook::async_fn(move |client, _| {
         let settings = settings.clone();

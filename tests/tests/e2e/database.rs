@@ -216,6 +216,36 @@ fn g10_nothing_is_decided_where_commits_would_not_last() {
     home.pass(ALLOW);
 }
 
+/// A front end with its own role decides and consumes, and changes no trust; an auditor reads.
+#[test]
+fn roles_may_what_they_are_for() {
+    let server = Postgres::start();
+    server.create_database("home");
+    let home = Home::none();
+    home.run(["init", "--store", &server.url("home")]).exits(0);
+    let roles = home.run(["store", "roles"]).exits(0).json();
+    server.sql("home", roles["sql"].as_str().unwrap());
+    let grants = "CREATE ROLE gate LOGIN; GRANT actionpass_front TO gate;
+        CREATE ROLE auditor LOGIN; GRANT actionpass_auditor TO auditor";
+    server.sql("home", grants);
+    let config = home.read("home/config.toml");
+    let as_user = |name: &str| {
+        let url = (server.url("home"), server.url_as(name, "home"));
+        home.write("home/config.toml", config.replace(&url.0, &url.1));
+    };
+    as_user("gate");
+    let pass = home.pass(ALLOW);
+    consume(&home, &pass, ALLOW).exits(0);
+    let before = home.talk(["trust", "export"]).exits(0).stdout;
+    home.run(["revoke", "principal", "agent:rogue", "--reason", "left its lane"])
+        .exits(40);
+    assert_eq!(home.talk(["trust", "export"]).exits(0).stdout, before);
+    home.run(["store", "check"]).exits(0);
+    as_user("auditor");
+    home.talk(["ledger", "export"]).exits(0);
+    home.run(["authorize", "--action", ALLOW]).exits(40);
+}
+
 /// G12: a database that went back is noticed by the witness, and goes on once somebody says so.
 #[test]
 fn g12_a_database_that_went_back_is_noticed() {

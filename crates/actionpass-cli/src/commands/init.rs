@@ -54,10 +54,13 @@ impl InitArgs {
             format!("{program} doctor"),
         ];
         let config = &made.config;
-        let json = json!({
+        let mut json = json!({
             "home": root.display().to_string(), "issuer": config.issuer, "tenants": config.tenants, "kid": made.kid,
-            "next": next, "store": self.store.as_ref().map(DatabaseUrl::as_str),
+            "next": next,
         });
+        if let (Some(store), Some(members)) = (&self.store, json.as_object_mut()) {
+            members.insert("store".to_owned(), store.as_str().into());
+        }
         let ink = Ink::stderr();
         let mut talk = format!(
             "{} a home in {}\n",

@@ -1,7 +1,7 @@
 //! `store`: what keeps the decisions of a home: made ready, looked at, carried elsewhere.
 
 use actionpass_custodians::SecretSource;
-use actionpass_home::{Config, Database, DatabaseFound, DatabaseUrl, Home, HomeError, OpenHome, home};
+use actionpass_home::{Config, Database, DatabaseFound, DatabaseUrl, Home, HomeError, OpenHome, ROLES_SQL, home};
 use actionpass_model::{RecordKind, TrustBody, TrustChangeSchema, TrustEvidence};
 use actionpass_store::ledger::ChainVerifier;
 use actionpass_store::{Ledger as _, StoreCode, StoreError, TrustDocument as _};
@@ -24,6 +24,8 @@ pub(crate) enum StoreCommand {
     Check,
     /// Carry everything elsewhere, into a database or back into files: the same records, the same head
     Copy(CopyArgs),
+    /// Print the script that makes the roles of a database, for its superuser
+    Roles,
 }
 
 #[derive(Args, Debug)]
@@ -99,6 +101,7 @@ impl StoreCommand {
             Self::Migrate(_) => "store-migrate",
             Self::Check => "store-check",
             Self::Copy(_) => "store-copy",
+            Self::Roles => "store-roles",
         }
     }
 
@@ -107,6 +110,7 @@ impl StoreCommand {
             Self::Migrate(args) => args.run(context),
             Self::Check => check(context),
             Self::Copy(args) => args.run(context),
+            Self::Roles => Ok(Reply::new(json!({ "sql": ROLES_SQL })).with_data(ROLES_SQL)),
         }
     }
 }

@@ -333,7 +333,7 @@ async fn an_idle_connection_lives_longer_than_a_header_may_take() {
 async fn a_lock_that_cannot_be_taken_is_not_another_service() {
     let folder = TempDir::new().unwrap();
     let home = home(&folder).await;
-    std::fs::create_dir(home.home.path(LOCK)).unwrap();
+    std::fs::create_dir(home.home.path(SERVE_LOCK)).unwrap();
     let error = Server::open(home, Arc::new(NoSecrets), settings()).await.unwrap_err();
     assert!(matches!(error, ServeError::Lock { .. }), "{error:?}");
     assert_eq!(error.code(), "service_failed");

@@ -93,6 +93,7 @@ const ORDER: &[&str] = &[
     "ledger restored",
     "store copy",
     "store migrate",
+    "store roles",
     "store check",
     "store",
     "schema",
