@@ -102,12 +102,12 @@ mod linked {
 
     use actionpass_model::TrustStore;
     use actionpass_store::ledger::Log;
-    use actionpass_store::{ReplayStart, StoreCode, StoreError, TrustDocument};
+    use actionpass_store::{ReplayStart, StoreCode, StoreError};
     use actionpass_store_postgres::{Found, PostgresOptions, PostgresStore, PostgresTrust};
     use actionpass_store_sqlite::Witness;
 
     use super::{Access, Database, Home, HomeError};
-    use crate::store::HomeStore;
+    use crate::home::Kept;
 
     impl Database {
         /// How it is reached, with its password; files relative to this folder.
@@ -145,12 +145,7 @@ mod linked {
         }
 
         /// Its store and its trust store.
-        pub(crate) fn open(
-            &self,
-            home: &Home,
-            witness: Witness,
-            access: Access,
-        ) -> Result<(Arc<dyn HomeStore>, Arc<dyn TrustDocument>), HomeError> {
+        pub(crate) fn open(&self, home: &Home, witness: Witness, access: Access) -> Result<Kept, HomeError> {
             let options = self.options(home.root())?;
             let opened = match access {
                 Access::Write => PostgresStore::open_witnessed(&options, Arc::new(witness)),
@@ -159,7 +154,11 @@ mod linked {
             };
             let store = opened.map_err(|error| self.about(error))?;
             let trust = PostgresTrust::of(&store);
-            Ok((Arc::new(store), Arc::new(trust)))
+            Ok(Kept {
+                store: Arc::new(store),
+                trust: Arc::new(trust),
+                file: None,
+            })
         }
 
         /// That it holds no store, and could take one.
@@ -189,15 +188,14 @@ mod linked {
 #[cfg(not(feature = "postgres"))]
 mod unlinked {
     use std::path::Path;
-    use std::sync::Arc;
 
     use actionpass_model::TrustStore;
     use actionpass_store::ledger::Log;
-    use actionpass_store::{ReplayStart, StoreCode, StoreError, TrustDocument};
+    use actionpass_store::{ReplayStart, StoreCode, StoreError};
     use actionpass_store_sqlite::Witness;
 
     use super::{Access, Database, Home, HomeError};
-    use crate::store::HomeStore;
+    use crate::home::Kept;
 
     impl Database {
         fn unknown<T>(&self) -> Result<T, HomeError> {
@@ -206,12 +204,7 @@ mod unlinked {
             Err(HomeError::store(&self.url.place(), error))
         }
 
-        pub(crate) fn open(
-            &self,
-            _: &Home,
-            _: Witness,
-            _: Access,
-        ) -> Result<(Arc<dyn HomeStore>, Arc<dyn TrustDocument>), HomeError> {
+        pub(crate) fn open(&self, _: &Home, _: Witness, _: Access) -> Result<Kept, HomeError> {
             self.unknown()
         }
 
@@ -219,7 +212,6 @@ mod unlinked {
             self.unknown()
         }
 
-        #[expect(clippy::unused_async, reason = "it is awaited where there is a database")]
         pub(crate) async fn create(&self, _: &Path, _: &Log, _: ReplayStart, _: &TrustStore) -> Result<(), HomeError> {
             self.unknown()
         }

@@ -314,14 +314,7 @@ impl Home {
         files::refuse_writable_parents(witness.path())?;
         let place = self.place_of_store(config);
         let kept = match config.database() {
-            Some(database) => {
-                let (store, trust) = database.open(self, witness, access)?;
-                Kept {
-                    store,
-                    trust,
-                    file: None,
-                }
-            }
+            Some(database) => database.open(self, witness, access)?,
             None => {
                 let path = self.file(LEDGER)?;
                 let store = match access {
@@ -355,10 +348,8 @@ impl Home {
     #[must_use]
     pub fn names_database(&self) -> bool {
         let text = fs::read_to_string(self.path(CONFIG)).unwrap_or_default();
-        let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
-        lines
-            .into_iter()
-            .any(|line| line.contains("postgres://") || line.contains("postgresql://"))
+        let mut lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+        lines.any(|line| line.contains("postgres://") || line.contains("postgresql://"))
     }
 
     /// Makes `config.toml` name this database, or none; the rest stays as its owner wrote it.

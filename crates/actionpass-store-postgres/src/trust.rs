@@ -1,7 +1,7 @@
 //! [`PostgresTrust`]: the trust store as a row, changed by a compare-and-set.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use actionpass_model::{Timestamp, TrustStore};
@@ -13,7 +13,9 @@ use crate::ledger::check_durable;
 use crate::session::{Session, get, to_sql};
 use crate::store::PostgresStore;
 
-const READ: &str = "SELECT document FROM actionpass.trust";
+/// The document, unless the row is the one that was read before: each change of a row gives it another transaction.
+const READ: &str = "SELECT xmin::text, CASE WHEN xmin::text = $1 AND version = $2 THEN NULL ELSE document END
+    FROM actionpass.trust";
 const CREATE: &str = "INSERT INTO actionpass.trust (id, version, document) VALUES (0, $1, $2) ON CONFLICT DO NOTHING";
 const SWAP: &str = "UPDATE actionpass.trust SET version = $1, document = $2 WHERE version = $3 AND document = $4";
 const IS_THERE: &str = "SELECT 1 FROM actionpass.trust WHERE version = $1 AND document = $2";
@@ -24,9 +26,17 @@ const SETTINGS: &str = "SELECT current_setting('synchronous_commit'), current_se
 #[derive(Clone, Debug)]
 pub struct PostgresTrust {
     store: PostgresStore,
-    seen: Arc<Mutex<Option<TrustSnapshot>>>,
+    seen: Arc<Mutex<Option<Seen>>>,
     /// Changes of one process wait for each other in turn: only another process can be faster.
     turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The newest document that was seen.
+#[derive(Clone, Debug)]
+struct Seen {
+    snapshot: TrustSnapshot,
+    /// What wrote the row that it was read from; empty of one that was written and not yet read.
+    row: String,
 }
 
 /// What became of a change.
@@ -67,28 +77,46 @@ impl PostgresTrust {
     }
 
     async fn read_now(&self) -> Result<TrustSnapshot, TrustFileError> {
-        let read = self.store.ask(async |session| {
-            let row = session.one(READ, &[]).await?;
-            row.map(|row| get::<Vec<u8>>(&row, 0)).transpose()
+        let known = self.lock()?.clone();
+        let (row, version) = match &known {
+            Some(seen) => (seen.row.clone(), to_sql(seen.snapshot.document.version).unwrap_or(0)),
+            None => (String::new(), 0),
+        };
+        let read = self.store.ask(async move |session| {
+            let found = session.one(READ, &[&row, &version]).await?;
+            found
+                .map(|found| Ok((get::<String>(&found, 0)?, get::<Option<Vec<u8>>>(&found, 1)?)))
+                .transpose()
         });
         let unreadable = |source: StoreError| TrustFileError::new(TrustFileCode::TrustUnreadable).with_source(source);
-        let bytes = read.await.map_err(unreadable)?;
-        let bytes = bytes.ok_or_else(|| {
-            TrustFileError::new(TrustFileCode::TrustUnreadable).with_source("the database holds no trust store")
-        })?;
-        let snapshot = TrustSnapshot::from_bytes(bytes)?;
-        self.accept(&snapshot)?;
+        let missing =
+            || TrustFileError::new(TrustFileCode::TrustUnreadable).with_source("the database holds no trust store");
+        let (row, bytes) = read.await.map_err(unreadable)?.ok_or_else(missing)?;
+        let snapshot = match (bytes, known) {
+            (Some(bytes), _) => TrustSnapshot::from_bytes(bytes)?,
+            (None, Some(seen)) => seen.snapshot,
+            (None, None) => return Err(missing()),
+        };
+        self.accept(&snapshot, row)?;
         Ok(snapshot)
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Option<Seen>>, TrustFileError> {
+        let poisoned = |_| TrustFileError::new(TrustFileCode::TrustRolledBack);
+        self.seen.lock().map_err(poisoned)
     }
 
     /// Remembers the newest that was seen, and refuses another of its version. What is older was read before it, or the
     /// database went back: it is read once more.
-    fn accept(&self, snapshot: &TrustSnapshot) -> Result<(), TrustFileError> {
+    fn accept(&self, snapshot: &TrustSnapshot, row: String) -> Result<(), TrustFileError> {
         let rolled_back = || TrustFileError::new(TrustFileCode::TrustRolledBack);
-        let mut seen = self.seen.lock().map_err(|_| rolled_back())?;
-        let known = seen.as_ref().map(TrustSnapshot::evidence);
+        let mut seen = self.lock()?;
+        let known = seen.as_ref().map(|seen| seen.snapshot.evidence());
         newest_trust(known, snapshot.evidence()).map_err(|_| rolled_back())?;
-        *seen = Some(snapshot.clone());
+        *seen = Some(Seen {
+            snapshot: snapshot.clone(),
+            row,
+        });
         Ok(())
     }
 
@@ -146,7 +174,7 @@ impl TrustDocument for PostgresTrust {
                 match self.swap(&before, &after).await? {
                     Swapped::Made => {
                         // A newer one may have been seen since.
-                        let _ = self.accept(&after);
+                        let _ = self.accept(&after, String::new());
                         return Ok(TrustChanged::new(before.evidence(), after));
                     }
                     Swapped::Moved if began.elapsed() < self.store.patience() => {}

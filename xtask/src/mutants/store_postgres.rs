@@ -77,10 +77,16 @@ const MUTANTS: &[Mutant] = &[
         "AND r.issuer = u.issuer WHERE $3::uuid IS NOT NULL",
     ),
     Mutant::new(
+        "a use is recorded whatever became of its mark",
+        "writer.rs",
+        "Ok(Consumption::Refused(code)) => return Ok(Ok(UsedUp::Refused(code))),",
+        "Ok(Consumption::Refused(_)) => {}",
+    ),
+    Mutant::new(
         "marks are made whatever was forgotten",
         "marks.rs",
-        "let judged = judge(mark, start, pruned_to);",
-        "let judged = judge(mark, start, start.at()).or(Ok::<(), ReplayCode>(()));
+        "let code = judge(mark, start, pruned_to);",
+        "let code = judge(mark, start, start.at()).or(Ok::<(), ReplayCode>(()));
         let _ = pruned_to;",
     ),
     Mutant::new(

@@ -254,7 +254,7 @@ impl CopyArgs {
             Some(place) => place.named(&config, self.from_password)?,
             None => config.clone(),
         };
-        let to = self.to.clone().named(&config, self.to_password)?;
+        let to = self.to.named(&config, self.to_password)?;
         if Place::of(&from) == Place::of(&to) {
             return Err(Failure::new(CliCode::UsageInvalid, "everything is there already"));
         }
