@@ -39,10 +39,14 @@ pub(crate) fn pool(options: &PostgresOptions) -> Result<Pool, Failure> {
     let settings = format!(
         "SET statement_timeout = {patience}; SET lock_timeout = {patience};
          SET idle_in_transaction_session_timeout = {}; SET client_min_messages = error;
-         SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-         SET default_transaction_read_only = {}",
+         SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; {}",
         IDLE_IN_TRANSACTION.as_millis(),
-        if options.is_read_only { "on" } else { "off" }
+        // Where the server or the user is held to reading already, that stays.
+        if options.is_read_only {
+            "SET default_transaction_read_only = on"
+        } else {
+            ""
+        }
     );
     let settle = Hook::async_fn(move |client, _| {
         let settings = settings.clone();

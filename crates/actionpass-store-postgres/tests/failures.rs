@@ -229,6 +229,15 @@ fn a_database_that_is_read_only_has_its_code() {
     let trust = PostgresTrust::of(&store);
     block_on(trust.create(&TrustStore::new(fixtures::at(0).to_timestamp()))).unwrap();
     drop(store);
+    // Who says so of itself is held to it.
+    let reader = PostgresStore::open(&options(server(), &name).with_read_only()).unwrap();
+    assert_eq!(code(block_on(reader.commit(allow(2)))), StoreCode::StoreReadOnly);
+    assert_eq!(
+        code(block_on(reader.consume(&fixtures::mark(1, 0), fixtures::at(1)))),
+        StoreCode::StoreReadOnly
+    );
+    assert_eq!(block_on(reader.state()).unwrap().head.size(), 1);
+    drop(reader);
     let set = |value: &str| {
         server().sql(
             "postgres",
