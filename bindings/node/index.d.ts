@@ -111,7 +111,13 @@ export interface Authorization {
   readonly policy: { readonly id: string; readonly digest: Digest; readonly rules: readonly string[] };
   readonly record: { readonly seq: number; readonly id: string; readonly ledgerHash: Digest };
   /** The approval request that waits for people. */
-  readonly request?: { readonly id: string; readonly state: string; readonly expiresAt: string };
+  readonly request?: {
+    readonly id: string;
+    readonly state: string;
+    readonly expiresAt: string;
+    /** Of a service: the page where people decide on it. */
+    readonly review?: string;
+  };
   /** The pass of an allow, else undefined. */
   readonly pass: IssuedPass | undefined;
   /** The pass; throws `ActionPassError` with the reasons' codes where there is none. Not enumerable. */
@@ -319,15 +325,24 @@ export interface GuardOptions {
   /** What the tool is called in policy; its own name unless it is set. */
   readonly tool?: (tool: string) => string;
   readonly facts?: (action: Action) => JsonInput | undefined | Promise<JsonInput | undefined>;
+  /** How many seconds a call that has to be approved waits for people to decide on its request; none unless it is set. */
+  readonly wait?: number;
   /** Asks people while the agent waits: gives the approvals they signed, or none. */
   readonly onStepUp?: (waiting: Authorization, action: Action) => readonly string[] | Promise<readonly string[]>;
 }
 
 /** Decides on a call, uses its pass up, and runs it with the payload that was approved. Throws `NotAllowedError` where it may not. */
-export type Guard = <T>(call: ToolCall, execute: (payload: Json) => Promise<T> | T) => Promise<T>;
+export interface Guard {
+  <T>(call: ToolCall, execute: (payload: Json) => Promise<T> | T): Promise<T>;
+  /**
+   * Decides on a call and runs nothing: for frameworks that interrupt an agent before they execute. A step_up opens its approval request
+   * and asks nobody; the pass of an allow is kept for this very call.
+   */
+  ask(call: ToolCall): Promise<{ readonly authorization: Authorization; readonly action: Action }>;
+}
 
-/** A guard before tools of this process. */
-export function guard(issuer: Issuer, options: GuardOptions): Guard;
+/** A guard before tools of this process, which asks an issuer of this process or a service. */
+export function guard(by: Issuer | Client, options: GuardOptions): Guard;
 
 // ── the service ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,8 +8,8 @@ import { ReplayStore, Trust } from './verifier.js';
 const SECRET = Symbol('made here only');
 
 /** A decision that is recorded, with the pass if it is an allow. */
-export function authorizationOf(text) {
-  const { decision, reasons, required, pass, ...rest } = JSON.parse(text);
+export function authorizationOf(answer) {
+  const { decision, reasons, required, pass, ...rest } = answer;
   const issued = pass && Object.freeze({ ...pass, expiresAt: new Date(pass.expiresAt) });
   const authorization = { ...rest, decision: Object.freeze({ decision, reasons, required }), pass: issued };
   // Throws where there is none, so it must not be read by whoever prints or copies a decision.
@@ -85,7 +85,7 @@ export class Issuer {
     const attested = facts === undefined ? undefined : rawOf(facts, 'facts');
     const stated = optionsOf(rest);
     return orAborted(signal, async () =>
-      authorizationOf(await wait(() => this.#native.authorize(raw, attested, stated))),
+      authorizationOf(JSON.parse(await wait(() => this.#native.authorize(raw, attested, stated)))),
     );
   }
 

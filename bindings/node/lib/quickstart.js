@@ -98,7 +98,7 @@ export async function authorize(options) {
   const tool = audience === undefined ? '' : JSON.parse(call(() => native.canonicalize(raw))).capability?.tool;
   const issuer = await issuerOf(optionsOf({ ...rest, approvers: trusted, audience }), signingKey, raw, tool);
   if (issuer.isDemo) warn();
-  return authorizationOf(await wait(() => issuer.authorize(raw, attested, artifact, stated)));
+  return authorizationOf(JSON.parse(await wait(() => issuer.authorize(raw, attested, artifact, stated))));
 }
 
 /** Checks a pass for the action that is about to run. It rejects where the pass doesn't hold: there is no result that says no. */

@@ -10,7 +10,7 @@ import { generateKeyPair } from 'jose';
 import * as z from 'zod';
 import { Approver, NotAllowedError, Trust, guard } from 'actionpass';
 import { execute } from 'actionpass/express';
-import { guardTools } from 'actionpass/mcp';
+import { guardCalls, guardTools } from 'actionpass/mcp';
 import { CALLER, ISSUER, actionOf, codeOf, errorOf, parts } from './help.mjs';
 
 /** A guard whose approver says yes to what is in `yes`. */
@@ -58,6 +58,12 @@ test('a guard runs what was approved, once, and nothing else', async () => {
   assert.equal(ran.length, 2);
   assert.equal(await codeOf(before({ tool: 'write', payload: { text: new Date(0) } }, run)), 'value_not_json');
   assert.equal(await codeOf(() => guard({}, {})), 'argument_invalid');
+  assert.equal(await codeOf(() => guardCalls({}, before)), 'argument_invalid');
+  // Asking runs nothing, and asks nobody.
+  const { authorization, action } = await before.ask({ tool: 'share', payload: { text: 'd' } });
+  assert.deepEqual([authorization.decision.decision, action.capability.payload], ['step_up', { text: 'd' }]);
+  assert.equal((await before.ask({ tool: 'write', payload: { text: 'd' } })).authorization.decision.decision, 'allow');
+  assert.deepEqual([asked.length, ran.length], [3, 2]);
 });
 
 for (const [version, Server, Client, Transport, shape] of [
@@ -102,6 +108,34 @@ for (const [version, Server, Client, Transport, shape] of [
     assert.match((await call('write', { text: 'fails' })).content[0].text, /the disk is full/);
     await client.close();
     assert.equal(await codeOf(() => guardTools(server, before)), 'argument_invalid');
+  });
+
+  test(`calls of an MCP client (SDK ${version}) are sent under decisions`, async () => {
+    const { before, yes } = await guarded();
+    const received = [];
+    const server = new Server({ name: 'notes', version: '1' });
+    for (const name of ['write', 'share', 'erase']) {
+      server.registerTool(name, { inputSchema: shape({ text: z.string().optional() }) }, async (args) => {
+        received.push([name, args]);
+        return { content: [{ type: 'text', text: 'done' }] };
+      });
+    }
+    const client = guardCalls(new Client({ name: 'agent', version: '1' }), before);
+    const [here, there] = Transport.createLinkedPair();
+    await Promise.all([server.connect(there), client.connect(here)]);
+    const decisionOf = async (name, args) => (await client.callTool({ name, arguments: args }))._meta?.['dev.actionpass/decision'].decision;
+    const sent = { text: 'a' };
+    const calling = decisionOf('write', sent);
+    sent.text = 'b';
+    assert.equal(await calling, undefined);
+    assert.equal(await decisionOf('share', { text: 'a' }), 'step_up');
+    assert.equal(await decisionOf('erase', {}), 'deny');
+    assert.deepEqual(received, [['write', { text: 'a' }]]);
+    yes.add('a');
+    assert.equal(await decisionOf('share', { text: 'a' }), undefined);
+    assert.equal(await decisionOf('share', { text: 'c' }), 'step_up');
+    assert.deepEqual(received, [['write', { text: 'a' }], ['share', { text: 'a' }]]);
+    await client.close();
   });
 }
 
