@@ -12,17 +12,16 @@
 //     "issuer", "audience", "tenant": what the executor accepts, text
 //     "payload":  the canonical JSON (RFC 8785) of the action's payload, text }
 //
-// A verdict is `{"valid": true, "payload": TEXT, "again": CODE}`: what is to be executed, and what a second use of the pass is refused
-// with (`already_used`); or `{"valid": false, "codes": [CODE, …]}`. Both exit with 0; anything else is a failure of the side itself.
-// Nothing is kept between two runs. Whoever drives both sides holds `payload` of the verdict against that of the case, and lets
-// changed cases be verified too.
+// A verdict is `{"valid": true, "payload": TEXT}`, what is to be executed, or `{"valid": false, "codes": [CODE, …]}`. Both exit with 0;
+// anything else is a failure of the side itself. Nothing is used up, and nothing is kept between two runs. Whoever drives both sides holds
+// `payload` of the verdict against that of the case, and lets changed cases be verified too.
 //
 // What is issued: one pass for each algorithm (ES256, ES384, Ed25519), and one whose call a person approved. The payloads hold what
 // languages write differently: member names beyond ASCII, numbers that aren't integers, text that needs escapes.
 import { generateKeyPair } from 'jose';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
-import { ActionPassError, Approver, Executor, ReplayStore, Trust, canonicalize } from 'actionpass';
+import { ActionPassError, Approver, Trust, Verifier, canonicalize } from 'actionpass';
 import { CALLER, ISSUER, TENANT, actionOf, parts } from './help.mjs';
 
 const PAYLOAD = {
@@ -53,16 +52,10 @@ export async function issue() {
   return cases;
 }
 
-export async function verify({ trust, token, action, issuer, audience, tenant }) {
-  const store = ReplayStore.memory({ first: true });
+export function verify({ trust, token, action, issuer, audience, tenant }) {
   try {
-    const executor = new Executor({ issuer, audience, tenant, trust: Trust.parse(JSON.stringify(trust)), store });
-    const payload = await executor.run(token, { action }, (approved) => canonicalize(approved));
-    const again = await executor.consume(token, { action }).then(
-      () => 'used again',
-      (error) => error.code,
-    );
-    return { valid: true, payload, again };
+    const verifier = new Verifier({ issuer, audience, tenant, trust: Trust.parse(JSON.stringify(trust)) });
+    return { valid: true, payload: new TextDecoder().decode(verifier.verify(token, { action }).payloadBytes) };
   } catch (error) {
     if (!(error instanceof ActionPassError)) throw error;
     return { valid: false, codes: error.codes };
@@ -72,6 +65,6 @@ export async function verify({ trust, token, action, issuer, audience, tenant })
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [, , mode] = process.argv;
   if (mode === 'issue') process.stdout.write(JSON.stringify(await issue()));
-  else if (mode === 'verify') process.stdout.write(JSON.stringify(await Promise.all(JSON.parse(await text(process.stdin)).map(verify))));
+  else if (mode === 'verify') process.stdout.write(JSON.stringify(JSON.parse(await text(process.stdin)).map(verify)));
   else throw new Error('say `issue` or `verify`');
 }
