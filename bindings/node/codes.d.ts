@@ -239,6 +239,7 @@ export type KnownCode =
   | 'members_contradict'
   | 'members_exceeded'
   | 'method_not_allowed'
+  | 'native_module_missing'
   | 'not_confirmed'
   | 'not_over_a_service'
   | 'not_ready'

@@ -199,13 +199,16 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "actionpass",
             "actionpass-client",
+            "actionpass-crypto",
             "actionpass-custodians",
+            "actionpass-policy",
             "actionpass-store-sqlite",
         ],
     ),
     // Packages for other languages convert, and know nothing else.
     ("actionpass-node", &["actionpass-custodians", "actionpass-embed"]),
     ("actionpass-python", &["actionpass-custodians", "actionpass-embed"]),
+    ("actionpass-wasm", &["actionpass-embed"]),
     // A front door: it parses, asks the issuer, and answers.
     (
         "actionpass-server",

@@ -20,19 +20,26 @@
 //! | the first five minutes | [`demo`]: the demo action and nothing else |
 //! | the service | [`Client`] |
 //!
+//! Without the feature `issuer` it is the executor's side alone, which is what the fallback in WebAssembly is made of: no files but a
+//! trust file, no keys that sign, no service.
+//!
 //! Nothing here needs an async runtime; futures are `Send`, own what they need, and may be polled anywhere. A binding
 //! without one calls [`wait`]. Objects are cheap to clone and may be shared by threads. In a process that was forked after
 //! one was made, it refuses with `store_forked`.
 
 mod action;
+#[cfg(feature = "issuer")]
 mod approve;
+#[cfg(feature = "issuer")]
 mod client;
 pub mod demo;
 mod error;
+#[cfg(feature = "issuer")]
 mod issuer;
 mod options;
 mod process;
 mod replay;
+#[cfg(feature = "issuer")]
 mod signer;
 mod time;
 mod trust;
@@ -40,16 +47,20 @@ mod verifier;
 
 pub use action::{Action, canonicalize, hash};
 pub use actionpass::model::BindingCode;
+#[cfg(feature = "issuer")]
 pub use approve::approve;
+#[cfg(feature = "issuer")]
 pub use client::Client;
 pub use error::Error;
+#[cfg(feature = "issuer")]
 pub use issuer::{Issuer, Revoked};
 pub use replay::ReplayStore;
+#[cfg(feature = "issuer")]
 pub use signer::{ForeignSignature, ForeignSigner, SigningKey, recover_public_key};
 pub use trust::Trust;
-pub use verifier::{Call, Verified, Verifier};
+pub use verifier::{Call, Verified, Verifier, verdict};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "issuer"))]
 mod tests;
 
 /// Waits on this thread until a future is ready: for bindings without a runtime. Never on a thread that others need to make

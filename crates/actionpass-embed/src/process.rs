@@ -10,12 +10,12 @@ pub(crate) struct Process(u32);
 
 impl Process {
     pub(crate) fn current() -> Self {
-        Self(std::process::id())
+        Self(id())
     }
 
     /// That this is still that process. Threads, connections and locks don't live on in a child.
     pub(crate) fn check(self) -> Result<(), Error> {
-        if self.0 == std::process::id() {
+        if self.0 == id() {
             Ok(())
         } else {
             Err(StoreError::new(StoreCode::StoreForked).into())
@@ -25,6 +25,15 @@ impl Process {
     /// The process that this one is a copy of.
     #[cfg(test)]
     pub(crate) fn another() -> Self {
-        Self(std::process::id() ^ 1)
+        Self(id() ^ 1)
+    }
+}
+
+/// WebAssembly has no processes, and asking for one ends it.
+fn id() -> u32 {
+    if cfg!(target_family = "wasm") {
+        0
+    } else {
+        std::process::id()
     }
 }

@@ -1,9 +1,11 @@
 //! [`ReplayStore`]: which passes were used.
 
+#[cfg(feature = "issuer")]
 use std::path::Path;
 use std::sync::Arc;
 
 use actionpass::MemoryReplayStore;
+#[cfg(feature = "issuer")]
 use actionpass::home::ReplayFile;
 use actionpass::store::{ReplayStart, ReplayStore as Store};
 use serde::Deserialize;
@@ -21,6 +23,7 @@ pub struct ReplayStore {
 #[derive(Clone, Debug)]
 enum Kept {
     Store(Arc<dyn Store>),
+    #[cfg(feature = "issuer")]
     File(Arc<ReplayFile>),
 }
 
@@ -33,6 +36,7 @@ struct MemoryOptions {
     first: bool,
 }
 
+#[cfg(feature = "issuer")]
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct FileOptions {
@@ -68,6 +72,7 @@ impl ReplayStore {
     ///
     /// # Errors
     /// `store_missing`, `store_exists`, what the file system says; a file or folder that others can write.
+    #[cfg(feature = "issuer")]
     pub fn sqlite(path: &str, json: &str) -> Result<Self, Error> {
         let options: FileOptions = options::read(json)?;
         let path = Path::new(path);
@@ -93,6 +98,7 @@ impl ReplayStore {
         self.process.check()?;
         Ok(match &self.kept {
             Kept::Store(store) => &**store,
+            #[cfg(feature = "issuer")]
             Kept::File(file) => file.store(),
         })
     }

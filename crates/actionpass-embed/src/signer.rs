@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::ecdsa::{RecoveryId, VerifyingKey};
 use p256::pkcs8::EncodePublicKey as _;
 
-use crate::trust::KeyMaterial;
+use crate::trust;
 use crate::{BindingCode, Error};
 
 /// How long a foreign signer may take for what nothing else bounds.
@@ -83,7 +83,7 @@ impl SigningKey {
                 "it is 1 to 64 letters, digits, `-`, `_` and `.`",
             ));
         }
-        let public = self::public_key("publicKey", public_key)?;
+        let public = trust::public_key("publicKey", public_key)?;
         Ok(Self(Arc::new(Foreign {
             public,
             custodian: custodian.into(),
@@ -195,11 +195,4 @@ fn unknown(problem: &str) -> Error {
         BindingCode::PublicKeyUnknown,
         format!("the public key of the signer isn't known: {problem}; hand over the public key too"),
     )
-}
-
-/// The public key of a text, as options name one.
-pub(crate) fn public_key(name: &str, text: &str) -> Result<PublicKey, Error> {
-    KeyMaterial::parse(text)
-        .and_then(|material| material.public_key())
-        .map_err(|error| if error.path().is_none() { error.at(name) } else { error })
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actionpass::crypto::PublicKey;
 use actionpass::model::{Approver, Document as _, Issuer, Jwk, Role, Tenant, Tenants, TrustKey, TrustStore};
 use actionpass::store::trust_file::TrustFile;
 use actionpass::store::{MemoryTrust, TrustDocument};
 use actionpass::verify::{DocumentTrust, LiveTrust, TrustSource};
+use actionpass_crypto::PublicKey;
 use serde::Deserialize;
 
 use crate::{Error, options, time};
@@ -21,7 +21,11 @@ pub struct Trust(Arc<Inner>);
 #[derive(Debug)]
 enum Inner {
     Memory(Memory),
-    File { live: LiveTrust, file: TrustFile },
+    File {
+        live: LiveTrust,
+        #[cfg(feature = "issuer")]
+        file: TrustFile,
+    },
 }
 
 #[derive(Debug)]
@@ -157,7 +161,11 @@ impl Trust {
     pub fn watch(path: &str) -> Result<Self, Error> {
         let file = TrustFile::open(Path::new(path));
         let (live, _) = LiveTrust::open_file(file.clone())?;
-        Ok(Self(Arc::new(Inner::File { live, file })))
+        Ok(Self(Arc::new(Inner::File {
+            live,
+            #[cfg(feature = "issuer")]
+            file,
+        })))
     }
 
     /// The version of now: it grows with every change.
@@ -194,6 +202,7 @@ impl Trust {
     }
 
     /// What an issuer changes.
+    #[cfg(feature = "issuer")]
     pub(crate) fn document(&self) -> Arc<dyn TrustDocument> {
         match &*self.0 {
             Inner::Memory(memory) => Arc::clone(&memory.document) as _,
@@ -202,6 +211,7 @@ impl Trust {
     }
 
     /// Believes one key more, unless it is there already. A file stays as it is: whoever keeps one says whom it believes.
+    #[cfg(feature = "issuer")]
     pub(crate) async fn believe(&self, entry: TrustKey) -> Result<(), Error> {
         let Inner::Memory(memory) = &*self.0 else { return Ok(()) };
         let document = memory.document.read().await?.document;
@@ -238,4 +248,11 @@ impl Memory {
         *taken = Some(Arc::clone(&trust));
         Ok(trust)
     }
+}
+
+/// The public key of a text, as options name one.
+pub(crate) fn public_key(name: &str, text: &str) -> Result<PublicKey, Error> {
+    KeyMaterial::parse(text)
+        .and_then(|material| material.public_key())
+        .map_err(|error| if error.path().is_none() { error.at(name) } else { error })
 }

@@ -9,7 +9,7 @@ use actionpass::{OwnedCall, VerifiedPass};
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Action, Error, ReplayStore, Trust, options, time};
+use crate::{Action, Error, ReplayStore, Trust, options, time, to_json};
 
 /// What an executor accepts, and whom it believes.
 #[derive(Clone, Debug)]
@@ -159,5 +159,17 @@ impl Verifier {
             .consume(token, &call.0.call(), &trust, now, store.store()?)
             .await?;
         Ok(Verified(consumed.pass().clone()))
+    }
+}
+
+/// The outcome as one text, for bindings in which an exception costs more than a refusal: `{…}`, a line end, and the canonical
+/// payload; or `!` and the error.
+///
+/// # Errors
+/// None for what this crate gives.
+pub fn verdict(settled: &Result<Verified, Error>) -> Result<String, Error> {
+    match settled {
+        Ok(verified) => Ok([&to_json(verified)?, "\n", verified.payload()].concat()),
+        Err(error) => Ok(["!", &to_json(error)?].concat()),
     }
 }

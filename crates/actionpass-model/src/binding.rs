@@ -13,6 +13,8 @@ crate::codes! {
         PublicKeyUnknown = "public_key_unknown",
         /// The issuer was closed before.
         IssuerClosed = "issuer_closed",
+        /// There is no native module for this platform: passes are verified and payloads hashed, and nothing else.
+        NativeMissing = "native_module_missing",
         /// A fault of the binding itself.
         BindingFailed = "binding_failed" => Internal,
     }

@@ -1,17 +1,13 @@
 //! Executors: trust, verifiers, replay stores.
 
-use actionpass_embed::{Action, Call, Error, ReplayStore, Trust, Verified, Verifier, demo, to_json};
+use actionpass_embed::{Action, Call, Error, ReplayStore, Trust, Verified, Verifier, demo, verdict};
 use napi_derive::napi;
 
 use crate::{Raw, admitted, beside, bytes, thrown};
 
-/// The verdict as text: `{…}`, a line end, and the canonical payload; or `!` and the error.
-fn verdict(settled: Result<Verified, Error>) -> napi::Result<String> {
-    let told = match &settled {
-        Ok(verified) => to_json(verified).map(|told| [&told, "\n", verified.payload()].concat()),
-        Err(error) => to_json(error).map(|told| ["!", &told].concat()),
-    };
-    told.map_err(thrown)
+/// The verdict as text: refusals are frequent.
+fn told(settled: &Result<Verified, Error>) -> napi::Result<String> {
+    verdict(settled).map_err(thrown)
 }
 
 /// A call: a whole action, or the head of one in JSON and its payload.
@@ -91,7 +87,7 @@ impl NativeVerifier {
 
     #[napi]
     pub fn verify(&self, token: String, head: Option<String>, raw: Raw) -> napi::Result<String> {
-        verdict(call(head, raw).and_then(|call| self.0.verify(&token, &call)))
+        told(&call(head, raw).and_then(|call| self.0.verify(&token, &call)))
     }
 
     #[napi]
@@ -104,8 +100,8 @@ impl NativeVerifier {
     ) -> napi::Result<String> {
         let (verifier, store) = (self.0.clone(), store.0.clone());
         match call(head, raw) {
-            Ok(call) => verdict(verifier.consume(&token, &call, &store).await),
-            Err(error) => verdict(Err(error)),
+            Ok(call) => told(&verifier.consume(&token, &call, &store).await),
+            Err(error) => told(&Err(error)),
         }
     }
 }
@@ -113,5 +109,5 @@ impl NativeVerifier {
 /// The function `verifyActionPass`.
 #[napi]
 pub fn verify_action_pass(token: String, action: Raw, public_key: String, options: String) -> napi::Result<String> {
-    verdict(demo::verify(&token, &admitted(action)?, &public_key, &options))
+    told(&demo::verify(&token, &admitted(action)?, &public_key, &options))
 }

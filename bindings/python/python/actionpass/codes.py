@@ -241,6 +241,7 @@ KnownCode: TypeAlias = Literal[
     "members_contradict",
     "members_exceeded",
     "method_not_allowed",
+    "native_module_missing",
     "not_confirmed",
     "not_over_a_service",
     "not_ready",
