@@ -40,9 +40,14 @@ export { ran, yes };
 import { McpServer } from '@modelcontextprotocol/server';
 import { guard } from 'actionpass';
 import { execute } from 'actionpass/express';
-import { guardTools } from 'actionpass/mcp';
+import { Client as McpClient } from '@modelcontextprotocol/client';
+import { guardCalls, guardTools } from 'actionpass/mcp';
 
 const before = guard(issuer, { caller: () => caller, task: () => 'T-1', resource: (tool) => `note:${tool}` });
 const server: McpServer = guardTools(new McpServer({ name: 'notes', version: '1' }), before);
 const middleware = execute({ executor, call: (request) => ({ tool: 'notes.write', resource: `note:${request.params.id}` }) });
-export { middleware, server };
+const service = guard(new Client({ url: '', token: '' }), { caller: () => caller, task: () => 'T-1', resource: () => 'note:1', wait: 60 });
+const client: McpClient = guardCalls(new McpClient({ name: 'agent', version: '1' }), service);
+const { authorization, action: asked } = await service.ask({ tool: 'write', payload: { text: 'a' } });
+const page: string | undefined = authorization.request?.review;
+export { asked, client, middleware, page, server };
