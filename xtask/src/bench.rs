@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::process::{self, Result, capture, cargo, root};
-use crate::tools;
+use crate::{bindings, tools};
 
 /// How to run it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Options<'a> {
-    /// Only this part: `verify`, `authorize`, `admission`, `decisions`, `consume`, `threads` or `command-line`.
+    /// Only this part: `verify`, `authorize`, `admission`, `decisions`, `consume`, `threads`, `command-line`, or `node`, which
+    /// is measured only where it is named.
     only: Option<&'a str>,
     /// One JSON object instead of the table.
     json: bool,
@@ -40,7 +41,11 @@ impl<'a> Options<'a> {
 /// Measures and prints. A budget that isn't met is a failure, unless it was only a quick run.
 pub(crate) fn run(arguments: &[&str]) -> Result {
     let options = Options::parse(arguments)?;
-    print(&measure(options)?, options)
+    let report = match options.only {
+        Some("node") => serde_json::from_str(bindings::bench_node(options.quick)?.trim())?,
+        _ => measure(options)?,
+    };
+    print(&report, options)
 }
 
 fn print(report: &Value, options: Options<'_>) -> Result {

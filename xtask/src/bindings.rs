@@ -1,7 +1,11 @@
 //! `cargo xtask bindings LANGUAGE`: the packages for other languages, built, packed, and tested as they are installed.
 
+mod cross;
 mod node;
 mod python;
+mod release;
+mod sbom;
+mod wasm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +40,13 @@ pub(crate) fn node(mode: Mode) -> Result {
     judged(node::run(&kit, &command()?)?)
 }
 
-/// The same for the package of Python.
+/// What is published for Node.
+pub(crate) fn node_release() -> Result {
+    codes::run(Mode::Check)?;
+    release::run(&tools::of_node_package()?, &release::command()?)
+}
+
+/// The same as [`node`] for the package of Python.
 pub(crate) fn python(mode: Mode) -> Result {
     codes::run(mode)?;
     let kit = tools::of_python_package()?;
@@ -47,7 +57,7 @@ pub(crate) fn python(mode: Mode) -> Result {
 fn command() -> Result<PathBuf> {
     match std::env::var_os("ACTIONPASS_PROGRAM") {
         Some(program) => Ok(program.into()),
-        None => build("actionpass-cli", |name| name == "actionpass"),
+        None => build("actionpass-cli", Profile::Dev, |name| name == "actionpass"),
     }
 }
 
@@ -58,6 +68,38 @@ fn judged(counts: Counts) -> Result {
     } else {
         Err("tests of the package failed".into())
     }
+}
+
+/// Builds the executor's side in WebAssembly, and tests the package for Node with it in the place of the native module. Where the
+/// target can't be had it says so, and nothing more.
+pub(crate) fn wasm(mode: Mode) -> Result {
+    codes::run(mode)?;
+    match wasm::module(Profile::Dev)? {
+        Ok(module) => judged(wasm::run(&module, &tools::of_node_package()?, &command()?)?),
+        Err(reason) => {
+            println!("not run: the package in WebAssembly ({reason})");
+            Ok(())
+        }
+    }
+}
+
+/// Builds and installs all packages, and lets each verify what the others issued.
+pub(crate) fn cross(mode: Mode) -> Result {
+    codes::run(mode)?;
+    let program = command()?;
+    node::installed(&tools::of_node_package()?, &program)?;
+    python::installed(&tools::of_python_package()?, &program)?;
+    judged(cross::run()?)
+}
+
+/// The same with the packages that a run of all tests installed before.
+pub(crate) fn cross_in_test(_: &Path) -> Result<Counts> {
+    cross::run()
+}
+
+/// What `cargo xtask bench node` reports.
+pub(crate) fn bench_node(is_quick: bool) -> Result<String> {
+    node::bench(&tools::of_node_package()?, &command()?, is_quick)
 }
 
 /// The same within a run of all tests, which has the packages that it wants and the command.
@@ -76,15 +118,43 @@ struct Artifact {
     filenames: Vec<PathBuf>,
 }
 
-/// Builds a package with the dev profile, and gives the file of this name.
-fn build(package: &str, is_wanted: fn(&str) -> bool) -> Result<PathBuf> {
-    println!("building {package}");
-    let messages = capture(&mut cargo([
+/// How something is built.
+#[derive(Clone, Copy, Debug)]
+enum Profile {
+    /// As the tests are: Cargo compiles nothing that another build here has compiled.
+    Dev,
+    Release,
+    /// For what is downloaded to verify: small before fast.
+    Small,
+}
+
+/// Builds a package, and gives the file of this name.
+fn build(package: &str, profile: Profile, is_wanted: fn(&str) -> bool) -> Result<PathBuf> {
+    build_for(package, profile, None, is_wanted)
+}
+
+/// The same for another target than this machine.
+fn build_for(package: &str, profile: Profile, target: Option<&str>, is_wanted: fn(&str) -> bool) -> Result<PathBuf> {
+    eprintln!("building {package}");
+    let mut build = cargo([
         "build",
         "--package",
         package,
         "--message-format=json-render-diagnostics",
-    ])?)?;
+    ])?;
+    match profile {
+        Profile::Dev => {}
+        Profile::Release => {
+            build.arg("--release");
+        }
+        Profile::Small => {
+            build.args(["--profile", "small"]);
+        }
+    }
+    if let Some(target) = target {
+        build.args(["--target", target]);
+    }
+    let messages = capture(&mut build)?;
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
@@ -93,9 +163,14 @@ fn build(package: &str, is_wanted: fn(&str) -> bool) -> Result<PathBuf> {
         .ok_or_else(|| format!("{package} has no such file").into())
 }
 
-/// An empty folder for one purpose, below `target/xtask`.
+/// A folder for one purpose, below `target/xtask`.
+fn folder(name: &str) -> Result<PathBuf> {
+    Ok(state()?.join(name))
+}
+
+/// The same, empty.
 fn empty(name: &str) -> Result<PathBuf> {
-    let folder = state()?.join(name);
+    let folder = folder(name)?;
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }

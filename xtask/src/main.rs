@@ -35,12 +35,21 @@ usage: cargo xtask TASK
   bindings node [--check]
                       build the package for Node, pack it for this machine into bindings/node/dist, install it into an
                       empty folder and test it there; with --check generated files are compared, not written
+  bindings node --release
+                      build what is published, this platform's package and the wrapper with the module in WebAssembly, with a
+                      bill of materials, into bindings/node/dist/release, and run it
   bindings python [--check]
                       the same for Python, with a wheel in bindings/python/dist
+  bindings wasm [--check]
+                      build the executor's side in WebAssembly, and test the package for Node with it in the place of its
+                      native module; says `not run` where the target can't be had
+  bindings cross [--check]
+                      build and install both, and let each verify what the other issues
   schemas [--check]   write docs/schemas from the types, or compare
   openapi [--check]   write docs/openapi.json from the routes of the service, or compare
   bench [PART] [--quick] [--json]
-                      measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick
+                      measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick; `bench
+                      node` measures the package for Node, built for release
   load [mcp] [--quick] [--json]
                       measure the service beside a bare handler and Cerbos, or the MCP proxy beside a raw relay; fails
                       as `bench` does
@@ -65,8 +74,13 @@ fn main() -> ExitCode {
         ["codes", "--check"] => codes::run(Mode::Check),
         ["bindings", "node"] => bindings::node(Mode::Write),
         ["bindings", "node", "--check"] => bindings::node(Mode::Check),
+        ["bindings", "node", "--release"] => bindings::node_release(),
         ["bindings", "python"] => bindings::python(Mode::Write),
         ["bindings", "python", "--check"] => bindings::python(Mode::Check),
+        ["bindings", "wasm"] => bindings::wasm(Mode::Write),
+        ["bindings", "wasm", "--check"] => bindings::wasm(Mode::Check),
+        ["bindings", "cross"] => bindings::cross(Mode::Write),
+        ["bindings", "cross", "--check"] => bindings::cross(Mode::Check),
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
         ["openapi"] => openapi::run(Mode::Write),

@@ -143,13 +143,15 @@ pub(crate) fn run(filter: &[&str], is_long: bool) -> Result {
 type TestPackage = fn(&Path) -> Result<bindings::Counts>;
 
 /// The packages for other languages.
-const PACKAGES: [(&str, TestPackage); 2] = [
+const PACKAGES: [(&str, TestPackage); 3] = [
     ("node", |program| {
         bindings::node_in_test(&tools::of_node_package()?, program)
     }),
     ("python", |program| {
         bindings::python_in_test(&tools::of_python_package()?, program)
     }),
+    // Between those that were installed just now.
+    ("cross", bindings::cross_in_test),
 ];
 
 /// The command that was built.

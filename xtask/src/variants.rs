@@ -33,6 +33,11 @@ pub(crate) const VARIANTS: &[Variant] = &[
         package: "actionpass-custody",
         flags: &["--no-default-features", "--features=rustcrypto"],
     },
+    // What the module in WebAssembly is made of.
+    Variant {
+        package: "actionpass-embed",
+        flags: &["--no-default-features", "--features=rustcrypto"],
+    },
     Variant {
         package: "actionpass-server",
         flags: &["--features=otlp"],

@@ -1,23 +1,20 @@
-// The native module, built for one platform, or else the one in WebAssembly, which verifies and hashes. No download, and no name that an
-// environment can set.
+// The native module, built for one platform, or else the one in WebAssembly, which verifies and hashes. Nothing is downloaded.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { fileOf } from './platform.js';
 import { fallback } from './wasm.js';
-
-const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
 function load() {
   const here = `this platform (${process.platform}-${process.arch}, Node ${process.versions.node})`;
   let cause;
   try {
-    return createRequire(import.meta.url)(path('actionpass.node'));
+    return createRequire(import.meta.url)(fileOf('actionpass.node'));
   } catch (error) {
     cause = error;
   }
   let bytes;
   try {
-    bytes = readFileSync(path('actionpass.wasm'));
+    bytes = readFileSync(fileOf('actionpass.wasm'));
   } catch {
     throw new Error(`actionpass has no native module for ${here}`, { cause });
   }

@@ -23,6 +23,11 @@ pub(super) fn run(kit: &Path, program: &Path) -> Result<Counts> {
     test(&app)
 }
 
+/// Builds, packs and installs, and gives the folder.
+pub(super) fn installed(kit: &Path, program: &Path) -> Result<PathBuf> {
+    install(&pack(kit, program)?, kit)
+}
+
 /// The wheel: the wrapper, this machine's native module, and the command.
 fn pack(kit: &Path, program: &Path) -> Result<PathBuf> {
     let source = root()?.join("bindings/python");
