@@ -60,7 +60,8 @@ pub use signer::{ForeignSignature, ForeignSigner, SigningKey, recover_public_key
 pub use trust::Trust;
 pub use verifier::{Call, Verified, Verifier, verdict};
 
-#[cfg(all(test, feature = "issuer"))]
+#[cfg(feature = "issuer")]
+#[cfg(test)]
 mod tests;
 
 /// Waits on this thread until a future is ready: for bindings without a runtime. Never on a thread that others need to make
