@@ -7,6 +7,7 @@ use crate::process::{Result, capture, cargo};
 /// dependencies count, optional ones too; what only tests use does not. A crate that is missing here is an error.
 const FLOORS: &[(&str, &[&str])] = &[
     ("actionpass-model", &[]),
+    ("actionpass-timer", &[]),
     ("actionpass-canon", &["actionpass-model"]),
     // What may happen to an approval request: every store of requests keeps this law.
     ("actionpass-queue", &["actionpass-model"]),
@@ -19,7 +20,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["actionpass-canon", "actionpass-model", "actionpass-queue"],
     ),
     // Above: where private keys are kept. An executor has none.
-    ("actionpass-custody", &["actionpass-crypto", "actionpass-model"]),
+    (
+        "actionpass-custody",
+        &["actionpass-crypto", "actionpass-model", "actionpass-timer"],
+    ),
     // Backends stand beside the layers: nothing below the command line names one.
     (
         "actionpass-store-postgres",
@@ -57,6 +61,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "actionpass-policy",
             "actionpass-queue",
             "actionpass-store",
+            "actionpass-timer",
             "actionpass-verify",
         ],
     ),

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use actionpass_model::{RequestId, Timestamp};
 use actionpass_store::ledger::Salt;
+use actionpass_timer::Sleep;
 use actionpass_verify::{Clock, SystemClock};
 use uuid::Uuid;
-
-use crate::sleep::Sleep;
 
 /// Ready once a time has gone by.
 pub type TimerFuture = Pin<Box<dyn Future<Output = ()> + Send>>;

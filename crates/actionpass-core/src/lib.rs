@@ -58,7 +58,6 @@ mod quota;
 mod request;
 mod review;
 mod revoke;
-mod sleep;
 mod source;
 mod uses;
 

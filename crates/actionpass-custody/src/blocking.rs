@@ -10,10 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use actionpass_crypto::{PublicKey, Residence, SignError, SignFuture, Signature, Signer, SigningInput};
+use actionpass_timer::within;
 use futures_channel::oneshot;
 
 use self::queue::Queue;
-use crate::deadline::within;
 
 /// A connection to a custodian, owned by one thread: a session, a socket, an HTTP agent.
 ///

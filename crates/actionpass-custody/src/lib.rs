@@ -38,7 +38,6 @@ mod bounded;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod custodian;
-mod deadline;
 mod files;
 mod openssh;
 mod pbes;
@@ -48,10 +47,10 @@ mod timeouts;
 mod uri;
 
 pub use access::Exposure;
+pub use actionpass_timer::within;
 pub use blocking::{BlockingKey, BlockingSigner};
 pub use bounded::{Abandoned, Unanswered, bounded};
 pub use custodian::{Custodian, CustodianCode, CustodianError, NoSecrets, OpenKey, SecretKind, Secrets, random_name};
-pub use deadline::within;
 pub use files::{KeyFileCode, KeyFileError, KeyFiles, KeySource};
 pub use pem::PrivatePem;
 pub use secret::{Secret, SecretFileError};

@@ -256,7 +256,7 @@ impl Issuer {
         };
         let deployment = FixedDeployment::new(policy, Arc::clone(key.signer()));
         let issuer =
-            actionpass::Issuer::builder(config, Arc::new(deployment), trust.document(), Arc::clone(&queue) as _)
+            actionpass::Issuer::builder(config, Arc::new(deployment), trust.document()?, Arc::clone(&queue) as _)
                 .with_requests(queue)
                 .with_replay_store(Arc::clone(&replay))
                 .open()

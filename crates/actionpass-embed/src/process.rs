@@ -1,4 +1,6 @@
-//! [`Process`]: which process made an object, since a forked copy must not go on with what the first holds.
+//! [`Process`], [`Usable`]: which process made an object, since a forked copy must not go on with what the first holds.
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use actionpass::store::{StoreCode, StoreError};
 
@@ -18,7 +20,7 @@ impl Process {
         if self.0 == id() {
             Ok(())
         } else {
-            Err(StoreError::new(StoreCode::StoreForked).into())
+            Err(forked())
         }
     }
 
@@ -35,5 +37,36 @@ fn id() -> u32 {
         0
     } else {
         std::process::id()
+    }
+}
+
+/// The refusal in a forked copy.
+pub(crate) fn forked() -> Error {
+    StoreError::new(StoreCode::StoreForked).into()
+}
+
+/// The process in which something is known to be usable.
+#[derive(Debug)]
+pub(crate) struct Usable(AtomicU32);
+
+impl Usable {
+    pub(crate) fn here() -> Self {
+        Self(AtomicU32::new(std::process::id()))
+    }
+
+    /// Nothing in a process in which it is known; in another what shows it.
+    pub(crate) fn or_else(&self, show: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let process = std::process::id();
+        if self.0.load(Ordering::Relaxed) != process {
+            show()?;
+            self.0.store(process, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// As in a copy.
+    #[cfg(test)]
+    pub(crate) fn forget(&self) {
+        self.0.store(std::process::id() ^ 1, Ordering::Relaxed);
     }
 }

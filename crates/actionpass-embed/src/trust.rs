@@ -1,7 +1,9 @@
 //! [`Trust`]: whom to believe.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use actionpass::model::{Approver, Document as _, Issuer, Jwk, Role, Tenant, Tenants, TrustKey, TrustStore};
 use actionpass::store::trust_file::TrustFile;
@@ -10,7 +12,11 @@ use actionpass::verify::{DocumentTrust, LiveTrust, TrustSource};
 use actionpass_crypto::PublicKey;
 use serde::Deserialize;
 
+use crate::process::{self, Usable};
 use crate::{Error, options, time};
+
+/// How long a forked copy waits for a lock that nobody may hold any more.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Public keys and revocations: of a document, of single keys, or a file that is looked at whenever somebody asks.
 ///
@@ -19,7 +25,13 @@ use crate::{Error, options, time};
 pub struct Trust(Arc<Inner>);
 
 #[derive(Debug)]
-enum Inner {
+struct Inner {
+    kind: Kind,
+    usable: Usable,
+}
+
+#[derive(Debug)]
+enum Kind {
     Memory(Memory),
     File {
         live: LiveTrust,
@@ -150,7 +162,7 @@ impl Trust {
             taken: Mutex::default(),
         };
         memory.current()?;
-        Ok(Self(Arc::new(Inner::Memory(memory))))
+        Ok(Self::of_kind(Kind::Memory(memory)))
     }
 
     /// The trust of a file, which counts as it is at each call: it is parsed anew when it has changed, and one that can't be
@@ -161,11 +173,18 @@ impl Trust {
     pub fn watch(path: &str) -> Result<Self, Error> {
         let file = TrustFile::open(Path::new(path));
         let (live, _) = LiveTrust::open_file(file.clone())?;
-        Ok(Self(Arc::new(Inner::File {
+        Ok(Self::of_kind(Kind::File {
             live,
             #[cfg(feature = "issuer")]
             file,
-        })))
+        }))
+    }
+
+    fn of_kind(kind: Kind) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            usable: Usable::here(),
+        }))
     }
 
     /// The version of now: it grows with every change.
@@ -187,33 +206,55 @@ impl Trust {
 
     /// The trust in force. A file is looked at, and read where it changed, on this thread.
     pub(crate) fn current(&self) -> Result<Arc<actionpass::Trust>, Error> {
-        match &*self.0 {
-            Inner::Memory(memory) => memory.current(),
-            Inner::File { live, .. } => Ok(live.read_now()?),
-        }
+        self.check()?;
+        self.0.kind.current()
+    }
+
+    /// That it can be used in this process. A fork copies locks as they happen to be, and one that another thread held is given
+    /// back by nobody: so the first look in a copy is bounded, and shows that none is held.
+    fn check(&self) -> Result<(), Error> {
+        self.0.usable.or_else(|| {
+            let (told, looked) = mpsc::sync_channel(1);
+            let inner = Arc::clone(&self.0);
+            let look = move || told.send(inner.kind.current().map(drop));
+            let thread = thread::Builder::new().name("actionpass-trust".to_owned());
+            thread.spawn(look).map_err(|error| Error::internal(&error))?;
+            looked.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(process::forked()))
+        })
     }
 
     /// The same for who asks again and again, without blocking.
-    pub(crate) fn source(&self) -> Arc<dyn TrustSource> {
-        match &*self.0 {
-            Inner::Memory(memory) => Arc::new(DocumentTrust::new(Arc::clone(&memory.document) as _)),
-            Inner::File { live, .. } => Arc::new(live.clone()),
-        }
+    ///
+    /// # Errors
+    /// `store_forked`.
+    pub(crate) fn source(&self) -> Result<Arc<dyn TrustSource>, Error> {
+        self.check()?;
+        Ok(match &self.0.kind {
+            Kind::Memory(memory) => Arc::new(DocumentTrust::new(Arc::clone(&memory.document) as _)),
+            Kind::File { live, .. } => Arc::new(live.clone()),
+        })
     }
 
     /// What an issuer changes.
+    ///
+    /// # Errors
+    /// `store_forked`.
     #[cfg(feature = "issuer")]
-    pub(crate) fn document(&self) -> Arc<dyn TrustDocument> {
-        match &*self.0 {
-            Inner::Memory(memory) => Arc::clone(&memory.document) as _,
-            Inner::File { file, .. } => Arc::new(file.clone()),
-        }
+    pub(crate) fn document(&self) -> Result<Arc<dyn TrustDocument>, Error> {
+        self.check()?;
+        Ok(match &self.0.kind {
+            Kind::Memory(memory) => Arc::clone(&memory.document) as _,
+            Kind::File { file, .. } => Arc::new(file.clone()),
+        })
     }
 
     /// Believes one key more, unless it is there already. A file stays as it is: whoever keeps one says whom it believes.
     #[cfg(feature = "issuer")]
     pub(crate) async fn believe(&self, entry: TrustKey) -> Result<(), Error> {
-        let Inner::Memory(memory) = &*self.0 else { return Ok(()) };
+        self.check()?;
+        let Kind::Memory(memory) = &self.0.kind else {
+            return Ok(());
+        };
         let document = memory.document.read().await?.document;
         if document.key(&entry.kid).is_some() {
             return Ok(());
@@ -230,6 +271,15 @@ impl Trust {
         changed.await?;
         memory.current()?;
         Ok(())
+    }
+}
+
+impl Kind {
+    fn current(&self) -> Result<Arc<actionpass::Trust>, Error> {
+        match self {
+            Self::Memory(memory) => memory.current(),
+            Self::File { live, .. } => Ok(live.read_now()?),
+        }
     }
 }
 
@@ -255,4 +305,23 @@ pub(crate) fn public_key(name: &str, text: &str) -> Result<PublicKey, Error> {
     KeyMaterial::parse(text)
         .and_then(|material| material.public_key())
         .map_err(|error| if error.path().is_none() { error.at(name) } else { error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forked_copy_goes_on_unless_another_thread_held_a_lock() {
+        let trust = Trust::of("[]").unwrap();
+        let Kind::Memory(memory) = &trust.0.kind else { panic!() };
+        trust.0.usable.forget();
+        assert_eq!(trust.version().unwrap(), 1);
+
+        let held = memory.taken.lock().unwrap();
+        trust.0.usable.forget();
+        assert_eq!(trust.version().unwrap_err().code(), "store_forked");
+        drop(held);
+        assert_eq!(trust.version().unwrap(), 1);
+    }
 }

@@ -152,7 +152,7 @@ impl Verifier {
     /// Beside those of [`verify`](Self::verify) `already_used`, `replay_state_lost`, and what the store says. The pass may be
     /// used up all the same.
     pub async fn consume(&self, token: &str, call: &Call, store: &ReplayStore) -> Result<Verified, Error> {
-        let trust = self.trust.source().current().await?;
+        let trust = self.trust.source()?.current().await?;
         let now = time::now()?.to_unix_seconds();
         let consumed = self
             .verifier

@@ -1,8 +1,13 @@
-//! [`Sleep`]: a future that is ready once a time has gone by, of one thread for all of them.
+//! Bounded waiting without a runtime: [`within`], and [`Sleep`], a future that is ready once a time has gone by, of one thread for
+//! all of them. A forked copy of the process, which has no threads but the one that forked, starts a thread of its own.
 //!
 //! Every call of a store is bounded by one, and hardly any is ever waited for. So what must cost little is one that is
 //! dropped early: it is a place in a map, and the thread is woken only for one that is due before what it waits for. Calls with one
 //! bound come in the order in which they are due, so that is next to never.
+
+mod within;
+
+pub use within::within;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,14 +20,16 @@ use std::time::{Duration, Instant};
 
 /// Ready once its time has gone by. Where no thread can be started, it is ready at once: who waits with a bound must not
 /// wait without.
-pub(crate) struct Sleep {
+pub struct Sleep {
     /// `None` for a time that is further off than this clock goes.
     due: Option<Instant>,
     place: Option<(&'static Sleepers, u64)>,
 }
 
 impl Sleep {
-    pub(crate) fn new(time: Duration) -> Self {
+    /// Ready after this time, counted from now.
+    #[must_use]
+    pub fn new(time: Duration) -> Self {
         Self {
             due: Instant::now().checked_add(time),
             place: None,
