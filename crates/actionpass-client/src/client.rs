@@ -482,7 +482,8 @@ impl Client {
             let outcome = self.once(asked).and_then(|response| {
                 let is_unchanged = asked.header.is_some_and(|(name, _)| name == "if-none-match");
                 match response.status().as_u16() {
-                    200 => Ok(response),
+                    // What was made is answered with 201: a revocation.
+                    200 | 201 => Ok(response),
                     304 if is_unchanged => Ok(response),
                     _ => Err(self.refused(response)),
                 }
