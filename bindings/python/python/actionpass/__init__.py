@@ -1,6 +1,6 @@
 """ActionPass: one decision for every tool call of an AI agent, bound to the exact payload."""
 
-from ._client import Client
+from ._client import AsyncClient, Client
 from ._error import ActionPassError
 from ._issuer import (
     AsyncIssuer,
@@ -43,6 +43,7 @@ __all__ = [
     "ActionPassDemoWarning",
     "ActionPassError",
     "AssertedArtifact",
+    "AsyncClient",
     "AsyncExecutor",
     "AsyncIssuer",
     "Authorization",

@@ -104,9 +104,8 @@ def reason_codes(authorization: Authorization) -> list[str]:
     return list(dict.fromkeys(reason.code for reason in authorization.decision.reasons))
 
 
-def authorization_of(text: str) -> Authorization:
-    """What the native half answered."""
-    told = json.loads(text)
+def authorization_of(told: Mapping[str, Any]) -> Authorization:
+    """What the native half or a service answered."""
     issued = told.get("pass")
     reasons = tuple(Reason(reason["code"], reason.get("rule"), reason.get("path")) for reason in told["reasons"])
     return Authorization(
@@ -306,7 +305,7 @@ class Issuer(_Common):
         request; ``observe`` records what would be decided, and gives no pass.
         """
         asked = _question(action, caller, facts, approvals, audience, wait, open, observe)
-        return authorization_of(ask(self._native.authorize, *asked))
+        return authorization_of(json.loads(ask(self._native.authorize, *asked)))
 
     def revoke(
         self,
@@ -403,7 +402,7 @@ class AsyncIssuer(_Common):
     ) -> Authorization:
         """As :meth:`Issuer.authorize`. Where it is cancelled, the action may be decided and recorded nevertheless."""
         asked = _question(action, caller, facts, approvals, audience, wait, open, observe)
-        return authorization_of(await on_thread(lambda: ask(self._native.authorize, *asked)))
+        return authorization_of(json.loads(await on_thread(lambda: ask(self._native.authorize, *asked))))
 
     async def revoke(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -86,6 +87,16 @@ _issuers: dict[tuple[str, str, str], _native.NativeQuickstart] = {}
 _opening = threading.Lock()
 
 
+def _in_child() -> None:
+    """A fork copies a lock as it happens to be: nobody would give back one that another thread held."""
+    global _opening
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
 def _issuer_of(options: str, key: _native.NativeKey, raw: bytes, tool: str) -> _native.NativeQuickstart:
     # An audience is one of the tool that it was first asked for with.
     name = (key.kid, options, tool)
@@ -146,7 +157,7 @@ def authorize(
             stacklevel=2,
         )
     artifact = None if approval_artifact is None else approval_artifact._native
-    return authorization_of(ask(quickstart.authorize, raw, attested, artifact, stated))
+    return authorization_of(json.loads(ask(quickstart.authorize, raw, attested, artifact, stated)))
 
 
 def verify_action_pass(
