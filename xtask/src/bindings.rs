@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::generated::Mode;
 use crate::process::{Result, capture, cargo, state};
+use crate::tools::PythonKit;
 use crate::{codes, tools};
 
 /// How many tests of a package passed and failed.
@@ -51,6 +52,16 @@ pub(crate) fn python(mode: Mode) -> Result {
     codes::run(mode)?;
     let kit = tools::of_python_package()?;
     judged(python::run(&kit, &command()?)?)
+}
+
+/// Measures the package of Python beside what it is an alternative to.
+pub(crate) fn python_bench() -> Result {
+    python::bench(&tools::of_python_package()?)
+}
+
+/// Packs what is published of the package of Python for this platform, into `bindings/python/dist/release`.
+pub(crate) fn python_release() -> Result {
+    python::release(&tools::of_python_package()?, &release::command()?)
 }
 
 /// The command that is packed: the one that the environment names, or built.
@@ -108,7 +119,7 @@ pub(crate) fn node_in_test(kit: &Path, program: &Path) -> Result<Counts> {
 }
 
 /// The package of Python within a run of all tests.
-pub(crate) fn python_in_test(kit: &Path, program: &Path) -> Result<Counts> {
+pub(crate) fn python_in_test(kit: &PythonKit, program: &Path) -> Result<Counts> {
     python::run(kit, program)
 }
 

@@ -38,13 +38,17 @@ usage: cargo xtask TASK
   bindings node --release
                       build what is published, this platform's package and the wrapper with the module in WebAssembly, with a
                       bill of materials, into bindings/node/dist/release, and run it
-  bindings python [--check]
-                      the same for Python, with a wheel in bindings/python/dist
+  bindings python [--check | --bench | --release]
+                      the same for Python, with a wheel in bindings/python/dist; with --bench it is measured beside PyJWT and
+                      rfc8785; with --release a wheel to publish goes into bindings/python/dist/release
   bindings wasm [--check]
                       build the executor's side in WebAssembly, and test the package for Node with it in the place of its
                       native module; says `not run` where the target can't be had
   bindings cross [--check]
                       build and install both, and let each verify what the other issues
+  bindings python [--check | --bench | --release]
+                      the same for Python, with a wheel in bindings/python/dist; with --bench it is measured beside PyJWT and
+                      rfc8785; with --release a wheel to publish goes into bindings/python/dist/release
   schemas [--check]   write docs/schemas from the types, or compare
   openapi [--check]   write docs/openapi.json from the routes of the service, or compare
   bench [PART] [--quick] [--json]
@@ -81,6 +85,8 @@ fn main() -> ExitCode {
         ["bindings", "wasm", "--check"] => bindings::wasm(Mode::Check),
         ["bindings", "cross"] => bindings::cross(Mode::Write),
         ["bindings", "cross", "--check"] => bindings::cross(Mode::Check),
+        ["bindings", "python", "--bench"] => bindings::python_bench(),
+        ["bindings", "python", "--release"] => bindings::python_release(),
         ["schemas"] => schemas::run(Mode::Write),
         ["schemas", "--check"] => schemas::run(Mode::Check),
         ["openapi"] => openapi::run(Mode::Write),

@@ -199,11 +199,37 @@ const PYTHON_PACKAGE: Kit = Kit {
     variable: ("ACTIONPASS_PYTHON_PACKAGE_DEPS", "bin/python"),
 };
 
-/// Finds or installs what `cargo xtask bindings python` needs, and says which interpreter has it.
-pub(crate) fn of_python_package() -> Result<PathBuf> {
-    let provided = PYTHON_PACKAGE.provide(root()?)?;
-    let (_, python) = provided.ok_or("the requirements of the package's tests are missing")?;
-    Ok(python)
+/// Bodies of real webhooks, which only npm has.
+const WEBHOOKS: Kit = Kit {
+    name: "bodies of webhooks beside the package for Python",
+    manifests: &[
+        "bindings/python/test/package.json",
+        "bindings/python/test/package-lock.json",
+    ],
+    folder: "target/deps/webhooks",
+    install: install_npm,
+    variable: (
+        "ACTIONPASS_WEBHOOKS",
+        "node_modules/@octokit/webhooks-examples/api.github.com/index.json",
+    ),
+};
+
+/// What builds and tests the package for Python.
+#[derive(Debug)]
+pub(crate) struct PythonKit {
+    /// The interpreter that has the pinned packages.
+    pub(crate) python: PathBuf,
+    /// A JSON file of webhooks.
+    pub(crate) webhooks: PathBuf,
+}
+
+/// Finds or installs what `cargo xtask bindings python` needs.
+pub(crate) fn of_python_package() -> Result<PythonKit> {
+    let root = root()?;
+    let missing = "the requirements of the package's tests are missing";
+    let (_, python) = PYTHON_PACKAGE.provide(root)?.ok_or(missing)?;
+    let (_, webhooks) = WEBHOOKS.provide(root)?.ok_or(missing)?;
+    Ok(PythonKit { python, webhooks })
 }
 
 /// What the service is measured beside: no test needs it.

@@ -2,14 +2,19 @@ import asyncio
 import json
 import os
 import pathlib
+import select
+import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from actionpass import (
+    ActionPassDemoWarning,
+    ActionPassError,
     AsyncExecutor,
     AsyncIssuer,
     Call,
@@ -23,7 +28,10 @@ from actionpass import (
     Verifier,
     WholeAction,
     approve,
+    authorize,
+    demo_action,
 )
+from actionpass._keys import _of_cryptography
 from help import CALLER, ISSUER, POLICY, TENANT, action_of, executor_of, issuer_of, key, never, refused
 
 CALL = Call("notes.write", "note:1", {"text": "hello"})
@@ -213,8 +221,6 @@ def test_the_interpreter_is_free_while_a_signer_is_waited_for():
         custodian = "waiting"
 
         def __init__(self):
-            from actionpass._keys import _of_cryptography
-
             self.public_jwk, self.sign_with = _of_cryptography(inner, "key")
 
         def sign(self, data):
@@ -233,41 +239,110 @@ def test_the_interpreter_is_free_while_a_signer_is_waited_for():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
-def test_a_child_refuses_what_its_parent_opened_and_opens_its_own(tmp_path):
-    issuer = issuer_of(store={"sqlite": str(tmp_path / "ledger.db")})
-    token = token_of(issuer)
-    notes = executor_of(issuer)
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        said = {}
-        try:
-            said["authorize"] = refused(lambda: token_of(issuer)).code
-            said["consume"] = refused(lambda: notes.consume(token, CALL)).code
-            # A verifier only computes.
-            said["verify"] = notes.verify(token, CALL).valid
-            own = issuer_of()
-            said["own"] = executor_of(own).run(token_of(own), CALL, lambda payload: payload)
-        except BaseException as error:
-            said["error"] = repr(error)
-        finally:
+class TestForks:
+    """What a forked child does with what its parent opened: it works, or is refused with a code, and never hangs."""
+
+    def in_child(self, work):
+        """What work gives in a child, which has a minute."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                said = work()
+            except BaseException as error:
+                said = repr(error)
             os.write(writing, json.dumps(said).encode())
             os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as answers:
-        said = json.load(answers)
-    os.waitpid(child, 0)
-    expected = {"authorize": "store_forked", "consume": "store_forked", "verify": True, "own": {"text": "hello"}}
-    assert said == expected
-    notes.consume(token, CALL)
+        os.close(writing)
+        try:
+            assert select.select([reading], [], [], 60)[0], "the child hangs"
+            with os.fdopen(reading) as answers:
+                return json.load(answers)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+    def test_a_child_refuses_what_its_parent_opened_and_opens_its_own(self, tmp_path):
+        issuer = issuer_of(store={"sqlite": str(tmp_path / "ledger.db")})
+        token = token_of(issuer)
+        notes = executor_of(issuer)
+        client = Client("http://127.0.0.1:1", "token")
+        made = {"action": demo_action, "issuer": "https://axtary.local", "tenant": "org:example", "signing_key": key()}
+        with pytest.warns(ActionPassDemoWarning):
+            assert authorize(**made).decision.decision == "step_up"
+
+        def work():
+            own = issuer_of(trust=Trust())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                quickstart = refused(lambda: authorize(**made)).code
+            return {
+                "authorize": refused(lambda: token_of(issuer)).code,
+                "consume": refused(lambda: notes.consume(token, CALL)).code,
+                "client": refused(client.health).code,
+                "quickstart": quickstart,
+                # A verifier only computes.
+                "verify": notes.verify(token, CALL).valid,
+                "own": executor_of(own).run(token_of(own), CALL, lambda payload: payload),
+            }
+
+        assert self.in_child(work) == {
+            "authorize": "store_forked",
+            "consume": "store_forked",
+            "client": "store_forked",
+            "quickstart": "store_forked",
+            "verify": True,
+            "own": {"text": "hello"},
+        }
+        assert notes.consume(token, CALL).valid
+
+    def test_a_signer_that_stalls_in_a_child_is_left_behind_though_its_parent_has_signed(self):
+        class Stalling:
+            public_jwk, _ = _of_cryptography(key(), "key")
+
+            def sign(self, data):
+                time.sleep(3600)
+
+        signed = {"action": action_of({}), "issuer": ISSUER, "as_": "user:a", "reason": "r"}
+        # This starts what bounds the time of signers in this process.
+        approve(**signed, key=key())
+        stalled = lambda: refused(lambda: approve(**signed, key=Stalling())).code  # noqa: E731
+        assert self.in_child(stalled) == "custodian_unavailable"
+        # And in a child of a child.
+        assert self.in_child(lambda: self.in_child(lambda: bool(approve(**signed, key=key())))) is True
+
+    def test_children_of_a_process_whose_threads_verify_go_on(self):
+        issuer = issuer_of()
+        token, notes = token_of(issuer), executor_of(issuer)
+        stop = threading.Event()
+
+        def verify():
+            while not stop.is_set():
+                assert notes.verify(token, CALL).valid and issuer.trust.version
+
+        threads = [threading.Thread(target=verify) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+
+        def work():
+            try:
+                return notes.verify(token, CALL).valid
+            except ActionPassError as error:
+                return error.code
+
+        try:
+            for _ in range(20):
+                assert self.in_child(work) in (True, "store_forked")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
 
 
 class Remote:
     """A signer that asks somebody else, on the loop and on the threads of the loop."""
 
     def __init__(self):
-        from actionpass._keys import _of_cryptography
-
         self.public_jwk, self.sign_with = _of_cryptography(key(), "key")
 
     async def sign(self, data):
@@ -275,15 +350,13 @@ class Remote:
 
 
 @pytest.mark.parametrize("signer", [key, Remote])
-def test_64_authorizes_at_once_end_within_a_second(signer):
+def test_64_authorizes_at_once_keep_no_signer_from_signing(signer):
     async def run():
         options = {"issuer": ISSUER, "tenants": [TENANT], "policy": POLICY, "trust": Trust()}
         async with await AsyncIssuer.of(signer=signer(), **options) as issuer:
-            start = time.perf_counter()
             decided = await asyncio.gather(
                 *(issuer.authorize(action_of({"number": n}), caller=CALLER) for n in range(64))
             )
-            took = time.perf_counter() - start
             assert all(one.pass_ for one in decided)
             trust, store = issuer.trust, issuer.replay_store
             notes = AsyncExecutor(issuer=ISSUER, audience="notes.write", tenant=TENANT, trust=trust, store=store)
@@ -303,11 +376,8 @@ def test_64_authorizes_at_once_end_within_a_second(signer):
             await issuer.authorize(action_of({"number": 1}), caller=CALLER)
         with pytest.raises(Exception, match="home_missing"):
             await AsyncIssuer.open("/nowhere")
-        return took
 
-    took = asyncio.run(run())
-    print(f"{took:.3f} s")
-    assert took < 1
+    asyncio.run(run())
 
 
 def test_who_waits_may_be_cancelled():

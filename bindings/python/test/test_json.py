@@ -3,6 +3,7 @@ import decimal
 import enum
 import hashlib
 import json
+import pathlib
 import random
 import threading
 from typing import Any
@@ -117,6 +118,17 @@ def test_ten_thousand_values_have_the_hash_of_another_implementation() -> None:
         expected = rfc8785.dumps(value)
         assert canonicalize(value).encode() == expected
         assert hash(value) == hash(json.dumps(value).encode()) == "sha256:" + hashlib.sha256(expected).hexdigest()
+
+
+def test_the_bodies_of_real_webhooks_have_the_hash_of_another_implementation() -> None:
+    events = json.loads((pathlib.Path(__file__).parent / "webhooks.json").read_text())
+    bodies = [body for event in events for body in event["examples"]]
+    assert len(bodies) == 329
+    for body in bodies:
+        expected = rfc8785.dumps(body)
+        assert canonicalize(body).encode() == expected
+        raw = json.dumps(body, indent=1).encode()
+        assert hash(body) == hash(raw) == "sha256:" + hashlib.sha256(expected).hexdigest()
 
 
 def test_another_thread_cannot_change_what_is_hashed() -> None:

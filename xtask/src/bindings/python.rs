@@ -9,51 +9,87 @@ use std::process::Command;
 
 use super::{Counts, copy, empty, stripped};
 use crate::process::{Result, capture, root, run as succeed, tee};
+use crate::tools::PythonKit;
 
 /// The least part of the wrapper's lines that the tests run, in percent.
 const COVERAGE: &str = "80";
 
-/// Builds, installs into an empty environment, and tests what is there. `kit` is the interpreter with the pinned packages.
-pub(super) fn run(kit: &Path, program: &Path) -> Result<Counts> {
-    let wheel = pack(kit, program)?;
+/// Builds, installs into an empty environment, and tests what is there.
+pub(super) fn run(kit: &PythonKit, program: &Path) -> Result<Counts> {
+    let wheel = packed(kit, program)?;
     println!("packed {}", wheel.display());
-    let app = install(&wheel, kit)?;
+    let app = app(&wheel, kit)?;
     check_types(&app)?;
-    run_command(&wheel, kit)?;
+    run_command(&wheel, &kit.python)?;
     test(&app)
 }
 
 /// Builds, packs and installs, and gives the folder.
-pub(super) fn installed(kit: &Path, program: &Path) -> Result<PathBuf> {
-    install(&pack(kit, program)?, kit)
+pub(super) fn installed(kit: &PythonKit, program: &Path) -> Result<PathBuf> {
+    app(&packed(kit, program)?, kit)
 }
 
-/// The wheel: the wrapper, this machine's native module, and the command.
-fn pack(kit: &Path, program: &Path) -> Result<PathBuf> {
+/// Builds and packs, for this machine.
+fn packed(kit: &PythonKit, program: &Path) -> Result<PathBuf> {
+    let dist = root()?.join("bindings/python/dist");
+    let options = ["--profile=dev", "--compatibility=linux"];
+    pack(&kit.python, Some(program), &options, &dist)
+}
+
+/// Installs, with the tests.
+fn app(wheel: &Path, kit: &PythonKit) -> Result<PathBuf> {
+    let app = install(wheel, &kit.python, "python-app")?;
+    add_tests(&app, kit)?;
+    Ok(app)
+}
+
+/// Measures what is installed, with the profile that is shipped: `bindings/python/bench.py`.
+pub(super) fn bench(kit: &PythonKit) -> Result {
+    let dist = empty("python-bench-wheel")?;
+    let wheel = pack(&kit.python, None, &["--release", "--compatibility=linux"], &dist)?;
+    let app = install(&wheel, &kit.python, "python-bench")?;
+    let script = root()?.join("bindings/python/bench.py");
+    succeed(Command::new(app.join("venv/bin/python")).arg(script).current_dir(&app))
+}
+
+/// What is published for this platform: a wheel with the profile that is shipped, for every system that has at least the C library
+/// of this one, which maturin checks. It has a bill of materials of the native half (`*.dist-info/sboms`).
+pub(super) fn release(kit: &PythonKit, program: &Path) -> Result {
+    let dist = root()?.join("bindings/python/dist/release");
+    let wheel = pack(&kit.python, Some(program), &["--release"], &dist)?;
+    println!("packed {}", wheel.display());
+    let app = install(&wheel, &kit.python, "python-release")?;
+    let listed = "import zipfile, sys; names = zipfile.ZipFile(sys.argv[1]).namelist(); \
+        sys.exit(0 if any('.dist-info/sboms/' in name for name in names) else 'the wheel has no bill of materials')";
+    succeed(
+        Command::new(app.join("venv/bin/python"))
+            .args(["-c", listed])
+            .arg(&wheel),
+    )?;
+    run_command(&wheel, &kit.python)
+}
+
+/// The wheel in an empty folder: the wrapper, this machine's native module, and the command where it is one.
+fn pack(kit: &Path, program: Option<&Path>, options: &[&str], dist: &Path) -> Result<PathBuf> {
     let source = root()?.join("bindings/python");
     let data = source.join("actionpass.data");
     if data.exists() {
         fs::remove_dir_all(&data)?;
     }
-    stripped(program, &data.join("scripts/actionpass"))?;
-    let dist = source.join("dist");
+    fs::create_dir_all(&data)?;
+    if let Some(program) = program {
+        stripped(program, &data.join("scripts/actionpass"))?;
+    }
     if dist.exists() {
-        fs::remove_dir_all(&dist)?;
+        fs::remove_dir_all(dist)?;
     }
     let mut maturin = Command::new(kit);
     maturin
-        .args([
-            "-m",
-            "maturin",
-            "build",
-            "--profile=dev",
-            "--strip",
-            "--compatibility=linux",
-            "--interpreter",
-        ])
+        .args(["-m", "maturin", "build", "--strip", "--interpreter"])
         .arg(kit)
+        .args(options)
         .arg("--out")
-        .arg(&dist)
+        .arg(dist)
         .current_dir(&source);
     // As in `process::cargo`: what `cargo run` says of xtask is none of the build's business.
     for (name, _) in std::env::vars_os() {
@@ -64,7 +100,7 @@ fn pack(kit: &Path, program: &Path) -> Result<PathBuf> {
     }
     succeed(&mut maturin)?;
     let expected = format!("actionpass-{}-cp310-abi3-", env!("CARGO_PKG_VERSION"));
-    fs::read_dir(&dist)?
+    fs::read_dir(dist)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| {
             path.file_name()
@@ -73,9 +109,9 @@ fn pack(kit: &Path, program: &Path) -> Result<PathBuf> {
         .ok_or_else(|| format!("no {expected}*.whl was built").into())
 }
 
-/// An empty environment with the wheel and nothing else, and the tests beside it. What the tests import is added as a path behind.
-fn install(wheel: &Path, kit: &Path) -> Result<PathBuf> {
-    let app = empty("python-app")?;
+/// An empty environment with the wheel and nothing else. What the tests import is added as a path behind.
+fn install(wheel: &Path, kit: &Path, name: &str) -> Result<PathBuf> {
+    let app = empty(name)?;
     let folder = app.join("venv");
     succeed(Command::new(kit).args(["-m", "venv"]).arg(&folder))?;
     let python = folder.join("bin/python");
@@ -98,14 +134,22 @@ fn install(wheel: &Path, kit: &Path) -> Result<PathBuf> {
     let beside = capture(Command::new(kit).args(["-c", paths]))?;
     let here = capture(Command::new(&python).args(["-c", paths]))?;
     fs::write(Path::new(here.trim()).join("kit.pth"), beside)?;
+    Ok(app)
+}
+
+/// The tests, and what they read.
+fn add_tests(app: &Path, kit: &PythonKit) -> Result {
     copy(&root()?.join("bindings/python/test"), &app.join("test"))?;
-    // Its example is run as a reader would.
-    fs::copy(root()?.join("docs/howto/python.md"), app.join("test/python.md"))?;
+    // Their examples are run as a reader would.
+    for name in ["python.md", "python-agents.md"] {
+        fs::copy(root()?.join("docs/howto").join(name), app.join("test").join(name))?;
+    }
     for file in ["bindings/python/pyproject.toml", "bindings/python/README.md"] {
         let path = root()?.join(file);
         fs::copy(&path, app.join(path.file_name().unwrap_or_default()))?;
     }
-    Ok(app)
+    fs::copy(&kit.webhooks, app.join("test/webhooks.json"))?;
+    Ok(())
 }
 
 fn python(app: &Path, arguments: &[&str]) -> Command {
