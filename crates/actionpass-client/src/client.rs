@@ -75,6 +75,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) time: Duration,
     /// Whether nothing more is done if it is asked again.
     pub(crate) is_repeatable: bool,
+    /// The status of a success.
+    success: u16,
 }
 
 impl<'a> Asked<'a> {
@@ -87,6 +89,7 @@ impl<'a> Asked<'a> {
             accept: "application/json",
             time: TIME,
             is_repeatable: true,
+            success: 200,
         }
     }
 
@@ -407,7 +410,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`]: where the service can't be reached it may be revoked.
     pub fn revoke(&self, revocation: &NewRevocation) -> Result<Revoked, ClientError> {
-        self.ask(&Asked::post("/v1/revocations", &self.body(revocation)?))
+        let body = self.body(revocation)?;
+        let mut asked = Asked::post("/v1/revocations", &body);
+        asked.success = 201;
+        self.ask(&asked)
     }
 
     /// Whom an invitation to register a passkey is for. It changes nothing.
@@ -482,8 +488,7 @@ impl Client {
             let outcome = self.once(asked).and_then(|response| {
                 let is_unchanged = asked.header.is_some_and(|(name, _)| name == "if-none-match");
                 match response.status().as_u16() {
-                    // What was made is answered with 201: a revocation.
-                    200 | 201 => Ok(response),
+                    status if status == asked.success => Ok(response),
                     304 if is_unchanged => Ok(response),
                     _ => Err(self.refused(response)),
                 }

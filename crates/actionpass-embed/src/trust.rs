@@ -16,7 +16,7 @@ use crate::process::{self, Usable};
 use crate::{Error, options, time};
 
 /// How long a forked copy waits for a lock that nobody may hold any more.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Public keys and revocations: of a document, of single keys, or a file that is looked at whenever somebody asks.
 ///
