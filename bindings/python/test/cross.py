@@ -3,7 +3,8 @@
     python cross.py issue            writes a list of cases to stdout
     python cross.py verify < CASES   reads one, and writes a list of verdicts in the same order
 
-What both are is told at the head of ``cross.mjs``, which is the same for Node.
+What both are is told at the head of ``cross.mjs``, which is the same for Node. A new store refuses passes that were issued before it was
+made, to the second. So this side makes its store first, says ``ready`` in a line of stderr, and then reads: whoever drives it issues after that.
 """
 
 import json
@@ -60,7 +61,7 @@ def issue() -> list[dict[str, Any]]:
     return [*cases, issued("Python, approved", key(), "notes.share", key())]
 
 
-def verify(case: dict[str, Any]) -> dict[str, Any]:
+def verify(case: dict[str, Any], store: ReplayStore) -> dict[str, Any]:
     call = WholeAction(case["action"])
     try:
         executor = Executor(
@@ -68,7 +69,7 @@ def verify(case: dict[str, Any]) -> dict[str, Any]:
             audience=case["audience"],
             tenant=case["tenant"],
             trust=Trust.parse(json.dumps(case["trust"])),
-            store=ReplayStore.memory(first=True),
+            store=store,
         )
         payload = executor.run(case["token"], call, canonicalize)
         try:
@@ -86,7 +87,9 @@ if __name__ == "__main__":
         case ["issue"]:
             written: list[Any] = issue()
         case ["verify"]:
-            written = [verify(case) for case in json.load(sys.stdin.buffer)]
+            store = ReplayStore.memory(first=True)
+            print("ready", file=sys.stderr, flush=True)
+            written = [verify(case, store) for case in json.load(sys.stdin.buffer)]
         case _:
             sys.exit("say `issue` or `verify`")
     sys.stdout.buffer.write(json.dumps(written).encode())

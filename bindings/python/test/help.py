@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from actionpass import ActionPassError, Caller, Executor, Issuer, ReplayStore, Trust, TrustedKey, approve
+from actionpass import ActionPassError, Caller, Executor, Issuer, Trust, TrustedKey, approve
 from cryptography.hazmat.primitives.asymmetric import ec
 
 ISSUER = "https://issuer.example"
@@ -63,7 +63,8 @@ def issuer_of(trust: Trust | None = None, **options: Any) -> Issuer:
 
 
 def executor_of(issuer: Issuer, audience: str = "notes.write", **options: Any) -> Executor:
-    store = options.pop("store", None) or ReplayStore.memory(first=True)
+    # The issuer's own, which is older than its passes: a new one refuses what was issued before it.
+    store = options.pop("store", None) or issuer.replay_store
     return Executor(issuer=ISSUER, audience=audience, tenant=TENANT, trust=issuer.trust, store=store, **options)
 
 

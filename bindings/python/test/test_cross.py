@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from actionpass import canonicalize
+from actionpass import ReplayStore, canonicalize
 from cross import issue, verify
 from help import ISSUER, MAYA, PROGRAM, TENANT, Service, run
 
@@ -50,6 +50,7 @@ def test_the_command_verifies_and_uses_up_what_this_package_issues(tmp_path: pat
 
 def test_this_package_verifies_and_uses_up_what_the_command_issues(tmp_path: pathlib.Path) -> None:
     service = Service(tmp_path)
+    used = ReplayStore.memory(first=True)
     for tool, text in [("notes.write", "Grüße 👋"), ("notes.share", "approved")]:
         action = {
             "schema": "actionpass.action.v1",
@@ -78,14 +79,17 @@ def test_this_package_verifies_and_uses_up_what_the_command_issues(tmp_path: pat
             "tenant": TENANT,
         }
         payload = canonicalize(action["capability"]["payload"])
-        assert verify(case) == {"valid": True, "payload": payload, "again": "already_used"}
-        assert verify(changed(case)) == {"valid": False, "codes": ["payload_hash_mismatch"]}
+        assert verify(case, used) == {"valid": True, "payload": payload, "again": "already_used"}
+        assert verify(changed(case), used) == {"valid": False, "codes": ["payload_hash_mismatch"]}
 
 
 def test_one_side_speaks_the_protocol() -> None:
     side = [sys.executable, pathlib.Path(__file__).with_name("cross.py")]
-    cases = subprocess.run([*side, "issue"], capture_output=True, check=True, timeout=60).stdout
-    told = subprocess.run([*side, "verify"], input=cases, capture_output=True, check=True, timeout=60).stdout
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*side, "verify"], stdin=pipe, stdout=pipe, stderr=pipe) as verifying:
+        assert verifying.stderr is not None and verifying.stderr.readline() == b"ready\n"
+        cases = subprocess.run([*side, "issue"], capture_output=True, check=True, timeout=60).stdout
+        told, _ = verifying.communicate(cases, timeout=60)
     verdicts = json.loads(told)
     assert [verdict["payload"] for verdict in verdicts] == [case["payload"] for case in json.loads(cases)]
     assert all(verdict["again"] == "already_used" for verdict in verdicts)

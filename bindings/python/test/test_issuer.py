@@ -331,7 +331,7 @@ class TestForks:
                 return error.code
 
         try:
-            for _ in range(20):
+            for _ in range(8):
                 assert self.in_child(work) in (True, "store_forked")
         finally:
             stop.set()
