@@ -3,24 +3,14 @@
     python cross.py issue            writes a list of cases to stdout
     python cross.py verify < CASES   reads one, and writes a list of verdicts in the same order
 
-What both are is told at the head of ``cross.mjs``, which is the same for Node. A new store refuses passes that were issued before it was
-made, to the second. So this side makes its store first, says ``ready`` in a line of stderr, and then reads: whoever drives it issues after that.
+What both are is told at the head of ``cross.mjs``, which is the same for Node.
 """
 
 import json
 import sys
 from typing import Any
 
-from actionpass import (
-    ActionPassError,
-    Executor,
-    ReplayStore,
-    Trust,
-    TrustedKey,
-    WholeAction,
-    approve,
-    canonicalize,
-)
+from actionpass import ActionPassError, Trust, TrustedKey, Verifier, WholeAction, approve, canonicalize
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from help import CALLER, ISSUER, MAYA, TENANT, action_of, issuer_of, key
 
@@ -61,25 +51,18 @@ def issue() -> list[dict[str, Any]]:
     return [*cases, issued("Python, approved", key(), "notes.share", key())]
 
 
-def verify(case: dict[str, Any], store: ReplayStore) -> dict[str, Any]:
-    call = WholeAction(case["action"])
+def verify(case: dict[str, Any]) -> dict[str, Any]:
     try:
-        executor = Executor(
+        verifier = Verifier(
             issuer=case["issuer"],
             audience=case["audience"],
             tenant=case["tenant"],
             trust=Trust.parse(json.dumps(case["trust"])),
-            store=store,
         )
-        payload = executor.run(case["token"], call, canonicalize)
-        try:
-            executor.consume(case["token"], call)
-            again = "used again"
-        except ActionPassError as error:
-            again = error.code
+        verified = verifier.verify(case["token"], WholeAction(case["action"]))
     except ActionPassError as error:
         return {"valid": False, "codes": list(error.codes)}
-    return {"valid": True, "payload": payload, "again": again}
+    return {"valid": True, "payload": verified.payload_bytes.decode()}
 
 
 if __name__ == "__main__":
@@ -87,9 +70,7 @@ if __name__ == "__main__":
         case ["issue"]:
             written: list[Any] = issue()
         case ["verify"]:
-            store = ReplayStore.memory(first=True)
-            print("ready", file=sys.stderr, flush=True)
-            written = [verify(case, store) for case in json.load(sys.stdin.buffer)]
+            written = [verify(case) for case in json.load(sys.stdin.buffer)]
         case _:
             sys.exit("say `issue` or `verify`")
     sys.stdout.buffer.write(json.dumps(written).encode())
