@@ -1,12 +1,13 @@
 """What programs write, for the type checker alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from actionpass import (
     ActionPassError,
+    AsyncClient,
     AsyncExecutor,
     AsyncIssuer,
     Call,
@@ -22,6 +23,7 @@ from actionpass import (
     WholeAction,
     approve,
 )
+from actionpass.guard import AsyncGuard, Guard, NotAllowedError
 
 
 class Hsm:
@@ -60,6 +62,24 @@ async def serve(action: dict[str, Any], caller: Caller) -> str:
         issuer="i", audience="a", tenant="t", trust=trust, store=ReplayStore.memory(first=True)
     )
     return await executor.run(token, WholeAction(action), write)
+
+
+def guard(issuer: Issuer, caller: Caller, publish: Callable[[dict[str, Any]], int]) -> int:
+    before = Guard(issuer, caller=lambda: caller, task="T-1", resource=lambda tool, payload: f"note:{payload['id']}")
+    try:
+        return before("notes.publish", {"id": 1}, publish, approvals=["a.b.c"])
+    except NotAllowedError as error:
+        return len(error.authorization.decision.reasons) + len(error.action)
+
+
+async def guard_async(issuer: AsyncIssuer | AsyncClient, caller: Caller) -> str:
+    async def write(payload: Any) -> str:
+        return str(payload)
+
+    before = AsyncGuard(issuer, caller=caller, task="T-1", resource=lambda tool, payload: "note:1")
+    count: int = await before("notes.count", b"[]", len)
+    written: str = await before("notes.write", {"id": count}, write)
+    return written
 
 
 def execute(executor: Executor, token: str, received: bytes) -> int:
