@@ -159,12 +159,15 @@ impl Browser {
                 let is_wanted = pixels == 16 && ["waiting", "request"].contains(&screen);
                 self.picture(&format!("{screen}-{scheme}-{width}"), is_wanted);
             }
-            let over = self
-                .call("document.documentElement.scrollWidth - innerWidth")
-                .as_i64()
-                .unwrap();
+            let over = self.call(
+                "[...document.querySelectorAll('*')].map(at => [at.getBoundingClientRect().right, at])
+                 .filter(([right]) => document.documentElement.scrollWidth > innerWidth && right > innerWidth)
+                 .map(([right, at]) => `${at.tagName} ${at.className}: ${right}: ${at.textContent.slice(0, 40)}`)",
+            );
+            assert_eq!(over, json!([]), "too wide: {screen} at {width}, text of {pixels}");
+            let over = self.call("document.documentElement.scrollWidth - innerWidth");
             assert!(
-                over <= 0,
+                over.as_i64().unwrap() <= 0,
                 "{screen} is {over} pixels too wide at {width}, text of {pixels}"
             );
         }

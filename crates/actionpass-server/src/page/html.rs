@@ -81,7 +81,14 @@ pub(super) fn refused(problem: &Problem, origin: &WebOrigin) -> Markup {
         section .card {
             h1 { (title) }
             p { (problem.title) }
-            @if let Some(detail) = &problem.detail { p { (shown(detail)) } }
+            @if let Some(detail) = &problem.detail {
+                @if problem.status == 421 {
+                    // Without style an address is broken only where this says so.
+                    p { @for part in detail.split_inclusive('/') { (shown(part)) wbr; } }
+                } @else {
+                    p { (shown(detail)) }
+                }
+            }
             @if is_unreachable {
                 p {
                     "The service that has the requests doesn\u{2019}t answer this page. Nothing can be shown or decided until it does. "
