@@ -46,9 +46,6 @@ usage: cargo xtask TASK
                       native module; says `not run` where the target can't be had
   bindings cross [--check]
                       build and install both, and let each verify what the other issues
-  bindings python [--check | --bench | --release]
-                      the same for Python, with a wheel in bindings/python/dist; with --bench it is measured beside PyJWT and
-                      rfc8785; with --release a wheel to publish goes into bindings/python/dist/release
   schemas [--check]   write docs/schemas from the types, or compare
   openapi [--check]   write docs/openapi.json from the routes of the service, or compare
   bench [PART] [--quick] [--json]

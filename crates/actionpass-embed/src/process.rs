@@ -17,11 +17,7 @@ impl Process {
 
     /// That this is still that process. Threads, connections and locks don't live on in a child.
     pub(crate) fn check(self) -> Result<(), Error> {
-        if self.0 == id() {
-            Ok(())
-        } else {
-            Err(forked())
-        }
+        if self.0 == id() { Ok(()) } else { Err(forked()) }
     }
 
     /// The process that this one is a copy of.

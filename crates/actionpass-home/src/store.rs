@@ -32,11 +32,19 @@ pub trait HomeStore: OutcomeStore + QueueStore + UseStore + Debug {
 
     /// Says that it was restored from an earlier state.
     fn restart_replay(&self, start: ReplayStart) -> StoreFuture<'_, ()>;
+
+    /// Says that there is one caller, whose thread may wait for a commit
+    /// ([`SqliteStore::write_here`]). A store that can't use that goes on as before.
+    fn write_here(&self) {}
 }
 
 impl HomeStore for SqliteStore {
     fn log(&self) -> Option<&Log> {
         Self::log(self)
+    }
+
+    fn write_here(&self) {
+        Self::write_here(self);
     }
 
     fn check_rows(&self) -> Result<(), StoreError> {

@@ -535,8 +535,7 @@ mod tests {
         std::fs::write(&committer.path, older).unwrap();
         assert_eq!(
             refusal(committer.take(&allow(3), SHORT)),
-            Some(StoreCode::StoreRolledBack),
-            SHORT
+            Some(StoreCode::StoreRolledBack)
         );
         std::fs::write(&committer.path, newer).unwrap();
         assert_eq!(refusal(committer.take(&allow(3), SHORT)), None);

@@ -107,7 +107,7 @@ pub fn free_port() -> u16 {
     let begin = || AtomicU16::new(RandomState::new().hash_one(std::process::id()) as u16 % COUNT);
     let next = NEXT.get_or_init(begin);
     (0..COUNT)
-        .map(|_| FIRST + next.fetch_add(1, Ordering::Relaxed) % COUNT)
+        .map(|_| (next.fetch_add(1, Ordering::Relaxed) % COUNT).saturating_add(FIRST))
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         .expect("there is a free port")
 }

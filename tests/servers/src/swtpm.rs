@@ -1,7 +1,6 @@
 //! swtpm, a TPM 2.0 in software.
 
 use std::fs;
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
