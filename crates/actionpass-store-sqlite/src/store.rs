@@ -47,26 +47,32 @@ struct Shared {
     /// Whether calls are written in the thread of their caller.
     is_here: AtomicBool,
     reads: Arc<Reads>,
-    threads: Vec<JoinHandle<()>>,
+    writing: Option<JoinHandle<()>>,
+    reading: Option<JoinHandle<()>>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
         if self.lease.is_forked() {
             // There are no such threads here to be joined, and a queue may have been copied while it was locked.
-            self.threads.drain(..).for_each(std::mem::forget);
+            std::mem::forget((self.writing.take(), self.reading.take()));
             // Nor may its connection be closed here: that is the original's.
             std::mem::forget(Arc::clone(&self.writer));
             return;
         }
+        // One after the other: of two connections that are closed at once, each may leave it to the other to take the write-ahead
+        // log into the file.
         self.writer.close();
+        join(self.writing.take());
         self.reads.queue.close();
-        for thread in self.threads.drain(..) {
-            // A waker run by one of the threads may hold the last clone.
-            if thread.thread().id() != thread::current().id() {
-                let _ = thread.join();
-            }
-        }
+        join(self.reading.take());
+    }
+}
+
+/// Waits for the end of a thread, unless it is this one: a waker that it runs may hold the last clone.
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
+        let _ = thread.join();
     }
 }
 
@@ -172,7 +178,8 @@ impl SqliteStore {
             writer: Arc::clone(&writer),
             is_here: AtomicBool::new(false),
             reads: Arc::clone(&reads),
-            threads: Vec::new(),
+            writing: None,
+            reading: None,
         };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.to_owned()).spawn(run);
         let leased = Arc::clone(&lease);
@@ -181,13 +188,13 @@ impl SqliteStore {
                 writer.run();
                 drop(leased);
             });
-            shared.threads.push(spawn("actionpass-write", write)?);
+            shared.writing = Some(spawn("actionpass-write", write)?);
         }
         let reader = Box::new(move || {
             reader::run(path, access, connection, &reads.queue);
             drop(lease);
         });
-        shared.threads.push(spawn("actionpass-read", reader)?);
+        shared.reading = Some(spawn("actionpass-read", reader)?);
         tracing::debug!(
             log = shared.log.as_ref().map(|log| log.origin().as_str()),
             "opened a store"
