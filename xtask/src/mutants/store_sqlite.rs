@@ -452,8 +452,29 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a store in a copy of its process",
         "store.rs",
-        "    fn write(&self, write: Write) -> Result<(), StoreError> {
+        "    async fn written<T>(&self, write: impl FnOnce(Reply<T>) -> Write) -> Result<T, StoreError> {
         self.0.lease.check()?;",
-        "    fn write(&self, write: Write) -> Result<(), StoreError> {",
+        "    async fn written<T>(&self, write: impl FnOnce(Reply<T>) -> Write) -> Result<T, StoreError> {",
+    ),
+    Mutant::new(
+        "a lock of another process fails what is written here",
+        "committer.rs",
+        "Err(failure) if failure.is_busy() => {",
+        "Err(failure) if failure.is_busy() && batch.is_empty() => {",
+    ),
+    Mutant::new(
+        "a caller that left takes its call with it",
+        "queue.rs",
+        "    pub(crate) fn tell(&self) {
+        self.changed.notify_one();",
+        "    pub(crate) fn tell(&self) {",
+    ),
+    Mutant::new(
+        "a connection is closed beside another",
+        "store.rs",
+        "        join(self.writing.take());
+        self.reads.queue.close();",
+        "        self.reads.queue.close();
+        join(self.writing.take());",
     ),
 ];
