@@ -15,6 +15,7 @@ import pytest
 from actionpass import (
     ActionPassDemoWarning,
     ActionPassError,
+    Approver,
     AsyncExecutor,
     AsyncIssuer,
     Call,
@@ -100,7 +101,7 @@ def test_people_approve_override_and_revoke():
     asked = issuer.authorize(action, caller=CALLER)
     assert asked.decision.decision == "step_up" and len(asked.decision.required) == 1
     assert asked.request["id"]
-    yes = approve(action=action, issuer=ISSUER, as_=name, key=maya, reason="read it", lifetime=60)
+    yes = Approver(as_=name, key=maya, lifetime=60).approve(action, issuer=ISSUER, reason="read it")
     decided = issuer.authorize(action, caller=CALLER, approvals=[yes])
     notes = executor_of(issuer, "notes.share")
     assert notes.verify(decided.action_pass.token, WholeAction(action)).approvals[0]["approvedBy"] == name
@@ -108,11 +109,9 @@ def test_people_approve_override_and_revoke():
     secret = action_of({"text": "secret"}, "notes.share")
     denied = issuer.authorize(secret, caller=CALLER)
     assert denied.decision.decision == "deny"
-    lifted = approve(
-        action=secret,
+    lifted = Approver(as_=name, key=maya).approve(
+        secret,
         issuer=ISSUER,
-        as_=name,
-        key=maya,
         reason="for the audit",
         mode="policy_override",
         policy_digest=denied.policy["digest"],

@@ -3,6 +3,7 @@
 from ._client import AsyncClient, Client
 from ._error import ActionPassError
 from ._issuer import (
+    Approver,
     AsyncIssuer,
     Authorization,
     Caller,
@@ -42,6 +43,7 @@ __all__ = [
     "ActionInput",
     "ActionPassDemoWarning",
     "ActionPassError",
+    "Approver",
     "AssertedArtifact",
     "AsyncClient",
     "AsyncExecutor",

@@ -489,3 +489,44 @@ def approve(
         lifetime=lifetime,
     )
     return ask(_native.approve, raw, native_key(key, "key"), options)
+
+
+class Approver:
+    """Somebody who approves, with their key. ``lifetime`` is in seconds, 15 minutes unless it is set."""
+
+    def __init__(self, *, as_: str, key: SigningKey, lifetime: int | None = None) -> None:
+        self._as, self._key, self._lifetime = as_, key, lifetime
+
+    @overload
+    def approve(
+        self, action: ActionInput, *, issuer: str, reason: str, mode: Literal["human"] = "human"
+    ) -> str: ...
+
+    @overload
+    def approve(
+        self,
+        action: ActionInput,
+        *,
+        issuer: str,
+        reason: str,
+        mode: Literal["policy_override"],
+        policy_digest: str,
+        rules: Sequence[str],
+    ) -> str: ...
+
+    def approve(
+        self,
+        action: ActionInput,
+        *,
+        issuer: str,
+        reason: str,
+        mode: Literal["human", "policy_override"] = "human",
+        policy_digest: str | None = None,
+        rules: Sequence[str] | None = None,
+    ) -> str:
+        """What :func:`approve` gives."""
+        by: dict[str, Any] = {"as_": self._as, "key": self._key, "lifetime": self._lifetime}
+        if mode == "human" and policy_digest is None and rules is None:
+            return approve(action=action, issuer=issuer, reason=reason, **by)
+        stated: dict[str, Any] = {"mode": mode, "policy_digest": policy_digest, "rules": rules}
+        return approve(action=action, issuer=issuer, reason=reason, **stated, **by)
