@@ -464,7 +464,8 @@ mod tests {
                 let command = example
                     .line()
                     .replace("REVOCATION", "rev_01930000000070008000000000000000")
-                    .replace("REQUEST", "req_01930000000070008000000000000000");
+                    .replace("REQUEST", "req_01930000000070008000000000000000")
+                    .replace("DATABASE", "postgres://front@db.example/actionpass");
                 // What the shell does with a file is none of the command's words.
                 let words = words(command.split(" < ").next().unwrap_or_default());
                 let cli = Cli::try_parse_from(&words).unwrap();
