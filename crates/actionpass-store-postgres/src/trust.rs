@@ -92,13 +92,14 @@ impl PostgresTrust {
         let missing =
             || TrustFileError::new(TrustFileCode::TrustUnreadable).with_source("the database holds no trust store");
         let (row, bytes) = read.await.map_err(unreadable)?.ok_or_else(missing)?;
-        let snapshot = match (bytes, known) {
+        let snapshot = match (bytes, &known) {
             (Some(bytes), _) => TrustSnapshot::from_bytes(bytes)?,
-            (None, Some(seen)) => seen.snapshot,
+            (None, Some(seen)) => seen.snapshot.clone(),
             (None, None) => return Err(missing()),
         };
-        self.accept(&snapshot, row)?;
-        Ok(snapshot)
+        // What was seen before the question is the least that the database may answer.
+        is_newest(known.as_ref(), &snapshot)?;
+        self.accept(snapshot, row)
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Option<Seen>>, TrustFileError> {
@@ -106,18 +107,22 @@ impl PostgresTrust {
         self.seen.lock().map_err(poisoned)
     }
 
-    /// Remembers the newest that was seen, and refuses another of its version. What is older was read before it, or the
-    /// database went back: it is read once more.
-    fn accept(&self, snapshot: &TrustSnapshot, row: String) -> Result<(), TrustFileError> {
-        let rolled_back = || TrustFileError::new(TrustFileCode::TrustRolledBack);
+    /// Remembers the newest that was seen, and gives it: another reader, or a change, may have seen a newer one than this, which was
+    /// read before it. Another of the same version is refused.
+    fn accept(&self, snapshot: TrustSnapshot, row: String) -> Result<TrustSnapshot, TrustFileError> {
         let mut seen = self.lock()?;
-        let known = seen.as_ref().map(|seen| seen.snapshot.evidence());
-        newest_trust(known, snapshot.evidence()).map_err(|_| rolled_back())?;
+        if let Some(newer) = seen
+            .as_ref()
+            .filter(|seen| seen.snapshot.document.version > snapshot.document.version)
+        {
+            return Ok(newer.snapshot.clone());
+        }
+        is_newest(seen.as_ref(), &snapshot)?;
         *seen = Some(Seen {
             snapshot: snapshot.clone(),
             row,
         });
-        Ok(())
+        Ok(snapshot)
     }
 
     async fn swap(&self, before: &TrustSnapshot, after: &TrustSnapshot) -> Result<Swapped, TrustFileError> {
@@ -141,6 +146,15 @@ impl PostgresTrust {
     }
 }
 
+/// That nothing newer was seen than this, and no other of its version.
+fn is_newest(seen: Option<&Seen>, snapshot: &TrustSnapshot) -> Result<(), TrustFileError> {
+    let known = seen.map(|seen| seen.snapshot.evidence());
+    match newest_trust(known, snapshot.evidence()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(TrustFileError::new(TrustFileCode::TrustRolledBack)),
+    }
+}
+
 fn unwritable(source: StoreError) -> TrustFileError {
     TrustFileError::new(TrustFileCode::TrustUnwritable).with_source(source)
 }
@@ -155,13 +169,7 @@ async fn check_settings(session: &Session) -> Result<(), Failure> {
 
 impl TrustDocument for PostgresTrust {
     fn read(&self) -> TrustFuture<'_, TrustSnapshot> {
-        Box::pin(async move {
-            match self.read_now().await {
-                // Another may have seen a newer one between this one's reading and now.
-                Err(error) if error.code() == TrustFileCode::TrustRolledBack => self.read_now().await,
-                read => read,
-            }
-        })
+        Box::pin(self.read_now())
     }
 
     fn change<'a>(&'a self, now: Timestamp, mut change: TrustChange<'a>) -> TrustFuture<'a, TrustChanged> {
@@ -173,8 +181,8 @@ impl TrustDocument for PostgresTrust {
                 let after = before.changed(now, &mut *change)?;
                 match self.swap(&before, &after).await? {
                     Swapped::Made => {
-                        // A newer one may have been seen since.
-                        let _ = self.accept(&after, String::new());
+                        // It is made, whatever else was seen since.
+                        let _ = self.accept(after.clone(), String::new());
                         return Ok(TrustChanged::new(before.evidence(), after));
                     }
                     Swapped::Moved if began.elapsed() < self.store.patience() => {}

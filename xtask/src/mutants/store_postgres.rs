@@ -123,8 +123,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a trust store may go back",
         "trust.rs",
-        "newest_trust(known, snapshot.evidence()).map_err(|_| rolled_back())?;",
-        "let _ = (known, newest_trust);",
+        "match newest_trust(known, snapshot.evidence()) {",
+        "match newest_trust(known.filter(|_| false), snapshot.evidence()) {",
     ),
     Mutant::new(
         "a copy of the process asks",
