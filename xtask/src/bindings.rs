@@ -47,7 +47,7 @@ pub(crate) fn node_release() -> Result {
     release::run(&tools::of_node_package()?, &release::command()?)
 }
 
-/// The same as [`node`] for the package of Python.
+/// The same as [`node()`] for the package of Python.
 pub(crate) fn python(mode: Mode) -> Result {
     codes::run(mode)?;
     let kit = tools::of_python_package()?;

@@ -21,7 +21,7 @@ impl Process {
     }
 
     /// The process that this one is a copy of.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "issuer"))]
     pub(crate) fn another() -> Self {
         Self(id() ^ 1)
     }
