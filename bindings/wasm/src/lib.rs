@@ -1,9 +1,9 @@
 //! The executor's side in WebAssembly (`wasm32-wasip1`): verifies passes and hashes payloads, where no native module is.
 //!
-//! One buffer takes the question and gives the answer: [`room`] makes place for a question and says where, [`ask`] answers it
-//! and says how long the answer is, [`answer`] says where that is. A question is a list of parts, each its length in four bytes,
+//! One buffer takes the question and gives the answer: `room` makes place for a question and says where, `ask` answers it
+//! and says how long the answer is, `answer` says where that is. A question is a list of parts, each its length in four bytes,
 //! least first, and its bytes; `FFFFFFFF` is the length of a part that isn't there. The first is the name of a function, the others
-//! are its arguments. An answer is `+` and a text, or `!` and the JSON of [`actionpass_embed::Error`].
+//! are its arguments. An answer is `+` and a text, or `!` and the JSON of `actionpass_embed::Error`.
 //!
 //! Nothing is kept between two questions, so whom to believe is handed over with each token.
 
