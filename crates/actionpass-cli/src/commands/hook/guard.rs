@@ -165,22 +165,28 @@ fn is_ignored(name: &OsStr) -> bool {
     name.starts_with("ACTIONPASS_") || ["SSL_CERT_FILE", "SSL_CERT_DIR"].contains(&&*name)
 }
 
-/// Starts the program anew without variables that a project could have set, if there are any.
-#[cfg(unix)]
-fn without_environment(args: &[OsString]) -> io::Result<()> {
-    use std::os::unix::process::CommandExt;
+/// The program with these arguments and without variables that a project could have set; `None` if there are none of those.
+fn anew(args: &[OsString]) -> io::Result<Option<process::Command>> {
     let ignored: Vec<OsString> = env::vars_os()
         .map(|(name, _)| name)
         .filter(|name| is_ignored(name))
         .collect();
     if ignored.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let mut anew = process::Command::new(env::current_exe()?);
     anew.args(args.iter().skip(1));
     for name in &ignored {
         anew.env_remove(name);
     }
+    Ok(Some(anew))
+}
+
+/// Starts the program anew without variables that a project could have set, if there are any.
+#[cfg(unix)]
+fn without_environment(args: &[OsString]) -> io::Result<()> {
+    use std::os::unix::process::CommandExt;
+    let Some(mut anew) = anew(args)? else { return Ok(()) };
     // Only returns if it fails.
     Err(anew.exec())
 }
@@ -188,18 +194,7 @@ fn without_environment(args: &[OsString]) -> io::Result<()> {
 /// Where a program can't be replaced by another, it runs as a child, and its end is this one's.
 #[cfg(not(unix))]
 fn without_environment(args: &[OsString]) -> io::Result<()> {
-    let ignored: Vec<OsString> = env::vars_os()
-        .map(|(name, _)| name)
-        .filter(|name| is_ignored(name))
-        .collect();
-    if ignored.is_empty() {
-        return Ok(());
-    }
-    let mut anew = process::Command::new(env::current_exe()?);
-    anew.args(args.iter().skip(1));
-    for name in &ignored {
-        anew.env_remove(name);
-    }
+    let Some(mut anew) = anew(args)? else { return Ok(()) };
     let ended = anew.status()?;
     process::exit(if ended.code() == Some(0) { 0 } else { i32::from(BLOCK) })
 }
