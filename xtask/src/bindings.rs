@@ -108,6 +108,14 @@ pub(crate) fn cross_in_test(_: &Path) -> Result<Counts> {
     cross::run()
 }
 
+/// The same within a run of all tests, which has the command. Where the target can't be had, `Err` says why.
+pub(crate) fn wasm_in_test(program: &Path) -> Result<std::result::Result<Counts, String>> {
+    match wasm::module(Profile::Dev)? {
+        Ok(module) => wasm::run(&module, &tools::of_node_package()?, program).map(Ok),
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
 /// What `cargo xtask bench node` reports.
 pub(crate) fn bench_node(is_quick: bool) -> Result<String> {
     node::bench(&tools::of_node_package()?, &command()?, is_quick)

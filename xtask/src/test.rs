@@ -117,7 +117,8 @@ pub(crate) fn run(filter: &[&str], is_long: bool) -> Result {
             println!("\n== {name}");
             let start = Instant::now();
             match command_of(&environment).and_then(package) {
-                Ok(counts) => tally.line(&counts.result()),
+                Ok(Ok(counts)) => tally.line(&counts.result()),
+                Ok(Err(reason)) => tally.missing(format!("{name} ({reason})")),
                 Err(error) => tally.failed_run(format!("{name}: {error}")),
             }
             timing.ran(start.elapsed());
@@ -139,19 +140,20 @@ pub(crate) fn run(filter: &[&str], is_long: bool) -> Result {
     }
 }
 
-/// Tests a package with the command that it is packed with.
-type TestPackage = fn(&Path) -> Result<bindings::Counts>;
+/// Tests a package with the command that it is packed with, or gives what it can't be built for.
+type TestPackage = fn(&Path) -> Result<std::result::Result<bindings::Counts, String>>;
 
 /// The packages for other languages.
-const PACKAGES: [(&str, TestPackage); 3] = [
+const PACKAGES: [(&str, TestPackage); 4] = [
     ("node", |program| {
-        bindings::node_in_test(&tools::of_node_package()?, program)
+        bindings::node_in_test(&tools::of_node_package()?, program).map(Ok)
     }),
     ("python", |program| {
-        bindings::python_in_test(&tools::of_python_package()?, program)
+        bindings::python_in_test(&tools::of_python_package()?, program).map(Ok)
     }),
     // Between those that were installed just now.
-    ("cross", bindings::cross_in_test),
+    ("cross", |program| bindings::cross_in_test(program).map(Ok)),
+    ("wasm", bindings::wasm_in_test),
 ];
 
 /// The command that was built.

@@ -47,12 +47,12 @@ pub(crate) struct Usable(AtomicU32);
 
 impl Usable {
     pub(crate) fn here() -> Self {
-        Self(AtomicU32::new(std::process::id()))
+        Self(AtomicU32::new(id()))
     }
 
     /// Nothing in a process in which it is known; in another what shows it.
     pub(crate) fn or_else(&self, show: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        let process = std::process::id();
+        let process = id();
         if self.0.load(Ordering::Relaxed) != process {
             show()?;
             self.0.store(process, Ordering::Relaxed);
@@ -63,6 +63,6 @@ impl Usable {
     /// As in a copy.
     #[cfg(test)]
     pub(crate) fn forget(&self) {
-        self.0.store(std::process::id() ^ 1, Ordering::Relaxed);
+        self.0.store(id() ^ 1, Ordering::Relaxed);
     }
 }

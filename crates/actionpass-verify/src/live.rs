@@ -149,7 +149,7 @@ impl LiveTrust {
     /// The reading to wait for: one that is under way or began after number `before`, else a new one.
     fn join(&self, stamp: Option<Stamp>, before: u64) -> Reading {
         let mut state = self.0.lock();
-        let process = std::process::id();
+        let process = process();
         if let Some(reading) = &state.reading
             && reading.process == process
             && (reading.number > before || !reading.outcome.is_done())
@@ -165,6 +165,15 @@ impl LiveTrust {
         };
         state.reading = Some(reading.clone());
         reading
+    }
+}
+
+/// The process that reads: a forked copy doesn't wait for a thread of the first. WebAssembly has no processes, and asking for one ends it.
+fn process() -> u32 {
+    if cfg!(target_family = "wasm") {
+        0
+    } else {
+        std::process::id()
     }
 }
 
@@ -491,7 +500,7 @@ mod tests {
         // Under way when this process was copied, so here it never ends.
         live.0.lock().reading = Some(Reading {
             number: 1,
-            process: std::process::id() ^ 1,
+            process: process() ^ 1,
             stamp: None,
             outcome: offload(|| {
                 loop {
