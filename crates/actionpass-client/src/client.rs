@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,10 +10,8 @@ use actionpass_model::{ActionId, Agent, Decision, JsonObject, RequestId, Request
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{HeaderValue, Method, Request, Response, Uri, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent as Connections, AsSendBody, Body, Proxy, RequestExt};
 
-use crate::ClientError;
 use crate::api::{
     AuthorizeAnswer, AuthorizeRequest, CastVote, FullRequest, JwkSet, LedgerHead, Lifted, NewRevocation,
     OpenInvitation, OutcomeAnswer, OutcomeReport, PROBLEM_MEDIA_TYPE, PendingInvitation, Problem, RecordList,
@@ -22,6 +19,7 @@ use crate::api::{
     Verdict, VerifyRequest,
 };
 use crate::events::{Events, Updates};
+use crate::{ClientError, tls};
 
 /// How long a question may take, beyond what it asks to wait for people.
 const TIME: Duration = Duration::from_secs(30);
@@ -642,17 +640,7 @@ fn connections(is_tls: bool, proxy: Option<Proxy>) -> Connections {
         .timeout_connect(Some(CONNECT_TIME))
         .max_idle_age(Duration::from_secs(30));
     if is_tls {
-        let system = rustls_native_certs::load_native_certs();
-        let certificates: Vec<Certificate<'static>> = system
-            .certs
-            .iter()
-            .map(|der| Certificate::from_der(der).to_owned())
-            .collect();
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .root_certs(RootCerts::from(certificates))
-            .build();
-        config = config.tls_config(tls);
+        config = config.tls_config(tls::verified_by(tls::system_roots()));
     }
     Connections::new_with_config(config.build())
 }

@@ -32,6 +32,8 @@ mod code;
 mod error;
 #[cfg(feature = "http")]
 mod events;
+#[cfg(feature = "http")]
+pub mod tls;
 
 #[cfg(feature = "http")]
 pub use client::{Client, Document};

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use actionpass_client::tls;
 use base64ct::{Base64, Encoding};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use ureq::http::{Request, Response, StatusCode, Uri, request};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, RequestExt};
 
 use crate::era::Era;
@@ -301,17 +301,7 @@ fn agent(is_tls: bool) -> Agent {
         .proxy(None)
         .timeout_connect(Some(CONNECT_TIME));
     if is_tls {
-        let system = rustls_native_certs::load_native_certs();
-        let certificates: Vec<Certificate<'static>> = system
-            .certs
-            .iter()
-            .map(|der| Certificate::from_der(der).to_owned())
-            .collect();
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .root_certs(RootCerts::from(certificates))
-            .build();
-        config = config.tls_config(tls);
+        config = config.tls_config(tls::verified_by(tls::system_roots()));
     }
     Agent::new_with_config(config.build())
 }

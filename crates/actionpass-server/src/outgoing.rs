@@ -3,14 +3,14 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
+use actionpass_client::tls;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use ureq::Agent;
 use ureq::config::Config;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::Certificate;
 
 /// The largest file of certificates that is read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -21,8 +21,7 @@ const MAX_BYTES: u64 = 1 << 20;
 /// What is wrong with the file.
 pub(crate) fn roots(ca: Option<&Path>) -> Result<Vec<Certificate<'static>>, String> {
     let Some(path) = ca else {
-        let system = rustls_native_certs::load_native_certs();
-        return Ok(owned(system.certs.iter()));
+        return Ok(tls::system_roots());
     };
     let at = |problem: &dyn std::fmt::Display| format!("`{}`: {problem}", path.display());
     let mut pem = Vec::new();
@@ -34,11 +33,10 @@ pub(crate) fn roots(ca: Option<&Path>) -> Result<Vec<Certificate<'static>>, Stri
     if certificates.is_empty() {
         return Err(at(&"it has no certificate in PEM"));
     }
-    Ok(owned(certificates.iter()))
-}
-
-fn owned<'a>(certificates: impl Iterator<Item = &'a CertificateDer<'static>>) -> Vec<Certificate<'static>> {
-    certificates.map(|der| Certificate::from_der(der).to_owned()).collect()
+    Ok(certificates
+        .iter()
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect())
 }
 
 /// How somebody is asked, within `time` altogether; over TLS alone where there are roots.
@@ -53,11 +51,7 @@ pub(crate) fn config(roots: Option<Vec<Certificate<'static>>>, time: Duration) -
         .max_idle_connections(0)
         .user_agent("actionpass");
     if let Some(roots) = roots {
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .root_certs(RootCerts::from(roots))
-            .build();
-        config = config.tls_config(tls);
+        config = config.tls_config(tls::verified_by(roots));
     }
     config.build()
 }
