@@ -3,7 +3,7 @@
 //!
 //! A failure is raised as `NativeError`, whose one argument is the JSON of [`actionpass_embed::Error`].
 //!
-//! Every call lets go of the interpreter before it computes or waits: whoever holds a lock of ours may wait for a signer in
+//! Every call that waits lets go of the interpreter before it does: whoever holds a lock of ours may wait for a signer in
 //! Python, which wants the interpreter.
 
 mod issuer;
@@ -27,14 +27,24 @@ pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T,
     py.detach(work).map_err(|error| raised(&error))
 }
 
+/// The same for what takes no lock and asks nobody. Of a short text it is done sooner than the interpreter would be let go of and
+/// taken again.
+fn computed(py: Python<'_>, json: &[u8], work: fn(&[u8]) -> Result<String, Error>) -> PyResult<String> {
+    const SHORT: usize = 16 << 10;
+    if json.len() > SHORT {
+        return detached(py, || work(json));
+    }
+    work(json).map_err(|error| raised(&error))
+}
+
 #[pyfunction(name = "hash")]
 fn hash_of(py: Python<'_>, json: &[u8]) -> PyResult<String> {
-    detached(py, || hash(json))
+    computed(py, json, hash)
 }
 
 #[pyfunction(name = "canonicalize")]
 fn canonical_text(py: Python<'_>, json: &[u8]) -> PyResult<String> {
-    detached(py, || canonicalize(json))
+    computed(py, json, canonicalize)
 }
 
 #[pyfunction(name = "approve")]
