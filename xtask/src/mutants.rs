@@ -10,6 +10,7 @@
 mod cli;
 mod core;
 mod display;
+mod doors;
 mod faults;
 mod gate;
 mod policy;
@@ -38,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
 
 /// Every list, those of the quickest tests first.
-const LISTS: [&List; 12] = [
+const LISTS: [&List; 13] = [
     &display::LIST,
     &gate::LIST,
     &verify::LIST,
@@ -47,6 +48,7 @@ const LISTS: [&List; 12] = [
     &store_sqlite::LIST,
     &faults::STORE,
     &store_postgres::LIST,
+    &doors::LIST,
     &server::LIST,
     &cli::LIST,
     &faults::HOME,

@@ -21,6 +21,8 @@ pub struct ScriptedDoor {
     catalogue: Catalogue,
     mode: Mode,
     pins: Option<Mutex<Pins>>,
+    permits: Option<CanonicalBytes>,
+    observes_unsaid: bool,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -57,6 +59,8 @@ impl ScriptedDoor {
             catalogue: Catalogue::empty(),
             mode: Mode::Enforce,
             pins: None,
+            permits: None,
+            observes_unsaid: false,
             seen: Mutex::default(),
         }
     }
@@ -85,6 +89,24 @@ impl ScriptedDoor {
         }
     }
 
+    /// The same whose passes are for this payload, whatever was asked.
+    #[must_use]
+    pub fn permitting(self, payload: CanonicalBytes) -> Self {
+        Self {
+            permits: Some(payload),
+            ..self
+        }
+    }
+
+    /// The same, observing although it says that it enforces.
+    #[must_use]
+    pub fn observing_unsaid(self) -> Self {
+        Self {
+            observes_unsaid: true,
+            ..self
+        }
+    }
+
     /// What it was asked until now.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
@@ -103,7 +125,7 @@ impl ScriptedDoor {
         };
         self.note(Seen::Asked(call.tool.as_str().to_owned(), call.payload.clone()));
         let answer = Box::new(answer((self.script)(&call, occasion)?, &call, self.mode)?);
-        if self.mode == Mode::Observe {
+        if self.observes_unsaid || self.mode == Mode::Observe {
             return Ok(Verdict::Observed(Observed::of(answer)));
         }
         Ok(match Allowed::of(answer, Bound::of(call)) {
@@ -160,7 +182,7 @@ impl Door for ScriptedDoor {
     fn consume(&self, allowed: Allowed) -> DoorFuture<'_, Permit> {
         Box::pin(async move {
             self.note(Seen::Consumed(allowed.call.tool.as_str().to_owned()));
-            let payload = allowed.call.payload.clone();
+            let payload = self.permits.as_ref().unwrap_or(&allowed.call.payload).clone();
             allowed.permit(payload)
         })
     }
@@ -173,7 +195,7 @@ impl Door for ScriptedDoor {
     }
 }
 
-fn answer(decision: Decision, call: &Normalized, mode: Mode) -> Result<AuthorizeAnswer, DoorError> {
+pub(crate) fn answer(decision: Decision, call: &Normalized, mode: Mode) -> Result<AuthorizeAnswer, DoorError> {
     let now = Timestamp::from_unix_millis(0).ok_or_else(DoorError::without_pass)?;
     let code = match decision {
         Decision::Allow => "rule_allows",

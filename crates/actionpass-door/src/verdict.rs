@@ -249,3 +249,37 @@ fn reason(error: &CallError) -> ToldReason {
         words: None,
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use actionpass_canon::{Limits, admit};
+    use actionpass_gate::{Catalogue, ToolCall};
+
+    use super::*;
+    use crate::testing::answer;
+
+    #[test]
+    fn nothing_but_an_allow_with_its_pass_permits() {
+        let payload = admit(b"{}", &Limits::default()).unwrap();
+        let call = ToolCall::new("files", "read", &payload);
+        let call = Catalogue::empty().normalize(call).unwrap();
+        let given = |decision| Box::new(answer(decision, &call, crate::Mode::Enforce).unwrap());
+        let permits = |answer| Allowed::of(answer, Bound::of(call.clone())).is_ok();
+        assert!(permits(given(Decision::Allow)));
+        let pass = given(Decision::Allow).pass;
+        for decision in [Decision::Allow, Decision::StepUp, Decision::Deny] {
+            let without = AuthorizeAnswer {
+                pass: None,
+                ..*given(decision)
+            };
+            assert!(!permits(Box::new(without)), "{decision:?} without a pass");
+            if decision != Decision::Allow {
+                let with = AuthorizeAnswer {
+                    pass: pass.clone(),
+                    ..*given(decision)
+                };
+                assert!(!permits(Box::new(with)), "{decision:?} with a pass");
+            }
+        }
+    }
+}

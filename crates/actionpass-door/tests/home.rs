@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use actionpass_canon::{CanonicalBytes, Limits, admit};
+use actionpass_client::api::RecordLink;
 use actionpass_custody::NoSecrets;
 use actionpass_door::{Door, HomeDoor, Mode, Observed, Occasion, Outcome, Permit, Ran, Refused, Verdict};
 use actionpass_gate::{HttpCall, ListedTool, Origin, Standing, ToolCall};
@@ -244,6 +245,8 @@ fn what_is_not_allowed_gives_nothing_to_consume() {
         (unmapped.decision, codes(&unmapped)),
         (Decision::Deny, vec!["call_value_dots"])
     );
+    let told = &unmapped.reasons[0].message;
+    assert!(told.contains("payload.path"), "whoever calls is told where: {told}");
     let recorded = bed.decisions().pop().unwrap();
     assert_eq!(
         (recorded.tool.as_str(), recorded.reasons[0].code.as_str()),
@@ -335,6 +338,17 @@ fn an_observing_door_holds_nothing_up_and_says_what_would_have_been() {
     let outcomes: Vec<OutcomeBody> = bed.bodies(RecordKind::Outcome);
     assert_eq!(outcomes.len(), 4);
     assert!(outcomes.iter().all(|outcome| outcome.pass.is_none()));
+    // What no decision here is about isn't recorded, and whoever reports it is told.
+    let Ran::Observed(record) = observed(ask(&door, "read", r#"{"path":"a.txt"}"#)).ran() else {
+        panic!("nothing was observed");
+    };
+    let another = Ran::Observed(RecordLink {
+        seq: record.seq - 1,
+        ..record
+    });
+    let error = block_on(door.report(&another, Outcome::executed())).unwrap_err();
+    assert_eq!(error.code().as_str(), "answer_contradicts");
+    assert_eq!(bed.bodies::<OutcomeBody>(RecordKind::Outcome).len(), 4);
 }
 
 #[test]

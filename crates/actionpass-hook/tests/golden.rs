@@ -311,6 +311,23 @@ fn a_door_that_fails_blocks() {
 }
 
 #[test]
+fn a_door_that_permits_something_else_or_observes_unsaid_blocks() {
+    let raw = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/claude-code/bash.json")).unwrap();
+    let allowing = || ScriptedDoor::new(|_, _| Ok(Decision::Allow)).with_catalogue(catalogue());
+    let other = actionpass_canon::admit(br#"{"command":"rm -r /"}"#, &actionpass_canon::Limits::default()).unwrap();
+    let told = |door: &ScriptedDoor| block_on(Hook::new(Agent::ClaudeCode).answer(door, &raw));
+    let used = |door: &ScriptedDoor| door.seen().iter().any(|seen| matches!(seen, Seen::Consumed(_)));
+    let door = allowing();
+    assert_eq!((told(&door), used(&door)), (Answer::NoOpinion, true));
+    for door in [allowing().permitting(other), allowing().observing_unsaid()] {
+        let Answer::Block(reason) = told(&door) else {
+            panic!("it isn't blocked: {door:?}");
+        };
+        assert!(reason.contains("answer_contradicts"), "{reason}");
+    }
+}
+
+#[test]
 fn folder_and_session_go_with_the_call() {
     let (sent, got) = std::sync::mpsc::channel();
     let sent = std::sync::Mutex::new(sent);

@@ -700,6 +700,16 @@ async fn a_server_asks_only_what_the_client_can_be_asked() {
 }
 
 #[tokio::test]
+async fn the_server_gets_what_the_pass_is_for() {
+    let payload = crate::message::admitted(br#"{"a":2}"#).unwrap();
+    let door = ScriptedDoor::new(|_, _| Ok(Decision::Allow)).permitting(payload);
+    let mut pair = Pair::with(settings(), door).legacy("{}").await;
+    pair.tools = r#"[{"name":"read","inputSchema":{"type":"object","additionalProperties":true}}]"#.to_owned();
+    pair.say(&call(1, "read", r#"{"a":1}"#)).await;
+    assert_eq!(pair.asked().await["params"]["arguments"], serde_json::json!({"a": 2}));
+}
+
+#[tokio::test]
 async fn a_server_sends_nobody_to_the_page_of_the_gate() {
     let mut pair = Pair::new();
     pair.say(&modern(1, "tools/call", r#""name":"read""#, URL)).await;

@@ -283,3 +283,24 @@ async fn an_approval_of_a_tool_that_is_taken_back_or_given_counts_without_a_new_
     assert_eq!(decision(&pair.told().await)["codes"][0], "tool_not_pinned");
     assert_eq!(pair.lists.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn a_server_takes_back_its_own_requests_and_says_nothing_of_approvals() {
+    let mut pair = Pair::new().legacy(r#"{"sampling":{},"elicitation":{"url":{}}}"#).await;
+    pair.reply(r#"{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{}}"#)
+        .await;
+    pair.told().await;
+    // A request of nobody, and news that are the page's to tell.
+    pair.reply(&cancelled(2)).await;
+    let news = r#"{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":"ID"}}"#;
+    pair.reply(&news.replace("ID", "req_00000000000070008000000000000001"))
+        .await;
+    pair.quiet().await;
+    // What it asked can be taken back once, and what it elicited itself be over.
+    pair.reply(&cancelled(1)).await;
+    assert_eq!(pair.told().await["params"]["requestId"], 1);
+    pair.reply(&cancelled(1)).await;
+    pair.reply(&news.replace("ID", "own-1")).await;
+    assert_eq!(pair.told().await["params"]["elicitationId"], "own-1");
+    pair.quiet().await;
+}
