@@ -56,7 +56,7 @@ usage: cargo xtask TASK
                       as `bench` does
   mutants [LIST [PART]...]
                       break one place after the other and see the tests notice: all lists, or those of LIST
-                      (verify, core, store, store-sqlite, faults, store-postgres, cli, faults-home, policy) with a PART in their name; fails if one
+                      (verify, core, store, store-sqlite, faults, store-postgres, faults-postgres, cli, faults-home, policy) with a PART in their name; fails if one
                       survives unexplained
   latency             measure a signature through each custodian beside its client's bare call";
 

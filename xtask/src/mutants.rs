@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
 
 /// Every list, those of the quickest tests first.
-const LISTS: [&List; 13] = [
+const LISTS: [&List; 14] = [
     &display::LIST,
     &gate::LIST,
     &verify::LIST,
@@ -49,6 +49,7 @@ const LISTS: [&List; 13] = [
     &faults::STORE,
     &store_postgres::LIST,
     &doors::LIST,
+    &faults::POSTGRES,
     &server::LIST,
     &cli::LIST,
     &faults::HOME,
@@ -473,6 +474,22 @@ mod tests {
             .map(|error| error.to_string())
             .collect();
         assert!(problems.is_empty(), "{}", problems.join("\n"));
+    }
+
+    #[test]
+    fn every_mutant_is_in_one_list() {
+        let mut seen = BTreeSet::new();
+        for list in LISTS {
+            for mutant in list.mutants {
+                let change = (Path::new(list.folder).join(mutant.file), mutant.text, mutant.with);
+                assert!(
+                    seen.insert(change),
+                    "`{}` of {} is elsewhere, too",
+                    mutant.name,
+                    list.name
+                );
+            }
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Postgres {
     process: Mutex<Option<Process>>,
     folder: Folder,
     port: u16,
+    /// The size of the disk of [`start_with_disk`](Self::start_with_disk).
+    disk: Option<String>,
 }
 
 impl Postgres {
@@ -40,7 +42,29 @@ impl Postgres {
     /// If that fails.
     #[must_use]
     pub fn start_with(configuration: &str) -> Self {
-        Self::start_in(Folder::new(), configuration)
+        Self::start_in(Folder::new(), configuration, None)
+    }
+
+    /// The same with a disk of this size (`16m`), which only the server sees, as the tablespace `small`. It is empty after each
+    /// start. Only root may mount one.
+    ///
+    /// # Panics
+    /// If that fails.
+    #[must_use]
+    pub fn start_with_disk(size: &str) -> Self {
+        let server = Self::start_in(Folder::new(), "", Some(size.to_owned()));
+        let place = server.folder.path().join("disk").display().to_string();
+        server.sql("postgres", &format!("CREATE TABLESPACE small LOCATION '{place}'"));
+        server
+    }
+
+    /// Whether [`start_with_disk`](Self::start_with_disk) works here.
+    #[must_use]
+    pub fn may_mount() -> bool {
+        let mut mount = Command::new("unshare");
+        mount.args(["-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+        mount.stderr(Stdio::null());
+        is_root() && mount.status().is_ok_and(|status| status.success())
     }
 
     /// The same, which offers TLS on its port, with a certificate of [`ca_file`](Self::ca_file) for the name `db.test` and
@@ -54,12 +78,13 @@ impl Postgres {
         certify(folder.path(), "db.test");
         let path = folder.path().display();
         let files = format!("ssl_cert_file = '{path}/server.pem'\nssl_key_file = '{path}/server.key'\n");
-        Self::start_in(folder, &format!("ssl = on\n{files}"))
+        Self::start_in(folder, &format!("ssl = on\n{files}"), None)
     }
 
-    fn start_in(folder: Folder, configuration: &str) -> Self {
+    fn start_in(folder: Folder, configuration: &str, disk: Option<String>) -> Self {
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("the folder is ours");
+        fs::create_dir(folder.path().join("disk")).expect("the folder is ours");
         if is_root() {
             run(Command::new("chown").arg("-R").arg(SUPERUSER).arg(folder.path()));
         }
@@ -72,6 +97,7 @@ impl Postgres {
             process: Mutex::new(None),
             port: free_port(),
             folder,
+            disk,
         };
         let common = format!(
             "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nmax_connections = 200\n\
@@ -182,6 +208,9 @@ impl Postgres {
         until("PostgreSQL", || {
             let mut command = as_user("postgres");
             command.arg("-D").arg(self.data());
+            if let Some(size) = &self.disk {
+                command = with_disk(size, &self.folder.path().join("disk"), &command);
+            }
             *process = Some(Process::start_ended_by("QUIT", &command));
             let mut is_up = false;
             for _ in 0..500 {
@@ -231,6 +260,16 @@ fn as_user(name: &str) -> Command {
         .arg(program(name));
     command.current_dir("/");
     command
+}
+
+/// The same with a file system in memory on this folder, which is gone when the command ends.
+fn with_disk(size: &str, folder: &Path, command: &Command) -> Command {
+    let mount = format!("mount -t tmpfs -o size={size},uid={SUPERUSER},mode=700 tmpfs \"$0\" && exec \"$@\"");
+    let mut inside = Command::new("unshare");
+    inside.args(["-m", "sh", "-c", &mount]).arg(folder);
+    inside.arg(command.get_program()).args(command.get_args());
+    inside.current_dir("/");
+    inside
 }
 
 fn is_root() -> bool {

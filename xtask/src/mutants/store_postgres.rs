@@ -39,12 +39,6 @@ const MUTANTS: &[Mutant] = &[
         if let Some(outcomes) = None::<Vec<Outcome>> {",
     ),
     Mutant::new(
-        "approvals are used as often as one likes",
-        "ledger.rs",
-        "if !seen.insert(approval) || self.facts.used.contains(approval) {",
-        "if !seen.insert(approval) {",
-    ),
-    Mutant::new(
         "a decision under a former policy is recorded",
         "ledger.rs",
         "if let Some(policy) = self.state.policy.filter(|policy| Some(*policy) != relied.policy) {",
@@ -132,12 +126,6 @@ const MUTANTS: &[Mutant] = &[
         "        self.0.process.check()?;
 ",
         "",
-    ),
-    Mutant::new(
-        "a store that lives writes to any database",
-        "writer.rs",
-        "if let Some(known) = seen.known().filter(|_| seen != head.state.head) {",
-        "if let Some(known) = seen.known().filter(|_| false) {",
     ),
     Mutant::new(
         "acknowledged before it is witnessed",

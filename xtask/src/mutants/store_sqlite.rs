@@ -30,13 +30,6 @@ const MUTANTS: &[Mutant] = &[
         "connection.pragma_update(None, \"synchronous\", \"normal\")?;",
     ),
     Mutant::new(
-        "acknowledged before it is committed",
-        "committer.rs",
-        "            run_cached(&open.connection, \"COMMIT\")?;
-",
-        "",
-    ),
-    Mutant::new(
         "erased rows stay readable in the file",
         "file.rs",
         "connection.pragma_update(None, \"secure_delete\", \"on\")?;",
@@ -77,12 +70,6 @@ const MUTANTS: &[Mutant] = &[
         "0 => Ok(Consumption::Consumed),",
     ),
     Mutant::new(
-        "marks are forgotten before nobody accepts the pass",
-        "consume.rs",
-        "let (pass, until) = (to_bytes(&mark.pass)?, to_sql(mark.until().get())?);",
-        "let (pass, until) = (to_bytes(&mark.pass)?, to_sql(mark.issued_at.get())?);",
-    ),
-    Mutant::new(
         "what was forgotten is judged again",
         "consume.rs",
         "        limits.pruned_to = limits.pruned_to.max(until);
@@ -107,14 +94,6 @@ const MUTANTS: &[Mutant] = &[
         "decide.rs",
         "        if !self.issue(commit, allow, pass, &record)? {",
         "        if !self.issue(commit, allow, pass, &record)? && allow.token.is_empty() {",
-    ),
-    Mutant::new(
-        "an approval is used twice",
-        "decide.rs",
-        "            return Ok(Some(approval.clone()));
-        }",
-        "            let _ = approval.clone();
-        }",
     ),
     Mutant::new(
         "a refused allow leaves its approvals used",
@@ -311,12 +290,6 @@ const MUTANTS: &[Mutant] = &[
         "if from_sql(holds)? < known {",
     ),
     // What is believed of the file.
-    Mutant::new(
-        "a database that was put back",
-        "decide.rs",
-        "if json.is_some_and(|json| json.contains(&hash)) {",
-        "if json.is_none_or(|json| json.contains(&hash)) {",
-    ),
     Mutant::new(
         "a database with another record in the witnessed place",
         "decide.rs",

@@ -1,20 +1,51 @@
 //! Work on a store, and the oracle that knows what of it was acknowledged.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
+use std::{fmt, io};
 
 use actionpass_model::Decision;
 use actionpass_store::conformance::{block_on, fixtures};
 use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerCode, LedgerVerifier, verify_jsonl};
 use actionpass_store::{
-    AppendOutcome, CommitOutcome, Consumption, DecisionStore, LedgerExt, ReplayCode, ReplayStore, StoreError, UseStore,
-    UsedUp,
+    AppendOutcome, CommitOutcome, Consumption, DecisionStore, LedgerExt, ReplayCode, StoreError, UseStore, UsedUp,
 };
+use actionpass_store_postgres::PostgresStore;
 use actionpass_store_sqlite::SqliteStore;
 
 use crate::dice::Dice;
 use crate::tally::Wrong;
+
+/// A store that is worked on, of any backend.
+pub(crate) trait Backend: DecisionStore + UseStore {
+    /// The whole log, as JSON lines.
+    fn exported(&self) -> io::Result<Vec<u8>>;
+
+    /// Compares the tables with the log.
+    fn check_tables(&self) -> Result<(), StoreError>;
+}
+
+impl Backend for SqliteStore {
+    fn exported(&self) -> io::Result<Vec<u8>> {
+        let mut export = Vec::new();
+        self.export(&mut export).map(|_| export)
+    }
+
+    fn check_tables(&self) -> Result<(), StoreError> {
+        self.check_rows()
+    }
+}
+
+impl Backend for PostgresStore {
+    fn exported(&self) -> io::Result<Vec<u8>> {
+        let mut export = Vec::new();
+        self.export(&mut export).map(|_| export)
+    }
+
+    fn check_tables(&self) -> Result<(), StoreError> {
+        block_on(self.check_rows())
+    }
+}
 
 /// What was found wrong.
 pub(crate) type Found = Vec<(Wrong, String)>;
@@ -73,7 +104,7 @@ pub(crate) enum Done {
 }
 
 /// Does it.
-pub(crate) fn perform(store: &SqliteStore, op: Op) -> Result<Done, StoreError> {
+pub(crate) fn perform(store: &impl Backend, op: Op) -> Result<Done, StoreError> {
     let recorded = |record: &actionpass_store::ledger::SealedRecord| {
         Done::Acknowledged(Some(KnownHead::new(record.seq(), record.ledger_hash())))
     };
@@ -103,7 +134,7 @@ pub(crate) fn perform(store: &SqliteStore, op: Op) -> Result<Done, StoreError> {
 }
 
 /// Allows action `number` by approval `approval`.
-fn allow(store: &SqliteStore, number: u64, approval: u64) -> Result<Done, StoreError> {
+fn allow(store: &impl Backend, number: u64, approval: u64) -> Result<Done, StoreError> {
     let approvals = vec![fixtures::approval("user:ann", approval)];
     Ok(
         match block_on(store.commit(fixtures::decision(number, Decision::Allow, approvals)))? {
@@ -172,7 +203,7 @@ impl Known {
     }
 
     /// The same of a store that is open.
-    pub(crate) fn check_open(&self, store: &SqliteStore, dice: &mut Dice) -> Found {
+    pub(crate) fn check_open(&self, store: &impl Backend, dice: &mut Dice) -> Found {
         let mut found = verified(store, &self.acknowledged);
         let all: Vec<Op> = self.acknowledged.keys().copied().collect();
         let mut again = dice.sample(all, 6);
@@ -194,7 +225,7 @@ impl Known {
     }
 
     /// Does once more what was done, or was begun and may have been done.
-    fn again(&self, store: &SqliteStore, op: Op) -> Result<Found, StoreError> {
+    fn again(&self, store: &impl Backend, op: Op) -> Result<Found, StoreError> {
         let is_known = self.acknowledged.contains_key(&op);
         let mut found = Vec::new();
         let mut twice = |wrong, what: &str| found.push((wrong, format!("{op} {what}")));
@@ -239,11 +270,11 @@ const GOING_ON: u64 = 1 << 40;
 const ANOTHER: u64 = 1 << 50;
 
 /// The chain is whole and says nothing that can't be, the tables are as it says, and every acknowledged record is there.
-fn verified(store: &SqliteStore, acknowledged: &BTreeMap<Op, Option<KnownHead>>) -> Found {
-    let mut export = Vec::new();
-    if let Err(error) = store.export(&mut export) {
-        return vec![(Wrong::Corrupt, format!("it can't be read: {error}"))];
-    }
+fn verified(store: &impl Backend, acknowledged: &BTreeMap<Op, Option<KnownHead>>) -> Found {
+    let export = match store.exported() {
+        Ok(export) => export,
+        Err(error) => return vec![(Wrong::Corrupt, format!("it can't be read: {error}"))],
+    };
     let mut found = Vec::new();
     let verifier = LedgerVerifier::new(ChainVerifier::new().with_log(fixtures::log()));
     if let Err(error) = verify_jsonl(export.as_slice(), verifier) {
@@ -254,7 +285,7 @@ fn verified(store: &SqliteStore, acknowledged: &BTreeMap<Op, Option<KnownHead>>)
         };
         found.push((wrong, format!("the chain: {error}")));
     }
-    if let Err(error) = store.check_rows() {
+    if let Err(error) = store.check_tables() {
         found.push((Wrong::Corrupt, format!("the tables: {}", error.code())));
     }
     let text = String::from_utf8_lossy(&export);
