@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::process::{self, Result, capture, cargo, root};
@@ -11,13 +12,15 @@ use crate::{bindings, tools};
 /// How to run it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Options<'a> {
-    /// Only this part: `verify`, `authorize`, `admission`, `decisions`, `consume`, `threads`, `command-line`, or `node`, which
-    /// is measured only where it is named.
+    /// Only this part: `verify`, `authorize`, `admission`, `decisions`, `consume`, `threads`, `command-line`, or `scale` and
+    /// `node`, which are measured only where they are named.
     only: Option<&'a str>,
     /// One JSON object instead of the table.
     json: bool,
     /// Only to see that everything runs: the figures say nothing and no budget is judged.
     quick: bool,
+    /// Put the tables into the document that they are of.
+    write: bool,
 }
 
 impl<'a> Options<'a> {
@@ -27,12 +30,16 @@ impl<'a> Options<'a> {
             match *argument {
                 "--json" => options.json = true,
                 "--quick" => options.quick = true,
+                "--write" => options.write = true,
                 option if option.starts_with('-') => {
                     return Err(format!("`bench` has no option `{option}`").into());
                 }
                 part if options.only.is_none() => options.only = Some(part),
                 part => return Err(format!("`bench` measures one part or all, not `{part}` as well").into()),
             }
+        }
+        if options.write && (options.only != Some("scale") || options.quick) {
+            return Err("`--write` is for the tables of `bench scale`, measured in full".into());
         }
         Ok(options)
     }
@@ -45,18 +52,86 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
         Some("node") => serde_json::from_str(bindings::bench_node(options.quick)?.trim())?,
         _ => measure(options)?,
     };
+    if options.write {
+        let path = root()?.join(SCALING);
+        let text = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, with_tables(&text, &report, options)?)?;
+    }
     print(&report, options)
 }
 
+/// The document whose tables `bench scale` measures.
+const SCALING: &str = "docs/scaling.md";
+
+/// A table of a report: its name, and its lines, the first of which is its head.
+type Table = (String, Vec<Vec<String>>);
+
+/// What was measured as one table, and what was made of it.
+fn tables(report: &Value, options: Options<'_>) -> Result<Vec<Table>> {
+    #[derive(serde::Deserialize)]
+    struct Derived {
+        name: String,
+        head: Vec<String>,
+        lines: Vec<Vec<String>>,
+    }
+    let rows = report.get("rows").and_then(Value::as_array).ok_or(NO_ROWS)?;
+    let mut measured = vec![["what", "figure", "ratio", "wanted", "met"].map(str::to_owned).to_vec()];
+    for row in rows {
+        let [what, mut figure, ratio, budget, met] = cells(row, options);
+        if let Some(beside) = row
+            .get("beside")
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+        {
+            figure = format!("{figure}; {beside}");
+        }
+        measured.push([what, figure, ratio, budget, met].to_vec());
+    }
+    let mut tables = vec![("measured".to_owned(), measured)];
+    if let Some(derived) = report.get("tables") {
+        for table in Vec::<Derived>::deserialize(derived)? {
+            tables.push((table.name, std::iter::once(table.head).chain(table.lines).collect()));
+        }
+    }
+    Ok(tables)
+}
+
+/// A document with each table of a report between its marks.
+fn with_tables(text: &str, report: &Value, options: Options<'_>) -> Result<String> {
+    let mut text = text.to_owned();
+    for (name, lines) in tables(report, options)? {
+        let (begin, end) = (format!("<!-- bench scale: {name} -->\n"), "<!-- end -->");
+        let missing = || format!("{SCALING} has no `{}`", begin.trim_end());
+        let (before, rest) = text.split_once(&begin).ok_or_else(missing)?;
+        let (_, after) = rest.split_once(end).ok_or_else(missing)?;
+        text = format!("{before}{begin}{}{end}{after}", markdown(&lines));
+    }
+    Ok(text)
+}
+
+fn markdown(lines: &[Vec<String>]) -> String {
+    let mut text = String::new();
+    for (at, line) in lines.iter().enumerate() {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "| {} |", line.join(" | "));
+        if at == 0 {
+            let _ = writeln!(text, "|{}", "---|".repeat(line.len()));
+        }
+    }
+    text
+}
+
+const NO_ROWS: &str = "the benchmark reported no rows";
+
 fn print(report: &Value, options: Options<'_>) -> Result {
-    let rows = report
-        .get("rows")
-        .and_then(Value::as_array)
-        .ok_or("the benchmark reported no rows")?;
+    let rows = report.get("rows").and_then(Value::as_array).ok_or(NO_ROWS)?;
     if options.json {
         println!("{report}");
     } else {
         print!("{}", table(rows, options));
+        for (name, lines) in tables(report, options)?.iter().skip(1) {
+            print!("\n{name}\n{}", markdown(lines));
+        }
     }
     let missed = rows.iter().filter(|row| !is_met(row)).count();
     if missed > 0 && !options.quick {
@@ -76,6 +151,9 @@ pub(crate) fn load(arguments: &[&str]) -> Result {
     };
     let mut command = cargo(["bench", "--package", "actionpass-tests", "--bench", bench, "--"])?;
     command.env("ACTIONPASS_BIN", release()?);
+    if options.write {
+        return Err("`load` writes no document".into());
+    }
     if options.only.is_none() {
         let (variable, packages) = tools::of_load()?;
         command.env(variable, packages);
@@ -90,7 +168,11 @@ pub(crate) fn load(arguments: &[&str]) -> Result {
 /// Builds the command line for release, and runs the benchmark with it.
 fn measure(options: Options<'_>) -> Result<Value> {
     let mut command = cargo(["bench", "--package", "actionpass-tests", "--bench", "budgets", "--"])?;
-    command.env("ACTIONPASS_BIN", release()?);
+    if options.only == Some("scale") {
+        tools::of_scale()?;
+    } else {
+        command.env("ACTIONPASS_BIN", release()?);
+    }
     if options.quick {
         command.arg("--quick");
     }
@@ -154,6 +236,7 @@ fn cells(row: &Value, options: Options<'_>) -> [String; 5] {
     let number = |name: &str| row.get(name).and_then(Value::as_f64);
     let is_quiet = row.get("quiet").and_then(Value::as_bool).unwrap_or(false);
     let met = match (is_met(row), is_quiet, number("control")) {
+        _ if text("budget").is_empty() => String::new(),
         _ if options.quick => "not judged".to_owned(),
         (true, ..) => "yes".to_owned(),
         (false, false, Some(control)) => format!("no: not quiet, control {control:.2}"),
@@ -200,10 +283,54 @@ c       not run      –      ≤ 2.00 ×  no
     }
 
     #[test]
+    fn tables_stand_between_their_marks() {
+        let report = json!({
+            "rows": [{ "what": "a", "figure": "5/s", "ratio": 0.5, "budget": "", "met": true, "control": null, "quiet": true, "beside": "b" }],
+            "tables": [{ "name": "sums", "head": ["one", "two"], "lines": [["1", "2"]] }],
+        });
+        let text = "before\n<!-- bench scale: measured -->\nold\n<!-- end -->\nbetween\n<!-- bench scale: sums -->\n<!-- end -->\nafter\n";
+        let expected = "\
+before
+<!-- bench scale: measured -->
+| what | figure | ratio | wanted | met |
+|---|---|---|---|---|
+| a | 5/s; b | 0.50 |  |  |
+<!-- end -->
+between
+<!-- bench scale: sums -->
+| one | two |
+|---|---|
+| 1 | 2 |
+<!-- end -->
+after
+";
+        let written = with_tables(text, &report, Options::default()).unwrap();
+        assert_eq!(written, expected);
+        assert_eq!(with_tables(&written, &report, Options::default()).unwrap(), expected);
+        assert!(with_tables("no marks", &report, Options::default()).is_err());
+    }
+
+    #[test]
+    fn the_document_on_scaling_has_the_marks() {
+        let text = std::fs::read_to_string(root().unwrap().join(SCALING)).unwrap();
+        for name in ["measured", "arithmetic", "sizing"] {
+            assert!(text.contains(&format!("<!-- bench scale: {name} -->\n")), "{name}");
+        }
+    }
+
+    #[test]
     fn only_known_options_are_taken() {
         assert!(Options::parse(&["--json", "--quick"]).is_ok_and(|options| options.json && options.quick));
         assert!(Options::parse(&[]).is_ok_and(|options| !options.json && !options.quick));
         assert!(Options::parse(&["verify"]).is_ok_and(|options| options.only == Some("verify")));
+        assert!(Options::parse(&["scale", "--write"]).is_ok_and(|options| options.write));
+        for wrong in [
+            &["--write"][..],
+            &["verify", "--write"],
+            &["scale", "--write", "--quick"],
+        ] {
+            assert!(Options::parse(wrong).is_err());
+        }
         assert!(Options::parse(&["--fast"]).is_err() && Options::parse(&["verify", "consume"]).is_err());
     }
 }

@@ -51,6 +51,9 @@ usage: cargo xtask TASK
   bench [PART] [--quick] [--json]
                       measure the budgets of docs/benchmarks.md; fails if one isn't met, except with --quick; `bench
                       node` measures the package for Node, built for release
+  bench scale [--quick] [--json] [--write]
+                      measure how far one log goes, on SQLite and PostgreSQL (which it installs and starts), and what
+                      that comes to; --write puts the tables into docs/scaling.md
   load [mcp] [--quick] [--json]
                       measure the service beside a bare handler and Cerbos, or the MCP proxy beside a raw relay; fails
                       as `bench` does

@@ -247,6 +247,15 @@ pub(crate) fn of_load() -> Result<(&'static str, PathBuf)> {
         .ok_or_else(|| "the manifest of what is measured beside is missing".into())
 }
 
+/// Finds or installs the database that `cargo xtask bench scale` starts.
+pub(crate) fn of_scale() -> Result {
+    let needed = TOOLS.iter().filter(|tool| tool.name == "postgresql");
+    needed.filter(|tool| !tool.is_present()).try_for_each(|tool| {
+        Lists::Stale.refresh()?;
+        tool.install()
+    })
+}
+
 /// Written last into a kit's folder: the manifests that it was installed from.
 const STAMP: &str = ".installed";
 

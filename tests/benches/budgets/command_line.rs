@@ -219,7 +219,7 @@ fn trust(fixture: &Fixture, keys: usize, revocations: usize) -> Vec<u8> {
 }
 
 /// Revokes so many passes that nobody has.
-fn revoke(store: &mut TrustStore, fixture: &Fixture, count: usize) {
+pub(crate) fn revoke(store: &mut TrustStore, fixture: &Fixture, count: usize) {
     let issuer = Issuer::parse(ISSUER).unwrap();
     for _ in 0..count {
         store.revocations.push(Revocation {

@@ -17,7 +17,9 @@ mod bout;
 mod command_line;
 mod fixture;
 mod row;
+mod scale;
 mod store;
+mod template;
 mod verify;
 
 use crate::fixture::Fixture;
@@ -55,6 +57,10 @@ fn main() {
         .position(|argument| argument == "--only")
         .and_then(|at| arguments.get(at + 1));
     let fixture = Fixture::new();
+    if only.is_some_and(|only| only == "scale") {
+        println!("{}", serde_json::json!(scale::report(&fixture, effort)));
+        return;
+    }
     let parts: [(&str, Part); 7] = [
         ("verify", verify::rows),
         ("authorize", authorize::rows),

@@ -29,6 +29,8 @@ pub(crate) enum Budget {
     AtMost(f64),
     /// At least this many times the reference.
     AtLeast(f64),
+    /// The ratio is of a rate to this many a second, and at least 1.
+    PerSecond(f64),
     /// The ratio is of a time to this many microseconds, and at most 1.
     Micros(f64),
     /// The ratio is of a time to this many milliseconds, and at most 1.
@@ -41,6 +43,7 @@ impl Row {
         let within = match budget {
             Budget::AtMost(limit) => ratio <= limit,
             Budget::AtLeast(limit) => ratio >= limit,
+            Budget::PerSecond(_) => ratio >= 1.0,
             Budget::Micros(_) | Budget::Millis(_) => ratio <= 1.0,
         };
         Self {
@@ -51,6 +54,20 @@ impl Row {
             met: within && outcome.is_quiet(),
             control: Some(rounded(outcome.control())),
             quiet: outcome.is_quiet(),
+            beside: String::new(),
+        }
+    }
+
+    /// A row of a figure that has no budget.
+    pub(crate) fn figure(what: &str, figure: String) -> Self {
+        Self {
+            what: what.to_owned(),
+            figure,
+            ratio: None,
+            budget: String::new(),
+            met: true,
+            control: None,
+            quiet: true,
             beside: String::new(),
         }
     }
@@ -87,6 +104,7 @@ impl Budget {
         match self {
             Self::AtMost(limit) => format!("≤ {limit:.2} ×"),
             Self::AtLeast(limit) => format!("≥ {limit:.1} ×"),
+            Self::PerSecond(limit) => format!("≥ {limit}/s"),
             Self::Micros(limit) => format!("≤ {limit} µs"),
             Self::Millis(limit) => format!("≤ {limit} ms"),
         }

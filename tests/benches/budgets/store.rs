@@ -8,13 +8,8 @@ use std::time::Duration;
 use actionpass_canon::{BoundAction, Limits};
 use actionpass_core::{Authorizer, Request};
 use actionpass_crypto::{PublicKey, Residence, SignFuture, Signature, Signer, SigningInput, SoftwareKey};
-use actionpass_model::{
-    ActionId, ApprovalId, ApprovalRef, DecisionBody, Issuer, PassId, RecordId, Timestamp, UnixSeconds,
-};
-use actionpass_store::ledger::RecordDraft;
-use actionpass_store::{
-    ActionKey, Allow, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Mark, ReplayStart, ReplayStore,
-};
+use actionpass_model::{Issuer, PassId, UnixSeconds};
+use actionpass_store::{CommitOutcome, Consumption, DecisionCommit, DecisionStore, Mark, ReplayStart, ReplayStore};
 use actionpass_store_sqlite::{SqliteStore, Witness};
 use futures_util::future::join_all;
 use rusqlite::{Connection, params};
@@ -22,8 +17,9 @@ use uuid::Uuid;
 
 use crate::Effort;
 use crate::bout::Bout;
-use crate::fixture::{self, Fixture, ISSUER, NoStore, block_on};
+use crate::fixture::{Fixture, ISSUER, block_on};
 use crate::row::{Budget, Row};
+use crate::template::{Template, action_with_id, shares};
 
 const CALLERS: usize = 16;
 
@@ -31,7 +27,7 @@ const CALLERS: usize = 16;
 pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
     let each = effort.of(100, 4);
     let folder = folder();
-    let template = template(fixture);
+    let template = Template::of(fixture);
     let bare = Bare::start(&folder.path().join("bare.db"));
     let log = fixture.config.log().unwrap();
     let create = |name: &str| {
@@ -57,19 +53,19 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
     };
     let mut bout = Bout::new(effort.of(21, 2), Duration::from_millis(4), effort, &fixture.control);
     let reference = bout.add_burst(CALLERS * each, || {
-        let rows = shares(each, || template.record_bytes.clone());
+        let rows = shares(CALLERS, each, || template.record_bytes.clone());
         || callers(rows, |row| bare.insert(row))
     });
     let small = bout.add_burst(CALLERS * each, || {
-        let commits = shares(each, || template.commit(false));
+        let commits = shares(CALLERS, each, || template.commit(false));
         || commit_all(&marked, commits)
     });
     let stored = bout.add_burst(CALLERS * each, || {
-        let commits = shares(each, || template.commit(true));
+        let commits = shares(CALLERS, each, || template.commit(true));
         || commit_all(&whole, commits)
     });
     let small_seen = bout.add_burst(CALLERS * each, || {
-        let commits = shares(each, || template.commit(false));
+        let commits = shares(CALLERS, each, || template.commit(false));
         || commit_all(&seen, commits)
     });
     let authorize_all = |issuing: &Authorizer, requests: Vec<Vec<(String, String)>>| {
@@ -79,7 +75,7 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
             assert!(block_on(issuing.authorize(request)).unwrap().pass.is_some());
         });
     };
-    let requests = || shares(each, || (action_with_id(fixture), fixture.approval()));
+    let requests = || shares(CALLERS, each, || (action_with_id(fixture), fixture.approval()));
     let authorized = bout.add_burst(CALLERS * each, || {
         let requests = requests();
         || authorize_all(&issuing, requests)
@@ -89,7 +85,7 @@ pub(crate) fn decisions(fixture: &Fixture, effort: Effort) -> Vec<Row> {
         || authorize_all(&issuing_seen, requests)
     });
     let unapproved = bout.add_burst(CALLERS * each, || {
-        let actions = shares(each, || action_with_id(fixture));
+        let actions = shares(CALLERS, each, || action_with_id(fixture));
         || {
             callers(actions, |action| {
                 let action = BoundAction::admit(action.as_bytes(), &Limits::default()).unwrap();
@@ -163,7 +159,7 @@ pub(crate) fn consume(fixture: &Fixture, effort: Effort) -> Vec<Row> {
             assert_eq!(block_on(store.consume(&mark, later)).unwrap(), Consumption::Consumed)
         });
     };
-    let marks = || shares(each, || mark(start));
+    let marks = || shares(CALLERS, each, || mark(start));
 
     let mut bout = Bout::new(effort.of(21, 2), Duration::from_millis(4), effort, &fixture.control);
     let with = bout.add_burst(CALLERS * each, || {
@@ -198,15 +194,6 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))).unwrap()
 }
 
-/// What each caller of a round calls with. Ids grow with time, so those of calls at once are made one after the other.
-fn shares<T>(each: usize, mut make: impl FnMut() -> T) -> Vec<Vec<T>> {
-    let mut shares: Vec<Vec<T>> = (0..CALLERS).map(|_| Vec::with_capacity(each)).collect();
-    for _ in 0..each {
-        shares.iter_mut().for_each(|share| share.push(make()));
-    }
-    shares
-}
-
 /// Each caller does its own work, one after the other.
 fn callers<T: Send>(work: Vec<Vec<T>>, operation: impl Fn(T) + Sync) {
     thread::scope(|scope| {
@@ -216,63 +203,12 @@ fn callers<T: Send>(work: Vec<Vec<T>>, operation: impl Fn(T) + Sync) {
     });
 }
 
-fn action_with_id(fixture: &Fixture) -> String {
-    fixture::action(&fixture.payload, Some(ActionId::from_uuid(Uuid::now_v7()).as_str()))
-}
-
 fn mark(start: UnixSeconds) -> Mark {
     Mark {
         issuer: Issuer::parse(ISSUER).unwrap(),
         pass: PassId::from_uuid(Uuid::now_v7()),
         issued_at: start,
         expires_at: start.saturating_add(600),
-    }
-}
-
-/// What an allow with one approval commits, to be committed again with other ids.
-struct Template {
-    commit: DecisionCommit,
-    body: DecisionBody,
-    time: Timestamp,
-    record_bytes: Vec<u8>,
-}
-
-fn template(fixture: &Fixture) -> Template {
-    let store = Arc::new(NoStore::new(&fixture.config));
-    let issuing = fixture.reviewing(Arc::clone(&fixture.key) as _, Arc::clone(&store) as _);
-    let action = BoundAction::admit(action_with_id(fixture).as_bytes(), &Limits::default()).unwrap();
-    let request = Request::new(&action, &fixture.caller).with_approval(fixture.approval());
-    assert!(block_on(issuing.authorize(request)).unwrap().pass.is_some());
-    let (commit, record) = store.first().clone();
-    let body = serde_json::from_value(record.to_record().unwrap().body.get().clone().into()).unwrap();
-    Template {
-        time: commit.record.time(),
-        commit,
-        body,
-        record_bytes: record.json().to_vec(),
-    }
-}
-
-impl Template {
-    /// A decision of its own: with everything, or only with what marks the approval.
-    fn commit(&self, is_whole: bool) -> DecisionCommit {
-        let template = self.commit.clone();
-        let allow = template.allow.unwrap();
-        let approval = ApprovalRef {
-            id: ApprovalId::from_uuid(Uuid::now_v7()),
-            ..allow.approvals[0].clone()
-        };
-        let key = ActionKey {
-            action: ActionId::from_uuid(Uuid::now_v7()),
-            ..template.action
-        };
-        let record = RecordDraft::new(RecordId::from_uuid(Uuid::now_v7()), self.time, &self.body).unwrap();
-        let token = if is_whole { allow.token } else { String::new() };
-        let pass = PassId::from_uuid(Uuid::now_v7());
-        let kept = template.record.side().iter().filter(|_| is_whole).cloned();
-        let record = kept.fold(record, |record, (kind, bytes)| record.with_side(kind, bytes));
-        DecisionCommit::new(key, template.action_hash, record)
-            .with_allow(Allow::new(pass, token, allow.expires_at, allow.audience).with_approvals(vec![approval]))
     }
 }
 
