@@ -1,76 +1,18 @@
 //! What decisions and people do to approval requests, inside of a transaction that holds the head.
 
-use actionpass_model::{ApprovalRequest, DecisionRef, RecordKind, RequestId};
-use actionpass_queue::{RequestCode, Step, step};
-use actionpass_store::ledger::{Log, PreparedRecord, RecordDraft, SealedRecord};
+use actionpass_model::{DecisionRef, RecordKind};
+use actionpass_queue::Step;
+use actionpass_store::backend::{Lift, Plan, QueueCall, Refused, Stepped, Then};
+use actionpass_store::ledger::SealedRecord;
 use actionpass_store::{
-    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Found, Open, QueuePart, RequestPart, SideKind, StoreCode,
-    StoreError,
+    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Found, QueuePart, RequestPart, SideKind, StoreCode, StoreError,
 };
 
 use crate::error::Failure;
 use crate::facts::{Facts, Questions};
 use crate::ledger::{Append, Commit, Judged, Obstacle, OpenLedger};
-use crate::requests::{self, Kept};
+use crate::requests;
 use crate::session::Session;
-
-/// A call on the queue alone, with its record as far as its caller's thread makes it.
-#[derive(Debug)]
-pub(crate) struct QueueCall<T> {
-    call: T,
-    record: PreparedRecord,
-}
-
-/// The lifting of a hold.
-#[derive(Debug)]
-pub(crate) struct Lift {
-    pub(crate) request: RequestId,
-    pub(crate) record: RecordDraft,
-}
-
-impl QueueCall<Change> {
-    pub(crate) fn change(log: &Log, call: Change) -> Self {
-        let record = PreparedRecord::new(log, &call.record);
-        Self { call, record }
-    }
-}
-
-impl QueueCall<Lift> {
-    pub(crate) fn lift(log: &Log, call: Lift) -> Self {
-        let record = PreparedRecord::new(log, &call.record);
-        Self { call, record }
-    }
-}
-
-/// What a decision does to the queue: found possible, not yet done.
-struct Plan<'a> {
-    /// The request that is superseded.
-    ended: Option<Stepped>,
-    then: Then<'a>,
-}
-
-enum Then<'a> {
-    Nothing,
-    Open(&'a Open),
-    Settle(Box<Stepped>),
-}
-
-/// A request before a change and after it.
-struct Stepped {
-    former: Kept,
-    next: ApprovalRequest,
-}
-
-fn stepped(former: Kept, what: Step) -> Result<Stepped, RequestCode> {
-    let next = step(&former.request, what)?;
-    Ok(Stepped { former, next })
-}
-
-/// Why a change isn't made.
-enum Refused {
-    Moved(Box<Kept>),
-    Law(RequestCode),
-}
 
 /// A ledger and the session that its requests are read and written in.
 pub(crate) struct Held<'a, 'l> {
@@ -172,7 +114,7 @@ impl Held<'_, '_> {
                 }
                 Then::Open(open)
             }
-            RequestPart::Settles(..) => match live.map(|live| stepped(live, Step::Use { at: now })) {
+            RequestPart::Settles(..) => match live.map(|live| Stepped::by(live, Step::Use { at: now })) {
                 Some(Ok(settled)) => Then::Settle(Box::new(settled)),
                 _ => return moved,
             },
@@ -182,13 +124,10 @@ impl Held<'_, '_> {
 
     /// A request before a change and after it, if it is at the version that the change names.
     async fn step(&self, change: &Change) -> Result<Result<Stepped, Refused>, Failure> {
-        let Some(kept) = requests::by_id(self.session, &change.request).await? else {
-            return Ok(Err(Refused::Law(RequestCode::RequestUnknown)));
-        };
-        if kept.request.version != change.version {
-            return Ok(Err(Refused::Moved(Box::new(kept))));
-        }
-        Ok(stepped(kept, change.step.clone()).map_err(Refused::Law))
+        Ok(Stepped::of(
+            change,
+            requests::by_id(self.session, &change.request).await?,
+        ))
     }
 
     /// Makes a change and appends its record.

@@ -5,12 +5,14 @@
 //! anything: what may happen is [`actionpass_queue`]'s, and when is [`queue`](crate::queue)'s. Requests are opened and ended
 //! at the pace of people, so their statements run one after the other.
 
+use std::time::Duration;
+
 use actionpass_canon::canonicalize;
-use actionpass_model::{ApprovalRequest, Document as _, EndState, RequestId, Statement, Timestamp};
+use actionpass_model::{ApprovalRequest, EndState, RequestId, Statement, Timestamp};
 use actionpass_queue::{ENDS_THAT_HOLD, HOLD_WINDOW, Limits, Load, OPENED_WINDOW, RequestKey, came_to_nothing, erased};
-use actionpass_store::ledger::Consequence;
+use actionpass_store::backend::{Columns, FIRST_TOKEN, Hold, Kept, Pieces, beside_all, beside_vote, millis_before};
 use actionpass_store::{
-    Beside, MAX_OVERDUE, NOTHING_BESIDE, RequestFilter, Standing, StateFilter, StoredRequest, VoteToken, hide, is_said,
+    Beside, MAX_OVERDUE, NOTHING_BESIDE, RequestFilter, Standing, StateFilter, StoredRequest, VoteToken, hide,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -25,108 +27,41 @@ mod sql;
 /// How many rows are looked at in one turn of a list.
 const TURN: usize = 1000;
 
-const ACTION: i64 = 0;
-const FACTS: i64 = 1;
-const FIRST_TOKEN: i64 = 2;
-
-/// A request as its row has it.
-#[derive(Clone, Debug)]
-pub(crate) struct Kept {
-    pub(crate) request: ApprovalRequest,
-    /// The record that changed it last.
-    pub(crate) last: u64,
-    /// Whether its record has commitments in the place of hashes.
-    is_committed: bool,
-    /// The hash of what lies beside it; `None` once that was erased.
-    side: Option<[u8; 32]>,
-}
-
-impl Kept {
-    /// Whether it is what a record at this place says of it.
-    pub(crate) fn is_said(&self, seq: u64, consequence: &Consequence) -> bool {
-        is_said(&self.request, self.last, self.is_committed, seq, consequence)
-    }
-}
-
-/// What the columns say again.
-#[derive(Debug, PartialEq)]
-struct Columns {
-    decision: i64,
-    id: Uuid,
-    tenant: String,
-    agent: String,
-    action_hash: Vec<u8>,
-    created: i64,
-    expires: i64,
-    ended: Option<String>,
-    holds: Option<i64>,
-    failed: Option<i64>,
-    version: i64,
-}
-
-impl Columns {
-    fn of(request: &ApprovalRequest) -> Result<Self, Failure> {
-        let end = request.end.as_ref();
-        let holds = end.and_then(|end| end.holds_until);
-        Ok(Self {
-            decision: to_sql(request.decision.seq)?,
-            id: to_uuid(&request.id)?,
-            tenant: request.tenant.to_string(),
-            agent: request.actor.agent.to_string(),
-            action_hash: request.action_hash.as_bytes().to_vec(),
-            created: millis(request.created_at)?,
-            expires: millis(request.expires_at)?,
-            ended: end.map(|end| end.state.as_str().to_owned()),
-            holds: holds.map(millis).transpose()?,
-            failed: came_to_nothing(request).map(millis).transpose()?,
-            version: to_sql(request.version)?,
-        })
-    }
-
-    fn read(row: &Row) -> Result<Self, Failure> {
-        Ok(Self {
-            decision: get(row, 0)?,
-            id: get(row, 1)?,
-            tenant: get(row, 2)?,
-            agent: get(row, 3)?,
-            action_hash: get(row, 4)?,
-            created: get(row, 5)?,
-            expires: get(row, 6)?,
-            ended: get(row, 7)?,
-            holds: get(row, 8)?,
-            failed: get(row, 9)?,
-            version: get(row, 10)?,
-        })
-    }
+fn columns(row: &Row) -> Result<Columns, Failure> {
+    let hash: Vec<u8> = get(row, 4)?;
+    Ok(Columns {
+        decision: get(row, 0)?,
+        id: get::<Uuid>(row, 1)?.into_bytes(),
+        tenant: get(row, 2)?,
+        agent: get(row, 3)?,
+        action_hash: hash.try_into().map_err(|_| Failure::corrupt("an approval request"))?,
+        created: get(row, 5)?,
+        expires: get(row, 6)?,
+        ended: get(row, 7)?,
+        holds: get(row, 8)?,
+        failed: get(row, 9)?,
+        version: get(row, 10)?,
+    })
 }
 
 fn millis(time: Timestamp) -> Result<i64, Failure> {
     to_sql(time.unix_millis())
 }
 
-/// Milliseconds before a time; below 0 for what is before 1970.
-fn millis_before(time: Timestamp, window: std::time::Duration) -> Result<i64, Failure> {
-    let window = u64::try_from(window.as_millis()).map_err(|_| Failure::corrupt("a time"))?;
-    Ok(millis(time)?.saturating_sub(to_sql(window)?))
+fn before(time: Timestamp, window: Duration) -> Result<i64, Failure> {
+    millis_before(time, window).ok_or_else(|| Failure::corrupt("a time"))
 }
 
 /// A row, whose columns must say what its document says.
 fn parse(row: &Row) -> Result<Kept, Failure> {
-    let document: String = get(row, 14)?;
-    let request = serde_json::from_str::<ApprovalRequest>(&document).ok();
-    let request = request.filter(|request| request.check().is_ok());
-    let request = request.ok_or_else(|| Failure::corrupt("an approval request"))?;
-    if Columns::of(&request)? != Columns::read(row)? {
+    let broken = || Failure::corrupt("an approval request");
+    let side: Option<Vec<u8>> = get(row, 13)?;
+    let side = side.map(|side| side.try_into().map_err(|_| broken())).transpose()?;
+    let kept = Kept::parse(&get::<String>(row, 14)?, number(row, 11)?, get(row, 12)?, side).ok_or_else(broken)?;
+    if !kept.fits(&columns(row)?) {
         return Err(Failure::corrupt("an approval request and the columns beside it"));
     }
-    let side: Option<Vec<u8>> = get(row, 13)?;
-    let side = side.map(|side| <[u8; 32]>::try_from(side).map_err(|_| Failure::corrupt("an approval request")));
-    Ok(Kept {
-        request,
-        last: number(row, 11)?,
-        is_committed: get(row, 12)?,
-        side: side.transpose()?,
-    })
+    Ok(kept)
 }
 
 /// The row that a query finds.
@@ -254,20 +189,11 @@ pub(crate) async fn load(
         let of_client: Params<'_> = &[&client.as_str(), &at, &up_to(limits.live_per_client)];
         load.live_of_client = session.count(sql::COUNT_OF_CLIENT, of_client).await?;
     }
-    let since = millis_before(now, OPENED_WINDOW)?;
+    let since = before(now, OPENED_WINDOW)?;
     let opened: Params<'_> = &[&tenant, &agent, &since, &up_to(limits.opened_per_hour)];
     load.opened_in_hour = session.count(sql::COUNT_OPENED, opened).await?;
     load.is_held = hold(session, tenant, agent).await?.by.is_some();
     Ok(load)
-}
-
-/// The hold on new requests of an agent.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Hold {
-    /// The request that brought it about, while it lasts.
-    pub(crate) by: Option<RequestId>,
-    /// When one was lifted last, in milliseconds.
-    pub(crate) lifted: Option<i64>,
 }
 
 pub(crate) async fn hold(session: &Session, tenant: &str, agent: &str) -> Result<Hold, Failure> {
@@ -300,19 +226,8 @@ pub(crate) async fn insert(
 ) -> Result<(), Failure> {
     let decision = stored.request.decision.seq;
     let mut side = NOTHING_BESIDE;
-    let parts = [(ACTION, &stored.action), (FACTS, &stored.facts)];
-    for (place, bytes) in parts {
-        if let Some(bytes) = bytes {
-            let beside = Beside {
-                place,
-                vote: None,
-                bytes,
-            };
-            side = put_side(session, decision, &side, &beside).await?;
-        }
-    }
-    for (place, token) in (FIRST_TOKEN..).zip(&stored.tokens) {
-        side = put_side(session, decision, &side, &beside(place, token)?).await?;
+    for beside in beside_all(stored).ok_or_else(|| Failure::corrupt("an id"))? {
+        side = put_side(session, decision, &side, &beside).await?;
     }
     let kept = Kept {
         request: stored.request.clone(),
@@ -344,7 +259,7 @@ pub(crate) async fn update(
     if let Some(token) = token {
         let decision = kept.request.decision.seq;
         let next_place = to_sql(session.count(sql::NEXT_PLACE, &[&to_sql(decision)?]).await?)?;
-        let beside = beside(next_place.max(FIRST_TOKEN), token)?;
+        let beside = beside_vote(next_place.max(FIRST_TOKEN), token).ok_or_else(|| Failure::corrupt("an id"))?;
         let before = kept.side.unwrap_or(NOTHING_BESIDE);
         kept.side = Some(put_side(session, decision, &before, &beside).await?);
     }
@@ -360,7 +275,7 @@ async fn hold_if_due(session: &Session, request: &ApprovalRequest) -> Result<(),
     };
     let (tenant, agent) = (request.tenant.as_str(), request.actor.agent.as_str());
     let lifted = hold(session, tenant, agent).await?.lifted.unwrap_or(i64::MIN);
-    let since = millis_before(at, HOLD_WINDOW)?.max(lifted);
+    let since = before(at, HOLD_WINDOW)?.max(lifted);
     let failed: Params<'_> = &[&tenant, &agent, &since, &to_sql(ENDS_THAT_HOLD)?];
     if session.count(sql::COUNT_FAILED, failed).await? >= ENDS_THAT_HOLD {
         session
@@ -383,15 +298,15 @@ const fn changed(counts: &mut Counts, record: Option<u64>, ends: bool) {
 
 /// Binds a row, and runs its statement.
 async fn write(session: &Session, sql: &str, kept: &Kept, client: Option<&Statement>) -> Result<(), Failure> {
-    let columns = Columns::of(&kept.request)?;
+    let columns = Columns::of(&kept.request).ok_or_else(|| Failure::corrupt("a number is out of range"))?;
     let document = canonicalize(&kept.request).map_err(|_| Failure::corrupt("an approval request"))?;
     let last = to_sql(kept.last)?;
     let with: Params<'_> = &[
         &columns.decision,
-        &columns.id,
+        &Uuid::from_bytes(columns.id),
         &columns.tenant,
         &columns.agent,
-        &columns.action_hash,
+        &&columns.action_hash[..],
         &columns.created,
         &columns.expires,
         &columns.ended,
@@ -408,15 +323,6 @@ async fn write(session: &Session, sql: &str, kept: &Kept, client: Option<&Statem
     Ok(())
 }
 
-/// The token of a vote as something that lies beside a request.
-fn beside(place: i64, token: &VoteToken) -> Result<Beside<'_>, Failure> {
-    Ok(Beside {
-        place,
-        vote: Some((*to_uuid(&token.vote)?.as_bytes(), token.principal.as_str())),
-        bytes: token.token.as_bytes(),
-    })
-}
-
 async fn put_side(session: &Session, seq: u64, before: &[u8; 32], beside: &Beside<'_>) -> Result<[u8; 32], Failure> {
     let (vote, principal) = beside.vote.unzip();
     let vote = vote.map(Uuid::from_bytes);
@@ -429,29 +335,14 @@ async fn put_side(session: &Session, seq: u64, before: &[u8; 32], beside: &Besid
 pub(crate) async fn with_side(session: &Session, kept: Kept) -> Result<StoredRequest, Failure> {
     let broken = || Failure::corrupt("what lies beside an approval request");
     let rows = session.query(sql::SIDE, &[&to_sql(kept.request.decision.seq)?]).await?;
-    let mut stored = StoredRequest::new(kept.request);
-    let mut hash = kept.side.map(|_| NOTHING_BESIDE);
+    let mut pieces = Pieces::of(kept);
     for row in &rows {
-        let bytes: Vec<u8> = get(row, 3)?;
-        let (vote, principal) = (get::<Option<Uuid>>(row, 1)?, get::<Option<String>>(row, 2)?);
-        let beside = Beside {
-            place: get(row, 0)?,
-            vote: vote.map(Uuid::into_bytes).zip(principal.as_deref()),
-            bytes: &bytes,
-        };
-        hash = Some(beside.chain(&hash.unwrap_or(NOTHING_BESIDE)));
-        match (beside.place, vote.zip(principal.as_deref())) {
-            (ACTION, None) => stored.action = Some(bytes),
-            (FACTS, None) => stored.facts = Some(bytes),
-            (_, Some((vote, principal))) => stored.tokens.push(VoteToken {
-                principal: principal.parse().map_err(|_| broken())?,
-                vote: from_uuid(vote)?,
-                token: String::from_utf8(bytes).map_err(|_| broken())?,
-            }),
-            _ => return Err(broken()),
-        }
+        let vote = get::<Option<Uuid>>(row, 1)?.map(Uuid::into_bytes);
+        let principal: Option<String> = get(row, 2)?;
+        let more = pieces.with(get(row, 0)?, vote, principal.as_deref(), get(row, 3)?);
+        pieces = more.ok_or_else(broken)?;
     }
-    if hash == kept.side { Ok(stored) } else { Err(broken()) }
+    pieces.end().ok_or_else(broken)
 }
 
 /// Whether the side data of these records may be erased now: what a decline goes by may not.

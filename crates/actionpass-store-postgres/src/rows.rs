@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 
 use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, Timestamp};
+use actionpass_store::backend::{Hold, Kept};
 use actionpass_store::ledger::Consequence;
 use actionpass_store::{ActionKey, LEEWAY_SECS, RequestTally, StoreCode};
 use uuid::Uuid;
 
 use crate::error::Failure;
 use crate::ledger::{Counts, HeadRow, head_statement};
-use crate::requests::{self, Hold, Kept};
+use crate::requests;
 use crate::session::{Params, Session, from_sql, get, number, to_sql, to_uuid};
 
 /// How many records are compared in one read.

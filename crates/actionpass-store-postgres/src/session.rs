@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actionpass_model::Digest;
 use actionpass_store::StoreCode;
+use actionpass_store::backend::{Id, id_from_bytes, id_to_bytes};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{NoTls, Row, Statement};
@@ -151,41 +152,13 @@ pub(crate) fn to_digest(bytes: &[u8]) -> Result<Digest, Failure> {
     Ok(Digest::from_bytes(bytes))
 }
 
-/// An id that is a prefix and 32 hex digits in lower case, and nothing else: two of them are never the same bytes.
-pub(crate) trait Id: Sized {
-    /// What stands before the digits.
-    const PREFIX: &'static str;
-
-    fn text(&self) -> &str;
-
-    fn parse(text: &str) -> Option<Self>;
-}
-
 /// What the database keeps of an id.
 pub(crate) fn to_uuid<I: Id>(id: &I) -> Result<Uuid, Failure> {
-    let hex = id.text().strip_prefix(I::PREFIX);
-    let number = hex.and_then(|hex| u128::from_str_radix(hex, 16).ok());
-    number.map(Uuid::from_u128).ok_or_else(|| Failure::corrupt("an id"))
+    let bytes = id_to_bytes(id).ok_or_else(|| Failure::corrupt("an id"))?;
+    Ok(Uuid::from_bytes(bytes))
 }
 
 /// The id that the database keeps so.
 pub(crate) fn from_uuid<I: Id>(uuid: Uuid) -> Result<I, Failure> {
-    I::parse(&format!("{}{:032x}", I::PREFIX, uuid.as_u128())).ok_or_else(|| Failure::corrupt("an id"))
+    id_from_bytes(uuid.into_bytes()).ok_or_else(|| Failure::corrupt("an id"))
 }
-
-macro_rules! id {
-    ($($name:ident $prefix:literal),+) => {$(
-        impl Id for actionpass_model::$name {
-            const PREFIX: &'static str = $prefix;
-
-            fn text(&self) -> &str {
-                self.as_str()
-            }
-
-            fn parse(text: &str) -> Option<Self> {
-                text.parse().ok()
-            }
-        }
-    )+};
-}
-id!(ApprovalId "apr_", PassId "ap_", RecordId "rec_", RequestId "req_", RevocationId "rev_");

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actionpass_model::{ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Statement, Timestamp, UnixSeconds};
+use actionpass_store::backend::{Lift, QueueCall};
 use actionpass_store::ledger::{Log, RecordDraft, SealedRecord};
 use actionpass_store::{
     AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, Consumption, DecisionCommit, DecisionStore,
@@ -29,7 +30,6 @@ use crate::ledger::{Append, Commit, HeadRow, ReportCall, check_durable, head_sta
 use crate::marks::{self, Marking};
 use crate::migrate::{self, Holds};
 use crate::options::PostgresOptions;
-use crate::queue::{Lift, QueueCall};
 use crate::session::{Session, from_uuid, get, number, pool, to_sql};
 use crate::writer::{self, Reply, UseCall, Write, Writer, send};
 use crate::{reads, requests, rows, writes};

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actionpass_store::backend::{Lift, QueueCall};
 use actionpass_store::ledger::{Head, KnownHead, Log, SealedRecord};
 use actionpass_store::{
     AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, HeadWitness, LedgerState, Mark, Reported,
@@ -26,7 +27,7 @@ use crate::facts::{Facts, Questions};
 use crate::follow::News;
 use crate::ledger::{Append, Commit, HeadRow, Judged, OpenLedger, RECORD, ReportCall, head_statement};
 use crate::marks;
-use crate::queue::{Held, Lift, QueueCall};
+use crate::queue::Held;
 use crate::session::{Session, get, to_sql};
 
 /// Where an answer goes.

@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use actionpass_model::UnixSeconds;
+use actionpass_store::backend::{Lift, QueueCall};
 use actionpass_store::ledger::{Log, SealedRecord};
 use actionpass_store::{
     AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, Known, LedgerState, LookUp, Mark, ReplayStart,
@@ -15,7 +16,7 @@ use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
 use crate::consume::{self, Issuers, Limits};
-use crate::decide::{self, Append, Commit, Judged, Lift, OpenLedger, QueueCall, ReportCall};
+use crate::decide::{self, Append, Commit, Judged, OpenLedger, ReportCall};
 use crate::error::Failure;
 use crate::file::{Access, BUSY_TIMEOUT};
 use crate::moment::{Moment, run_cached};

@@ -20,7 +20,6 @@ mod outcome;
 mod queue;
 
 pub(crate) use outcome::{ReportCall, used};
-pub(crate) use queue::{Lift, QueueCall};
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
 pub(crate) type Judged<T> = Result<Result<T, StoreError>, Failure>;

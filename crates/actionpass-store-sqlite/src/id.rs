@@ -2,31 +2,19 @@
 //!
 //! Ours grow with time (UUIDv7), so rows are appended and not strewn.
 
-use actionpass_model::{ActionId, ApprovalId, PassId, RecordId, RequestId, RevocationId};
+use actionpass_model::ActionId;
+use actionpass_store::backend::{Id, id_from_bytes, id_to_bytes};
 
 use crate::error::Failure;
 
-/// An id that is a prefix and 32 hex digits in lower case, and nothing else: two of them are never the same bytes.
-pub(crate) trait Id: Sized {
-    /// What stands before the digits.
-    const PREFIX: &'static str;
-
-    fn text(&self) -> &str;
-
-    fn parse(text: &str) -> Option<Self>;
-}
-
 /// What the file keeps of an id.
 pub(crate) fn to_bytes<I: Id>(id: &I) -> Result<[u8; 16], Failure> {
-    let hex = id.text().strip_prefix(I::PREFIX);
-    let number = hex.and_then(|hex| u128::from_str_radix(hex, 16).ok());
-    number.map(u128::to_be_bytes).ok_or_else(|| Failure::corrupt("an id"))
+    id_to_bytes(id).ok_or_else(|| Failure::corrupt("an id"))
 }
 
 /// The id that the file keeps so.
 pub(crate) fn from_bytes<I: Id>(bytes: [u8; 16]) -> Result<I, Failure> {
-    let number = u128::from_be_bytes(bytes);
-    I::parse(&format!("{}{number:032x}", I::PREFIX)).ok_or_else(|| Failure::corrupt("an id"))
+    id_from_bytes(bytes).ok_or_else(|| Failure::corrupt("an id"))
 }
 
 /// What the file keeps of the id of an action, whose text is the caller's to choose: `act_7`, `act_07` and `ACT_7` are three.
@@ -55,27 +43,6 @@ pub(crate) fn action_of_bytes(bytes: &[u8]) -> Option<String> {
     }
 }
 
-macro_rules! id {
-    ($name:ident, $prefix:literal) => {
-        impl Id for $name {
-            const PREFIX: &'static str = $prefix;
-
-            fn text(&self) -> &str {
-                self.as_str()
-            }
-
-            fn parse(text: &str) -> Option<Self> {
-                text.parse().ok()
-            }
-        }
-    };
-}
-id!(ApprovalId, "apr_");
-id!(PassId, "ap_");
-id!(RecordId, "rec_");
-id!(RequestId, "req_");
-id!(RevocationId, "rev_");
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,25 +70,5 @@ mod tests {
             .collect();
         assert_eq!(bytes.len(), texts.len());
         assert_eq!(action_to_bytes(&ours.parse().unwrap()).len(), 17);
-    }
-
-    #[test]
-    fn ids_come_back_as_they_were() {
-        fn check<I: Id>(digits: &str) {
-            let text = format!("{}{digits}", I::PREFIX);
-            let id = I::parse(&text).unwrap();
-            assert_eq!(from_bytes::<I>(to_bytes(&id).unwrap()).unwrap().text(), text);
-        }
-        for digits in [
-            "0".repeat(32),
-            "f".repeat(32),
-            "01920000000070008000000000000001".to_owned(),
-        ] {
-            check::<ApprovalId>(&digits);
-            check::<PassId>(&digits);
-            check::<RecordId>(&digits);
-            check::<RequestId>(&digits);
-            check::<RevocationId>(&digits);
-        }
     }
 }

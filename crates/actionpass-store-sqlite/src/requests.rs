@@ -4,9 +4,12 @@
 //! rows of its own, which the request's row names by one hash. Nothing here writes a record or decides
 //! anything: what may happen is [`actionpass_queue`]'s, and when is [`decide`](crate::decide)'s.
 
+use std::time::Duration;
+
 use actionpass_canon::canonicalize;
-use actionpass_model::{ApprovalRequest, Document as _, EndState, RequestId, Statement, Timestamp};
+use actionpass_model::{ApprovalRequest, EndState, RequestId, Statement, Timestamp};
 use actionpass_queue::{ENDS_THAT_HOLD, HOLD_WINDOW, Limits, Load, OPENED_WINDOW, RequestKey, came_to_nothing, erased};
+use actionpass_store::backend::{Columns, FIRST_TOKEN, Hold, Kept, Pieces, beside_all, beside_vote, millis_before};
 use actionpass_store::{
     Beside, MAX_OVERDUE, NOTHING_BESIDE, RequestFilter, Standing, StateFilter, StoreCode, StoreError, StoredRequest,
     VoteToken, hide,
@@ -23,82 +26,28 @@ mod tests;
 /// How many rows are looked at in one turn of a list.
 pub(crate) const TURN: usize = 1000;
 
-const ACTION: i64 = 0;
-const FACTS: i64 = 1;
-const FIRST_TOKEN: i64 = 2;
-
-/// A request as its row has it.
-#[derive(Clone, Debug)]
-pub(crate) struct Kept {
-    pub(crate) request: ApprovalRequest,
-    /// The record that changed it last.
-    pub(crate) last: u64,
-    /// Whether its record has commitments in the place of hashes.
-    pub(crate) is_committed: bool,
-    /// The hash of what lies beside it; `None` once that was erased.
-    side: Option<[u8; 32]>,
-}
-
-/// What the columns say again.
-#[derive(Debug, PartialEq)]
-struct Columns {
-    decision: i64,
-    id: [u8; 16],
-    tenant: String,
-    agent: String,
-    action_hash: [u8; 32],
-    created: i64,
-    expires: i64,
-    ended: Option<String>,
-    holds: Option<i64>,
-    failed: Option<i64>,
-    version: i64,
-}
-
-impl Columns {
-    fn of(request: &ApprovalRequest) -> Result<Self, Failure> {
-        let end = request.end.as_ref();
-        let holds = end.and_then(|end| end.holds_until);
-        Ok(Self {
-            decision: to_sql(request.decision.seq)?,
-            id: to_bytes(&request.id)?,
-            tenant: request.tenant.to_string(),
-            agent: request.actor.agent.to_string(),
-            action_hash: *request.action_hash.as_bytes(),
-            created: millis(request.created_at)?,
-            expires: millis(request.expires_at)?,
-            ended: end.map(|end| end.state.as_str().to_owned()),
-            holds: holds.map(millis).transpose()?,
-            failed: came_to_nothing(request).map(millis).transpose()?,
-            version: to_sql(request.version)?,
-        })
-    }
-
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            decision: row.get(0)?,
-            id: row.get(1)?,
-            tenant: row.get(2)?,
-            agent: row.get(3)?,
-            action_hash: row.get(4)?,
-            created: row.get(5)?,
-            expires: row.get(6)?,
-            ended: row.get(7)?,
-            holds: row.get(8)?,
-            failed: row.get(9)?,
-            version: row.get(10)?,
-        })
-    }
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    Ok(Columns {
+        decision: row.get(0)?,
+        id: row.get(1)?,
+        tenant: row.get(2)?,
+        agent: row.get(3)?,
+        action_hash: row.get(4)?,
+        created: row.get(5)?,
+        expires: row.get(6)?,
+        ended: row.get(7)?,
+        holds: row.get(8)?,
+        failed: row.get(9)?,
+        version: row.get(10)?,
+    })
 }
 
 fn millis(time: Timestamp) -> Result<i64, Failure> {
     to_sql(time.unix_millis())
 }
 
-/// Milliseconds before a time; below 0 for what is before 1970.
-fn millis_before(time: Timestamp, window: std::time::Duration) -> Result<i64, Failure> {
-    let window = u64::try_from(window.as_millis()).map_err(|_| Failure::corrupt("a time"))?;
-    Ok(millis(time)?.saturating_sub(to_sql(window)?))
+fn before(time: Timestamp, window: Duration) -> Result<i64, Failure> {
+    millis_before(time, window).ok_or_else(|| Failure::corrupt("a time"))
 }
 
 /// The row that a query finds, and whether its columns say what its document says.
@@ -110,26 +59,13 @@ fn checked_row(connection: &Connection, sql: &str, with: impl Params) -> Result<
 type Raw = (Columns, i64, bool, Option<[u8; 32]>, String);
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok((
-        Columns::read(row)?,
-        row.get(11)?,
-        row.get(12)?,
-        row.get(13)?,
-        row.get(14)?,
-    ))
+    Ok((columns(row)?, row.get(11)?, row.get(12)?, row.get(13)?, row.get(14)?))
 }
 
 fn parse((columns, last, is_committed, side, document): Raw) -> Result<(Kept, bool), Failure> {
-    let request = serde_json::from_str::<ApprovalRequest>(&document).ok();
-    let request = request.filter(|request| request.check().is_ok());
-    let request = request.ok_or_else(|| Failure::corrupt("an approval request"))?;
-    let fits = Columns::of(&request)? == columns;
-    let kept = Kept {
-        request,
-        last: from_sql(last)?,
-        is_committed,
-        side,
-    };
+    let kept = Kept::parse(&document, from_sql(last)?, is_committed, side);
+    let kept = kept.ok_or_else(|| Failure::corrupt("an approval request"))?;
+    let fits = kept.fits(&columns);
     Ok((kept, fits))
 }
 
@@ -240,7 +176,7 @@ pub(crate) fn load(
         let of_client = params![client.as_str(), at, up_to(limits.live_per_client)];
         load.live_of_client = count(connection, sql::COUNT_OF_CLIENT, of_client)?;
     }
-    let since = millis_before(now, OPENED_WINDOW)?;
+    let since = before(now, OPENED_WINDOW)?;
     let opened = params![tenant, agent, since, up_to(limits.opened_per_hour)];
     load.opened_in_hour = count(connection, sql::COUNT_OPENED, opened)?;
     load.is_held = hold(connection, tenant, agent)?.by.is_some();
@@ -250,15 +186,6 @@ pub(crate) fn load(
 fn count(connection: &Connection, sql: &str, with: impl Params) -> Result<u64, Failure> {
     let mut statement = connection.prepare_cached(sql)?;
     from_sql(statement.query_row(with, |row| row.get(0))?)
-}
-
-/// The hold on new requests of an agent.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Hold {
-    /// The request that brought it about, while it lasts.
-    pub(crate) by: Option<RequestId>,
-    /// When one was lifted last, in milliseconds.
-    pub(crate) lifted: Option<i64>,
 }
 
 pub(crate) fn hold(connection: &Connection, tenant: &str, agent: &str) -> Result<Hold, Failure> {
@@ -292,23 +219,8 @@ pub(crate) fn insert(
 ) -> Result<(), Failure> {
     let decision = stored.request.decision.seq;
     let mut side = NOTHING_BESIDE;
-    let parts = [(ACTION, &stored.action), (FACTS, &stored.facts)];
-    for (place, bytes) in parts {
-        if let Some(bytes) = bytes {
-            side = put_side(
-                connection,
-                decision,
-                &side,
-                &Beside {
-                    place,
-                    vote: None,
-                    bytes,
-                },
-            )?;
-        }
-    }
-    for (place, token) in (FIRST_TOKEN..).zip(&stored.tokens) {
-        side = put_side(connection, decision, &side, &beside(place, token)?)?;
+    for beside in beside_all(stored).ok_or_else(|| Failure::corrupt("an id"))? {
+        side = put_side(connection, decision, &side, &beside)?;
     }
     let kept = Kept {
         request: stored.request.clone(),
@@ -338,7 +250,7 @@ pub(crate) fn update(
     if let Some(token) = token {
         let decision = kept.request.decision.seq;
         let next_place = to_sql(count(connection, sql::NEXT_PLACE, [to_sql(decision)?])?)?;
-        let beside = beside(next_place.max(FIRST_TOKEN), token)?;
+        let beside = beside_vote(next_place.max(FIRST_TOKEN), token).ok_or_else(|| Failure::corrupt("an id"))?;
         let before = kept.side.unwrap_or(NOTHING_BESIDE);
         kept.side = Some(put_side(connection, decision, &before, &beside)?);
     }
@@ -354,7 +266,7 @@ fn hold_if_due(connection: &Connection, request: &ApprovalRequest) -> Result<(),
     };
     let (tenant, agent) = (request.tenant.as_str(), request.actor.agent.as_str());
     let lifted = hold(connection, tenant, agent)?.lifted.unwrap_or(i64::MIN);
-    let since = millis_before(at, HOLD_WINDOW)?.max(lifted);
+    let since = before(at, HOLD_WINDOW)?.max(lifted);
     let failed = params![tenant, agent, since, to_sql(ENDS_THAT_HOLD)?];
     if count(connection, sql::COUNT_FAILED, failed)? >= ENDS_THAT_HOLD {
         let mut statement = connection.prepare_cached(sql::PUT_HOLD)?;
@@ -382,7 +294,7 @@ fn write(
     kept: &Kept,
     client: Option<&Statement>,
 ) -> Result<(), Failure> {
-    let columns = Columns::of(&kept.request)?;
+    let columns = Columns::of(&kept.request).ok_or_else(|| Failure::corrupt("a number is out of range"))?;
     let document = canonicalize(&kept.request).map_err(|_| Failure::corrupt("an approval request"))?;
     let last = to_sql(kept.last)?;
     statement.execute(params![
@@ -406,15 +318,6 @@ fn write(
     Ok(())
 }
 
-/// The token of a vote as something that lies beside a request.
-fn beside(place: i64, token: &VoteToken) -> Result<Beside<'_>, Failure> {
-    Ok(Beside {
-        place,
-        vote: Some((to_bytes(&token.vote)?, token.principal.as_str())),
-        bytes: token.token.as_bytes(),
-    })
-}
-
 fn put_side(connection: &Connection, seq: u64, before: &[u8; 32], beside: &Beside<'_>) -> Result<[u8; 32], Failure> {
     let (vote, principal) = beside.vote.unzip();
     let mut statement = connection.prepare_cached(sql::PUT_SIDE)?;
@@ -431,35 +334,15 @@ pub(crate) fn with_side(connection: &Connection, kept: Kept) -> Result<StoredReq
 pub(crate) fn side(connection: &Connection, kept: Kept) -> Result<Option<StoredRequest>, Failure> {
     let mut statement = connection.prepare_cached(sql::SIDE)?;
     let mut rows = statement.query([to_sql(kept.request.decision.seq)?])?;
-    let mut stored = StoredRequest::new(kept.request);
-    let mut hash = kept.side.map(|_| NOTHING_BESIDE);
+    let mut pieces = Pieces::of(kept);
     while let Some(row) = rows.next()? {
-        let bytes: Vec<u8> = row.get(3)?;
-        let (vote, principal) = (row.get::<_, Option<[u8; 16]>>(1)?, row.get::<_, Option<String>>(2)?);
-        let beside = Beside {
-            place: row.get(0)?,
-            vote: vote.zip(principal.as_deref()),
-            bytes: &bytes,
-        };
-        hash = Some(beside.chain(&hash.unwrap_or(NOTHING_BESIDE)));
-        match (beside.place, beside.vote) {
-            (ACTION, None) => stored.action = Some(bytes),
-            (FACTS, None) => stored.facts = Some(bytes),
-            (_, Some((vote, principal))) => {
-                let (principal, token) = (principal.parse(), String::from_utf8(bytes));
-                let (Ok(principal), Ok(token)) = (principal, token) else {
-                    return Ok(None);
-                };
-                stored.tokens.push(VoteToken {
-                    principal,
-                    vote: from_bytes(vote)?,
-                    token,
-                });
-            }
-            _ => return Ok(None),
+        let (vote, principal) = (row.get(1)?, row.get::<_, Option<String>>(2)?);
+        match pieces.with(row.get(0)?, vote, principal.as_deref(), row.get(3)?) {
+            Some(more) => pieces = more,
+            None => return Ok(None),
         }
     }
-    Ok((hash == kept.side).then_some(stored))
+    Ok(pieces.end())
 }
 
 /// Whether nothing lies beside a request any more.

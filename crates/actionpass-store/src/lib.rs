@@ -32,11 +32,13 @@
 //! | sealing records, verifying a log | [`ledger`] |
 //! | keys and revocations, wherever they are kept | [`TrustDocument`], [`MemoryTrust`], in a JSON file [`trust_file`] |
 //! | everything that a store holds, on its way into another | [`contents`] |
+//! | what backends with tables have in common | [`backend`] |
 //! | calls that block, beside an executor's threads | [`offload`](mod@offload) |
 //! | the clauses of the contracts as tests | `conformance`, with the feature of that name |
 //!
 //! Nothing here knows signatures or policy, and no async runtime is needed.
 
+pub mod backend;
 mod beside;
 #[cfg(feature = "conformance")]
 pub mod conformance;

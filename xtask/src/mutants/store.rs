@@ -266,6 +266,25 @@ const MUTANTS: &[Mutant] = &[
         "if watermark >= self.after && watermark < self.to {",
         "if watermark < self.to {",
     ),
+    // What backends have in common.
+    Mutant::new(
+        "a change of any version",
+        "backend.rs",
+        "if kept.request.version != change.version {",
+        "if kept.request.version < change.version {",
+    ),
+    Mutant::new(
+        "what lies beside another request is given",
+        "backend.rs",
+        "(self.hash == self.wanted).then_some(self.stored)",
+        "(self.hash.is_some() == self.wanted.is_some()).then_some(self.stored)",
+    ),
+    Mutant::new(
+        "columns that say what the document doesn't",
+        "backend.rs",
+        "Columns::of(&self.request).as_ref() == Some(columns)",
+        "Columns::of(&self.request).is_some_and(|own| own.id == columns.id)",
+    ),
     Mutant::new(
         "memory: an approval is used twice",
         "memory/decision.rs",

@@ -151,12 +151,6 @@ const MUTANTS: &[Mutant] = &[
     ),
     // What waits for people.
     Mutant::new(
-        "a change of any version",
-        "decide/queue.rs",
-        "if kept.request.version != change.version {",
-        "if kept.request.version < change.version {",
-    ),
-    Mutant::new(
         "a decline stands in nobody's way",
         "decide/queue.rs",
         "is_declined: requests::declined(self.connection, key, now)?.is_some(),",
@@ -253,12 +247,6 @@ const MUTANTS: &[Mutant] = &[
         "holds.is_some_and(|until| until < now)",
     ),
     Mutant::new(
-        "what lies beside another request is given",
-        "requests.rs",
-        "Ok((hash == kept.side).then_some(stored))",
-        "Ok((hash.is_some() == kept.side.is_some()).then_some(stored))",
-    ),
-    Mutant::new(
         "requests that are missing at the end",
         "rows.rs",
         "        requests::check_last(connection)?;
@@ -270,12 +258,6 @@ const MUTANTS: &[Mutant] = &[
         "rows/requests.rs",
         "Ok(_) | Err(Failure::Store(..)) => Err(unlike),",
         "Ok(_) | Err(Failure::Store(..)) => Ok(None),",
-    ),
-    Mutant::new(
-        "columns that say what the document doesn't",
-        "requests.rs",
-        "let fits = Columns::of(&request)? == columns;",
-        "let fits = Columns::of(&request)?.id == columns.id;",
     ),
     Mutant::new(
         "more votes than the log has",

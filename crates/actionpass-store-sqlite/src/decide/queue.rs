@@ -1,45 +1,18 @@
 //! What decisions and people do to approval requests, inside of a transaction.
 
-use actionpass_model::{ApprovalRequest, DecisionRef, RecordKind, RequestId};
-use actionpass_queue::{RequestCode, Step, step};
+use actionpass_model::{DecisionRef, RecordKind};
+use actionpass_queue::Step;
+use actionpass_store::backend::{Lift, Plan, QueueCall, Refused, Stepped, Then};
 use actionpass_store::ledger::{Log, PreparedRecord, RecordDraft, SealedRecord};
 use actionpass_store::{
-    Change, ChangeOutcome, CommitOutcome, DecisionCommit, Found, Obstacle, Open, QueuePart, RequestPart, SideKind,
-    StoreCode, StoreError, VoteToken,
+    Change, ChangeOutcome, CommitOutcome, DecisionCommit, Found, Obstacle, QueuePart, RequestPart, SideKind, StoreCode,
+    StoreError, VoteToken,
 };
 use rusqlite::Connection;
 
 use super::{Commit, Judged, OpenLedger, is_side_known};
 use crate::error::Failure;
-use crate::requests::{self, ErasureRefused, Kept};
-
-/// A call on the queue alone, with its record as far as its caller's thread makes it.
-#[derive(Debug)]
-pub(crate) struct QueueCall<T> {
-    call: T,
-    record: PreparedRecord,
-}
-
-/// The lifting of a hold.
-#[derive(Debug)]
-pub(crate) struct Lift {
-    pub(crate) request: RequestId,
-    pub(crate) record: RecordDraft,
-}
-
-impl QueueCall<Change> {
-    pub(crate) fn change(log: &Log, call: Change) -> Self {
-        let record = PreparedRecord::new(log, &call.record);
-        Self { call, record }
-    }
-}
-
-impl QueueCall<Lift> {
-    pub(crate) fn lift(log: &Log, call: Lift) -> Self {
-        let record = PreparedRecord::new(log, &call.record);
-        Self { call, record }
-    }
-}
+use crate::requests::{self, ErasureRefused};
 
 /// The record of the end of what a decision supersedes, as far as its caller's thread makes it.
 pub(super) fn superseding(log: &Log, call: &DecisionCommit) -> Option<PreparedRecord> {
@@ -47,32 +20,8 @@ pub(super) fn superseding(log: &Log, call: &DecisionCommit) -> Option<PreparedRe
     Some(PreparedRecord::new(log, &change.record))
 }
 
-/// What a decision does to the queue: found possible, not yet done.
-struct Plan<'a> {
-    /// The request that is superseded.
-    ended: Option<Stepped>,
-    then: Then<'a>,
-}
-
-enum Then<'a> {
-    Nothing,
-    Open(&'a Open),
-    Settle(Box<Stepped>),
-}
-
 /// What a plan gives: itself, or what the call gives in its place.
 type Planned<'a> = Result<Plan<'a>, Result<CommitOutcome, StoreError>>;
-
-/// A request before a change and after it.
-struct Stepped {
-    former: Kept,
-    next: ApprovalRequest,
-}
-
-fn stepped(former: Kept, what: Step) -> Result<Stepped, RequestCode> {
-    let next = step(&former.request, what)?;
-    Ok(Stepped { former, next })
-}
 
 impl OpenLedger<'_> {
     /// Judges and writes a decision together with what it does to the queue.
@@ -177,7 +126,7 @@ impl OpenLedger<'_> {
                 }
                 Then::Open(open)
             }
-            RequestPart::Settles(..) => match live.map(|live| stepped(live, Step::Use { at: now })) {
+            RequestPart::Settles(..) => match live.map(|live| Stepped::by(live, Step::Use { at: now })) {
                 Some(Ok(settled)) => Then::Settle(Box::new(settled)),
                 _ => return moved,
             },
@@ -187,13 +136,7 @@ impl OpenLedger<'_> {
 
     /// A request before a change and after it, if it is at the version that the change names.
     fn step(&self, change: &Change) -> Result<Result<Stepped, Refused>, Failure> {
-        let Some(kept) = requests::by_id(self.connection, &change.request)? else {
-            return Ok(Err(Refused::Law(RequestCode::RequestUnknown)));
-        };
-        if kept.request.version != change.version {
-            return Ok(Err(Refused::Moved(Box::new(kept))));
-        }
-        Ok(stepped(kept, change.step.clone()).map_err(Refused::Law))
+        Ok(Stepped::of(change, requests::by_id(self.connection, &change.request)?))
     }
 
     /// Makes a change and appends its record.
@@ -260,12 +203,6 @@ impl OpenLedger<'_> {
             Err(ErasureRefused::Failed(failure)) => Err(failure),
         }
     }
-}
-
-/// Why a change isn't made.
-enum Refused {
-    Moved(Box<Kept>),
-    Law(RequestCode),
 }
 
 fn run(connection: &Connection, sql: &str) -> Result<(), Failure> {

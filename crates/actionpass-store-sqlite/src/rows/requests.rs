@@ -1,13 +1,14 @@
 //! Approval requests held against the log, as [`RequestTally`] counts them.
 
 use actionpass_model::Timestamp;
+use actionpass_store::backend::{Hold, Kept};
 use actionpass_store::ledger::Consequence;
-use actionpass_store::{RequestTally, StoreCode, is_said};
+use actionpass_store::{RequestTally, StoreCode};
 use rusqlite::Connection;
 
 use super::{consequence, missing};
 use crate::error::{Failure, from_sql, to_sql};
-use crate::requests::{self, Hold, Kept, Numbers};
+use crate::requests::{self, Numbers};
 
 const UNLIKE: &str = "the approval request is not there as the log has it";
 
@@ -27,9 +28,7 @@ fn check(connection: &Connection, seq: u64, consequence: &Consequence) -> Result
     };
     let unlike = Failure::Record(StoreCode::StoreRowsMissing, UNLIKE, seq);
     match requests::compared(connection, id) {
-        Ok(Some((kept, true))) if is_said(&kept.request, kept.last, kept.is_committed, seq, consequence) => {
-            Ok(Some(kept))
-        }
+        Ok(Some((kept, true))) if kept.is_said(seq, consequence) => Ok(Some(kept)),
         Ok(_) | Err(Failure::Store(..)) => Err(unlike),
         Err(failure) => Err(failure),
     }

@@ -1,12 +1,12 @@
 //! [`QueueStore`] of [`SqliteStore`].
 
 use actionpass_model::{ApprovalRequest, RequestId, Statement, Timestamp};
+use actionpass_store::backend::{Lift, QueueCall};
 use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{Change, ChangeOutcome, QueueStore, RequestFilter, StoreFuture, StoredRequest};
 
 use super::SqliteStore;
 use crate::committer::Write;
-use crate::decide::{Lift, QueueCall};
 use crate::requests::{self, Listing};
 
 impl QueueStore for SqliteStore {
