@@ -35,12 +35,13 @@ pub(crate) fn pool(options: &PostgresOptions) -> Result<Pool, Failure> {
         false => Manager::from_config(config, NoTls, fast),
     };
     // A server that waits for a lock gives up in time to say so. Every look-up is by a key: a plan that was made while a table
-    // was empty must not read all of it later. What is planned so looks dear, and compiling it would be.
+    // was empty must not read all of it later. What is planned so looks dear, and compiling it would be. And it is planned once:
+    // of arrays whose length it doesn't know PostgreSQL expects ten rows, so that planning anew for one looks cheaper each time.
     let patience = options.timeout.as_millis().saturating_mul(9) / 10;
     let settings = format!(
         "SET statement_timeout = {patience}; SET lock_timeout = {patience};
          SET idle_in_transaction_session_timeout = {}; SET client_min_messages = error;
-         SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; {}",
+         SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; {}",
         IDLE_IN_TRANSACTION.as_millis(),
         // Where the server or the user is held to reading already, that stays.
         if options.is_read_only {
