@@ -132,9 +132,9 @@ fn rate(seconds: f64) -> String {
 const fn pieces(effort: Effort, callers: usize) -> usize {
     effort.of(
         match callers {
-            1 => 400,
-            16 => 120,
-            _ => 16,
+            1 => 150,
+            16 => 60,
+            _ => 12,
         },
         match callers {
             1 => 40,
@@ -165,7 +165,7 @@ fn decisions(
         .iter()
         .map(|engine| fixture.authorizer(engine.decisions()))
         .collect();
-    let mut bout = Bout::new(effort.of(11, 2), Duration::from_millis(4), effort, &fixture.control);
+    let mut bout = Bout::new(effort.of(9, 2), Duration::from_millis(4), effort, &fixture.control).with_attempts(3);
     let mut pairs = Vec::new();
     for engine in engines {
         for count in CALLERS {
@@ -266,8 +266,8 @@ fn ceilings(effort: Effort, engines: &[Engine], template: &Template, figures: &m
         let (mut count, mut best, mut seen, mut idle) = (1, (0, 0.0_f64), Vec::new(), 0);
         // Twice in a row, so that no single slow moment ends it.
         while idle < 2 && count <= MOST_CALLERS {
-            let each = (effort.of(8192, 256) / count).clamp(1, effort.of(500, 20));
-            let mut rates: Vec<f64> = (0..effort.of(5, 1))
+            let each = (effort.of(8192, 256) / count).clamp(1, effort.of(200, 20));
+            let mut rates: Vec<f64> = (0..effort.of(3, 1))
                 .map(|_| 1.0 / decide(&*engine.store, template, count, each))
                 .collect();
             rates.sort_by(f64::total_cmp);
