@@ -17,7 +17,9 @@ use actionpass_model::{Issuer, PassId, VoteKind};
 use actionpass_queue::Limits as QueueLimits;
 use actionpass_store::conformance::{fixtures, requests};
 use actionpass_store::ledger::{ChainVerifier, LedgerVerifier, verify_jsonl};
-use actionpass_store::{AppendOutcome, ChangeOutcome, CommitOutcome, LedgerExt as _, Mark, ReplayStart, UsedUp};
+use actionpass_store::{
+    AppendOutcome, ChangeOutcome, CommitOutcome, DecisionCommit, LedgerExt as _, Mark, ReplayStart, UsedUp,
+};
 use actionpass_verify::{Call, Trust};
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -56,6 +58,8 @@ pub(crate) fn report(fixture: &Fixture, effort: Effort) -> Report {
     rows.extend(decisions(fixture, effort, &engines, &template, &mut figures));
     eprintln!("measuring: the ceiling");
     rows.extend(ceilings(effort, &engines, &template, &mut figures));
+    eprintln!("measuring: constant rates");
+    rows.extend(constant(effort, &engines, &template));
     eprintln!("measuring: signatures");
     rows.extend(signatures(fixture, effort, &mut figures));
     eprintln!("measuring: bytes, and verification of the ledger");
@@ -286,6 +290,51 @@ fn ceilings(effort: Effort, engines: &[Engine], template: &Template, figures: &m
         );
         let row = Row::figure(&what, format!("{:.0}/s with {} callers", best.1, best.0));
         rows.push(row.beside(seen.join(", ")));
+    }
+    rows
+}
+
+/// How long decisions take that are asked for at a constant rate, whatever became of those before: from when each is due.
+fn constant(effort: Effort, engines: &[Engine], template: &Template) -> Vec<Row> {
+    const ASKING: usize = 64;
+    let mut rows = Vec::new();
+    for engine in engines {
+        for rate in [10, 1_000] {
+            let count = effort.of(rate * 5, rate / 10);
+            let work = shares(ASKING, count.div_ceil(ASKING), || template.commit(true));
+            let start = Instant::now();
+            let ask = |(place, commits): (usize, Vec<DecisionCommit>)| {
+                let mut times = Vec::new();
+                for (turn, commit) in commits.into_iter().enumerate() {
+                    let number = turn * ASKING + place;
+                    if number >= count {
+                        break;
+                    }
+                    let due = start + Duration::from_secs_f64(number as f64 / rate as f64);
+                    thread::sleep(due.saturating_duration_since(Instant::now()));
+                    let outcome = block_on(engine.store.commit(commit)).unwrap();
+                    assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
+                    times.push(due.elapsed().as_secs_f64());
+                }
+                times
+            };
+            let mut times: Vec<f64> = thread::scope(|scope| {
+                let asking: Vec<_> = work
+                    .into_iter()
+                    .enumerate()
+                    .map(|work| scope.spawn(|| ask(work)))
+                    .collect();
+                asking.into_iter().flat_map(|asking| asking.join().unwrap()).collect()
+            });
+            times.sort_by(f64::total_cmp);
+            let at = |part: usize| time(times[(times.len() - 1) * part / 100]);
+            let what = format!(
+                "{} durable decisions a second, {}, one by one: how long each takes",
+                arithmetic::thousands(rate as f64),
+                engine.name
+            );
+            rows.push(Row::figure(&what, format!("median {}, p99 {}", at(50), at(99))));
+        }
     }
     rows
 }
