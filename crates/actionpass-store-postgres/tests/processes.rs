@@ -244,7 +244,7 @@ fn g11_a_leader_that_is_paused_and_goes_on_forks_nothing() {
     );
     // Each of the 8 may have been killed before it heard of one.
     assert!(unheard <= 8, "{size} {}", acknowledged.len());
-    assert!(longest < Duration::from_secs(10), "{longest:?}");
+    assert!(longest < Duration::from_secs(30), "{longest:?}");
 }
 
 /// G10 and G9: whatever was acknowledged before a process was killed is there, and nothing is half there.
