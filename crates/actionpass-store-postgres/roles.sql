@@ -1,9 +1,10 @@
 -- Roles for the schema `actionpass`, to be given to users of the database: `GRANT actionpass_front TO gate`. Run it as a
 -- superuser once the tables are there, and again after each migration; it may be run any number of times.
 --
--- actionpass_admin    owns the tables: migrations, the trust store, what is said of a restored database.
--- actionpass_front    decides, consumes and records: front ends and executors. It changes neither the trust store nor a record.
--- actionpass_auditor  reads the log, and no payload, token, salt or request.
+-- actionpass_admin    owns the tables: migrations, the trust store, policy and clients, what is said of a restored database.
+-- actionpass_front    decides, consumes and records: front ends and executors. It changes neither the trust store nor a record, and of
+--                     documents those that a service writes: what servers list (pins), and invitations with passkeys that wait.
+-- actionpass_auditor  reads the log and the policy, and no payload, token, salt, request or client.
 
 DO $$
 DECLARE
@@ -41,3 +42,18 @@ GRANT DELETE ON actionpass.side, actionpass.request_side, actionpass.replay TO a
 
 GRANT SELECT ON actionpass.version, actionpass.ledger, actionpass.record, actionpass.revocation, actionpass.replay_limits,
     actionpass.trust TO actionpass_auditor;
+
+-- Documents: rows, each for whom it is.
+GRANT SELECT, INSERT ON actionpass.document TO actionpass_front;
+GRANT UPDATE (version, digest, bytes) ON actionpass.document TO actionpass_front;
+GRANT SELECT ON actionpass.document TO actionpass_auditor;
+DROP POLICY IF EXISTS front_reads ON actionpass.document;
+DROP POLICY IF EXISTS front_makes ON actionpass.document;
+DROP POLICY IF EXISTS front_changes ON actionpass.document;
+DROP POLICY IF EXISTS auditor_reads ON actionpass.document;
+CREATE POLICY front_reads ON actionpass.document FOR SELECT TO actionpass_front USING (true);
+CREATE POLICY front_makes ON actionpass.document FOR INSERT TO actionpass_front
+    WITH CHECK (name IN ('pins.json', 'approvers.json'));
+CREATE POLICY front_changes ON actionpass.document FOR UPDATE TO actionpass_front USING (true)
+    WITH CHECK (name IN ('pins.json', 'approvers.json'));
+CREATE POLICY auditor_reads ON actionpass.document FOR SELECT TO actionpass_auditor USING (name = 'policy');

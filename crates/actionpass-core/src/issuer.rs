@@ -195,8 +195,7 @@ impl IssuerBuilder {
                 Arc::new(DocumentTrust::new(self.document))
             }
         };
-        let policy = self.deployment.policy().await.map_err(AuthorizeError::boxed)?;
-        administrator.enforce(&*policy).await?;
+        let (policy, _) = enforced(&*self.deployment, &administrator).await?;
         let builder = |signer: Result<Arc<dyn Signer>, AuthorizeError>| {
             let mut builder = Authorizer::with_key(
                 self.config.clone(),
@@ -252,6 +251,32 @@ impl IssuerBuilder {
             administrator,
             current: RwLock::new(Arc::new(authorizer)),
         })
+    }
+}
+
+/// Puts the policy that the deployment says into force; gives it, and the record, if it wasn't.
+///
+/// The deployment may be shared with issuers elsewhere. One that puts a policy into force asks once more whether it is still the one
+/// that the deployment says: otherwise one that read the former policy a moment before another came into force would put the former back.
+async fn enforced(
+    deployment: &dyn Deployment,
+    administrator: &Administrator,
+) -> Result<(Arc<dyn PolicyEngine>, Option<RecordRef>), AuthorizeError> {
+    let mut policy = deployment.policy().await.map_err(AuthorizeError::boxed)?;
+    let (mut rounds, mut made): (usize, _) = (0, None);
+    loop {
+        let record = administrator.enforce(&*policy).await?;
+        let is_in_force = record.is_none();
+        made = record.or(made);
+        if is_in_force || rounds >= MAX_ROUNDS {
+            return Ok((policy, made));
+        }
+        rounds = rounds.saturating_add(1);
+        let now = deployment.policy().await.map_err(AuthorizeError::boxed)?;
+        if now.digest() == policy.digest() {
+            return Ok((policy, made));
+        }
+        policy = now;
     }
 }
 
@@ -411,8 +436,9 @@ impl Issuer {
     /// # Errors
     /// What the deployment or the ledger says: the policy of before stays.
     pub async fn reload_policy(&self) -> Result<Option<RecordRef>, AuthorizeError> {
-        let policy = self.deployment.policy().await.map_err(AuthorizeError::boxed)?;
-        self.enforce(policy).await
+        let (policy, record) = enforced(&*self.deployment, &self.administrator).await?;
+        self.replace(|current| current.with_policy(Arc::clone(&policy)));
+        Ok(record)
     }
 
     /// This policy comes into force: whole, or not at all. `None` if it was in force already.

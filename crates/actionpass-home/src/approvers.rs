@@ -6,20 +6,21 @@
 //! So nobody gets a key in with a stolen link alone. The code is what a page shows, and another page shows another: its
 //! owner has to look at the page's address before they read it out.
 
-use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use actionpass_core::verify::canon::sha256;
 use actionpass_core::{Administrator, KeyChanged};
 use actionpass_crypto::webauthn::{Registration, RelyingParty};
 use actionpass_model::{Approver, Digest, KeyId, Role, RpId, Tenants, Timestamp, TrustKey, TrustStore, WebOrigin};
-use actionpass_store::lock_file::{self, LockError};
+use actionpass_store::offload::offload;
+use actionpass_store::{StoreCode, StoreError};
 use serde::{Deserialize, Serialize};
 
+use crate::documents::{APPROVERS_FILE, Documents};
+use crate::home::APPROVERS;
 use crate::{Home, HomeCode, HomeError, files};
 
-/// The file of a home that holds them.
-const FILE: &str = "approvers.json";
 /// How long an invitation holds.
 pub const INVITATION_HOLDS: Duration = Duration::from_secs(60 * 60);
 /// How long a passkey waits to be confirmed.
@@ -179,9 +180,9 @@ impl<'a> Approvers<'a> {
             origins: invitation.party.origins().to_vec(),
             expires_at: now.saturating_add(INVITATION_HOLDS),
         };
-        self.change(now, |document| {
+        self.change(now, |document, _| {
             document.invitations.push(invitation.clone());
-            Ok(invitation)
+            Ok(invitation.clone())
         })
     }
 
@@ -191,7 +192,7 @@ impl<'a> Approvers<'a> {
     /// [`HomeError::InvitationUnknown`] for an invitation that never was, was used or is over; what can't be read.
     pub fn invited(&self, secret: &InvitationSecret, now: Timestamp) -> Result<Invitation, HomeError> {
         let hash = secret.hash();
-        let mut invitations = self.read(now)?.invitations.into_iter();
+        let mut invitations = self.pending(now)?.0.into_iter();
         invitations
             .find(|entry| entry.secret_hash == hash)
             .ok_or(HomeError::InvitationUnknown)
@@ -211,11 +212,11 @@ impl<'a> Approvers<'a> {
         now: Timestamp,
     ) -> Result<WaitingPasskey, HomeError> {
         let (hash, challenge) = (secret.hash(), secret.challenge());
-        self.change(now, |document| {
-            let place = document.invitations.iter().position(|entry| entry.secret_hash == hash);
-            let place = place.ok_or(HomeError::InvitationUnknown)?;
-            let invitation = document.invitations.remove(place);
-            let party = RelyingParty::new(invitation.rp_id, invitation.origins).map_err(|_| self.invalid())?;
+        self.change(now, |document, place| {
+            let at = document.invitations.iter().position(|entry| entry.secret_hash == hash);
+            let at = at.ok_or(HomeError::InvitationUnknown)?;
+            let invitation = document.invitations.remove(at);
+            let party = RelyingParty::new(invitation.rp_id, invitation.origins).map_err(|_| invalid(place))?;
             let new = registration.verify(&challenge, &party)?;
             let key = new
                 .approval_key_of(&invitation.principal)
@@ -245,7 +246,7 @@ impl<'a> Approvers<'a> {
         code: &str,
         now: Timestamp,
     ) -> Result<(TrustKey, KeyChanged), HomeError> {
-        let mut waiting = self.read(now)?.waiting;
+        let (_, mut waiting) = self.beside(move |approvers| approvers.pending(now)).await?;
         waiting.retain(|waiting| waiting.key.principal.as_ref() == Some(principal) && waiting.code() == code);
         // A code that stands for two passkeys tells neither: nobody makes two by chance.
         let Ok([WaitingPasskey { key, .. }]) = <[_; 1]>::try_from(waiting) else {
@@ -253,11 +254,28 @@ impl<'a> Approvers<'a> {
         };
         // No lock is held meanwhile: of two who confirm at once, the second finds the key in the trust store.
         let changed = administrator.add_key(key.clone()).await?;
-        self.change(now, |document| {
-            document.waiting.retain(|waiting| waiting.key.kid != key.kid);
-            Ok(())
-        })?;
+        let kid = key.kid.clone();
+        let forgets = move |approvers: Approvers<'_>| {
+            approvers.change(now, |document, _| {
+                document.waiting.retain(|waiting| waiting.key.kid != kid);
+                Ok(())
+            })
+        };
+        self.beside(forgets).await?;
         Ok((key, changed))
+    }
+
+    /// Runs what waits for a file or a database beside the threads of an executor.
+    async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Approvers<'_>) -> Result<T, HomeError> + Send + 'static,
+    ) -> Result<T, HomeError> {
+        let home = self.home.clone();
+        let done = offload(move || work(Approvers::of(&home))).await;
+        done.unwrap_or_else(|unfinished| {
+            let error = StoreError::with_source(StoreCode::StoreUnavailable, unfinished);
+            Err(HomeError::store(&self.home.path(APPROVERS), error))
+        })
     }
 
     /// Takes back what somebody was invited to and what of theirs waits; how much that was.
@@ -265,7 +283,7 @@ impl<'a> Approvers<'a> {
     /// # Errors
     /// [`HomeError`]: nothing was changed.
     pub fn forget(&self, principal: &Approver, now: Timestamp) -> Result<usize, HomeError> {
-        self.change(now, |document| {
+        self.change(now, |document, _| {
             let count = |document: &Document| document.invitations.len().saturating_add(document.waiting.len());
             let before = count(document);
             document.invitations.retain(|entry| entry.principal != *principal);
@@ -281,55 +299,51 @@ impl<'a> Approvers<'a> {
     /// # Errors
     /// [`HomeError::Unreadable`], [`HomeError::ApproversInvalid`], [`HomeError::Exposed`].
     pub fn pending(&self, now: Timestamp) -> Result<(Vec<Invitation>, Vec<WaitingPasskey>), HomeError> {
-        let document = self.read(now)?;
+        let documents = self.home.documents()?;
+        let document = read(documents.read(APPROVERS_FILE)?, &documents.place(APPROVERS), now)?;
         Ok((document.invitations, document.waiting))
     }
 
-    /// What holds now: the rest is left out, and goes with the next change.
-    fn read(&self, now: Timestamp) -> Result<Document, HomeError> {
-        let path = self.home.file(FILE)?;
-        let mut document = match files::text(&path, HomeCode::ApproversInvalid) {
-            Err(HomeError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => Document {
-                schema: Schema::V1,
-                invitations: Vec::new(),
-                waiting: Vec::new(),
-            },
-            text => {
-                let text = text?;
-                self.home.secret(FILE)?;
-                serde_json::from_str(&text).map_err(|_| self.invalid())?
-            }
-        };
-        document.invitations.retain(|entry| now < entry.expires_at);
-        document
-            .waiting
-            .retain(|waiting| now < waiting.registered_at.saturating_add(PASSKEY_WAITS));
-        Ok(document)
-    }
-
-    /// Reads, changes and writes under a lock; what `change` refuses is not written.
+    /// Reads, changes and writes; what `change` refuses is not written.
     fn change<T>(
         &self,
         now: Timestamp,
-        change: impl FnOnce(&mut Document) -> Result<T, HomeError>,
+        change: impl Fn(&mut Document, &Path) -> Result<T, HomeError>,
     ) -> Result<T, HomeError> {
-        let lock = self.home.path("approvers.json.lock");
-        let _held = lock_file::exclusive(&lock).map_err(|error| match error {
-            LockError::Io(error) => HomeError::unwritable(&lock, error),
-            held => HomeError::unwritable(&lock, std::io::Error::new(ErrorKind::TimedOut, held)),
-        })?;
-        let mut document = self.read(now)?;
-        let done = change(&mut document)?;
-        let mut text = serde_json::to_string_pretty(&document).map_err(|_| self.invalid())?;
-        text.push('\n');
-        let path = self.home.file(FILE)?;
-        files::put(&path, &text)?;
-        Ok(done)
+        let documents: Documents = self.home.documents()?;
+        let place = documents.place(APPROVERS);
+        documents.change(APPROVERS_FILE, |kept| {
+            let mut document = read(kept, &place, now)?;
+            let done = change(&mut document, &place)?;
+            let mut text = serde_json::to_string_pretty(&document).map_err(|_| invalid(&place))?;
+            text.push('\n');
+            Ok((done, Some(text.into_bytes())))
+        })
     }
+}
 
-    fn invalid(&self) -> HomeError {
-        HomeError::ApproversInvalid(self.home.path(FILE))
-    }
+/// What holds now: the rest is left out, and goes with the next change.
+fn read(kept: Option<Vec<u8>>, place: &Path, now: Timestamp) -> Result<Document, HomeError> {
+    let mut document = match kept {
+        None => Document {
+            schema: Schema::V1,
+            invitations: Vec::new(),
+            waiting: Vec::new(),
+        },
+        Some(bytes) => {
+            let text = files::decoded(bytes, place, HomeCode::ApproversInvalid)?;
+            serde_json::from_str(&text).map_err(|_| invalid(place))?
+        }
+    };
+    document.invitations.retain(|entry| now < entry.expires_at);
+    document
+        .waiting
+        .retain(|waiting| now < waiting.registered_at.saturating_add(PASSKEY_WAITS));
+    Ok(document)
+}
+
+fn invalid(place: &Path) -> HomeError {
+    HomeError::ApproversInvalid(place.to_owned())
 }
 
 /// Whether two entries are of one key, or of one authenticator's passkey.

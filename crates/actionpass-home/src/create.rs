@@ -12,7 +12,7 @@ use actionpass_store::ledger::Log;
 use actionpass_store::trust_file::TrustFile;
 use actionpass_store_sqlite::SqliteStore;
 
-use crate::{Config, Database, Home, HomeError, KeyForm, OpenHome, config, files, home};
+use crate::{Brought, BroughtFiles, Config, Database, Home, HomeError, KeyForm, OpenHome, config, files, home};
 
 /// The tenant of the examples.
 pub const EXAMPLE_TENANT: &str = "org:example";
@@ -64,7 +64,7 @@ impl NewHome {
         self
     }
 
-    /// With decisions, ledger and trust store in this database, which must hold no store yet.
+    /// With decisions, ledger, trust store, policy and whatever else changes in this database, which must hold no store yet.
     #[must_use]
     pub fn with_database(mut self, database: Database) -> Self {
         self.database = Some(database);
@@ -107,17 +107,30 @@ impl NewHome {
         let (log, start) = (home::log(&config)?, ReplayStart::first(now.to_unix_seconds()));
         match &self.database {
             Some(database) => database.create(root, &log, start, &trust).await?,
-            None => make_files(root, &log, start, &trust)?,
+            None => {
+                make_files(root, &log, start, &trust)?;
+                files::write_new(&root.join(home::POLICY), STARTER_POLICY.as_bytes())?;
+            }
         }
-        files::write_new(&root.join(home::POLICY), STARTER_POLICY)?;
         self.write_examples(root, now)?;
-        files::write_new(&path, &text)?;
+        files::write_new(&path, text.as_bytes())?;
 
         let made = OpenHome::open(Home::open(root)?)?;
         let administrator = made.administrator();
         let read = administrator.open().await?;
         administrator.record_first_key(&pass_key, read.evidence()).await?;
-        administrator.enforce(&made.home.policy(&made.config)?).await?;
+        if self.database.is_some() {
+            let brought = Brought {
+                path: Path::new(home::POLICY),
+                bytes: STARTER_POLICY.as_bytes(),
+            };
+            let brought = BroughtFiles {
+                policy: Some(brought),
+                tools: None,
+            };
+            made.home.put_policy(&made.config, brought)?;
+        }
+        made.enforce_policy(&administrator).await?;
         Ok(Made {
             config: made.config,
             kid: pass_key.kid,
@@ -134,14 +147,14 @@ impl NewHome {
             ("deny.json", EXAMPLE_DENY),
         ] {
             let text = text.replace(&json_quoted(EXAMPLE_TENANT), &json_quoted(tenant));
-            files::write_new(&folder.join(name), &text)?;
+            files::write_new(&folder.join(name), text.as_bytes())?;
         }
         // Facts are taken for an hour, so these are of now: for `step_up.json`, which they turn into an allow.
         let facts = format!(
             "{{\n  \"schema\": \"actionpass.facts.v1\",\n  \"source\": \"actionpass init\",\n  \"asOf\": \"{now}\",\n  \
              \"facts\": {{\n    \"testsPassed\": true\n  }}\n}}\n"
         );
-        files::write_new(&folder.join("facts.json"), &facts)
+        files::write_new(&folder.join("facts.json"), facts.as_bytes())
     }
 }
 

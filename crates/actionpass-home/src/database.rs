@@ -103,11 +103,29 @@ mod linked {
     use actionpass_model::TrustStore;
     use actionpass_store::ledger::Log;
     use actionpass_store::{ReplayStart, StoreCode, StoreError};
-    use actionpass_store_postgres::{Found, PostgresOptions, PostgresStore, PostgresTrust};
+    use actionpass_store_postgres::{Found, PostgresDocuments, PostgresOptions, PostgresStore, PostgresTrust};
     use actionpass_store_sqlite::Witness;
+    use pollster::block_on;
 
     use super::{Access, Database, Home, HomeError};
+    use crate::documents::Documents;
     use crate::home::Kept;
+    use crate::kept::{DatabaseDocuments, Row, Rows};
+
+    impl Rows for PostgresDocuments {
+        fn read(&self, name: &str) -> Result<Option<Row>, StoreError> {
+            let row = block_on(Self::read(self, name))?;
+            Ok(row.map(|row| Row {
+                version: row.version,
+                digest: row.digest,
+                bytes: row.bytes,
+            }))
+        }
+
+        fn replace(&self, name: &str, version: Option<u64>, bytes: Vec<u8>) -> Result<Option<u64>, StoreError> {
+            block_on(Self::replace(self, name, version, bytes))
+        }
+    }
 
     impl Database {
         /// How it is reached, with its password; files relative to this folder.
@@ -154,10 +172,12 @@ mod linked {
             };
             let store = opened.map_err(|error| self.about(error))?;
             let trust = PostgresTrust::of(&store);
+            let documents = DatabaseDocuments::new(Arc::new(PostgresDocuments::of(&store)), self.url.clone());
             Ok(Kept {
                 store: Arc::new(store),
                 trust: Arc::new(trust),
                 file: None,
+                documents: Documents::Database(documents),
             })
         }
 

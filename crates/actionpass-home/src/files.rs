@@ -10,46 +10,46 @@ use actionpass_model::Code;
 use crate::{Exposure, HomeError};
 
 /// The largest text file of a home.
-const MAX_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 
 /// A file of a home: at most 1 MiB, and one byte more of a larger one, so that its reader sees that it is.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, HomeError> {
-    read(path, MAX_BYTES)
+    bytes_of_at_most(path, MAX_BYTES)
 }
 
 /// The same of a file that may have so many bytes.
 pub(crate) fn bytes_of_at_most(path: &Path, most: usize) -> Result<Vec<u8>, HomeError> {
-    read(path, most as u64)
-}
-
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, HomeError> {
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
+        .and_then(|file| file.take((most as u64).saturating_add(1)).read_to_end(&mut bytes))
         .map_err(|error| HomeError::unreadable(path, error))?;
     Ok(bytes)
 }
 
 /// A text file of a home: UTF-8, at most 1 MiB.
 pub(crate) fn text(path: &Path, code: impl Into<Code>) -> Result<String, HomeError> {
-    let bytes = bytes(path)?;
+    decoded(bytes(path)?, path, code)
+}
+
+/// The text of such bytes.
+pub(crate) fn decoded(bytes: Vec<u8>, path: &Path, code: impl Into<Code>) -> Result<String, HomeError> {
     let refused = |code: Code, problem| HomeError::NotText {
         path: path.to_owned(),
         code,
         problem,
     };
-    if bytes.len() as u64 > MAX_BYTES {
+    if bytes.len() > MAX_BYTES {
         return Err(refused(code.into(), "larger than 1 MiB"));
     }
     String::from_utf8(bytes).map_err(|_| refused(code.into(), "not UTF-8"))
 }
 
 /// Writes a new file that only its owner can read: it is there whole or not at all, and survives the loss of power.
-pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
     let written = || {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut next = tempfile::NamedTempFile::new_in(folder)?;
-        next.write_all(text.as_bytes())?;
+        next.write_all(bytes)?;
         next.as_file().sync_all()?;
         next.persist_noclobber(path)?;
         sync_folder_of(path)
@@ -67,11 +67,20 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file that only its owner can read, or [replaces](replace) it.
-pub(crate) fn put(path: &Path, text: &str) -> Result<(), HomeError> {
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
     if path.exists() {
-        replace(path, text.as_bytes())
+        replace(path, bytes)
     } else {
-        write_new(path, text)
+        write_new(path, bytes)
+    }
+}
+
+/// Whether there is a file of this name; a link that leads nowhere counts, and its reader misses the file.
+pub(crate) fn is_there(path: &Path) -> Result<bool, HomeError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(HomeError::unreadable(path, error)),
     }
 }
 

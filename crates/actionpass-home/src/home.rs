@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actionpass_crypto::Algorithm;
 use actionpass_custodians::Custodians;
@@ -19,6 +19,8 @@ use actionpass_verify::Trust;
 use pollster::block_on;
 
 use crate::database::Access;
+use crate::documents::Documents;
+use crate::kept::DatabaseDocuments;
 use crate::{Config, Database, HomeCode, HomeError, HomeStore, config, files};
 
 /// The configuration, TOML.
@@ -33,6 +35,8 @@ pub const POLICY: &str = "policy.toml";
 pub const TOOLS: &str = Catalogue::FILE;
 /// The definitions of tools that somebody approved, JSON, once there are any.
 pub const PINS: &str = "pins.json";
+/// Who is invited, and passkeys that wait, JSON, once somebody was invited.
+pub const APPROVERS: &str = "approvers.json";
 /// Decisions, ledger and used passes, SQLite.
 pub const LEDGER: &str = "ledger.db";
 /// What notices that the ledger went back.
@@ -49,12 +53,15 @@ pub(crate) struct Kept {
     pub(crate) trust: Arc<dyn TrustDocument>,
     /// The file of the trust store, where it is one.
     pub(crate) file: Option<TrustFile>,
+    pub(crate) documents: Documents,
 }
 
 /// A home that exists and that nobody else can write.
 #[derive(Clone, Debug)]
 pub struct Home {
     root: PathBuf,
+    /// The documents of its database, once that was opened to be written; clones share them.
+    opened: Arc<OnceLock<DatabaseDocuments>>,
 }
 
 /// Where the home is: the folder that was named, else `ACTIONPASS_HOME`, else the user's data folder. Never found by
@@ -94,7 +101,10 @@ impl Home {
     /// # Errors
     /// [`HomeError::Missing`], [`HomeError::NotAFolder`], [`HomeError::Exposed`], [`HomeError::Unreadable`].
     pub fn open(root: &Path) -> Result<Self, HomeError> {
-        let home = Self { root: root.to_owned() };
+        let home = Self {
+            root: root.to_owned(),
+            opened: Arc::default(),
+        };
         match fs::metadata(root) {
             Ok(metadata) if metadata.is_dir() => files::refuse_writable(root, &metadata)?,
             Ok(_) => return Err(HomeError::NotAFolder(root.to_owned())),
@@ -327,14 +337,23 @@ impl Home {
                     store: Arc::new(store.map_err(|error| HomeError::store(&path, error))?),
                     trust: Arc::new(file.clone()),
                     file: Some(file),
+                    documents: Documents::Files(self.clone()),
                 }
             }
         };
         if kept.store.log() == Some(&log(config)?) {
+            if let (Access::Write, Documents::Database(documents)) = (access, &kept.documents) {
+                let _ = self.opened.set(documents.clone());
+            }
             Ok(kept)
         } else {
             Err(HomeError::store(&place, StoreError::new(StoreCode::StoreLogMismatch)))
         }
+    }
+
+    /// The documents of its database, if that was opened.
+    pub(crate) fn opened(&self) -> Option<Documents> {
+        self.opened.get().cloned().map(Documents::Database)
     }
 
     /// What messages name as the place of the store.

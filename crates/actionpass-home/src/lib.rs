@@ -25,7 +25,7 @@
 //! | the folder and its files | [`Home`], [`home`] |
 //! | who the issuer is and whom it serves | [`Config`] |
 //! | whom front doors on it stand for | [`DoorEntry`] |
-//! | its rules, and how calls become actions | [`HomePolicy`], [`Home::catalogue`], [`Home::pins`] |
+//! | its rules, and how calls become actions | [`HomePolicy`], [`PolicyFiles`], [`Home::catalogue`], [`Home::pins`] |
 //! | ledger, trust and issuer of a home | [`OpenHome`], [`HomeStore`] |
 //! | the database that keeps them in the place of its files | [`Database`] |
 //! | a home that is made | [`NewHome`] |
@@ -40,15 +40,18 @@ mod code;
 mod config;
 mod create;
 mod database;
+mod documents;
 mod door;
 pub mod duration;
 mod error;
 mod files;
 pub mod home;
+mod kept;
 #[cfg(feature = "postgres")]
 mod moving;
 mod open;
 mod policy;
+mod policy_files;
 mod replay;
 mod serve;
 mod store;
@@ -70,8 +73,11 @@ pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use door::{DoorEntry, DoorKind, DoorNotFound};
 pub use error::HomeError;
 pub use home::{Home, KeyForm};
+#[cfg(feature = "postgres")]
+pub use moving::KeptFiles;
 pub use open::{OpenHome, SharedSecrets};
 pub use policy::HomePolicy;
+pub use policy_files::{Brought, BroughtFiles, PolicyFiles};
 pub use replay::ReplayFile;
 pub use serve::{DEFAULT_LISTEN, Metrics, Otlp, Serve, ServeLimits};
 pub use store::HomeStore;

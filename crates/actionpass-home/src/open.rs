@@ -9,6 +9,7 @@ use actionpass_crypto::SignError;
 use actionpass_custody::Secrets;
 use actionpass_model::{CodedError, Timestamp};
 use actionpass_policy::PolicyEngine;
+use actionpass_store::ledger::RecordRef;
 use actionpass_store::offload::{Unfinished, offload};
 use actionpass_store::trust_file::{TrustFile, TrustSnapshot};
 use actionpass_store::{Ledger, ReplayStart, StoreCode, StoreError, TrustDocument};
@@ -16,8 +17,12 @@ use actionpass_verify::{DocumentTrust, LiveTrust, TrustSource};
 use pollster::block_on;
 
 use crate::database::Access;
+use crate::documents::Documents;
 use crate::home::Kept;
-use crate::{Config, Home, HomeError, HomeStore, home};
+use crate::{Config, Home, HomeError, HomeStore, PolicyFiles, home};
+
+/// How often another policy is put into force because somebody brought it meanwhile.
+const MAX_ROUNDS: usize = 8;
 
 /// Whoever can be asked for secrets, from any thread.
 pub type SharedSecrets = Arc<dyn Secrets + Send + Sync>;
@@ -36,6 +41,12 @@ pub struct OpenHome {
     pub store: Arc<dyn HomeStore>,
     /// The file of the trust store, where it is one.
     file: Option<TrustFile>,
+    /// Where its policy, pins, clients and invitations are.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "only a copy asks for those of one store")
+    )]
+    pub(crate) documents: Documents,
 }
 
 impl OpenHome {
@@ -62,13 +73,19 @@ impl OpenHome {
     }
 
     pub(crate) fn open_by(home: Home, config: Config, access: Access) -> Result<Self, HomeError> {
-        let Kept { store, trust, file } = home.kept(&config, access)?;
+        let Kept {
+            store,
+            trust,
+            file,
+            documents,
+        } = home.kept(&config, access)?;
         Ok(Self {
             home,
             config,
             trust,
             store,
             file,
+            documents,
         })
     }
 
@@ -119,6 +136,43 @@ impl OpenHome {
             config: Arc::new(self.config.clone()),
         }))?;
         Ok(builder.judging_without_key().open().await?)
+    }
+
+    /// Puts the policy that the home's files, or its database, hold into force, if it isn't; gives it, and the record.
+    ///
+    /// Where somebody brings another one meanwhile, that one counts: what the log says last is what is kept.
+    ///
+    /// # Errors
+    /// [`HomeError::Admin`]; those of [`Home::policy_files`].
+    pub async fn enforce_policy(
+        &self,
+        administrator: &Administrator,
+    ) -> Result<(PolicyFiles, Option<RecordRef>), HomeError> {
+        let read = || {
+            let (home, config) = (self.home.clone(), self.config.clone());
+            offload(move || home.policy_files(&config))
+        };
+        let unfinished = |error| {
+            let error = StoreError::with_source(StoreCode::StoreUnavailable, error);
+            HomeError::store(&self.home.place_of_store(&self.config), error)
+        };
+        let mut files = read().await.map_err(unfinished)??;
+        let mut made = None;
+        for _ in 0..MAX_ROUNDS {
+            let record = administrator.enforce(&files.policy).await?;
+            let was_in_force = record.is_none();
+            made = record.or(made);
+            if was_in_force {
+                return Ok((files, made));
+            }
+            let now = read().await.map_err(unfinished)??;
+            if now.policy.digest() == files.policy.digest() {
+                return Ok((now, made));
+            }
+            files = now;
+        }
+        let late = StoreError::with_source(StoreCode::StoreBusy, "other policies came into force for too long");
+        Err(HomeError::store(&self.home.place_of_store(&self.config), late))
     }
 
     /// The issuer in the making, for a program that brings its own timers or watches requests.

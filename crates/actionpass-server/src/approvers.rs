@@ -154,7 +154,10 @@ async fn invited(gate: &Gate, caller: &Caller, secret: &str) -> Result<(Invitati
 
 async fn confirm_now(gate: &Gate, caller: &Caller, asked: &ConfirmPasskey) -> Result<ConfirmedPasskey, Refused> {
     let (now, approvers) = (now()?, Approvers::of(&gate.home.home));
-    let (_, mut waiting) = approvers.pending(now).map_err(|error| refused(&error))?;
+    let home = gate.home.home.clone();
+    let pending = tokio::task::spawn_blocking(move || Approvers::of(&home).pending(now)).await;
+    let pending = pending.map_err(|_| ServerCode::ServiceFailed)?;
+    let (_, mut waiting) = pending.map_err(|error| refused(&error))?;
     waiting.retain(|waiting| waiting.key.principal.as_ref() == Some(&asked.principal) && waiting.code() == asked.code);
     // One of other tenants is as if there were none.
     if !waiting.iter().all(|waiting| admits_all(caller, &waiting.key.tenants)) {

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use actionpass_home::{Client, ClientToken, Clients, Home, LiveClients, Right, Scope};
 use actionpass_model::{ApprovalRequest, Principal, Record, Statement};
+use actionpass_store::offload::offload;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -29,7 +30,9 @@ use attempts::Attempts;
 /// Every client of the service, and how often somebody failed to be one.
 #[derive(Debug)]
 pub(crate) struct Callers {
-    clients: LiveClients,
+    clients: Arc<LiveClients>,
+    /// Held by who looks at them anew: one for all who wait.
+    looking: tokio::sync::Mutex<()>,
     attempts: Attempts<Source>,
 }
 
@@ -145,12 +148,12 @@ impl Caller {
 
     /// Refuses a client whose entry is no longer what it was when it asked. Whatever answers for longer than five seconds (a
     /// stream of events, a parked call) asks this at least that often.
-    pub(crate) fn still(&self, callers: &Callers) -> Result<(), Refused> {
+    pub(crate) async fn still(&self, callers: &Callers) -> Result<(), Refused> {
         #[cfg(test)]
         if self.is_made_up {
             return Ok(());
         }
-        let clients = callers.current()?;
+        let clients = callers.current().await?;
         if clients.as_slice().contains(&self.client) {
             Ok(())
         } else {
@@ -163,28 +166,53 @@ impl Caller {
 impl Callers {
     pub(crate) fn of(home: Home) -> Self {
         Self {
-            clients: LiveClients::of(home),
+            clients: Arc::new(LiveClients::of(home)),
+            looking: tokio::sync::Mutex::default(),
             attempts: Attempts::default(),
         }
     }
 
-    /// The clients now; refuses everybody while the file can't be used.
-    pub(crate) fn current(&self) -> Result<Arc<Clients>, Refused> {
+    /// The clients now; refuses everybody while the file, or the database, can't be used.
+    pub(crate) async fn current(&self) -> Result<Arc<Clients>, Refused> {
+        let known = match self.clients.known() {
+            Some(known) => known,
+            None => {
+                let _looking = self.looking.lock().await;
+                match self.clients.known() {
+                    Some(known) => known,
+                    // A database may make its reader wait, which no thread of the service does.
+                    None => {
+                        let clients = Arc::clone(&self.clients);
+                        let looked = offload(move || clients.current()).await;
+                        looked.map_err(|_| ServerCode::ClientsUnreadable)?
+                    }
+                }
+            }
+        };
         // Why not is in the log, and nothing for whoever asks.
-        self.clients.current().map_err(|_| ServerCode::ClientsUnreadable.into())
+        known.map_err(|_| ServerCode::ClientsUnreadable.into())
     }
 
     /// Who asks; `Err` with what the log says, where they are nobody.
-    fn find(&self, headers: &HeaderMap, uid: Option<u32>) -> Result<Result<Caller, &'static str>, Refused> {
+    async fn find(&self, headers: &HeaderMap, uid: Option<u32>) -> Result<Result<Caller, &'static str>, Refused> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let found = match (values.next(), values.next()) {
             (None, _) => {
                 let uid = uid.ok_or(ServerCode::ClientUnauthenticated)?;
-                self.current()?.of_uid(uid).cloned().ok_or("no client is this user")
+                self.current()
+                    .await?
+                    .of_uid(uid)
+                    .cloned()
+                    .ok_or("no client is this user")
             }
             (Some(_), Some(_)) => Err("more than one Authorization header"),
             (Some(value), None) => match value.to_str().ok().and_then(token) {
-                Some(token) => self.current()?.of_token(&token).cloned().ok_or("the token is nobody's"),
+                Some(token) => self
+                    .current()
+                    .await?
+                    .of_token(&token)
+                    .cloned()
+                    .ok_or("the token is nobody's"),
                 None => Err("the Authorization header holds no token of a client"),
             },
         };
@@ -229,7 +257,7 @@ impl FromRequestParts<Shared> for Caller {
             Some(Peer::Unix { uid }) => Some(uid),
             Some(Peer::Tcp(_)) | None => None,
         };
-        match callers.find(&parts.headers, uid)? {
+        match callers.find(&parts.headers, uid).await? {
             Ok(caller) => caller.entered(parts),
             Err(reason) => {
                 // The answer may be late, and whoever is nobody takes no place meanwhile.
@@ -274,12 +302,12 @@ mod tests {
 
     impl Fixture {
         /// The name of who asks, or the code of the refusal.
-        fn who(&self, values: &[&str], uid: Option<u32>) -> Result<String, String> {
+        async fn who(&self, values: &[&str], uid: Option<u32>) -> Result<String, String> {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
             }
-            match self.callers.find(&headers, uid) {
+            match self.callers.find(&headers, uid).await {
                 Ok(Ok(caller)) => Ok(caller.client().name.to_string()),
                 Ok(Err(_)) => Err(Refused::from(ServerCode::ClientForbidden).code().to_owned()),
                 Err(refused) => Err(refused.code().to_owned()),
@@ -287,8 +315,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn g21_one_token_to_the_letter_proves_a_client() {
+    #[tokio::test]
+    async fn g21_one_token_to_the_letter_proves_a_client() {
         let of = fixture();
         let token = of.token.as_str();
         for good in [
@@ -296,7 +324,7 @@ mod tests {
             format!("bearer {token}"),
             format!("BEARER {token}"),
         ] {
-            assert_eq!(of.who(&[&good], None), Ok("ci".to_owned()), "{good}");
+            assert_eq!(of.who(&[&good], None).await, Ok("ci".to_owned()), "{good}");
         }
         let other = ClientToken::from_random(&[2; 32]);
         let bearer = format!("Bearer {token}");
@@ -314,21 +342,28 @@ mod tests {
             "Bearer".to_owned(),
             String::new(),
         ] {
-            assert_eq!(of.who(&[&bad], None), Err("client_forbidden".to_owned()), "{bad}");
+            assert_eq!(of.who(&[&bad], None).await, Err("client_forbidden".to_owned()), "{bad}");
             // A user of the socket who presents a token is whoever that is, or nobody.
-            assert_eq!(of.who(&[&bad], Some(1000)), Err("client_forbidden".to_owned()), "{bad}");
+            assert_eq!(
+                of.who(&[&bad], Some(1000)).await,
+                Err("client_forbidden".to_owned()),
+                "{bad}"
+            );
         }
-        assert_eq!(of.who(&[&bearer, &bearer], None), Err("client_forbidden".to_owned()));
+        assert_eq!(
+            of.who(&[&bearer, &bearer], None).await,
+            Err("client_forbidden".to_owned())
+        );
     }
 
-    #[test]
-    fn g21_a_user_of_the_socket_is_its_client() {
+    #[tokio::test]
+    async fn g21_a_user_of_the_socket_is_its_client() {
         let of = fixture();
-        assert_eq!(of.who(&[], None), Err("client_unauthenticated".to_owned()));
-        assert_eq!(of.who(&[], Some(1000)), Ok("local".to_owned()));
-        assert_eq!(of.who(&[], Some(0)), Err("client_forbidden".to_owned()));
+        assert_eq!(of.who(&[], None).await, Err("client_unauthenticated".to_owned()));
+        assert_eq!(of.who(&[], Some(1000)).await, Ok("local".to_owned()));
+        assert_eq!(of.who(&[], Some(0)).await, Err("client_forbidden".to_owned()));
         assert_eq!(
-            of.who(&[&format!("Bearer {}", of.token.as_str())], Some(1000)),
+            of.who(&[&format!("Bearer {}", of.token.as_str())], Some(1000)).await,
             Ok("ci".to_owned())
         );
     }

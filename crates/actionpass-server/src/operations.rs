@@ -184,7 +184,7 @@ async fn look(gate: Shared) -> Parts {
             gate.issuer.trust().await.map(|_| ()).map_err(|error| error.to_string())
         }),
         part("clients", async {
-            let clients = gate.callers.current();
+            let clients = gate.callers.current().await;
             clients.map(|_| ()).map_err(|refused| refused.code().to_owned())
         }),
     );

@@ -1,4 +1,4 @@
-//! Decisions, ledger, replay marks, requests and the trust document in PostgreSQL.
+//! Decisions, ledger, replay marks, requests, the trust document and what all front ends go by in PostgreSQL.
 //!
 //! ```no_run
 //! use actionpass_model::{Issuer, Origin, UnixSeconds};
@@ -20,7 +20,8 @@
 //!   [`QueueStore`](actionpass_store::QueueStore), and with it [`DecisionStore`](actionpass_store::DecisionStore),
 //!   [`OutcomeStore`](actionpass_store::OutcomeStore), and [`UseStore`](actionpass_store::UseStore), with it
 //!   [`ReplayStore`](actionpass_store::ReplayStore); [`PostgresTrust`] is its
-//!   [`TrustDocument`](actionpass_store::TrustDocument). Any number of processes, on any number of machines, share it.
+//!   [`TrustDocument`](actionpass_store::TrustDocument), and [`PostgresDocuments`] keeps whatever else all front ends must have
+//!   the same, by name and version. Any number of processes, on any number of machines, share it.
 //! - One process at a time appends to the log: whoever moves the head from where it read it, by a compare-and-set, the
 //!   fence. All calls that wait in a process are judged together, by what the same moment says, and written in one
 //!   transaction: approvals used, requests, records and the head. Who lost writes nothing, reads anew and tries again, until
@@ -39,6 +40,7 @@
 //!   [`StoreCode::StoreForked`](actionpass_store::StoreCode::StoreForked). Open stores after the fork.
 
 mod contents;
+mod documents;
 mod error;
 mod facts;
 mod follow;
@@ -62,6 +64,7 @@ mod writes;
 /// need: run by a superuser once the tables are there, and again after each migration.
 pub const ROLES_SQL: &str = include_str!("../roles.sql");
 
+pub use documents::{KeptDocument, PostgresDocuments};
 pub use options::PostgresOptions;
 pub use store::{Found, PostgresStore};
 pub use trust::PostgresTrust;

@@ -8,7 +8,7 @@ pub(crate) const MIGRATION_LOCK: i32 = 0;
 pub(crate) const MARKS_LOCK: i32 = 1;
 
 /// One script for each version of the schema; `actionpass.version` says how many were run. Released scripts never change.
-pub(crate) const MIGRATIONS: &[&str] = &[V1];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Makes the schema and the count of its versions, if they aren't there.
 pub(crate) const FOUNDATION: &str = "
@@ -173,4 +173,16 @@ CREATE TABLE actionpass.trust (
     version bigint NOT NULL,
     document bytea NOT NULL
 );
+"#;
+
+const V2: &str = r#"
+-- What all front ends go by besides: policy with tools, pins, clients, invitations. The digest is SHA-256 of the bytes. Which of
+-- them a role may read and change, the policies of that role say; without one it sees none.
+CREATE TABLE actionpass.document (
+    name text COLLATE "C" PRIMARY KEY,
+    version bigint NOT NULL,
+    digest bytea NOT NULL,
+    bytes bytea NOT NULL
+);
+ALTER TABLE actionpass.document ENABLE ROW LEVEL SECURITY;
 "#;

@@ -159,7 +159,7 @@ fn unwritable(source: StoreError) -> TrustFileError {
     TrustFileError::new(TrustFileCode::TrustUnwritable).with_source(source)
 }
 
-async fn check_settings(session: &Session) -> Result<(), Failure> {
+pub(crate) async fn check_settings(session: &Session) -> Result<(), Failure> {
     let row = session
         .one(SETTINGS, &[])
         .await?

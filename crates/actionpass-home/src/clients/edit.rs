@@ -1,11 +1,12 @@
 //! Changes of `clients.toml`, which leave everything else in it as its owner wrote it.
 
-use std::io::ErrorKind;
+use std::path::Path;
 
 use actionpass_model::Statement;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::{CLIENTS, Client, Clients, Credential, Patterns};
+use crate::documents::{CLIENTS_FILE, Documents};
 use crate::{Home, HomeCode, HomeError, files};
 
 /// What a new file begins with.
@@ -20,22 +21,10 @@ impl Home {
     /// # Errors
     /// [`HomeError::ClientsInvalid`], [`HomeError::Exposed`], [`HomeError::Unreadable`].
     pub fn clients(&self) -> Result<Clients, HomeError> {
-        match self.clients_text()? {
-            Some(text) => Clients::parse(&text, &self.path(CLIENTS)),
+        let documents = self.documents()?;
+        match text_of(&documents)? {
+            Some(text) => Clients::parse(&text, &documents.place(CLIENTS)),
             None => Ok(Clients::default()),
-        }
-    }
-
-    /// The text of `clients.toml`, if there is one.
-    pub(super) fn clients_text(&self) -> Result<Option<String>, HomeError> {
-        let path = self.file(CLIENTS)?;
-        match files::text(&path, HomeCode::ClientsInvalid) {
-            Err(HomeError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
-            text => {
-                let text = text?;
-                self.secret(CLIENTS)?;
-                Ok(Some(text))
-            }
         }
     }
 
@@ -45,7 +34,7 @@ impl Home {
     /// [`HomeError::ClientKnown`] where another has its name, [`HomeError::ClientsInvalid`] where another has its token or a
     /// user of it, or where the file is broken; nothing was changed.
     pub fn add_client(&self, client: &Client) -> Result<(), HomeError> {
-        self.change_clients(|clients, document| {
+        self.change_clients(|clients, document, place| {
             if clients.as_slice().iter().any(|known| known.name == client.name) {
                 return Err(HomeError::ClientKnown(client.name.clone()));
             }
@@ -53,7 +42,7 @@ impl Home {
             let entries = document
                 .entry("client")
                 .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
-            let entries = entries.as_array_of_tables_mut().ok_or_else(|| self.not_tables())?;
+            let entries = entries.as_array_of_tables_mut().ok_or_else(|| not_tables(place))?;
             let mut entry = entry_of(client);
             // Of a file without entries everything is what stands at its end.
             let is_first = entries.is_empty();
@@ -71,15 +60,15 @@ impl Home {
     /// # Errors
     /// [`HomeError::ClientUnknown`]; [`HomeError::ClientsInvalid`] where the file is broken; nothing was changed.
     pub fn remove_client(&self, name: &Statement) -> Result<(), HomeError> {
-        self.change_clients(|clients, document| {
-            let place = clients.as_slice().iter().position(|known| known.name == *name);
-            let place = place.ok_or_else(|| HomeError::ClientUnknown(name.clone()))?;
+        self.change_clients(|clients, document, place| {
+            let at = clients.as_slice().iter().position(|known| known.name == *name);
+            let at = at.ok_or_else(|| HomeError::ClientUnknown(name.clone()))?;
             let entries = document.get_mut("client").and_then(Item::as_array_of_tables_mut);
-            let entries = entries.ok_or_else(|| self.not_tables())?;
-            let stays = entries.get(place).map(comment_above).unwrap_or_default();
-            entries.remove(place);
+            let entries = entries.ok_or_else(|| not_tables(place))?;
+            let stays = entries.get(at).map(comment_above).unwrap_or_default();
+            entries.remove(at);
             // What stood further above is about the file, or about what came before.
-            if let Some(next) = entries.get_mut(place) {
+            if let Some(next) = entries.get_mut(at) {
                 let prefix = format!("{stays}{}", prefix_of(next).trim_start_matches('\n'));
                 next.decor_mut().set_prefix(prefix);
             } else {
@@ -90,34 +79,41 @@ impl Home {
         })
     }
 
-    /// Reads, changes and writes under a lock; what is refused, or would not be read again, is not written.
+    /// Reads, changes and writes; what is refused, or would not be read again, is not written.
     fn change_clients(
         &self,
-        change: impl FnOnce(&Clients, &mut DocumentMut) -> Result<(), HomeError>,
+        change: impl Fn(&Clients, &mut DocumentMut, &Path) -> Result<(), HomeError>,
     ) -> Result<(), HomeError> {
-        let _held = self.lock("clients.toml.lock")?;
-        let path = self.path(CLIENTS);
-        let text = self.clients_text()?;
-        let before = text.as_deref().unwrap_or(HEADER);
-        let clients = Clients::parse(before, &path)?;
-        // INVARIANT: it was read as TOML just now.
-        let mut document: DocumentMut = before.parse().map_err(|_| self.not_tables())?;
-        change(&clients, &mut document)?;
-        let after = document.to_string();
-        Clients::parse(&after, &path)?;
-        match text {
-            Some(_) => files::replace(&path, after.as_bytes()),
-            None => files::write_new(&path, &after),
-        }
+        let documents = self.documents()?;
+        let place = documents.place(CLIENTS);
+        documents.change(CLIENTS_FILE, |kept| {
+            let before = match kept {
+                Some(bytes) => files::decoded(bytes, &place, HomeCode::ClientsInvalid)?,
+                None => HEADER.to_owned(),
+            };
+            let clients = Clients::parse(&before, &place)?;
+            // INVARIANT: it was read as TOML just now.
+            let mut document: DocumentMut = before.parse().map_err(|_| not_tables(&place))?;
+            change(&clients, &mut document, &place)?;
+            let after = document.to_string();
+            Clients::parse(&after, &place)?;
+            Ok(((), Some(after.into_bytes())))
+        })
     }
+}
 
-    fn not_tables(&self) -> HomeError {
-        HomeError::ClientsInvalid {
-            path: self.path(CLIENTS),
-            line: 1,
-            column: 1,
-            problem: "only entries that are written as `[[client]]` can be changed".into(),
-        }
+/// The text of `clients.toml`, if there is one.
+pub(super) fn text_of(documents: &Documents) -> Result<Option<String>, HomeError> {
+    let decode = |bytes| files::decoded(bytes, &documents.place(CLIENTS), HomeCode::ClientsInvalid);
+    documents.read(CLIENTS_FILE)?.map(decode).transpose()
+}
+
+fn not_tables(place: &Path) -> HomeError {
+    HomeError::ClientsInvalid {
+        path: place.to_owned(),
+        line: 1,
+        column: 1,
+        problem: "only entries that are written as `[[client]]` can be changed".into(),
     }
 }
 

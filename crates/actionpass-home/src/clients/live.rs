@@ -1,16 +1,17 @@
 //! [`LiveClients`]: the clients of a home as they are now.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::Clients;
+use super::edit::text_of;
 use crate::{Home, HomeError};
 
 /// How long what was read is used without another look at the file.
 const LOOKS_EACH: Duration = Duration::from_secs(1);
 
-/// The clients of a home, as `clients.toml` has them now: whoever asks looks at the file, once a second at most. What it said
-/// more than a second ago is never used, so a client that was removed is out by then.
+/// The clients of a home, as `clients.toml` has them now: whoever asks looks at the file, or the document of the database, once a
+/// second at most. What it said more than a second ago is never used, so a client that was removed is out by then.
 ///
 /// A file that is broken or readable by others answers nobody until it is mended, and the entries of before are not
 /// used in its place: it may be the very change that takes somebody's right. Whoever writes it by hand can have it checked
@@ -39,7 +40,19 @@ impl LiveClients {
         }
     }
 
-    /// The clients now. Once a second it reads a small file on this thread.
+    /// The clients, if somebody looked less than a second ago. It waits for nobody who looks.
+    #[must_use]
+    pub fn known(&self) -> Option<Result<Arc<Clients>, Arc<HomeError>>> {
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let known = state.as_ref().filter(|known| known.looked.elapsed() < LOOKS_EACH)?;
+        Some(known.clients.clone())
+    }
+
+    /// The clients now. Once a second it reads a small file on this thread, or asks the database and waits for it.
     ///
     /// # Errors
     /// Those of [`Home::clients`].
@@ -64,8 +77,12 @@ impl LiveClients {
     /// Reads the file, and parses it if it says something else than before.
     fn look(&self, before: Option<State>, now: Instant) -> State {
         let was_broken = before.as_ref().is_some_and(|before| before.clients.is_err());
-        let text = match self.home.clients_text() {
-            Ok(text) => text,
+        let read = || {
+            let documents = self.home.documents()?;
+            Ok((text_of(&documents)?, documents.place(super::CLIENTS)))
+        };
+        let (text, place) = match read() {
+            Ok(read) => read,
             Err(error) => return State::broken(now, error, was_broken),
         };
         if let Some(before) = before
@@ -78,8 +95,7 @@ impl LiveClients {
                 clients: Ok(clients),
             };
         }
-        let path = self.home.path(super::CLIENTS);
-        match Clients::parse(text.as_deref().unwrap_or_default(), &path) {
+        match Clients::parse(text.as_deref().unwrap_or_default(), &place) {
             Ok(clients) => {
                 tracing::info!(clients = clients.as_slice().len(), "clients.toml was read");
                 State {
@@ -99,7 +115,8 @@ impl State {
             tracing::error!(code = %error.code(), %error, "clients.toml can't be used: nobody is answered until it is mended");
         }
         Self {
-            looked: now,
+            // A database that is away took its time to say so, and those who waited meanwhile need not ask it again.
+            looked: now.max(Instant::now()),
             text: None,
             clients: Err(Arc::new(error)),
         }

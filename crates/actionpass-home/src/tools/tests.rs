@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 
 use actionpass_gate::{ListedTool, ListingCode, Origin};
@@ -6,6 +7,7 @@ use actionpass_policy::{PolicyEngine, RulePolicy};
 use actionpass_verify::canon::{Limits, sha256};
 
 use super::*;
+use crate::Config;
 
 const RULES: &str = "schema = \"actionpass.policy.v1\"\nid = \"p\"\n";
 const TOOLS_TOML: &str = r#"schema = "actionpass.tools.v1"

@@ -92,7 +92,7 @@ pub(crate) async fn authorize(
     let (decided, has_waited) = decide(&gate, &slot, request, wait)
         .await
         .map_err(|error| failed(&error))?;
-    answered(&gate, &caller, *decided, has_waited, None)
+    answered(&gate, &caller, *decided, has_waited, None).await
 }
 
 /// Decides on a call. What it is as an action the catalogue says, which is of the policy: if another one decided in the end, the
@@ -117,14 +117,14 @@ async fn authorize_call(
             .await
             .map_err(|error| failed(&error))?;
         if decided.policy.digest == policy {
-            return answered(gate, caller, *decided, has_waited, Some((tool, resource)));
+            return answered(gate, caller, *decided, has_waited, Some((tool, resource))).await;
         }
     }
     Err(failed(&AuthorizeCode::PolicyChanged.into()))
 }
 
 /// The answer to a question, with what a call was as an action.
-fn answered(
+async fn answered(
     gate: &Gate,
     caller: &Caller,
     decided: Authorization,
@@ -135,7 +135,7 @@ fn answered(
     gate.front.decided(decision);
     if has_waited {
         // The decision stays recorded; a client that was removed meanwhile gets no pass.
-        caller.still(&gate.callers)?;
+        caller.still(&gate.callers).await?;
     }
     let mut answer = told::answer(decided, Some(&gate.front.origin));
     if let Some((tool, resource)) = call {

@@ -152,7 +152,7 @@ impl Stream {
                 }
                 () = tokio::time::sleep_until(check_at) => {
                     self.check_at = later(Instant::now(), CHECKED);
-                    self.caller.still(&gate.callers).is_err()
+                    self.caller.still(&gate.callers).await.is_err()
                 }
                 is_over = self.step() => is_over,
             };
