@@ -241,6 +241,7 @@ const READERS: &[&str] = &[
     "pins-show",
     "policy-check",
     "policy-explain",
+    "policy-show",
     "policy-test",
     "requests-list",
     "requests-show",

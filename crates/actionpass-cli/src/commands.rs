@@ -3,6 +3,7 @@
 pub(crate) mod approve;
 pub(crate) mod approvers;
 pub(crate) mod authorize;
+mod bring;
 pub(crate) mod canon;
 pub(crate) mod clients;
 pub(crate) mod completions;

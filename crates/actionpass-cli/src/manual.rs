@@ -587,6 +587,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "policy show",
+        &[
+            example("Which policy is in force", "actionpass policy show"),
+            example("Which tool catalogue is", "actionpass policy show tools.toml"),
+        ],
+    ),
+    (
+        "policy put",
+        &[
+            example("Bring a changed policy into force", "actionpass policy put policy.toml"),
+            example(
+                "Together with a tool catalogue",
+                "actionpass policy put policy.toml --tools tools.toml",
+            ),
+        ],
+    ),
+    (
         "normalize",
         &[
             example(
@@ -613,6 +630,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "tools list",
         &[example("Which calls become which tool", "actionpass tools list")],
+    ),
+    (
+        "tools put",
+        &[example(
+            "Bring a changed tool catalogue into force",
+            "actionpass tools put tools.toml",
+        )],
     ),
     (
         "tools add",

@@ -15,6 +15,14 @@ use crate::documents::{self, Documents};
 use crate::{Config, Home, HomeError, MAX_LIMITS, OpenHome, files, home};
 
 impl Home {
+    /// Policy, pins, clients and invitations as they are in the folder, wherever those in force are.
+    ///
+    /// # Errors
+    /// Those of [`policy_files`](Self::policy_files), and of what can't be read.
+    pub fn folder_files(&self, config: &Config) -> Result<KeptFiles, HomeError> {
+        kept_files(&Documents::Files(self.clone()), config)
+    }
+
     /// Everything that the store of this configuration holds.
     ///
     /// # Errors
@@ -97,6 +105,17 @@ impl KeptFiles {
     }
 }
 
+fn kept_files(documents: &Documents, config: &Config) -> Result<KeptFiles, HomeError> {
+    let policy = documents.policy_files(config)?.files;
+    let mut others = Vec::new();
+    for document in documents::ALL {
+        if let Some(bytes) = documents.read(document)? {
+            others.push((document.name, bytes));
+        }
+    }
+    Ok(KeptFiles { policy, others })
+}
+
 /// Gives a file of the home another name; gives that.
 fn put_aside(home: &Home, name: &str, suffix: &str) -> Result<String, HomeError> {
     let (path, next) = (home.path(name), format!("{name}.{suffix}"));
@@ -110,14 +129,22 @@ impl OpenHome {
     /// # Errors
     /// Those of [`Home::policy_files`], and of what can't be read.
     pub fn kept_files(&self) -> Result<KeptFiles, HomeError> {
-        let policy = self.documents.policy_files(&self.config)?.files;
-        let mut others = Vec::new();
-        for document in documents::ALL {
-            if let Some(bytes) = self.documents.read(document)? {
-                others.push((document.name, bytes));
-            }
-        }
-        Ok(KeptFiles { policy, others })
+        kept_files(&self.documents, &self.config)
+    }
+
+    /// Takes over into a database whatever of the policy, pins, clients and invitations the folder of the home has and the database
+    /// lacks; gives the names of these files, which aren't used any more. The policy was what this machine went by until now.
+    ///
+    /// # Errors
+    /// Those of [`Home::policy_files`], and of what can't be read or written.
+    pub fn take_over_files(&self) -> Result<Vec<String>, HomeError> {
+        let mut kept = self.home.folder_files(&self.config)?;
+        kept.others.retain(|(name, _)| {
+            let document = documents::ALL.into_iter().find(|document| document.name == *name);
+            document.is_some_and(|document| matches!(self.documents.read(document), Ok(None)))
+        });
+        self.put_kept_files(&kept, "")?;
+        Ok(kept.names().map(ToOwned::to_owned).collect())
     }
 
     /// Puts them in the place of this store, which nobody uses yet. Of a folder, files that are others, or that these lack, get

@@ -10,6 +10,7 @@ use actionpass_home::home::SERVE_LOCK;
 use actionpass_home::{OpenHome, SharedSecrets};
 use actionpass_model::WebOrigin;
 use actionpass_store::lock_file::{self, LockError};
+use actionpass_store::offload::offload;
 use actionpass_store::{Ledger as _, QueueStore};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
@@ -28,6 +29,9 @@ use crate::{ServeError, Settings, events};
 
 /// How often it is looked how much is open, where nobody asks for it.
 const MEASURED: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether another policy is in the database.
+const LOOKED: Duration = Duration::from_millis(500);
 
 /// The service of one home, listening.
 #[derive(Debug)]
@@ -155,6 +159,13 @@ fn background(gate: &Shared, head: u64) -> JoinSet<&'static str> {
             }
         }
     });
+    if gate.home.config.database().is_some() {
+        let watching = Arc::clone(gate);
+        tasks.spawn(async move {
+            watch_policy(&watching).await;
+            "the watch of the policy"
+        });
+    }
     if gate.front.telemetry.is_some() {
         let front = Arc::clone(&gate.front);
         tasks.spawn(async move {
@@ -165,6 +176,30 @@ fn background(gate: &Shared, head: u64) -> JoinSet<&'static str> {
         });
     }
     tasks
+}
+
+/// Takes over the policy that others bring into force in the database, also where nobody asks for a decision meanwhile.
+async fn watch_policy(gate: &Gate) {
+    let mut known = None;
+    let mut last_problem = None;
+    loop {
+        tokio::time::sleep(LOOKED).await;
+        let (home, config) = (gate.home.home.clone(), gate.home.config.clone());
+        let taken = match offload(move || home.policy_version(&config)).await {
+            Ok(Ok(version)) if version == known => Ok(()),
+            Ok(Ok(version)) => {
+                let reloaded = gate.issuer.reload_policy().await;
+                reloaded.map(|_| known = version).map_err(|error| error.to_string())
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(unfinished) => Err(unfinished.to_string()),
+        };
+        let problem = taken.err();
+        if let Some(problem) = problem.as_ref().filter(|problem| last_problem.as_ref() != Some(*problem)) {
+            tracing::error!(%problem, "the policy in the database can't be taken over");
+        }
+        last_problem = problem;
+    }
 }
 
 /// The lock of the home's service.

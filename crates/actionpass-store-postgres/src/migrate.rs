@@ -63,11 +63,32 @@ pub(crate) async fn applied(session: &Session) -> Result<usize, Failure> {
 }
 
 async fn has_schema(session: &Session) -> Result<bool, Failure> {
-    only(
-        session
-            .one("SELECT to_regclass('actionpass.version') IS NOT NULL", &[])
-            .await?,
-    )
+    has_table(session, "actionpass.version").await
+}
+
+async fn has_table(session: &Session, name: &str) -> Result<bool, Failure> {
+    const IS_THERE: &str = "SELECT to_regclass($1) IS NOT NULL";
+    only(session.one(IS_THERE, &[&name]).await?)
+}
+
+/// Whether there is a store, by tables of whichever release.
+pub(crate) async fn has_store(session: &Session) -> Result<bool, Failure> {
+    if !has_table(session, "actionpass.replay_limits").await? {
+        return Ok(false);
+    }
+    let row = session.one("SELECT 1 FROM actionpass.replay_limits", &[]).await?;
+    Ok(row.is_some())
+}
+
+/// The names of the documents, by tables of whichever release.
+pub(crate) async fn documents(session: &Session) -> Result<Vec<String>, Failure> {
+    if !has_table(session, "actionpass.document").await? {
+        return Ok(Vec::new());
+    }
+    let rows = session
+        .query("SELECT name FROM actionpass.document ORDER BY name", &[])
+        .await?;
+    rows.iter().map(|row| get(row, 0)).collect()
 }
 
 async fn version(session: &Session) -> Result<usize, Failure> {

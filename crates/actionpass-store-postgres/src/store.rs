@@ -113,6 +113,8 @@ pub struct Found {
     pub pending: usize,
     /// Whether there is a store.
     pub has_store: bool,
+    /// The names of the documents that are there and that this user may see.
+    pub documents: Vec<String>,
 }
 
 /// What a thread begins with.
@@ -156,10 +158,8 @@ impl PostgresStore {
                 let row = row.ok_or_else(|| Failure::corrupt("the settings of the server"))?;
                 let applied = migrate::applied(&session).await?;
                 let pending = crate::schema::MIGRATIONS.len().saturating_sub(applied);
-                let holds = match pending {
-                    0 => migrate::look(&session).await?,
-                    _ => Holds::Nothing,
-                };
+                let has_store = migrate::has_store(&session).await?;
+                let documents = migrate::documents(&session).await?;
                 let durable = check_durable(&get::<String>(&row, 2)?, &get::<String>(&row, 3)?);
                 Ok(Found {
                     server: get(&row, 0)?,
@@ -169,7 +169,8 @@ impl PostgresStore {
                     durable: durable.map_err(|failure| failure.to_error()),
                     applied,
                     pending,
-                    has_store: holds != Holds::Nothing,
+                    has_store,
+                    documents,
                 })
             };
             bounded(options.timeout, find).await

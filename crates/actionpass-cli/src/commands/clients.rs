@@ -1,6 +1,6 @@
 //! `clients`: who may ask the service, for whom, and what.
 
-use actionpass_home::{CLIENTS, Client, ClientToken, Patterns, Right, client_name};
+use actionpass_home::{Client, ClientToken, Patterns, Right, client_name};
 use actionpass_model::Statement;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
@@ -135,7 +135,11 @@ impl AddArgs {
         client.attests = self.attests;
         client.consumes = self.consumes;
         let mut json = Map::from_iter([("name".to_owned(), json!(client.name))]);
-        let mut talk = format!("Client {} is added to {}.\n", client.name, home.path(CLIENTS).display());
+        let mut talk = format!(
+            "Client {} is added to {}.\n",
+            client.name,
+            home.place_of_clients()?.display()
+        );
         if admits_nobody {
             talk.push_str(
                 "It may state and see nobody: no tenant, agent, owner, runtime, server or audience was named.\n",

@@ -9,7 +9,7 @@ use actionpass_core::AuthorizeCode;
 use actionpass_crypto::KeyCode;
 use actionpass_custodians::SecretSourceCode;
 use actionpass_custody::{CustodianCode, KeyFileCode};
-use actionpass_home::{Config, Home, HomeError, home};
+use actionpass_home::{CLIENTS, Config, Home, HomeError, home};
 use actionpass_model::{CodeClass, KeyStatus, KeyUse, Tenant, Timestamp};
 use actionpass_policy::{PolicyEngine, RulePolicy, WarningCode};
 use actionpass_store::ledger::ChainVerifier;
@@ -361,12 +361,7 @@ fn noted(found: String, home: &Home, config: &Config) -> Found {
         None => home::LEDGER,
     };
     if config.database().is_some() {
-        notes.extend(unused(home));
-        notes.push(
-            "policy, tools, pins and clients are files of this home: they must be the same on every machine that shares the \
-             database, which nothing here can tell"
-                .to_owned(),
-        );
+        notes.extend(unused(home, config));
     } else if fs::OpenOptions::new()
         .append(true)
         .open(home.path(home::LEDGER))
@@ -385,7 +380,7 @@ fn noted(found: String, home: &Home, config: &Config) -> Found {
 }
 
 /// Files that look like what is in the database, and aren't used.
-fn unused(home: &Home) -> Vec<String> {
+fn unused(home: &Home, config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     if home.path(home::LEDGER).exists() {
         notes.push("ledger.db is not used: the ledger is in the database".to_owned());
@@ -401,7 +396,33 @@ fn unused(home: &Home) -> Vec<String> {
                 .to_owned()
         });
     }
+    match home.unused_files(config) {
+        Ok(files) => notes.extend(files.into_iter().map(|(name, is_same)| {
+            if is_same {
+                format!("{name} is not used, and says what the database does")
+            } else {
+                format!(
+                    "{name} is not used, and differs from what is in force, which is in the database: {}",
+                    bringing(&name)
+                )
+            }
+        })),
+        Err(error) => notes.push(format!(
+            "what is in force can't be compared with files of the home: {error}"
+        )),
+    }
     notes
+}
+
+/// How a file comes into force that is only in the folder.
+fn bringing(name: &str) -> &'static str {
+    match name {
+        home::PINS => "`actionpass pins` changes that",
+        home::APPROVERS => "`actionpass approvers` changes that",
+        CLIENTS => "`actionpass clients` changes that",
+        home::POLICY => "`actionpass policy put` brings the file into force",
+        _ => "`actionpass tools put` brings the file into force",
+    }
 }
 
 /// What to do about a ledger in a database.

@@ -31,7 +31,7 @@ pub(crate) struct InitArgs {
     /// Encrypt the signing key with a passphrase
     #[arg(long)]
     pub(crate) encrypt: bool,
-    /// Keep decisions, ledger and trust store in this PostgreSQL database: `postgres://USER@HOST/NAME`
+    /// Keep decisions, ledger, trust store, policy and clients in this PostgreSQL database: `postgres://USER@HOST/NAME`
     #[arg(long, value_name = "URL", value_parser = DatabaseUrl::parse)]
     pub(crate) store: Option<DatabaseUrl>,
     /// What keeps the password of the database's user: `file:PATH`, `env:NAME` or `keyring:NAME`
@@ -70,7 +70,7 @@ impl InitArgs {
         talk.push_str(&format!("  issuer {}, signing key {}\n", config.issuer, made.kid));
         if let Some(store) = &self.store {
             talk.push_str(&format!(
-                "  decisions, ledger and trust store in {}\n",
+                "  decisions, ledger, trust store, policy and clients in {}\n",
                 visible(store.as_str())
             ));
         }

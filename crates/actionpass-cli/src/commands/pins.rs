@@ -4,6 +4,7 @@ use actionpass_canon::CanonicalBytes;
 use actionpass_gate::{CallCode, Change, ListingCode, Origin, Pinned, Pins};
 use actionpass_home::HomeError;
 use actionpass_model::{Digest, PinBody, PinChange, PinChangeSchema, Principal, Server, Statement};
+use actionpass_store::ledger::RecordRef;
 use clap::{Args, Subcommand};
 use pollster::block_on;
 use serde_json::{Value, json};
@@ -258,6 +259,7 @@ impl ApproveArgs {
         let home = context.administer()?;
         let now = clock::now()?;
         let said = Statement::parse(by.as_str()).map_err(HomeError::from)?;
+        let mut recorded = None;
         let records = home.opened.home.change_pins(|pins| -> Outcome<Vec<Value>> {
             for (tool, hash) in &shown {
                 let known = Known::of(pins, &self.server, tool)?;
@@ -268,7 +270,10 @@ impl ApproveArgs {
                 }
                 pins.approve(self.server.as_str(), tool.as_str(), now, Some(said.clone()))?;
             }
-            // Recorded before it holds.
+            // Recorded before it holds, and once: where another process was faster, this is asked again.
+            if let Some(records) = &recorded {
+                return Ok(Vec::clone(records));
+            }
             let mut records = Vec::new();
             for (tool, hash) in &shown {
                 let body = PinBody {
@@ -282,6 +287,7 @@ impl ApproveArgs {
                 let record = block_on(home.administrator.record(&body)).map_err(HomeError::from)?;
                 records.push(json!({ "name": tool, "definitionHash": hash, "record": record }));
             }
+            recorded = Some(records.clone());
             Ok(records)
         })?;
         let talk = format!(
@@ -331,8 +337,12 @@ impl ResetArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
         let by = input::principal(self.by)?;
         let home = context.administer()?;
+        let mut recorded = None;
         let record = home.opened.home.change_pins(|pins| -> Outcome<_> {
             pins.reset(self.server.as_str(), self.tool.as_ref().map(Statement::as_str))?;
+            if let Some(record) = &recorded {
+                return Ok(RecordRef::clone(record));
+            }
             let body = PinBody {
                 schema: PinChangeSchema,
                 change: PinChange::Reset,
@@ -341,7 +351,8 @@ impl ResetArgs {
                 definition_hash: None,
                 by: by.clone(),
             };
-            Ok(block_on(home.administrator.record(&body)).map_err(HomeError::from)?)
+            let record = block_on(home.administrator.record(&body)).map_err(HomeError::from)?;
+            Ok(recorded.insert(record).clone())
         })?;
         let what = match &self.tool {
             Some(tool) => format!("`{tool}` of {}", self.server),

@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 use pollster::block_on;
 use serde_json::{Value, json};
 
+use super::bring;
 use crate::clock;
 use crate::code::CliCode;
 use crate::context::Context;
@@ -34,6 +35,13 @@ pub(crate) enum PolicyCommand {
     Explain(ExplainArgs),
     /// Run a table of actions and the decisions that they must get
     Test(TestArgs),
+    /// Print the policy in force, or another of its files
+    Show(bring::ShowArgs),
+    /// Bring a policy into force, on every machine that shares the home's database
+    ///
+    /// Policy and tool catalogue are checked together, as an issuer loads them; what is refused changes nothing. In a home of files it
+    /// writes policy.toml.
+    Put(bring::PutPolicyArgs),
 }
 
 #[derive(Args, Debug)]
@@ -79,6 +87,8 @@ impl PolicyCommand {
             Self::Check(_) => "policy-check",
             Self::Explain(_) => "policy-explain",
             Self::Test(_) => "policy-test",
+            Self::Show(_) => "policy-show",
+            Self::Put(_) => "policy-put",
         }
     }
 
@@ -87,6 +97,8 @@ impl PolicyCommand {
             Self::Check(args) => args.run(context),
             Self::Explain(args) => args.run(context),
             Self::Test(args) => args.run(context),
+            Self::Show(args) => args.run(context),
+            Self::Put(args) => args.run(context),
         }
     }
 }

@@ -129,13 +129,25 @@ impl MigrateArgs {
         if takes_over {
             refuse_decisions(&home, &files, context)?;
         }
+        // A release before kept them in the folder of each front end.
+        let lacks_files = found.has_store && found.documents.is_empty();
+        let taken: Vec<String> = match takes_over || lacks_files {
+            true => home.folder_files(&config)?.names().map(ToOwned::to_owned).collect(),
+            false => Vec::new(),
+        };
         if self.dry_run {
             let json = json!({
-                "dryRun": true, "applied": found.applied, "pending": found.pending, "takesOver": takes_over,
+                "dryRun": true, "applied": found.applied, "pending": found.pending, "takesOver": takes_over, "files": taken,
             });
             let mut text = format!("{} migrations would run\n", found.pending);
             if takes_over {
                 text.push_str("what `init` wrote into the files of the home would go into the database\n");
+            }
+            if !taken.is_empty() {
+                text.push_str(&format!(
+                    "{} of this home would come into force for all\n",
+                    taken.join(", ")
+                ));
             }
             return Ok(Reply::new(json).with_data(text));
         }
@@ -143,7 +155,7 @@ impl MigrateArgs {
         let ink = Ink::stderr();
         let mut talk = format!("{} {migrated} migrations ran\n", ink.good("ready"));
         let mut json = json!({ "dryRun": false, "applied": found.applied.saturating_add(migrated), "pending": 0,
-            "takesOver": takes_over });
+            "takesOver": takes_over, "files": taken });
         if takes_over {
             let carried = carry(&home, &files, &config)?;
             let record = begin_anew(&home, &config)?;
@@ -157,6 +169,12 @@ impl MigrateArgs {
             if let Some(members) = json.as_object_mut() {
                 members.insert("record".to_owned(), json!(record));
             }
+        } else if lacks_files {
+            let taken = OpenHome::open(home)?.take_over_files()?;
+            talk.push_str(&format!(
+                "{} of this home are in force for all who share the database, and the files are not used any more\n",
+                taken.join(", ")
+            ));
         } else if !found.has_store {
             talk.push_str("the database holds no store yet: `actionpass init --store URL` makes one\n");
         }
@@ -210,6 +228,8 @@ fn begin_anew(home: &Home, config: &Config) -> Outcome<actionpass_store::ledger:
 
 /// What was carried.
 struct Carried {
+    /// Files that were in the way of what was carried: their new names.
+    aside: Vec<String>,
     records: u64,
     head: Option<String>,
     trust: TrustEvidence,
@@ -221,19 +241,24 @@ fn carry(home: &Home, from: &Config, to: &Config) -> Outcome<Carried> {
     let source = OpenHome::open_as(home.clone(), from.clone())?;
     let before = verify_home(&source, ChainVerifier::new())?;
     let trust = block_on(source.trust.read()).map_err(HomeError::from)?;
+    let files = source.kept_files()?;
     home.fill(to, home.contents(from)?, &trust.document)?;
     let copy = OpenHome::open_as(home.clone(), to.clone())?;
+    let aside = copy.put_kept_files(&files, &format!("before-copy-{}", before.head.size()))?;
     let after = verify_home(&copy, ChainVerifier::new())?;
     let kept = block_on(copy.trust.read()).map_err(HomeError::from)?;
     let is_same = before.head == after.head
         && trust.evidence() == kept.evidence()
-        && block_on(source.store.state())? == block_on(copy.store.state())?;
+        && block_on(source.store.state())? == block_on(copy.store.state())?
+        && files == copy.kept_files()?
+        && files == source.kept_files()?;
     if !is_same {
         let problem = "something was written to the store while it was copied: what was copied is not used. End whatever uses \
                        the home, remove what was made, and copy again";
         return Err(StoreError::with_source(StoreCode::StoreBusy, problem).into());
     }
     Ok(Carried {
+        aside,
         records: after.head.size(),
         head: after.head.known().map(|head| head.to_string()),
         trust: kept.evidence(),
@@ -273,8 +298,11 @@ impl CopyArgs {
             "from": called(&from), "to": called(&to), "records": carried.records, "head": carried.head,
             "trust": carried.trust,
         });
+        let mut aside = carried.aside;
         if from.database().is_none() {
-            let aside = home.set_aside(&format!("copied-{}", carried.records))?;
+            aside.extend(home.set_aside(&format!("copied-{}", carried.records))?);
+        }
+        if !aside.is_empty() {
             talk.push_str(&format!(
                 "{} are not used any more; keep them until the next backup\n",
                 aside.join(" and ")
@@ -282,7 +310,8 @@ impl CopyArgs {
             if let Some(members) = json.as_object_mut() {
                 members.insert("aside".to_owned(), json!(aside));
             }
-        } else {
+        }
+        if from.database().is_some() {
             talk.push_str("The database still holds what was copied: let nothing go on with it, and drop its schema `actionpass` after the next backup.\n");
         }
         Ok(Reply::new(json).with_talk(talk))

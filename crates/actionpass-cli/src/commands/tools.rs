@@ -12,6 +12,7 @@ use actionpass_policy::{PolicyEngine, decode};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::bring::PutToolsArgs;
 use super::policy;
 use crate::code::CliCode;
 use crate::context::Context;
@@ -33,6 +34,11 @@ pub(crate) enum ToolsCommand {
     /// The entries need a pinned definition and say nothing else: what their tools are and act on is left to whoever knows. No rule
     /// is written, so policy denies them as before.
     Add(add::AddArgs),
+    /// Bring a tool catalogue with its schemas into force, on every machine that shares the home's database
+    ///
+    /// It is checked together with the policy, as an issuer loads them; what is refused changes nothing. In a home of files it writes
+    /// tools.toml and the schemas.
+    Put(PutToolsArgs),
 }
 
 /// Which catalogue.
@@ -94,6 +100,7 @@ impl ToolsCommand {
             Self::List(_) => "tools-list",
             Self::Test(_) => "tools-test",
             Self::Add(_) => "tools-add",
+            Self::Put(_) => "tools-put",
         }
     }
 
@@ -103,6 +110,7 @@ impl ToolsCommand {
             Self::List(args) => args.load(context).map(|tools| list(&tools.catalogue)),
             Self::Test(args) => args.run(context),
             Self::Add(args) => args.run(context),
+            Self::Put(args) => args.run(context),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Changes of `clients.toml`, which leave everything else in it as its owner wrote it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use actionpass_model::Statement;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
@@ -26,6 +26,22 @@ impl Home {
             Some(text) => Clients::parse(&text, &documents.place(CLIENTS)),
             None => Ok(Clients::default()),
         }
+    }
+
+    /// What messages name as the place of the clients: the file, or the address of the database and the document's name.
+    ///
+    /// # Errors
+    /// Those of [`clients`](Self::clients), but for what the file says.
+    pub fn place_of_clients(&self) -> Result<PathBuf, HomeError> {
+        Ok(self.documents()?.place(CLIENTS))
+    }
+
+    /// Whether there are clients, or could be: a file, or a document of the database.
+    ///
+    /// # Errors
+    /// Those of [`clients`](Self::clients), but for what the file says.
+    pub fn has_clients(&self) -> Result<bool, HomeError> {
+        Ok(self.documents()?.read(CLIENTS_FILE)?.is_some())
     }
 
     /// Adds a client at the end of `clients.toml`.

@@ -1,6 +1,6 @@
 //! The check of `clients.toml`.
 
-use actionpass_home::{CLIENTS, Client, Config, Home, Right};
+use actionpass_home::{Client, Config, Home, Right};
 use actionpass_model::Tenant;
 
 use super::{Check, Found};
@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 /// Whether who may ask the service can be read; nothing to check in a home that has no clients.
 pub(super) fn known(home: &Home, config: &Config) -> Option<Check> {
-    if !home.path(CLIENTS).exists() {
+    if matches!(home.has_clients(), Ok(false)) {
         return None;
     }
     let clients = home.clients().map_err(|error| {
