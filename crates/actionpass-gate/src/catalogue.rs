@@ -247,6 +247,15 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    /// The same, which [`files`](Self::files) gives by this name wherever it was read.
+    #[must_use]
+    pub fn with_name(mut self, name: &str) -> Self {
+        if let Some((known, _)) = self.files.first_mut() {
+            *known = name.into();
+        }
+        self
+    }
+
     /// A catalogue without entries: every tool is `mcp/<server>/<tool>` on `server:<server>`.
     #[must_use]
     pub fn empty() -> Self {

@@ -140,7 +140,7 @@ impl Source<'_> {
         if let Some(error) = refused.into_inner() {
             return Err(error);
         }
-        let catalogue = parsed?.with_limits(config.limits());
+        let catalogue = parsed?.with_name(TOOLS).with_limits(config.limits());
         catalogue.check_audiences(config.audiences())?;
         let mut read = read.into_inner();
         read.insert(TOOLS.to_owned(), text);
@@ -152,7 +152,8 @@ impl Source<'_> {
 fn load(rules: Source<'_>, tools: Source<'_>, config: &Config) -> Result<PolicyFiles, HomeError> {
     let place = rules.place(POLICY);
     let bytes = rules.read(POLICY)?.ok_or_else(|| missing(&place))?;
-    let loaded = RulePolicy::load_bytes(&bytes, &place.display().to_string())?;
+    // The digest is that of the same files in a folder.
+    let loaded = RulePolicy::load_bytes(&bytes, &place.display().to_string())?.with_name(POLICY)?;
     // INVARIANT: a policy that was loaded is UTF-8.
     let text = files::decoded(bytes, &place, HomeCode::FileUnreadable)?;
     let (catalogue, mut read) = tools.catalogue(config)?;

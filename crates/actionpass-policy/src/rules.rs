@@ -50,6 +50,18 @@ impl RulePolicy {
         })
     }
 
+    /// The same with a digest that knows the file of the rules by this name, wherever it was read.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for a name that can't be hashed.
+    pub fn with_name(mut self, name: &str) -> Result<Self, PolicyError> {
+        if let Some((known, _)) = self.files.first_mut() {
+            *known = name.into();
+        }
+        self.digest = digest(&self.files).map_err(|error| load::unhashable(name, &error))?;
+        Ok(self)
+    }
+
     /// The same with a digest that covers these files too, by name and SHA-256 of their bytes: those that say how calls become the
     /// actions that the rules see.
     ///

@@ -122,7 +122,7 @@ fn front_ends_decide_and_change_neither_trust_nor_records() {
         code(PostgresStore::migrate(&roles.options("front"))),
         StoreCode::StoreReadOnly
     );
-    server().sql(&roles.name, "UPDATE actionpass.version SET version = 1");
+    server().sql(&roles.name, "UPDATE actionpass.version SET version = 2");
     for script in [
         "UPDATE actionpass.record SET json = ''",
         "DELETE FROM actionpass.record",

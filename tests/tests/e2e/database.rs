@@ -14,13 +14,13 @@ use crate::home::{Home, ISSUER, MAINTAINER, key_file};
 use crate::served::{ALL_RIGHTS, Served, client};
 
 /// The one server of all these tests.
-fn server() -> &'static Postgres {
+pub(crate) fn server() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     SERVER.get_or_init(Postgres::start)
 }
 
 /// A new database of it.
-fn database() -> String {
+pub(crate) fn database() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = format!("home_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     server().create_database(&name);
@@ -28,7 +28,7 @@ fn database() -> String {
 }
 
 /// A home in a new database; gives its name too.
-fn home() -> (Home, String) {
+pub(crate) fn home() -> (Home, String) {
     let (home, database) = (Home::none(), database());
     home.run(["init", "--issuer", ISSUER, "--store", &server().url(&database)])
         .exits(0);
@@ -36,7 +36,7 @@ fn home() -> (Home, String) {
 }
 
 /// The same home on another machine: its folder, without what only that machine saw.
-fn elsewhere(home: &Home) -> Home {
+pub(crate) fn elsewhere(home: &Home) -> Home {
     let other = Home::none();
     let copied = Command::new("cp")
         .args(["-a", "--"])
@@ -54,7 +54,7 @@ fn elsewhere(home: &Home) -> Home {
 
 /// Waits until something is so.
 #[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(60), "{what}");
@@ -62,14 +62,14 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn consume(home: &Home, pass: &str, action: &str) -> crate::home::Ran {
+pub(crate) fn consume(home: &Home, pass: &str, action: &str) -> crate::home::Ran {
     home.run(["verify", "--token", pass, "--action", action, "--consume"])
 }
 
 #[test]
 fn a_home_in_a_database_works_as_any_other() {
     let (home, _) = home();
-    for file in ["ledger.db", "trust.json"] {
+    for file in ["ledger.db", "trust.json", "policy.toml"] {
         assert!(!home.path("home").join(file).exists(), "{file}");
     }
     home.run(["authorize", "--action", DENY]).exits(10);

@@ -58,6 +58,9 @@ mod hooks;
 #[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod kept;
+#[cfg(test)]
 mod keyfiles;
 #[cfg(test)]
 mod keys;
@@ -66,6 +69,9 @@ mod kills;
 #[cfg(test)]
 mod ledger;
 mod log;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod machines;
 #[cfg(test)]
 mod once;
 #[cfg(test)]

@@ -59,9 +59,8 @@ impl Served {
     pub(crate) fn start_by(command: &mut Command, token: &str) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
         let mut words = line.split(|c: char| c.is_whitespace() || "/\"',".contains(c));
         let address = words.find_map(|word| word.parse().ok());
         let Some(address) = address else {
@@ -70,6 +69,8 @@ impl Served {
             child.stderr.take().unwrap().read_to_string(&mut said).ok();
             panic!("{line:?} doesn't say where it listens: {said}");
         };
+        // What it says when it stops is read, or it would fail at a pipe without a reader.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         // What it logs is read, or it would stop at a full pipe.
         if let Some(mut stderr) = child.stderr.take() {
             std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
@@ -87,6 +88,14 @@ impl Served {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let ended = self.child.wait().unwrap();
+        assert!(ended.success(), "{ended}");
     }
 
     /// As `kill -9` does.
