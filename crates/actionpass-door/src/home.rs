@@ -24,7 +24,7 @@ use crate::{
 /// How often a call is read and judged anew because the catalogue changed meanwhile.
 const MAX_ROUNDS: usize = 3;
 /// For how long `pins.json` counts as it was read.
-const PINS_HOLD: Duration = Duration::from_secs(1);
+const PINS_HOLD: Duration = Duration::from_millis(500);
 
 /// A front door on a home. Whoever can read the home needs no door: it protects only from those who can't.
 pub struct HomeDoor {
@@ -72,7 +72,7 @@ impl HomeDoor {
         self.home.config.limits()
     }
 
-    /// The tools that were approved. They are read again at least once a second: whoever approves one waits no longer.
+    /// The tools that were approved. They are read again at least twice a second: whoever approves one waits no longer.
     async fn pins(&self) -> Result<Arc<Pins>, DoorError> {
         {
             let held = self.pins.lock().unwrap_or_else(PoisonError::into_inner);

@@ -150,3 +150,6 @@ impl Home {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

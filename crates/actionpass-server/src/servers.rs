@@ -27,7 +27,7 @@ use crate::gate::Shared;
 use crate::problem::Refused;
 
 /// For how long `pins.json` counts as it was read.
-const PINS_HOLD: Duration = Duration::from_secs(1);
+const PINS_HOLD: Duration = Duration::from_millis(500);
 /// How large a list of tools is, at most, in bytes.
 const MAX_LIST_BYTES: usize = 4 << 20;
 /// How many members all of its objects may have together.
@@ -46,7 +46,7 @@ pub(crate) fn catalogue(authorizer: &Authorizer) -> Arc<Catalogue> {
     HomePolicy::catalogue_of(&**authorizer.policy())
 }
 
-/// `pins.json`, read again at least once a second: whoever approves a tool waits no longer.
+/// `pins.json`, read again at least twice a second: whoever approves a tool waits no longer.
 #[derive(Debug, Default)]
 pub(crate) struct LivePins(Mutex<Option<(Instant, Arc<Pins>)>>);
 

@@ -8,10 +8,10 @@ use super::edit::text_of;
 use crate::{Home, HomeError};
 
 /// How long what was read is used without another look at the file.
-const LOOKS_EACH: Duration = Duration::from_secs(1);
+const LOOKS_EACH: Duration = Duration::from_millis(500);
 
-/// The clients of a home, as `clients.toml` has them now: whoever asks looks at the file, or the document of the database, once a
-/// second at most. What it said more than a second ago is never used, so a client that was removed is out by then.
+/// The clients of a home, as `clients.toml` has them now: whoever asks looks at the file, or the document of the database, twice a
+/// second at most. What it said more than half a second ago is never used, so a client that was removed is out by then.
 ///
 /// A file that is broken or readable by others answers nobody until it is mended, and the entries of before are not
 /// used in its place: it may be the very change that takes somebody's right. Whoever writes it by hand can have it checked
@@ -40,7 +40,7 @@ impl LiveClients {
         }
     }
 
-    /// The clients, if somebody looked less than a second ago. It waits for nobody who looks.
+    /// The clients, if somebody looked less than half a second ago. It waits for nobody who looks.
     #[must_use]
     pub fn known(&self) -> Option<Result<Arc<Clients>, Arc<HomeError>>> {
         let state = match self.state.try_lock() {
@@ -52,7 +52,7 @@ impl LiveClients {
         Some(known.clients.clone())
     }
 
-    /// The clients now. Once a second it reads a small file on this thread, or asks the database and waits for it.
+    /// The clients now. Twice a second it reads a small file on this thread, or asks the database and waits for it.
     ///
     /// # Errors
     /// Those of [`Home::clients`].
@@ -167,16 +167,16 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_seen_a_second_after_the_last_look() {
+    fn a_change_is_seen_half_a_second_after_the_last_look() {
         let of = Fixture::new();
         assert_eq!(of.count(0), Ok(0));
         of.add("a", 1);
         of.add("b", 2);
-        assert_eq!(of.count(999), Ok(0));
-        assert_eq!(of.count(1000), Ok(2));
+        assert_eq!(of.count(499), Ok(0));
+        assert_eq!(of.count(500), Ok(2));
         of.home.remove_client(&client_name("a").unwrap()).unwrap();
-        assert_eq!(of.count(1999), Ok(2));
-        assert_eq!(of.count(2000), Ok(1));
+        assert_eq!(of.count(999), Ok(2));
+        assert_eq!(of.count(1000), Ok(1));
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(of.count(1000), Err("clients_invalid".to_owned()));
         assert_eq!(of.count(2000), Err("clients_invalid".to_owned()));
         fs::write(of.home.path(CLIENTS), &good).unwrap();
-        assert_eq!(of.count(2500), Err("clients_invalid".to_owned()));
+        assert_eq!(of.count(2499), Err("clients_invalid".to_owned()));
         assert_eq!(of.count(3000), Ok(1));
         fs::write(of.home.path(CLIENTS), [0xff]).unwrap();
         assert_eq!(of.count(4000), Err("clients_invalid".to_owned()));
