@@ -50,6 +50,8 @@ fn renamed(id: &str) -> String {
 #[derive(Debug)]
 struct Files {
     policy: Mutex<String>,
+    /// What is said once in the policy's place: it was read before another came.
+    policy_before: Mutex<Option<String>>,
     key: Mutex<Arc<SoftwareKey>>,
     /// What is said once in the key's place: it was read before another was named.
     said_before: Mutex<Option<Arc<SoftwareKey>>>,
@@ -71,7 +73,9 @@ impl Files {
 
 impl Deployment for Files {
     fn policy(&self) -> PartFuture<'_, dyn PolicyEngine> {
-        let policy = RulePolicy::load(&self.policy.lock().unwrap(), "policy.toml");
+        let before = self.policy_before.lock().unwrap().take();
+        let policy = before.unwrap_or_else(|| self.policy.lock().unwrap().clone());
+        let policy = RulePolicy::load(&policy, "policy.toml");
         Box::pin(ready(match policy {
             Ok(policy) => Ok(Arc::new(policy) as _),
             Err(error) => Err(Box::new(error) as _),
@@ -108,6 +112,7 @@ impl Place {
         Self {
             files: Arc::new(Files {
                 policy: Mutex::new(STARTER_POLICY.to_owned()),
+                policy_before: Mutex::default(),
                 key: Mutex::new(key),
                 said_before: Mutex::new(None),
             }),
@@ -296,6 +301,23 @@ fn a_policy_that_one_puts_into_force_the_other_takes_over() {
     assert_eq!((denied.decision, policy_of(&denied)), (Decision::Deny, "frozen"));
     assert!(denied.pass.is_none());
     assert_eq!(block_on(other.reload_policy()).unwrap(), None, "in force already");
+    place.verified_size();
+}
+
+/// Who read the former policy a moment before another came into force doesn't put the former back.
+#[test]
+fn a_policy_that_was_read_before_another_came_is_not_put_back() {
+    let place = Place::new();
+    let (one, other) = (place.open(), place.open());
+    place.files.set_policy(FROZEN);
+    assert!(block_on(one.reload_policy()).unwrap().is_some());
+    *place.files.policy_before.lock().unwrap() = Some(STARTER_POLICY.to_owned());
+    assert!(block_on(other.reload_policy()).unwrap().is_some());
+    for issuer in [&one, &other, &place.open()] {
+        assert_eq!(policy_of(&authorize(issuer)), "frozen");
+    }
+    *place.files.policy_before.lock().unwrap() = Some(STARTER_POLICY.to_owned());
+    assert_eq!(policy_of(&authorize(&place.open())), "frozen");
     place.verified_size();
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use actionpass_home::{Config, HomeError, duration, home};
+use actionpass_home::{Config, Home, HomeError, duration, home};
 use actionpass_model::{Agent, Decision, Owner, Tenant, Timestamp};
 use actionpass_setup::{
     Change, Collector, Identity, Journal, Places, Plan, Platform, Protection, Report, State, visible,
@@ -336,7 +336,17 @@ impl FileState {
 impl WritingArgs {
     /// Shows every change of a plan, asks, and makes it.
     pub(crate) fn write(&self, context: &Context, plan: Plan, mut journal: Option<&mut Journal>) -> Outcome<Written> {
-        let config = root(context)?.join(home::CONFIG);
+        let root = root(context)?;
+        let (config, tools) = (root.join(home::CONFIG), root.join(home::TOOLS));
+        let is_kept_elsewhere = Home::open_if_there(&root)?.is_some_and(|home| home.names_database());
+        if is_kept_elsewhere && plan.changes.iter().any(|change| change.path == tools) {
+            // It would be a file that nobody goes by.
+            let problem =
+                "the tool catalogue of this home is in its database, and these servers would go into tools.toml";
+            let hint = "add the `[[server]]` entries to tools.toml in the home (`policy show tools.toml` prints the one in force), bring it \
+                        into force with `tools put`, and run this again";
+            return Err(Failure::new(CliCode::UsageInvalid, problem).with_hint(hint));
+        }
         for change in plan
             .changes
             .iter()
