@@ -195,7 +195,10 @@ async fn watch_policy(gate: &Gate) {
             Err(unfinished) => Err(unfinished.to_string()),
         };
         let problem = taken.err();
-        if let Some(problem) = problem.as_ref().filter(|problem| last_problem.as_ref() != Some(*problem)) {
+        if let Some(problem) = problem
+            .as_ref()
+            .filter(|problem| last_problem.as_ref() != Some(*problem))
+        {
             tracing::error!(%problem, "the policy in the database can't be taken over");
         }
         last_problem = problem;

@@ -434,3 +434,24 @@ fn a_service_goes_by_no_version_that_went_back() {
     let answer = other.post("/v1/authorize", &body);
     assert_eq!(answer.status, 200, "{answer:?}");
 }
+
+/// `protect` writes servers into the catalogue of the home, and not into a file that nobody goes by.
+#[test]
+fn a_catalogue_in_a_database_is_not_extended_in_the_folder() {
+    let (mut home, _) = home();
+    let folder = home.path("user").display().to_string();
+    home.set_environment(vec![("HOME".to_owned(), folder)]);
+    std::fs::create_dir_all(home.path("user/.claude")).unwrap();
+    let settings = r#"{"mcpServers":{"notes":{"command":"npx","args":["-y","notes"]}}}"#;
+    home.write("user/.claude.json", settings);
+    let before = in_force(&home);
+    let refused = home
+        .run(["protect", "--yes", "--owner", "user:maya@example.com"])
+        .fails(2, "usage_invalid");
+    assert!(refused.stdout.contains("tools put"), "{refused:?}");
+    assert_eq!(
+        (in_force(&home), home.read("user/.claude.json")),
+        (before, settings.to_owned())
+    );
+    assert!(!home.path("home/tools.toml").exists());
+}

@@ -48,7 +48,7 @@ impl LiveClients {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        let known = state.as_ref().filter(|known| known.looked.elapsed() < LOOKS_EACH)?;
+        let known = state.as_ref().filter(|known| known.is_fresh(Instant::now()))?;
         Some(known.clients.clone())
     }
 
@@ -64,7 +64,7 @@ impl LiveClients {
         // A panic elsewhere can't leave half a state here: each is replaced in one assignment.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*state
-            && now.saturating_duration_since(known.looked) < LOOKS_EACH
+            && known.is_fresh(now)
         {
             return known.clients.clone();
         }
@@ -110,6 +110,10 @@ impl LiveClients {
 }
 
 impl State {
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.looked) < LOOKS_EACH
+    }
+
     fn broken(now: Instant, error: HomeError, was_broken: bool) -> Self {
         if !was_broken {
             tracing::error!(code = %error.code(), %error, "clients.toml can't be used: nobody is answered until it is mended");

@@ -42,7 +42,9 @@ fn conforms(one: &Documents, two: &Documents) {
             for documents in [one, two, one, two] {
                 scope.spawn(move || {
                     for _ in 0..changes {
-                        let next = |kept| Ok::<_, HomeError>(((), Some((count(kept) + 1).to_string().into_bytes())));
+                        let next = |kept| {
+                            Ok::<_, HomeError>(((), Some(count(kept).saturating_add(1).to_string().into_bytes())))
+                        };
                         documents.change(document, next).unwrap();
                     }
                 });
@@ -106,7 +108,7 @@ impl Rows for Memory {
         if there != version {
             return Ok(None);
         }
-        let next = version.unwrap_or(0) + 1;
+        let next = version.unwrap_or(0).saturating_add(1);
         let row = Row {
             version: next,
             digest: actionpass_verify::canon::sha256(&bytes),
