@@ -448,7 +448,7 @@ fn a_catalogue_in_a_database_is_not_extended_in_the_folder() {
     let refused = home
         .run(["protect", "--yes", "--owner", "user:maya@example.com"])
         .fails(2, "usage_invalid");
-    assert!(refused.stdout.contains("tools put"), "{refused:?}");
+    assert!(refused.stdout.contains("is in its database"), "{refused:?}");
     assert_eq!(
         (in_force(&home), home.read("user/.claude.json")),
         (before, settings.to_owned())
