@@ -119,9 +119,14 @@ impl PostgresStore {
     /// # Errors
     /// Those of [`open`](Self::open), here or with the pages.
     pub fn contents(options: &PostgresOptions) -> Result<Pages, StoreError> {
+        Self::tables(options, Table::ALL)
+    }
+
+    /// The same of some tables.
+    pub(crate) fn tables(options: &PostgresOptions, tables: &'static [Table]) -> Result<Pages, StoreError> {
         let options = options.clone();
         Pages::read(move |out| {
-            blocking(async || read(&options, out).await.map_err(Stopped::into_error))
+            blocking(async || read(&options, tables, out).await.map_err(Stopped::into_error))
                 .unwrap_or_else(|failure| Err(failure.to_error()))
         })
     }
@@ -161,7 +166,7 @@ impl From<Failure> for Stopped {
 }
 
 /// The other side blocks this thread, which has nothing else to do.
-async fn read(options: &PostgresOptions, out: &mut PageWriter) -> Result<(), Stopped> {
+async fn read(options: &PostgresOptions, tables: &[Table], out: &mut PageWriter) -> Result<(), Stopped> {
     let pool = pool(options)?;
     let session = Session::begin(&pool).await?;
     if migrate::look(&session).await? == migrate::Holds::Nothing {
@@ -169,7 +174,7 @@ async fn read(options: &PostgresOptions, out: &mut PageWriter) -> Result<(), Sto
     }
     session.run(crate::reads::MOMENT).await?;
     session.run(UNHURRIED).await?;
-    for table in Table::ALL {
+    for table in tables {
         let (name, _, shown) = columns(*table);
         let cursor = format!("contents_of_{name}");
         // As they are written, so that they lie next to each other there.

@@ -52,6 +52,7 @@ mod queue;
 mod reads;
 mod requests;
 mod rows;
+mod salvage;
 mod schema;
 mod session;
 mod store;
@@ -66,5 +67,6 @@ pub const ROLES_SQL: &str = include_str!("../roles.sql");
 
 pub use documents::{KeptDocument, PostgresDocuments};
 pub use options::PostgresOptions;
+pub use salvage::PostgresSalvage;
 pub use store::{Found, PostgresStore};
 pub use trust::PostgresTrust;

@@ -7,36 +7,39 @@ use std::collections::HashMap;
 
 use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, Timestamp};
 use actionpass_store::backend::{Hold, Kept};
-use actionpass_store::ledger::Consequence;
+use actionpass_store::ledger::{Consequence, Surveyed};
 use actionpass_store::{ActionKey, LEEWAY_SECS, RequestTally, StoreCode};
 use uuid::Uuid;
 
 use crate::error::Failure;
 use crate::ledger::{Counts, HeadRow, head_statement};
 use crate::requests;
-use crate::session::{Params, Session, from_sql, get, number, to_sql, to_uuid};
+use crate::session::{Params, Session, get, number, to_sql, to_uuid};
 
 /// How many records are compared in one read.
 const PAGE: i64 = 1000;
 
+/// From how many records with other rows on no more are looked for.
+const MAX_FAULTS: usize = 10_000;
+
 const RECORDS: &str = "SELECT seq, json FROM actionpass.record WHERE seq >= $1 ORDER BY seq LIMIT $2";
 const ONE_OF: &str = "SELECT seq, json FROM actionpass.record WHERE seq = ANY($1) ORDER BY seq";
-/// The first of the allows whose action isn't marked issued by it. The others alike.
-const NOT_ISSUED: &str = "SELECT min(u.seq) FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+/// The allows whose action isn't marked issued by them. The others alike.
+const NOT_ISSUED: &str = "SELECT u.seq FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
         AS u (action, tenant, agent, seq)
     WHERE NOT EXISTS (SELECT FROM actionpass.issued i WHERE i.action = u.action AND i.tenant = u.tenant
-        AND i.agent = u.agent AND i.seq = u.seq)";
-const NOT_USED: &str = "SELECT min(u.seq) FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS u (id, approver, seq)
-    WHERE NOT EXISTS (SELECT FROM actionpass.approval a WHERE a.id = u.id AND a.approver = u.approver AND a.seq = u.seq)";
-const NOT_REVOKED: &str = "SELECT min(u.seq) FROM unnest($1::uuid[], $2::bigint[]) AS u (id, seq)
-    WHERE NOT EXISTS (SELECT FROM actionpass.revocation r WHERE r.id = u.id AND r.seq = u.seq)";
-const NOT_FOUND: &str = "SELECT min(u.seq) FROM unnest($1::uuid[], $2::bigint[]) AS u (pass, seq)
-    WHERE NOT EXISTS (SELECT FROM actionpass.used p WHERE p.pass = u.pass AND p.seq <= u.seq)";
-const NOT_REPORTED: &str = "SELECT min(u.seq) FROM unnest($1::uuid[], $2::bigint[]) AS u (pass, seq)
+        AND i.agent = u.agent AND i.seq = u.seq) ORDER BY u.seq";
+const NOT_USED: &str = "SELECT u.seq FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS u (id, approver, seq)
+    WHERE NOT EXISTS (SELECT FROM actionpass.approval a WHERE a.id = u.id AND a.approver = u.approver AND a.seq = u.seq) ORDER BY u.seq";
+const NOT_REVOKED: &str = "SELECT u.seq FROM unnest($1::uuid[], $2::bigint[]) AS u (id, seq)
+    WHERE NOT EXISTS (SELECT FROM actionpass.revocation r WHERE r.id = u.id AND r.seq = u.seq) ORDER BY u.seq";
+const NOT_FOUND: &str = "SELECT u.seq FROM unnest($1::uuid[], $2::bigint[]) AS u (pass, seq)
+    WHERE NOT EXISTS (SELECT FROM actionpass.used p WHERE p.pass = u.pass AND p.seq <= u.seq) ORDER BY u.seq";
+const NOT_REPORTED: &str = "SELECT u.seq FROM unnest($1::uuid[], $2::bigint[]) AS u (pass, seq)
     WHERE NOT EXISTS (SELECT FROM actionpass.used p
-        WHERE p.pass = u.pass AND (p.outcome = u.seq OR p.contradiction = u.seq))";
-const NOT_MARKED: &str = "SELECT min(u.seq) FROM unnest($1::uuid[], $2::bigint[]) AS u (pass, seq)
-    WHERE NOT EXISTS (SELECT FROM actionpass.replay m WHERE m.pass = u.pass AND m.issuer = $3)";
+        WHERE p.pass = u.pass AND (p.outcome = u.seq OR p.contradiction = u.seq)) ORDER BY u.seq";
+const NOT_MARKED: &str = "SELECT u.seq FROM unnest($1::uuid[], $2::bigint[]) AS u (pass, seq)
+    WHERE NOT EXISTS (SELECT FROM actionpass.replay m WHERE m.pass = u.pass AND m.issuer = $3) ORDER BY u.seq";
 const COUNTS: &str = "SELECT (SELECT count(*) FROM actionpass.issued), (SELECT count(*) FROM actionpass.approval),
     (SELECT count(*) FROM actionpass.revocation)";
 const OF_REQUESTS: &str = "SELECT count(*), coalesce(sum(version), 0)::bigint, count(*) FILTER (WHERE ended IS NULL),
@@ -108,6 +111,9 @@ struct Page {
     revocations: (Vec<Uuid>, Vec<i64>),
     uses: (Vec<Uuid>, Vec<i64>),
     outcomes: (Vec<Uuid>, Vec<i64>),
+    /// The uses whose marks must still be there, of passes of this issuer.
+    marked: (Vec<Uuid>, Vec<i64>),
+    issuer: String,
 }
 
 impl Page {
@@ -150,9 +156,18 @@ impl Page {
         Ok(())
     }
 
+    /// That all their rows are there.
     async fn check(&self, session: &Session) -> Result<(), Failure> {
+        match self.missing(session).await?.first() {
+            Some((seq, problem)) => Err(missing_of(problem, *seq)),
+            None => Ok(()),
+        }
+    }
+
+    /// The records whose rows aren't there.
+    async fn missing(&self, session: &Session) -> Result<Vec<(u64, &'static str)>, Failure> {
         let (actions, approvals) = (&self.actions, &self.approvals);
-        let checks: [(&str, &'static str, Params<'_>); 5] = [
+        let checks: [(&str, &'static str, Params<'_>); 6] = [
             (
                 NOT_ISSUED,
                 "the action that was allowed is not marked issued",
@@ -178,22 +193,28 @@ impl Page {
                 "the outcome can't be found by its pass",
                 &[&self.outcomes.0, &self.outcomes.1],
             ),
+            (
+                NOT_MARKED,
+                "the pass that was used is not marked used",
+                &[&self.marked.0, &self.marked.1, &self.issuer],
+            ),
         ];
+        let mut missing = Vec::new();
         for (sql, problem, with) in checks {
-            none_missing(session, sql, problem, with).await?;
+            for row in session.query(sql, with).await? {
+                missing.push((number(&row, 0)?, problem));
+            }
         }
-        Ok(())
+        Ok(missing)
     }
 }
 
-/// That a statement finds no record whose rows are missing.
-async fn none_missing(session: &Session, sql: &str, problem: &'static str, with: Params<'_>) -> Result<(), Failure> {
-    let row = session.one(sql, with).await?;
-    let first: Option<i64> = row.map_or(Ok(None), |row| get(&row, 0))?;
-    match first {
-        Some(seq) => Err(missing_of(problem, from_sql(seq)?)),
-        None => Ok(()),
-    }
+/// Up to where marks were forgotten.
+async fn pruned_to(session: &Session) -> Result<u64, Failure> {
+    let limits = session
+        .one("SELECT pruned_to FROM actionpass.replay_limits", &[])
+        .await?;
+    limits.map_or(Ok(0), |row| number(&row, 0))
 }
 
 const UNLIKE: &str = "the approval request is not there as the log has it";
@@ -256,41 +277,16 @@ impl Comparison {
         // A record and its rows were written together, so they are read together.
         let head = session.one(head_statement(false), &[]).await?;
         let head = HeadRow::read(head, None)?;
-        let limits = session
-            .one("SELECT pruned_to FROM actionpass.replay_limits", &[])
-            .await?;
-        let pruned_to = limits.map_or(Ok(0), |row| number(&row, 0))?;
-        let mut page = Page::default();
-        let mut marked = (Vec::new(), Vec::new());
+        let pruned_to = pruned_to(session).await?;
+        let mut page = self.next_page();
         for (seq, consequence) in records(session, RECORDS, &[&to_sql(self.next)?, &PAGE]).await? {
             if seq != self.next {
                 return Err(missing_of("a record is missing in front of another", seq));
             }
-            page.take(seq, &consequence)?;
-            self.take(session, seq, &consequence).await?;
-            match &consequence {
-                Consequence::Allow { pass, expires_at, .. } => {
-                    let until = expires_at.to_unix_seconds().saturating_add(LEEWAY_SECS).get();
-                    if until > pruned_to {
-                        self.due.insert(pass.clone(), until);
-                    }
-                }
-                // When a pass of another issuer ends, the log doesn't say, so its mark may have gone.
-                Consequence::Use { issuer, pass } if *issuer == self.issuer => {
-                    page.uses.0.push(to_uuid(pass)?);
-                    page.uses.1.push(to_sql(seq)?);
-                    if self.due.get(pass).is_some_and(|until| *until > pruned_to) {
-                        marked.0.push(to_uuid(pass)?);
-                        marked.1.push(to_sql(seq)?);
-                    }
-                }
-                _ => {}
-            }
+            self.take(session, &mut page, pruned_to, seq, &consequence).await?;
             self.next = seq.saturating_add(1);
         }
         page.check(session).await?;
-        let with: Params<'_> = &[&marked.0, &marked.1, &self.issuer.as_str()];
-        none_missing(session, NOT_MARKED, "the pass that was used is not marked used", with).await?;
         if self.next >= head.state.head.size() {
             self.count(session, &head.counts).await?;
             self.is_done = true;
@@ -298,11 +294,90 @@ impl Comparison {
         Ok(())
     }
 
-    async fn take(&mut self, session: &Session, seq: u64, consequence: &Consequence) -> Result<(), Failure> {
+    fn next_page(&self) -> Page {
+        Page {
+            issuer: self.issuer.as_str().to_owned(),
+            ..Page::default()
+        }
+    }
+
+    /// Everything that differs: goes on where [`run`](Self::run) stops, over the records that were found. Rows are counted only if
+    /// none was lost. Each with its record, if it is of one.
+    pub(crate) async fn faults(
+        mut self,
+        session: &Session,
+        found: &Surveyed,
+    ) -> Result<Vec<(Option<u64>, Failure)>, Failure> {
+        let mut faults = Vec::new();
+        session.run(crate::reads::MOMENT).await?;
+        let head = session.one(head_statement(false), &[]).await?;
+        let pruned_to = pruned_to(session).await?;
+        loop {
+            let rows = session.query(RECORDS, &[&to_sql(self.next)?, &PAGE]).await?;
+            let mut page = self.next_page();
+            for row in &rows {
+                let (seq, json): (u64, String) = (number(row, 0)?, get(row, 1)?);
+                self.next = seq.saturating_add(1);
+                // A record that can't be read is no matter of its rows.
+                let consequence = Consequence::of(json.as_bytes()).filter(|_| !found.is_lost(seq));
+                let Some(consequence) = consequence else { continue };
+                match self.take(session, &mut page, pruned_to, seq, &consequence).await {
+                    Err(failure) if failure.code == StoreCode::StoreRowsMissing => faults.push((Some(seq), failure)),
+                    taken => taken?,
+                }
+            }
+            let missing = page.missing(session).await?;
+            faults.extend(
+                missing
+                    .into_iter()
+                    .map(|(seq, problem)| (Some(seq), missing_of(problem, seq))),
+            );
+            if rows.is_empty() || faults.len() >= MAX_FAULTS {
+                break;
+            }
+        }
+        if found.lost.is_empty() && faults.is_empty() {
+            match self.count(session, &HeadRow::read(head, None)?.counts).await {
+                Err(failure) if failure.code == StoreCode::StoreRowsMissing => faults.push((None, failure)),
+                counted => counted?,
+            }
+        }
+        faults.sort_by_key(|(seq, _)| *seq);
+        session.run("COMMIT").await?;
+        Ok(faults)
+    }
+
+    async fn take(
+        &mut self,
+        session: &Session,
+        page: &mut Page,
+        pruned_to: u64,
+        seq: u64,
+        consequence: &Consequence,
+    ) -> Result<(), Failure> {
+        page.take(seq, consequence)?;
         match consequence {
-            Consequence::Allow { approvals, .. } => {
+            Consequence::Allow {
+                approvals,
+                pass,
+                expires_at,
+                ..
+            } => {
                 self.issued = self.issued.saturating_add(1);
                 self.approvals = self.approvals.saturating_add(approvals.len() as u64);
+                let until = expires_at.to_unix_seconds().saturating_add(LEEWAY_SECS).get();
+                if until > pruned_to {
+                    self.due.insert(pass.clone(), until);
+                }
+            }
+            // When a pass of another issuer ends, the log doesn't say, so its mark may have gone.
+            Consequence::Use { issuer, pass } if *issuer == self.issuer => {
+                page.uses.0.push(to_uuid(pass)?);
+                page.uses.1.push(to_sql(seq)?);
+                if self.due.get(pass).is_some_and(|until| *until > pruned_to) {
+                    page.marked.0.push(to_uuid(pass)?);
+                    page.marked.1.push(to_sql(seq)?);
+                }
             }
             Consequence::Revocation(_) => self.revocations = self.revocations.saturating_add(1),
             Consequence::Erasure { records, at } => {

@@ -622,6 +622,18 @@ fn distinct(connection: &Connection, query: &str, from: i64, limit: usize) -> Re
     Ok(found)
 }
 
+/// What is kept in a place of a record.
+pub(crate) const fn side_kind(place: i64) -> Option<SideKind> {
+    match place {
+        0 => Some(SideKind::Payload),
+        1 => Some(SideKind::Context),
+        2 => Some(SideKind::Facts),
+        3 => Some(SideKind::Salt),
+        4 => Some(SideKind::Token),
+        _ => None,
+    }
+}
+
 /// Where side data is kept: 8 places for each record.
 fn slot(seq: u64, kind: SideKind) -> Option<i64> {
     let place = match kind {

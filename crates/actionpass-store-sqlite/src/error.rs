@@ -52,6 +52,15 @@ impl Failure {
         matches!(self, Self::Sqlite(error) if code(error) == StoreCode::StoreBusy)
     }
 
+    /// SQLite can't go on with the file, whatever is asked of it next.
+    pub(crate) fn is_of_database(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => matches!(**error, rusqlite::Error::SqliteFailure(..)),
+            Self::File(..) => true,
+            Self::Store(..) | Self::Record(..) => false,
+        }
+    }
+
     /// SQLite could not open the file, or one beside it.
     pub(crate) fn is_unopened(&self) -> bool {
         matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen))

@@ -155,7 +155,7 @@ fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
 
 /// The schema is the one that the migrations make, word for word: a trigger could undo what is written, and a table without
 /// its key would take an approval twice. They are run once for each process, in memory.
-fn check_schema(connection: &Connection) -> Result<(), Failure> {
+pub(crate) fn check_schema(connection: &Connection) -> Result<(), Failure> {
     static MADE: OnceLock<Objects> = OnceLock::new();
     let made = match MADE.get() {
         Some(made) => made,
@@ -207,7 +207,7 @@ fn connect_to_read(path: &Path) -> Result<Connection, Failure> {
 }
 
 /// The URI of a file that nobody changes (<https://www.sqlite.org/uri.html>).
-fn immutable(path: &Path) -> io::Result<String> {
+pub(crate) fn immutable(path: &Path) -> io::Result<String> {
     let path = std::path::absolute(path)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.');
     let mut uri = "file:".to_owned();
@@ -223,24 +223,35 @@ fn immutable(path: &Path) -> io::Result<String> {
 /// A connection to a copy of the file and of its log, in a folder of its user alone, which is gone by the time that this
 /// returns: what is open stays readable.
 fn copied(path: &Path, log: &Path) -> Result<Connection, Failure> {
-    let folder = tempfile::Builder::new().prefix("actionpass-").tempdir();
-    let folder = folder.map_err(|error| {
-        let why = format!("its write-ahead log is read from a copy, which can't be made: {error}");
-        Failure::File(StoreCode::StoreUnavailable, Arc::new(io::Error::other(why)))
-    })?;
-    let copy = folder.path().join("ledger.db");
-    for (from, to) in [(path, copy.clone()), (log, beside(&copy, "-wal"))] {
-        // The mode of a copy is that of its original, which may be read only.
-        let mut to = private_file(&to)?;
-        io::copy(&mut File::open(from)?, &mut to)?;
-    }
-    let connection = connect(&copy)?;
+    let folder = copy(path, log)?;
+    let connection = connect(&copied_to(&folder))?;
     version(&connection)?;
     connection.pragma_update(None, "query_only", "on")?;
     Ok(connection)
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// A copy of the file and of its log, in a folder of its user alone that goes when it is dropped.
+pub(crate) fn copy(path: &Path, log: &Path) -> Result<tempfile::TempDir, Failure> {
+    let folder = tempfile::Builder::new().prefix("actionpass-").tempdir();
+    let folder = folder.map_err(|error| {
+        let why = format!("its write-ahead log is read from a copy, which can't be made: {error}");
+        Failure::File(StoreCode::StoreUnavailable, Arc::new(io::Error::other(why)))
+    })?;
+    let copy = copied_to(&folder);
+    for (from, to) in [(path, copy.clone()), (log, beside(&copy, "-wal"))] {
+        // The mode of a copy is that of its original, which may be read only.
+        let mut to = private_file(&to)?;
+        io::copy(&mut File::open(from)?, &mut to)?;
+    }
+    Ok(folder)
+}
+
+/// Where the copy of a file is in its folder.
+pub(crate) fn copied_to(folder: &tempfile::TempDir) -> PathBuf {
+    folder.path().join("ledger.db")
+}
+
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -266,7 +277,7 @@ fn connect(path: &Path) -> Result<Connection, Failure> {
 }
 
 /// What every connection is told.
-fn guarded(connection: Connection) -> Result<Connection, Failure> {
+pub(crate) fn guarded(connection: Connection) -> Result<Connection, Failure> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // What a foreign hand may have put into the schema isn't run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -280,7 +291,7 @@ fn guarded(connection: Connection) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
-fn version(connection: &Connection) -> Result<usize, Failure> {
+pub(crate) fn version(connection: &Connection) -> Result<usize, Failure> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     usize::try_from(version).map_err(|_| Failure::corrupt("the version is negative"))
 }

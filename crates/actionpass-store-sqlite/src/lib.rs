@@ -57,10 +57,12 @@ mod queue_tests;
 mod reader;
 mod requests;
 mod rows;
+mod salvage;
 mod schema;
 mod store;
 mod sync;
 mod witness;
 
+pub use salvage::SqliteSalvage;
 pub use store::SqliteStore;
 pub use witness::{Witness, Witnessed};

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use actionpass_model::{ApprovalRef, Issuer, PassId};
-use actionpass_store::ledger::Consequence;
+use actionpass_store::ledger::{Consequence, Surveyed};
 use actionpass_store::{ActionKey, LEEWAY_SECS, StoreCode};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -22,6 +22,9 @@ use crate::id::{action_to_bytes, to_bytes};
 
 /// How many records are compared in one read.
 const PAGE: u64 = 1000;
+
+/// How many records with other rows are told one by one.
+const MAX_FAULTS: usize = 10_000;
 
 /// What is kept of the tables that belong to the log: how many rows each has, and the records that wrote the last.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -231,6 +234,42 @@ impl Comparison {
             self.is_done = true;
         }
         Ok(self)
+    }
+
+    /// Everything that differs: goes on where [`page`](Self::page) stops, over the records that were found. Rows are counted only
+    /// if none was lost.
+    pub(crate) fn faults(mut self, connection: &Connection, records: &Surveyed) -> Result<Vec<Failure>, Failure> {
+        let moment = connection.unchecked_transaction()?;
+        let limits = Limits::read(&moment)?;
+        let mut faults = Vec::new();
+        let mut statement = moment.prepare("SELECT seq FROM record WHERE seq >= 0 ORDER BY seq")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            self.next = from_sql(row.get(0)?)?;
+            if records.is_lost(self.next) {
+                continue;
+            }
+            let failure = match self.take(&moment, &limits) {
+                Ok(()) => continue,
+                Err(failure) if failure.is_of_database() => return Err(failure),
+                Err(failure @ Failure::Record(..)) => failure,
+                Err(_) => Failure::Record(StoreCode::StoreCorrupt, "its rows can't be read", self.next),
+            };
+            faults.push(failure);
+            if faults.len() >= MAX_FAULTS {
+                faults.push(missing("rows of more records may differ, which are not listed"));
+                return Ok(faults);
+            }
+        }
+        if records.lost.is_empty() && faults.is_empty() {
+            for counted in [self.count(&moment, &limits), self.requests.finish(&moment)] {
+                match counted {
+                    Err(failure) if failure.is_of_database() => return Err(failure),
+                    counted => faults.extend(counted.err()),
+                }
+            }
+        }
+        Ok(faults)
     }
 
     fn take(&mut self, connection: &Connection, limits: &Limits) -> Result<(), Failure> {

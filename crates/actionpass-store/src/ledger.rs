@@ -9,6 +9,7 @@ mod lines;
 mod meaning;
 mod salt;
 mod seal;
+mod survey;
 mod verify;
 
 pub use consequence::Consequence;
@@ -18,4 +19,5 @@ pub use lines::MAX_LINE_BYTES;
 pub use meaning::{LedgerVerifier, RecordVerifier};
 pub use salt::Salt;
 pub use seal::{Log, PreparedRecord, SealedRecord, seal};
+pub use survey::{Anchor, Finding, Stretch, Survey, SurveyCode, Surveyed, survey_jsonl};
 pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, verify_jsonl, verify_jsonl_with};

@@ -33,6 +33,7 @@
 //! | keys and revocations, wherever they are kept | [`TrustDocument`], [`MemoryTrust`], in a JSON file [`trust_file`] |
 //! | everything that a store holds, on its way into another | [`contents`] |
 //! | what backends with tables have in common | [`backend`] |
+//! | a store in whatever state it is, looked at | [`salvage`] |
 //! | calls that block, beside an executor's threads | [`offload`](mod@offload) |
 //! | the clauses of the contracts as tests | `conformance`, with the feature of that name |
 //!
@@ -54,6 +55,7 @@ mod outcome;
 mod process;
 mod queue;
 mod replay;
+pub mod salvage;
 mod tally;
 mod trust_document;
 pub mod trust_file;

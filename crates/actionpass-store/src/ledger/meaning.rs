@@ -120,7 +120,7 @@ impl RecordVerifier for LedgerVerifier {
 
 /// What the records so far say, as far as later ones may contradict it.
 #[derive(Clone, Debug, Default)]
-struct Meaning {
+pub(super) struct Meaning {
     /// Whether there was a decision of any kind: a log of uses alone issued nothing.
     has_decisions: bool,
     /// The first use of a pass of this issuer in front of every decision.
@@ -237,7 +237,12 @@ struct TrustMeaning {
 }
 
 impl Meaning {
-    fn take(&mut self, record: &LinkRecord) -> Result<(), LedgerError> {
+    /// Goes on after a use in front of every decision; `false` if there was none.
+    pub(super) const fn forgive(&mut self) -> bool {
+        self.early_use.take().is_some()
+    }
+
+    pub(super) fn take(&mut self, record: &LinkRecord) -> Result<(), LedgerError> {
         let schema = record.body.get().get("schema").and_then(Value::as_str);
         match (record.kind.as_str(), schema.unwrap_or_default()) {
             ("decision", "actionpass.decision.v1") => self.decided(record, read(record)?),

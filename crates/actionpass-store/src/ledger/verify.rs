@@ -66,7 +66,7 @@ codes! {
 }
 
 impl LedgerCode {
-    const fn message(self) -> &'static str {
+    pub(super) const fn message(self) -> &'static str {
         match self {
             Self::LedgerUnreadable => "the ledger can't be read to its end",
             Self::LedgerMalformed => "not a ledger record",
@@ -358,7 +358,7 @@ pub fn verify_jsonl_with(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct LinkRecord {
     schema: RecordSchema,
-    log: Origin,
+    pub(super) log: Origin,
     pub(super) seq: u64,
     id: RecordId,
     time: Timestamp,
@@ -369,8 +369,8 @@ pub(super) struct LinkRecord {
     pub(super) body: JsonObject,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     trace: Option<Trace>,
-    previous_ledger_hash: Digest,
-    ledger_hash: Digest,
+    pub(super) previous_ledger_hash: Digest,
+    pub(super) ledger_hash: Digest,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     ext: Option<JsonObject>,
 }
@@ -384,14 +384,14 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
     T::deserialize(deserializer).map(Some)
 }
 
-struct Link {
-    record: LinkRecord,
-    computed: Digest,
+pub(super) struct Link {
+    pub(super) record: LinkRecord,
+    pub(super) computed: Digest,
 }
 
-struct Malformed {
+pub(super) struct Malformed {
     offset: usize,
-    source: Box<dyn StdError + Send + Sync>,
+    pub(super) source: Box<dyn StdError + Send + Sync>,
 }
 
 impl Malformed {
@@ -403,8 +403,15 @@ impl Malformed {
     }
 }
 
+impl LinkRecord {
+    /// Whose log it says to be of.
+    pub(super) fn log(&self) -> Log {
+        Log::new(self.log.clone(), self.issuer.clone())
+    }
+}
+
 impl Link {
-    fn read(json: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn read(json: &[u8]) -> Result<Self, Malformed> {
         // A body may be nested as deep as the canonicalizer permits, and stands one deeper here.
         let limits = Limits::default().with_max_bytes(MAX_LINE_BYTES).with_max_depth(96);
         let admitted = admit(json, &limits).map_err(|error| Malformed {
