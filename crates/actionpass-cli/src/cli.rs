@@ -233,6 +233,7 @@ const READERS: &[&str] = &[
     "keys-export",
     "keys-list",
     "ledger-export",
+    "ledger-fsck",
     "ledger-show",
     "ledger-verify",
     "man",

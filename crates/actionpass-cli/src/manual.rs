@@ -548,6 +548,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "ledger fsck",
+        &[
+            example("Look at the home's for damage", "actionpass ledger fsck"),
+            example(
+                "Look at an export, without any home",
+                "actionpass ledger fsck ledger.jsonl",
+            ),
+        ],
+    ),
+    (
         "ledger erase",
         &[example(
             "Erase what lies beside records of more than 90 days ago",

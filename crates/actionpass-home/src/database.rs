@@ -102,8 +102,11 @@ mod linked {
 
     use actionpass_model::TrustStore;
     use actionpass_store::ledger::Log;
+    use actionpass_store::salvage::Salvage;
     use actionpass_store::{ReplayStart, StoreCode, StoreError};
-    use actionpass_store_postgres::{Found, PostgresDocuments, PostgresOptions, PostgresStore, PostgresTrust};
+    use actionpass_store_postgres::{
+        Found, PostgresDocuments, PostgresOptions, PostgresSalvage, PostgresStore, PostgresTrust,
+    };
     use actionpass_store_sqlite::Witness;
     use pollster::block_on;
 
@@ -156,6 +159,12 @@ mod linked {
         /// [`HomeError::Store`], [`HomeError::Secret`].
         pub fn migrate(&self, base: &Path) -> Result<usize, HomeError> {
             PostgresStore::migrate(&self.options(base)?).map_err(|error| self.about(error))
+        }
+
+        /// Its store, to be examined.
+        pub(crate) fn salvage(&self, base: &Path) -> Result<Box<dyn Salvage>, HomeError> {
+            let opened = PostgresSalvage::open(&self.options(base)?).map_err(|error| self.about(error))?;
+            Ok(Box::new(opened))
         }
 
         pub(crate) fn about(&self, error: StoreError) -> HomeError {
@@ -211,6 +220,7 @@ mod unlinked {
 
     use actionpass_model::TrustStore;
     use actionpass_store::ledger::Log;
+    use actionpass_store::salvage::Salvage;
     use actionpass_store::{ReplayStart, StoreCode, StoreError};
     use actionpass_store_sqlite::Witness;
 
@@ -229,6 +239,10 @@ mod unlinked {
         }
 
         pub(crate) fn check_vacant(&self, _: &Path) -> Result<(), HomeError> {
+            self.unknown()
+        }
+
+        pub(crate) fn salvage(&self, _: &Path) -> Result<Box<dyn Salvage>, HomeError> {
             self.unknown()
         }
 

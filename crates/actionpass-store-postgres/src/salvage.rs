@@ -2,7 +2,7 @@
 
 use actionpass_store::contents::{Cell, Pages, Table};
 use actionpass_store::ledger::{Log, Surveyed};
-use actionpass_store::salvage::{RowFault, Salvage, Told};
+use actionpass_store::salvage::{RowFault, Salvage, SideData, TakeBeside, Told};
 use actionpass_store::{LedgerState, SideKind, StoreCode, StoreError};
 
 use crate::error::Failure;
@@ -100,7 +100,7 @@ impl Salvage for PostgresSalvage {
         });
     }
 
-    fn beside(&mut self, take: &mut dyn FnMut(u64, Option<&[u8]>, &[(SideKind, Vec<u8>)])) -> bool {
+    fn beside(&mut self, take: &mut TakeBeside<'_>) -> bool {
         // Both in the order of the records.
         let records = match PostgresStore::tables(&self.options, &[Table::Record]) {
             Ok(records) => records,
@@ -121,7 +121,7 @@ impl Salvage for PostgresSalvage {
             let json = row.as_deref().and_then(record).map(|(_, json)| json.as_bytes());
             take(seq, json, there);
         };
-        let mut current: Option<(u64, Vec<(SideKind, Vec<u8>)>)> = None;
+        let mut current: Option<(u64, SideData)> = None;
         let is_read = self.each(&[Table::Side], |row| {
             let [Cell::Number(seq), Cell::Number(kind), Cell::Bytes(bytes)] = row else {
                 return;

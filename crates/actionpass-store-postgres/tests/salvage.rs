@@ -72,7 +72,7 @@ fn nothing_is_found_in_a_whole_store() {
 }
 
 #[test]
-fn what_a_superuser_changed_is_told_row_by_row() {
+fn g11_what_a_superuser_changed_is_told_row_by_row() {
     let (name, head) = filled(16);
     for sql in [
         "UPDATE actionpass.record SET json = replace(json::text, 'org:example', 'org:exemple') WHERE seq = 3",

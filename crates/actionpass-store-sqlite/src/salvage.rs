@@ -1,15 +1,16 @@
 //! [`SqliteSalvage`]: a database file in whatever state it is, read without a change to it or to what lies beside it.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::error::Error as _;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use actionpass_store::ledger::{Log, Surveyed};
-use actionpass_store::salvage::{RowFault, Salvage, Told};
-use actionpass_store::{LedgerState, SideKind, StoreCode, StoreError};
+use actionpass_store::salvage::{RowFault, Salvage, SideData, TakeBeside, Told};
+use actionpass_store::{LedgerState, StoreCode, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
@@ -203,7 +204,7 @@ impl Salvage for SqliteSalvage {
         self.read(take);
     }
 
-    fn beside(&mut self, take: &mut dyn FnMut(u64, Option<&[u8]>, &[(SideKind, Vec<u8>)])) -> bool {
+    fn beside(&mut self, take: &mut TakeBeside<'_>) -> bool {
         self.asked(|connection| beside(connection, take)).is_some()
     }
 
@@ -256,7 +257,11 @@ impl Salvage for SqliteSalvage {
             let problem = "the file was written while it was read, so what is said of it may be of two moments";
             self.faults.push(StoreError::with_source(StoreCode::StoreBusy, problem));
         }
-        std::mem::take(&mut self.faults)
+        // What SQLite says of a file that is none of its own, it says of every question.
+        let mut said = HashSet::new();
+        let mut faults = std::mem::take(&mut self.faults);
+        faults.retain(|fault| said.insert((fault.code(), fault.source().map(ToString::to_string))));
+        faults
     }
 }
 
@@ -337,14 +342,11 @@ fn current(connection: &Connection) -> Result<(), Failure> {
 }
 
 /// What a row of the table of side data says: of which record, of which kind, what.
-fn beside(
-    connection: &Connection,
-    take: &mut dyn FnMut(u64, Option<&[u8]>, &[(SideKind, Vec<u8>)]),
-) -> Result<(), Failure> {
+fn beside(connection: &Connection, take: &mut TakeBeside<'_>) -> Result<(), Failure> {
     let mut statement = connection.prepare("SELECT slot / 8, slot % 8, bytes FROM side ORDER BY slot")?;
     let mut record = connection.prepare("SELECT json FROM record WHERE seq = ?1")?;
     let mut rows = statement.query([])?;
-    let mut current: Option<(u64, Vec<(SideKind, Vec<u8>)>)> = None;
+    let mut current: Option<(u64, SideData)> = None;
     loop {
         let next = match rows.next()? {
             // A number with a sign goes back to no record.

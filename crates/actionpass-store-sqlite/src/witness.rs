@@ -173,7 +173,7 @@ impl HeadWitness for Witness {
     fn seen(&self, log: &Log) -> Result<Option<KnownHead>, StoreError> {
         match self.read()? {
             Some(seen) if !seen.is_of(log) => Err(StoreError::new(StoreCode::StoreLogMismatch)),
-            Some(seen) => Ok(Head::new(seen.size, seen.hash).known()),
+            Some(seen) => Ok(seen.known()),
             None => Ok(None),
         }
     }
@@ -194,8 +194,15 @@ impl Witnessed {
     }
 
     /// Whether it speaks of this log.
-    pub(crate) fn is_of(&self, log: &Log) -> bool {
+    #[must_use]
+    pub fn is_of(&self, log: &Log) -> bool {
         self.log == name_of(log)
+    }
+
+    /// The record that the log holds, if it says that there was one.
+    #[must_use]
+    pub const fn known(&self) -> Option<KnownHead> {
+        Head::new(self.size, self.hash).known()
     }
 
     /// Writes it into the other place than the one that counts until then, durably.

@@ -9,6 +9,12 @@ use serde::Deserialize;
 use crate::ledger::{Consequence, Finding, Head, KnownHead, Log, Salt, Survey, SurveyCode, Surveyed};
 use crate::{LedgerState, SideKind, StoreError};
 
+/// What lies beside a record, by its kind.
+pub type SideData = Vec<(SideKind, Vec<u8>)>;
+
+/// What takes the number of a record, the record if it can be read, and what lies beside it.
+pub type TakeBeside<'a> = dyn FnMut(u64, Option<&[u8]>, &[(SideKind, Vec<u8>)]) + 'a;
+
 /// A store that is read as far as it can be, whatever is wrong with it. Nothing in it or beside it is changed.
 ///
 /// # Contract
@@ -26,7 +32,7 @@ pub trait Salvage {
 
     /// Hands on what lies beside each record, in the order of their numbers, with the record if it can be read. `false` if there may be
     /// more than could be read.
-    fn beside(&mut self, take: &mut dyn FnMut(u64, Option<&[u8]>, &[(SideKind, Vec<u8>)])) -> bool;
+    fn beside(&mut self, take: &mut TakeBeside<'_>) -> bool;
 
     /// Holds the tables against the records that were found, and counts their rows if none was lost.
     fn rows(&mut self, records: &Surveyed) -> Vec<RowFault>;

@@ -470,3 +470,48 @@ fn two_services_on_one_database_see_each_other() {
         (Value::Bool(true), Value::Bool(true))
     );
 }
+
+#[test]
+fn g11_a_damaged_database_is_looked_at_without_a_change() {
+    let (home, database) = home();
+    home.run(["authorize", "--action", ALLOW]).exits(0);
+    home.run(["authorize", "--action", DENY]).exits(10);
+    let whole = home.run(["ledger", "fsck"]).exits(0).json();
+    let size = whole["size"].as_u64().unwrap();
+    assert_eq!(whole["longest"]["provedBy"], "witness");
+    for sql in [
+        "UPDATE actionpass.record SET json = replace(json::text, 'org:example', 'org:exemple') WHERE json LIKE '%\"decision\":\"deny\"%'",
+        "DELETE FROM actionpass.record WHERE seq = 1",
+        "DELETE FROM actionpass.issued",
+        "UPDATE actionpass.side SET bytes = 'x' WHERE kind = 0",
+    ] {
+        let _ = server().sql(&database, sql);
+    }
+    let before = server().sql(
+        &database,
+        "SELECT string_agg(json, ',' ORDER BY seq) FROM actionpass.record",
+    );
+    let said = home.run(["ledger", "fsck"]).exits(30).json();
+    let codes: Vec<&str> = said["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            "ledger_records_missing",
+            "ledger_hash_mismatch",
+            "side_data_changed",
+            "store_rows_missing"
+        ]
+    );
+    assert_eq!(said["size"].as_u64(), Some(size));
+    let after = server().sql(
+        &database,
+        "SELECT string_agg(json, ',' ORDER BY seq) FROM actionpass.record",
+    );
+    assert!(before == after);
+    assert!(said["next"].to_string().contains("restore the database"));
+}

@@ -46,6 +46,8 @@ mod exits;
 #[cfg(test)]
 mod facts;
 #[cfg(test)]
+mod fsck;
+#[cfg(test)]
 mod gate;
 #[cfg(test)]
 mod gated;

@@ -192,9 +192,10 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "`ledger verify` doesn't look at the rows",
         "commands/ledger.rs",
-        "                issuer.store.check_rows()?;
-                (verified",
-        "                (verified",
+        "if self.from.is_none() {
+                    issuer.store",
+        "if self.from.is_some() {
+                    issuer.store",
     ),
     Mutant::new(
         "`ledger verify` of an export holds the chain alone",

@@ -55,8 +55,42 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a log that ends before a known head",
         "ledger/verify.rs",
-        "self.known.iter().any(|known| known.seq() >= size)",
-        "self.known.iter().any(|known| known.seq() > size)",
+        "known.seq() >= size || known.seq() < first",
+        "known.seq() > size || known.seq() < first",
+    ),
+    Mutant::new(
+        "a verification from a head of another record",
+        "ledger/verify.rs",
+        "known.seq() == first && *known != behind",
+        "known.seq() == first && known.seq() != behind.seq()",
+    ),
+    // What is still provable.
+    Mutant::new(
+        "a record with another hash is called proved",
+        "ledger/survey.rs",
+        "Ok(link) if link.computed == link.record.ledger_hash && link.record.seq == seq => {",
+        "Ok(link) if link.record.seq == seq => {",
+    ),
+    Mutant::new(
+        "a stretch goes on behind another hash",
+        "ledger/survey.rs",
+        "Some(run) if run.hash == record.previous_ledger_hash => {",
+        "Some(run) => {",
+    ),
+    Mutant::new(
+        "a stretch that what follows denies is whole from the first record",
+        "ledger/survey.rs",
+        "(self.is_genesis && !self.is_contradicted)",
+        "self.is_genesis",
+    ),
+    Mutant::new(
+        "a record at a known head is taken for the one known",
+        "ledger/survey.rs",
+        "                self.damaged(offset, seq, LedgerCode::LedgerForked, problem);
+                return false;
+",
+        "                self.found(LedgerCode::LedgerForked.as_str(), seq, offset, problem);
+",
     ),
     Mutant::new(
         "another spelling of a record",

@@ -328,10 +328,7 @@ fn trusted(trust: &actionpass_verify::Trust, now: Timestamp, context: &Context) 
 
 fn ledger(context: &Context, config: &Config) -> Outcome<String> {
     let mend = |failure: Failure| {
-        let remedy = match config.database() {
-            Some(_) => mend_database(failure.code().as_str(), &context.program()),
-            None => mend_store(failure.code().as_str(), &context.program()),
-        };
+        let remedy = remedy_of(failure.code().as_str(), config, &context.program());
         match remedy {
             Some(remedy) => failure.with_hint(remedy),
             None => failure,
@@ -422,6 +419,14 @@ fn bringing(name: &str) -> &'static str {
         CLIENTS => "`actionpass clients` changes that",
         home::POLICY => "`actionpass policy put` brings the file into force",
         _ => "`actionpass tools put` brings the file into force",
+    }
+}
+
+/// What to do about a ledger, wherever it is.
+pub(crate) fn remedy_of(code: &str, config: &Config, program: &str) -> Option<String> {
+    match config.database() {
+        Some(_) => mend_database(code, program),
+        None => mend_store(code, program),
     }
 }
 

@@ -23,9 +23,11 @@ use crate::output::{Ink, Reply};
 use pollster::block_on;
 
 use erase::EraseArgs;
+use fsck::FsckArgs;
 use show::ShowArgs;
 
 mod erase;
+mod fsck;
 mod show;
 
 /// How many records are read at once.
@@ -37,8 +39,10 @@ pub(crate) enum LedgerCommand {
     Show(Box<ShowArgs>),
     /// Verify every record from the first on: the home's ledger, or an export without any home
     Verify(VerifyArgs),
-    /// Print all records as JSON lines
-    Export,
+    /// Say what is damaged, in a home or an export, and what can still be proved; nothing is changed
+    Fsck(FsckArgs),
+    /// Print all records as JSON lines, or some of them
+    Export(ExportArgs),
     /// Erase payloads, tokens and salts beside old records; the records stay
     Erase(EraseArgs),
     /// Say that `ledger.db` was restored from a backup: passes of before are then refused, since they may be used up
@@ -52,9 +56,22 @@ pub(crate) struct VerifyArgs {
     /// A record that the ledger is known to hold, to find what was cut off or rewritten; may be repeated
     #[arg(long = "head", value_name = "SEQ:HASH")]
     heads: Vec<KnownHead>,
+    /// Begin behind this record, which was verified before: neither it nor what is before it is read
+    #[arg(long, value_name = "SEQ:HASH")]
+    from: Option<KnownHead>,
     /// Weigh the passes in it by the keys of this trust store [default: the home's, for the home's ledger]
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportArgs {
+    /// The first record, by its number [default: the first of the ledger]
+    #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+    from: u64,
+    /// The last record, by its number [default: the last of the ledger]
+    #[arg(long, value_name = "SEQ")]
+    until: Option<u64>,
 }
 
 impl LedgerCommand {
@@ -62,7 +79,8 @@ impl LedgerCommand {
         match self {
             Self::Show(_) => "ledger-show",
             Self::Verify(_) => "ledger-verify",
-            Self::Export => "ledger-export",
+            Self::Fsck(_) => "ledger-fsck",
+            Self::Export(_) => "ledger-export",
             Self::Erase(_) => "ledger-erase",
             Self::Restored => "ledger-restored",
         }
@@ -72,7 +90,8 @@ impl LedgerCommand {
         match self {
             Self::Show(args) => args.run(context),
             Self::Verify(args) => args.run(context),
-            Self::Export => export(context),
+            Self::Fsck(args) => args.run(context),
+            Self::Export(args) => args.run(context),
             Self::Erase(args) => args.run(context),
             Self::Restored => restored(context),
         }
@@ -81,8 +100,12 @@ impl LedgerCommand {
 
 impl VerifyArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let mut verifier = ChainVerifier::new();
+        let mut verifier = self.from.map_or_else(ChainVerifier::new, ChainVerifier::behind);
         for head in &self.heads {
+            if self.from.is_some_and(|from| head.seq() < from.seq()) {
+                let problem = format!("--head {head} stands in front of --from, where nothing is read");
+                return Err(Failure::new(CliCode::UsageInvalid, problem));
+            }
             verifier = verifier.with_known_head(*head);
         }
         let named = self.trust.as_deref().map(input::trust).transpose()?;
@@ -93,8 +116,12 @@ impl VerifyArgs {
                 // Later than the ledger: it knows every key that signed.
                 let trust = named.map_or_else(|| issuer.home.trust(), Ok)?;
                 let mut passes = Passes::new(trust);
-                let verified = walk_home(&issuer, verifier, |json| passes.weigh(json))?;
-                issuer.store.check_rows()?;
+                let first = self.from.map_or(0, |from| from.seq().saturating_add(1));
+                let verified = walk_home(&issuer, verifier, first, |json| passes.weigh(json))?;
+                // Rows say of themselves which records they go back to, and those are all of them.
+                if self.from.is_none() {
+                    issuer.store.check_rows()?;
+                }
                 (verified, Some(passes))
             }
         };
@@ -105,6 +132,14 @@ impl VerifyArgs {
             Ink::stdout().good("ok"),
             verified.head.size()
         );
+        if let (Some(from), Some(members)) = (self.from, json.as_object_mut()) {
+            members.insert("from".to_owned(), from.to_string().into());
+            text = format!(
+                "{} {} records behind {from}, the chain is whole from there on; nothing before was read\n",
+                Ink::stdout().good("ok"),
+                verified.head.size().saturating_sub(from.seq()).saturating_sub(1)
+            );
+        }
         if verified.observed > 0 {
             text.push_str(&format!(
                 "  {} of its decisions were only observed: their calls were made, whatever was decided\n",
@@ -274,15 +309,16 @@ fn restored(context: &Context) -> Outcome<Reply> {
 /// Verifies the ledger of a home: it must be the log of the home's issuer, up to the head that the store keeps.
 /// The rows beside it must be those that it says.
 pub(crate) fn verify_home(issuer: &OpenHome, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
-    let verified = walk_home(issuer, verifier, |_| Ok(()))?;
+    let verified = walk_home(issuer, verifier, 0, |_| Ok(()))?;
     issuer.store.check_rows()?;
     Ok(verified)
 }
 
-/// The same, and shows every record that is in its place.
+/// The same of the records from `first` on, and shows every one that is in its place.
 fn walk_home(
     issuer: &OpenHome,
     verifier: ChainVerifier,
+    first: u64,
     mut show: impl FnMut(&[u8]) -> Outcome<()>,
 ) -> Outcome<VerifiedLedger> {
     let mut verifier = verifier.with_log(home::log(&issuer.config)?);
@@ -291,7 +327,7 @@ fn walk_home(
         verifier = verifier.with_known_head(head);
     }
     let mut verifier = LedgerVerifier::new(verifier);
-    each_record(issuer, 0, |stored| {
+    each_record(issuer, first, |stored| {
         verifier.push(&stored.json)?;
         show(&stored.json)?;
         Ok(true)
@@ -318,27 +354,44 @@ pub(crate) fn each_record(
     }
 }
 
-fn export(context: &Context) -> Outcome<Reply> {
-    let issuer = context.open_home_to_read()?;
-    let mut records = Vec::new();
-    let mut out = io::BufWriter::with_capacity(1 << 18, io::stdout().lock());
-    let mut failed = None;
-    each_record(&issuer, 0, |stored| {
-        if context.is_json {
-            let value: Value = serde_json::from_slice(&stored.json).map_err(|error| Failure::internal(&error))?;
-            records.push(value);
-            return Ok(true);
+impl ExportArgs {
+    fn run(self, context: &Context) -> Outcome<Reply> {
+        if self.until.is_some_and(|until| until < self.from) {
+            return Err(Failure::new(
+                CliCode::UsageInvalid,
+                "--until is a record in front of --from",
+            ));
         }
-        let written = out.write_all(&stored.json).and_then(|()| out.write_all(b"\n"));
-        failed = written.err();
-        Ok(failed.is_none())
-    })?;
-    match failed.map_or_else(|| out.flush(), Err) {
-        // Whoever reads it has enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        Err(error) => return Err(Failure::internal(&error)),
-        Ok(()) => {}
+        let issuer = context.open_home_to_read()?;
+        let size = block_on(issuer.store.state())?.head.size();
+        let last = self.until.unwrap_or(self.from);
+        if last >= size && (self.until.is_some() || self.from > 0) {
+            let problem = format!("there is no record {last}: the ledger has {size}");
+            return Err(Failure::new(CliCode::RecordUnknown, problem));
+        }
+        let mut records = Vec::new();
+        let mut out = io::BufWriter::with_capacity(1 << 18, io::stdout().lock());
+        let mut failed = None;
+        each_record(&issuer, self.from, |stored| {
+            if self.until.is_some_and(|until| stored.seq > until) {
+                return Ok(false);
+            }
+            if context.is_json {
+                let value: Value = serde_json::from_slice(&stored.json).map_err(|error| Failure::internal(&error))?;
+                records.push(value);
+                return Ok(true);
+            }
+            let written = out.write_all(&stored.json).and_then(|()| out.write_all(b"\n"));
+            failed = written.err();
+            Ok(failed.is_none())
+        })?;
+        match failed.map_or_else(|| out.flush(), Err) {
+            // Whoever reads it has enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(Failure::internal(&error)),
+            Ok(()) => {}
+        }
+        drop(out);
+        Ok(Reply::new(json!({ "records": records })))
     }
-    drop(out);
-    Ok(Reply::new(json!({ "records": records })))
 }

@@ -26,13 +26,14 @@ fn fill(path: &Path, size: u64) -> SqliteStore {
     let start = ReplayStart::first(fixtures::at(0));
     let store = SqliteStore::create(path, Some(&fixtures::log()), start).unwrap();
     for number in 0..size {
+        let before = number.saturating_sub(1);
         match number % 4 {
             0 => {
                 let approvals = vec![fixtures::approval("user:ann", number)];
                 let _ = block_on(store.commit(fixtures::decision(number, Decision::Allow, approvals))).unwrap();
             }
             1 => {
-                let (mark, record) = (fixtures::mark(number - 1, 0), fixtures::used(number - 1));
+                let (mark, record) = (fixtures::mark(before, 0), fixtures::used(before));
                 let _ = block_on(store.use_up(mark, fixtures::at(1), record)).unwrap();
             }
             2 => drop(block_on(store.append_one(fixtures::revoked(number, number, 1))).unwrap()),
@@ -123,7 +124,7 @@ fn nothing_is_found_in_a_whole_file_and_with_a_log_beside_it() {
 }
 
 #[test]
-fn rows_that_were_changed_are_told_one_by_one() {
+fn g11_rows_that_were_changed_are_told_one_by_one() {
     let folder = TempFolder::new();
     let (path, _, head) = filled(folder.path(), 16);
     sql(
@@ -309,7 +310,7 @@ proptest! {
 
     /// Whatever happens to the bytes of the file, it is read without a panic, and what is called proved is what was written.
     #[test]
-    fn what_was_damaged_is_never_called_proved(
+    fn g11_what_was_damaged_is_never_called_proved(
         damages in prop::collection::vec(damage(), 1..6),
         witnessed: bool,
     ) {

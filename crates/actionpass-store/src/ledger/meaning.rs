@@ -58,12 +58,17 @@ mod sealed {
 /// store wrote is never refused. It goes by ids, never by hashes: in a salted log these are commitments. A record of a
 /// kind, or with a body of a version, that this release doesn't know is only held against the chain.
 ///
+/// Behind a known head ([`ChainVerifier::behind`]) records before it aren't read, so what a record says of those (that a pass was
+/// issued, a request opened, an approval used) isn't found to be wrong.
+///
 /// Memory grows with the number of passes, approvals and actions of the log, by some 200 bytes for each.
 /// [`ChainVerifier`] alone takes constant memory.
 #[derive(Clone, Debug, Default)]
 pub struct LedgerVerifier {
     chain: ChainVerifier,
     meaning: Meaning,
+    /// Whether it begins behind a known head.
+    is_partial: bool,
 }
 
 impl LedgerVerifier {
@@ -71,6 +76,7 @@ impl LedgerVerifier {
     #[must_use]
     pub fn new(chain: ChainVerifier) -> Self {
         Self {
+            is_partial: chain.head().size() > 0,
             chain,
             meaning: Meaning::default(),
         }
@@ -83,8 +89,11 @@ impl LedgerVerifier {
     /// verified behind it.
     pub fn push(&mut self, json: &[u8]) -> Result<RecordRef, LedgerError> {
         let link = self.chain.check(json)?;
-        self.meaning.take(&link)?;
-        Ok(self.chain.take(link))
+        let contradictions = self.meaning.contradictions(&link, self.is_partial);
+        match contradictions.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(self.chain.take(link)),
+        }
     }
 
     /// Where the log ends so far.
@@ -237,9 +246,22 @@ struct TrustMeaning {
 }
 
 impl Meaning {
-    /// Goes on after a use in front of every decision; `false` if there was none.
-    pub(super) const fn forgive(&mut self) -> bool {
-        self.early_use.take().is_some()
+    /// Takes in a record whatever it contradicts, and gives that. Where other records weren't read, only what none of those could have
+    /// said counts.
+    pub(super) fn contradictions(&mut self, record: &LinkRecord, is_partial: bool) -> Vec<LedgerError> {
+        let mut found = Vec::new();
+        // A use in front of every decision is told by the first of those, which is held against the rest then.
+        for _ in 0..2 {
+            let Err(error) = self.take(record) else { break };
+            let is_of_earlier = error.seq() != record.seq;
+            if !(is_partial && error.code().may_be_elsewhere()) {
+                found.push(error);
+            }
+            if !is_of_earlier || self.early_use.take().is_none() {
+                break;
+            }
+        }
+        found
     }
 
     pub(super) fn take(&mut self, record: &LinkRecord) -> Result<(), LedgerError> {

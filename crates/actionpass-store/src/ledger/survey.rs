@@ -413,31 +413,11 @@ impl Survey {
 
     /// What the record says of those before it.
     fn weigh(&mut self, record: &LinkRecord, offset: Option<u64>) {
-        use LedgerCode as C;
-        for _ in 0..2 {
-            let Err(error) = self.meaning.take(record) else { return };
-            // What was lost may have said it.
-            let may_be_lost = matches!(
-                error.code(),
-                C::LedgerUseUnissued
-                    | C::LedgerOutcomeUnused
-                    | C::LedgerOutcomeTwice
-                    | C::LedgerRequestUnopened
-                    | C::LedgerPolicyNotInForce
-            );
-            if !(may_be_lost && !self.lost.is_empty()) {
-                let offset = offset.filter(|_| error.seq() == record.seq);
-                self.found(
-                    error.code().as_str(),
-                    error.seq(),
-                    offset,
-                    error.code().message().to_owned(),
-                );
-            }
-            // A use in front of every decision is told by the first of those, which is then held against the rest.
-            if error.seq() == record.seq || !self.meaning.forgive() {
-                return;
-            }
+        let is_partial = !self.lost.is_empty();
+        for error in self.meaning.contradictions(record, is_partial) {
+            let offset = offset.filter(|_| error.seq() == record.seq);
+            let problem = error.code().message().to_owned();
+            self.found(error.code().as_str(), error.seq(), offset, problem);
         }
     }
 

@@ -66,6 +66,18 @@ codes! {
 }
 
 impl LedgerCode {
+    /// Whether a record that isn't there, or isn't read, could have said what another lacks.
+    pub(super) const fn may_be_elsewhere(self) -> bool {
+        matches!(
+            self,
+            Self::LedgerUseUnissued
+                | Self::LedgerOutcomeUnused
+                | Self::LedgerOutcomeTwice
+                | Self::LedgerRequestUnopened
+                | Self::LedgerPolicyNotInForce
+        )
+    }
+
     pub(super) const fn message(self) -> &'static str {
         match self {
             Self::LedgerUnreadable => "the ledger can't be read to its end",
@@ -188,6 +200,8 @@ pub struct VerifiedLedger {
 #[derive(Clone, Debug, Default)]
 pub struct ChainVerifier {
     head: Head,
+    /// What it began behind, if not with the first record.
+    behind: Option<KnownHead>,
     log: Option<Log>,
     known: Vec<KnownHead>,
 }
@@ -199,13 +213,24 @@ impl ChainVerifier {
         Self::default()
     }
 
+    /// Verifies what follows this record, which somebody knows to be in the log: nothing of it or before it is read.
+    #[must_use]
+    pub fn behind(head: KnownHead) -> Self {
+        Self {
+            head: Head::new(head.seq().saturating_add(1), head.hash()),
+            behind: Some(head),
+            ..Self::default()
+        }
+    }
+
     /// Verifies this log and no other.
     #[must_use]
     pub fn with_log(self, log: Log) -> Self {
         Self { log: Some(log), ..self }
     }
 
-    /// Demands that the log holds this record. Several may be known.
+    /// Demands that the log holds this record. Several may be known. One in front of what is read is demanded as well, and never
+    /// found: the log may end there.
     #[must_use]
     pub fn with_known_head(mut self, head: KnownHead) -> Self {
         self.known.push(head);
@@ -280,8 +305,14 @@ impl ChainVerifier {
     /// [`LedgerCode::LedgerTruncated`] if a known head was not reached.
     pub fn finish(self) -> Result<VerifiedLedger, LedgerError> {
         let size = self.head.size();
-        if self.known.iter().any(|known| known.seq() >= size) {
+        let first = self.behind.map_or(0, |behind| behind.seq());
+        let is_unread = |known: &KnownHead| known.seq() >= size || known.seq() < first;
+        if self.known.iter().any(is_unread) {
             return Err(LedgerError::new(LedgerCode::LedgerTruncated, size));
+        }
+        let is_other = |behind: KnownHead| self.known.iter().any(|known| known.seq() == first && *known != behind);
+        if self.behind.is_some_and(is_other) {
+            return Err(LedgerError::new(LedgerCode::LedgerForked, first));
         }
         Ok(VerifiedLedger {
             head: self.head,

@@ -86,6 +86,7 @@ const ORDER: &[&str] = &[
     "ledger show",
     "ledger export",
     "ledger verify",
+    "ledger fsck",
     "ledger erase",
     "keys retire",
     "trust remove",

@@ -17,7 +17,7 @@ use actionpass_policy::{PolicyCode, ReasonCode, WarningCode};
 use actionpass_queue::RequestCode;
 use actionpass_server::ServerCode;
 use actionpass_setup::SetupCode;
-use actionpass_store::ledger::LedgerCode;
+use actionpass_store::ledger::{LedgerCode, SurveyCode};
 use actionpass_store::trust_file::{ChangeCode, TrustFileCode};
 use actionpass_store::{ReplayCode, StoreCode};
 use actionpass_verify::{StandingCode, VerifyCode};
@@ -73,7 +73,7 @@ all! {
     "actionpass-queue": RequestCode;
     "actionpass-server": ServerCode;
     "actionpass-setup": SetupCode;
-    "actionpass-store": StoreCode, LedgerCode, ReplayCode, ChangeCode, TrustFileCode;
+    "actionpass-store": StoreCode, SurveyCode, LedgerCode, ReplayCode, ChangeCode, TrustFileCode;
     "actionpass-verify": VerifyCode, StandingCode;
 }
 

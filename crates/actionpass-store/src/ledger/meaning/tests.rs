@@ -2,7 +2,7 @@ use actionpass_model::{Decision, TrustEvidence};
 
 use super::*;
 use crate::conformance::{block_on, fixtures, requests};
-use crate::ledger::{RecordDraft, seal, verify_jsonl};
+use crate::ledger::{RecordDraft, SealedRecord, seal, verify_jsonl};
 use crate::{DecisionStore, Ledger, LedgerExt, MemoryDecisionStore};
 
 /// The drafts as a log, sealed as a store seals them but judged by nobody.
@@ -371,5 +371,35 @@ fn bodies_of_later_versions_are_skipped_and_broken_ones_refused() {
     assert_eq!(
         push(&line("\"decision\":\"allow\"", "\"decision\":\"maybe\"")),
         Err(LedgerCode::LedgerMalformed)
+    );
+}
+
+#[test]
+fn behind_a_known_head_only_what_is_read_can_be_contradicted() {
+    let drafts = [
+        fixtures::decision(1, Decision::Allow, Vec::new()).record,
+        fixtures::used(1),
+        fixtures::outcome(2, 1, true, None),
+        fixtures::decision(3, Decision::Allow, Vec::new()).record,
+        fixtures::used(3),
+        fixtures::used(3),
+    ];
+    let mut head = Head::EMPTY;
+    let records: Vec<SealedRecord> = drafts
+        .iter()
+        .map(|draft| {
+            let record = seal(&fixtures::log(), &head, draft).unwrap();
+            head = record.head();
+            record
+        })
+        .collect();
+    let mut verifier = LedgerVerifier::new(ChainVerifier::behind(records[0].head().known().unwrap()));
+    // Whether the pass was issued, and used, stands before it; that one was used twice, behind it.
+    for record in &records[1..5] {
+        let _ = verifier.push(record.json()).unwrap();
+    }
+    assert_eq!(
+        verifier.push(records[5].json()).unwrap_err().code(),
+        LedgerCode::LedgerPassUsedTwice
     );
 }

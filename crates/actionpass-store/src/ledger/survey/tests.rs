@@ -20,7 +20,7 @@ fn sealed(drafts: &[RecordDraft]) -> Vec<SealedRecord> {
 fn chain(size: u64) -> Vec<SealedRecord> {
     let draft = |number: u64| match number % 2 {
         0 => fixtures::decision(number, Decision::Allow, Vec::new()).record,
-        _ => fixtures::used(number - 1),
+        _ => fixtures::used(number.saturating_sub(1)),
     };
     sealed(&(0..size).map(draft).collect::<Vec<_>>())
 }
@@ -80,7 +80,7 @@ fn a_whole_log_is_one_stretch() {
 }
 
 #[test]
-fn it_goes_on_behind_every_kind_of_fault() {
+fn g11_it_goes_on_behind_every_kind_of_fault() {
     let records = chain(12);
     let mut damaged = lines(&records);
     // An edited record, one that is none, two that change places, one that is gone, and one of another log.
@@ -163,7 +163,7 @@ fn what_a_head_outside_says_counts_more_than_the_one_inside() {
 }
 
 #[test]
-fn a_cut_off_end_is_as_long_as_what_is_known() {
+fn g12_a_cut_off_end_is_as_long_as_what_is_known() {
     let records = chain(8);
     let lines = lines(&records);
     let survey = Survey::new()
@@ -302,7 +302,12 @@ fn spoil(lines: &mut Vec<Vec<u8>>, records: &[SealedRecord], damage: Damage) {
         Damage::Anew(at) => {
             let at = at.index(records.len());
             let before = at.checked_sub(1).map_or(Head::EMPTY, |before| records[before].head());
-            let anew = seal(&fixtures::log(), &before, &fixtures::used(1000 + at as u64)).unwrap();
+            let anew = seal(
+                &fixtures::log(),
+                &before,
+                &fixtures::used(at.saturating_add(1000) as u64),
+            )
+            .unwrap();
             if let Some(line) = lines.get_mut(at) {
                 *line = anew.json().to_vec();
             }
@@ -314,7 +319,7 @@ fn spoil(lines: &mut Vec<Vec<u8>>, records: &[SealedRecord], damage: Damage) {
 proptest! {
     /// Held against what was written: whatever happens to rows and bytes, nothing but the records of before is called proved.
     #[test]
-    fn what_was_damaged_is_never_called_proved(
+    fn g11_what_was_damaged_is_never_called_proved(
         size in 1..14_u64,
         damages in prop::collection::vec(damage(), 0..5),
         kept in prop::option::of(any::<Index>()),
@@ -339,7 +344,7 @@ proptest! {
             let mut behind = 0;
             for stretch in &surveyed.stretches {
                 prop_assert!(stretch.first >= behind && stretch.last >= stretch.first);
-                behind = stretch.last + 1;
+                behind = stretch.last.saturating_add(1);
                 // What nobody outside vouches for may be all anew, if it contradicts itself nowhere.
                 let is_proved = stretch.anchor.is_some_and(|anchor| anchor != Anchor::Genesis);
                 for seq in stretch.first..=stretch.last {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::ledger::{RecordDraft, SealedRecord, seal};
+use crate::ledger::{LedgerVerifier, RecordDraft, SealedRecord, seal};
 
 fn log(origin: &str) -> Log {
     Log::new(Origin::parse(origin).unwrap(), Issuer::parse("urn:issuer").unwrap())
@@ -327,4 +327,41 @@ proptest! {
     fn g16_garbage_yields_a_code(bytes: Vec<u8>) {
         prop_assert_eq!(verify_jsonl(bytes.as_slice(), ChainVerifier::new()).is_ok(), bytes.is_empty());
     }
+}
+
+#[test]
+fn what_follows_a_known_head_is_verified_without_what_is_before() {
+    let records = chain("log.example", 6);
+    let lines = lines(&records);
+    let from = |seq: usize| records[seq].head().known().unwrap();
+    for seq in 0..6 {
+        let rest = export(&lines[seq + 1..]);
+        let verified = verify_jsonl(rest.as_slice(), LedgerVerifier::new(ChainVerifier::behind(from(seq)))).unwrap();
+        assert_eq!(verified.head, records[5].head());
+        // A later head is demanded all the same.
+        let cut = export(&lines[seq + 1..6.max(seq + 2) - 1]);
+        let wanted = ChainVerifier::behind(from(seq)).with_known_head(from(5));
+        let error = verify_jsonl(cut.as_slice(), wanted).map(drop);
+        assert_eq!(error.is_err(), seq < 5, "{error:?}");
+    }
+    // A log that ends before the head, or with another record there, isn't the one.
+    let ended = |head: KnownHead| {
+        let verifier = ChainVerifier::behind(from(3)).with_known_head(head);
+        verifier.finish().map_err(|error| error.code()).map(drop)
+    };
+    assert_eq!(ended(from(3)), Ok(()));
+    assert_eq!(ended(from(2)), Err(LedgerCode::LedgerTruncated));
+    assert_eq!(ended(KnownHead::new(3, Digest::ZERO)), Err(LedgerCode::LedgerForked));
+    // It must begin right behind the head, and lead on from it.
+    let code = |head: KnownHead, lines: &[Vec<u8>]| {
+        let verified = verify_jsonl(export(lines).as_slice(), ChainVerifier::behind(head));
+        verified.unwrap_err().code()
+    };
+    assert_eq!(code(from(1), &lines), LedgerCode::LedgerSequenceBroken);
+    assert_eq!(code(from(1), &lines[3..]), LedgerCode::LedgerSequenceBroken);
+    let other = KnownHead::new(1, Digest::from_bytes([9; 32]));
+    assert_eq!(code(other, &lines[2..]), LedgerCode::LedgerChainBroken);
+    let mut edited = lines.clone();
+    edited[4] = replace(&edited[4], "executor", "executer");
+    assert_eq!(code(from(1), &edited[2..]), LedgerCode::LedgerHashMismatch);
 }
