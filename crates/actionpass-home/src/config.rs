@@ -13,7 +13,7 @@ use actionpass_verify::canon::Limits;
 use serde::{Deserialize, Deserializer};
 
 use crate::serve::Serve;
-use crate::{Database, DatabaseUrl, DoorEntry, HomeError, Webhook, duration};
+use crate::{Database, DatabaseUrl, DoorEntry, HomeError, Webhook, duration, retention};
 
 /// The largest limits that a configuration may set: 64 MiB, depth 120, 4,194,304 members.
 ///
@@ -54,6 +54,8 @@ pub struct Config {
     queue: QueueSection,
     #[serde(default)]
     ledger: LedgerSection,
+    #[serde(default)]
+    retention: RetentionSection,
     #[serde(default)]
     store: StoreSection,
     #[serde(default)]
@@ -170,6 +172,25 @@ struct LedgerSection {
     commitment: Option<Commitment>,
     #[serde(default)]
     keep_denied: bool,
+}
+
+/// `[retention]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetentionSection {
+    /// How long payloads, passes and salts are kept; without it they stay.
+    #[serde(default, deserialize_with = "kept")]
+    side_data: Option<Duration>,
+}
+
+fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let period = duration::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)?;
+    if period < retention::SHORTEST {
+        return Err(serde::de::Error::custom(
+            "side data is kept for a day at least: passes and requests of today still need it",
+        ));
+    }
+    Ok(Some(period))
 }
 
 fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<T, D::Error> {
@@ -426,6 +447,12 @@ impl Config {
         self
     }
 
+    /// After which time what lies beside records is erased, if by any.
+    #[must_use]
+    pub const fn side_data_kept(&self) -> Option<Duration> {
+        self.retention.side_data
+    }
+
     /// Whether records hold salted commitments in the place of hashes.
     #[must_use]
     pub const fn has_salted_commitments(&self) -> bool {
@@ -552,6 +579,11 @@ opened_per_hour = 60
 [ledger]
 # Keep the payloads of calls that were not allowed, too, up to 64 KiB each; of others only the hash is kept.
 keep_denied = false
+
+# What lies beside records (payloads, passes, salts) is erased once it is older than this, by the service or by
+# `actionpass ledger erase --due`. At least `1d`; without the table it stays.
+# [retention]
+# side_data = \"90d\"
 
 [limits]
 # How large (bytes), how deep and how wide (members of all objects) an action may be. Larger ones are refused. Executors

@@ -28,6 +28,7 @@
 //! | its rules, and how calls become actions | [`HomePolicy`], [`PolicyFiles`], [`Home::catalogue`], [`Home::pins`] |
 //! | ledger, trust and issuer of a home | [`OpenHome`], [`HomeStore`] |
 //! | the database that keeps them in the place of its files | [`Database`] |
+//! | what lies beside its records, erased by age | [`retention`] |
 //! | a home that is made | [`NewHome`] |
 //! | people who are invited, and passkeys that wait to be confirmed | [`Approvers`] |
 //! | who may ask a service of the home | [`Clients`], [`LiveClients`] |
@@ -53,6 +54,7 @@ mod open;
 mod policy;
 mod policy_files;
 mod replay;
+pub mod retention;
 mod salvage;
 mod serve;
 mod store;

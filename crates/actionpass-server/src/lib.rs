@@ -49,6 +49,7 @@ mod peer;
 mod problem;
 mod query;
 mod requests;
+mod retention;
 mod router;
 mod serve;
 mod servers;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actionpass_core::System;
 use actionpass_home::home::SERVE_LOCK;
 use actionpass_home::{OpenHome, SharedSecrets};
 use actionpass_model::WebOrigin;
@@ -20,6 +21,7 @@ use crate::events::{Events, Watch};
 use crate::gate::{Gate, Shared};
 use crate::listening::Listening;
 use crate::operations::Readiness;
+use crate::retention;
 use crate::router::front;
 use crate::servers::LivePins;
 use crate::telemetry::Telemetry;
@@ -164,6 +166,13 @@ fn background(gate: &Shared, head: u64) -> JoinSet<&'static str> {
         tasks.spawn(async move {
             watch_policy(&watching).await;
             "the watch of the policy"
+        });
+    }
+    if let Some(period) = gate.home.config.side_data_kept() {
+        let gate = Arc::clone(gate);
+        tasks.spawn(async move {
+            retention::run(gate, period, System).await;
+            "the retention of side data"
         });
     }
     if gate.front.telemetry.is_some() {

@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use actionpass_home::OpenHome;
+use actionpass_model::{Digest, Timestamp, UseBody, UseSchema};
+use actionpass_store::ledger::RecordDraft;
+use actionpass_store::{LedgerExt as _, SideKind};
+use actionpass_testkit::block_on;
+use actionpass_verify::{Clock as _, SystemClock};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -360,4 +366,56 @@ fn g12_verification_starts_from_a_known_head() {
         .fails(2, "usage_invalid");
     home.run(["ledger", "export", "--until", "1000"])
         .fails(2, "record_unknown");
+}
+
+/// Records with something beside them, one each day, the newest today.
+fn daily(home: &Home, days: u64) {
+    let opened = OpenHome::open(actionpass_home::Home::open(&home.path("home")).unwrap()).unwrap();
+    let now = SystemClock.now().unwrap().unix_millis();
+    for number in 0..days {
+        let body = UseBody {
+            schema: UseSchema,
+            pass: format!("ap_{number:032x}").parse().unwrap(),
+            issuer: "https://other.example".parse().unwrap(),
+            audience: "executor".parse().unwrap(),
+            token_hash: Digest::from_bytes([7; 32]),
+            commitment: None,
+        };
+        let age = (days - 1 - number) * 24 * 60 * 60 * 1000;
+        let time = Timestamp::from_unix_millis(now - age).unwrap();
+        let draft = RecordDraft::new(format!("rec_{number:032x}").parse().unwrap(), time, &body).unwrap();
+        let draft = draft.with_side(SideKind::Payload, b"{}".to_vec());
+        let _ = block_on(opened.store.append_one(draft)).unwrap();
+    }
+}
+
+#[test]
+fn what_is_due_by_the_configuration_is_erased_once() {
+    let home = Home::with_maintainer();
+    home.run(["ledger", "erase", "--due"]).fails(2, "option_missing");
+    let config = home.read("home/config.toml");
+    home.write(
+        "home/config.toml",
+        format!("{config}\n[retention]\nside_data = \"1h\"\n"),
+    );
+    home.run(["ledger", "erase", "--due"]).fails(31, "config_invalid");
+    home.write(
+        "home/config.toml",
+        format!("{config}\n[retention]\nside_data = \"30d\"\n"),
+    );
+    daily(&home, 100);
+    home.pass_into("pass.jwt", ALLOW);
+    let notes = |ran: &crate::home::Ran| ran.json()["checks"].to_string();
+    let doctor = home.run(["doctor"]).exits(0);
+    assert!(notes(&doctor).contains("side data is overdue"), "{doctor:?}");
+    let erased = home.run(["ledger", "erase", "--due"]).exits(0).json();
+    // Older than thirty days are those of days 30 to 99.
+    assert_eq!((&erased["erased"], &erased["held"]), (&json!(70), &json!(0)));
+    assert_eq!(erased["records"].as_array().unwrap().len(), 1);
+    let doctor = home.run(["doctor"]).exits(0);
+    assert!(!notes(&doctor).contains("side data is overdue"), "{doctor:?}");
+    let again = home.run(["ledger", "erase", "--due"]).exits(0).json();
+    assert_eq!((&again["erased"], &again["records"]), (&json!(0), &json!([])));
+    home.run(["ledger", "verify"]).exits(0);
+    fsck(&home, 0);
 }

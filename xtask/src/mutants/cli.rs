@@ -217,20 +217,6 @@ const MUTANTS: &[Mutant] = &[
         "if verified.head.size() == 0 {",
         "if verified.head.size() == u64::MAX {",
     ),
-    Mutant::new(
-        "`ledger erase` erases what is younger",
-        "commands/ledger/erase.rs",
-        "record.to_record()?.time < before",
-        "record.to_record()?.time >= before",
-    ),
-    Mutant::new(
-        "`ledger erase` erases nothing in its first step",
-        "commands/ledger/erase.rs",
-        "erasures.push(block_on(home.administrator.record(&body))?);",
-        "if seq > 0 {
-                    erasures.push(block_on(home.administrator.record(&body))?);
-                }",
-    ),
     // Revoking.
     Mutant::new(
         "of two approvals with one id the first is revoked",

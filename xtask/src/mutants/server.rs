@@ -1,4 +1,5 @@
-//! The mutants of what the service believes its clients: each believes a client something that its entry doesn't say.
+//! The mutants of what the service believes its clients, each of which believes a client something that its entry doesn't say, and of what is
+//! erased by age.
 
 use super::{List, Mutant, Suite};
 
@@ -6,7 +7,7 @@ pub(super) const LIST: List = List {
     name: "server",
     folder: "crates",
     packages: &["-pactionpass-home", "-pactionpass-server"],
-    suites: &[Suite::of(&["--lib"]).only(&["g21_"])],
+    suites: &[Suite::of(&["--lib"]).only(&["g21_", "retention"])],
     mutants: MUTANTS,
 };
 
@@ -143,5 +144,36 @@ const MUTANTS: &[Mutant] = &[
         "actionpass-server/src/approvers.rs",
         "if !waiting.iter().all(|waiting| admits_all(caller, &waiting.key.tenants)) {",
         "if waiting.iter().all(|waiting| admits_all(caller, &waiting.key.tenants)) && waiting.len() > 1 {",
+    ),
+    // What is erased by age.
+    Mutant::new(
+        "what is younger is erased",
+        "actionpass-home/src/retention.rs",
+        "if time(&record)? >= scope.before.unix_millis() {",
+        "if time(&record)? < scope.before.unix_millis() {",
+    ),
+    Mutant::new(
+        "a clock that jumped ahead counts whole",
+        "actionpass-home/src/retention.rs",
+        "left = left.saturating_sub(step);",
+        "left = 0;",
+    ),
+    Mutant::new(
+        "what is due by the clock alone is erased",
+        "actionpass-home/src/retention.rs",
+        "sided.into_iter().filter(|seq| *seq < scope.below)",
+        "sided.into_iter().filter(|_| true)",
+    ),
+    Mutant::new(
+        "what lies beside a pass that holds is erased",
+        "actionpass-home/src/retention.rs",
+        "if now.to_unix_seconds() < expires_at.to_unix_seconds().saturating_add(LEEWAY_SECS) {",
+        "if now.to_unix_seconds() < expires_at.to_unix_seconds() {",
+    ),
+    Mutant::new(
+        "a schedule ends a request that waits",
+        "actionpass-home/src/retention.rs",
+        "if self.live.contains_key(&record.seq) {",
+        "if self.live.contains_key(&u64::MAX) {",
     ),
 ];

@@ -9,7 +9,7 @@ use actionpass_core::AuthorizeCode;
 use actionpass_crypto::KeyCode;
 use actionpass_custodians::SecretSourceCode;
 use actionpass_custody::{CustodianCode, KeyFileCode};
-use actionpass_home::{CLIENTS, Config, Home, HomeError, home};
+use actionpass_home::{CLIENTS, Config, Home, HomeError, OpenHome, home, retention};
 use actionpass_model::{CodeClass, KeyStatus, KeyUse, Tenant, Timestamp};
 use actionpass_policy::{PolicyEngine, RulePolicy, WarningCode};
 use actionpass_store::ledger::ChainVerifier;
@@ -373,7 +373,26 @@ fn noted(found: String, home: &Home, config: &Config) -> Found {
             witness.path().display()
         ));
     }
+    notes.extend(overdue(home, config));
     Found { text: found, notes }
+}
+
+/// That what `[retention]` says should be gone by now isn't. A schedule has a day.
+fn overdue(home: &Home, config: &Config) -> Option<String> {
+    let period = config.side_data_kept()?;
+    let now = clock::now().ok()?;
+    // What keeps the ledger from being read is told by its own check.
+    let opened = OpenHome::open_to_read(home.clone()).ok()?;
+    let late = period.saturating_add(retention::SHORTEST);
+    let is_overdue = block_on(async {
+        let scope = retention::due(&opened, late, now).await?;
+        retention::is_overdue(&opened, scope, now).await
+    });
+    is_overdue.ok()?.then(|| {
+        "side data is overdue by more than a day: `[retention]` is kept by a running service, or by \
+         `actionpass ledger erase --due` on a schedule"
+            .to_owned()
+    })
 }
 
 /// Files that look like what is in the database, and aren't used.
