@@ -196,12 +196,12 @@ impl Fresh {
                 }
             }
             Kind::Postgres(_, server, name) => {
-                // Without the head's row, of which each batch leaves one behind until it is vacuumed.
+                // Until then the server doesn't know of the room that decisions leave at the end of pages, and that uses fit into.
+                server.sql(name, "VACUUM");
                 let size = |table: &str| {
                     let sql = format!(
                         "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class
-                         WHERE relnamespace = 'actionpass'::regnamespace AND relkind = 'r' AND relname LIKE '{table}'
-                             AND relname <> 'ledger'"
+                         WHERE relnamespace = 'actionpass'::regnamespace AND relkind = 'r' AND relname LIKE '{table}'"
                     );
                     server.sql(name, &sql).parse().unwrap()
                 };
