@@ -890,6 +890,7 @@ pub(crate) mod tests {
                 "`policy.toml`",
                 "`tools.toml`",
                 "`pins.json`",
+                "`clients.toml`, `approvers.json`",
                 "`protect.json`",
                 "`ledger.db`",
                 "`ledger.witness`",
