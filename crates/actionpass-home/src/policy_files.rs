@@ -10,8 +10,8 @@ use actionpass_model::Digest;
 use actionpass_policy::RulePolicy;
 
 use crate::documents::{self, Documents, missing};
-use crate::home::{POLICY, TOOLS};
-use crate::{Config, Home, HomeCode, HomeError, HomePolicy, MAX_LIMITS, files};
+use crate::home::{APPROVERS, CONFIG, KEYS, PINS, POLICY, TOOLS, TRUST};
+use crate::{CLIENTS, Config, Home, HomeCode, HomeError, HomePolicy, MAX_LIMITS, files};
 
 /// The files of a policy as they were read together, in the home or in the database that its configuration names.
 #[derive(Clone, Debug)]
@@ -88,6 +88,10 @@ impl Source<'_> {
 
     /// A schema by its name in `tools.toml`, if it is there.
     fn schema(&self, name: &str) -> Result<Option<Vec<u8>>, HomeError> {
+        // Bringing such a file into force would write over what the home keeps under that name.
+        if is_own(name) {
+            return Ok(None);
+        }
         match self {
             Self::Folder(home) => {
                 if !files::is_there(&home.path(name))? {
@@ -146,6 +150,23 @@ impl Source<'_> {
         read.insert(TOOLS.to_owned(), text);
         Ok((catalogue, read))
     }
+}
+
+/// Whether a home keeps something else under this name, also where names are alike that differ in case.
+fn is_own(name: &str) -> bool {
+    let first = name.split('/').next().unwrap_or_default().to_ascii_lowercase();
+    let own = [
+        CONFIG,
+        KEYS,
+        TRUST,
+        POLICY,
+        TOOLS,
+        PINS,
+        APPROVERS,
+        CLIENTS,
+        "protect.json",
+    ];
+    own.contains(&&*first) || first.starts_with("ledger.") || first.ends_with(".lock")
 }
 
 /// Rules from here and tools from there, as an issuer loads them.

@@ -7,7 +7,7 @@ use actionpass_policy::{PolicyEngine, RulePolicy};
 use actionpass_verify::canon::{Limits, sha256};
 
 use super::*;
-use crate::Config;
+use crate::{Brought, BroughtFiles, Config};
 
 const RULES: &str = "schema = \"actionpass.policy.v1\"\nid = \"p\"\n";
 const TOOLS_TOML: &str = r#"schema = "actionpass.tools.v1"
@@ -180,6 +180,47 @@ fn a_catalogue_that_is_there_is_never_taken_for_none() {
 }
 
 #[cfg(unix)]
+#[test]
+fn a_schema_is_written_over_nothing_else() {
+    let place = Place::new();
+    place.put("config.toml", "as its owner wrote it");
+    let (schema, brought) = (r#"{"type":"object"}"#, place.root.join("../brought"));
+    for name in [
+        "config.toml",
+        "Config.TOML",
+        "keys/pass.pem",
+        "ledger.db",
+        "ledger.db-wal",
+        "serve.lock",
+        "pins.json",
+    ] {
+        let path = brought.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, schema).unwrap();
+        let tools = TOOLS_TOML.replace("schemas/put.json", name);
+        let path = brought.join("tools.toml");
+        let brought = Brought {
+            path: &path,
+            bytes: tools.as_bytes(),
+        };
+        let files = BroughtFiles {
+            policy: None,
+            tools: Some(brought),
+        };
+        let error = place.home().put_policy(&config(AUDIENCES), files).unwrap_err();
+        assert_eq!(error.code().to_string(), "tools_schema_file", "{name}");
+    }
+    assert_eq!(
+        fs::read_to_string(place.root.join("config.toml")).unwrap(),
+        "as its owner wrote it"
+    );
+    let home: Vec<_> = fs::read_dir(&place.root)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert!(!home.iter().any(|name| name == "tools.toml"), "{home:?}");
+}
+
 #[test]
 fn what_others_can_write_is_not_read() {
     use std::os::unix::fs::{PermissionsExt, symlink};
