@@ -32,7 +32,8 @@ use serde_json::Value;
 
 use crate::process::{Result, capture, cargo, root};
 
-/// How long the tests of one suite may take; a mutant that takes longer hangs, which somebody would notice.
+/// How long the tests of one suite may say nothing; a mutant under which they do hangs, which somebody would notice. Suites that take
+/// longer than this say something all the time.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Where tests that run the command line find it.
@@ -419,9 +420,8 @@ fn watch(child: &mut Child) -> Result<Option<Outcome>> {
             }
         }
     });
-    let start = Instant::now();
     loop {
-        match lines.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
+        match lines.recv_timeout(PATIENCE) {
             Ok(line) => {
                 if let Some(test) = failed(&line) {
                     return Ok(Some(Outcome::Caught(test.into())));
