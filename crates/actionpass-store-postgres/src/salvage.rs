@@ -1,5 +1,6 @@
 //! [`PostgresSalvage`]: a database in whatever state it is, read without a change to it.
 
+use actionpass_store::backend::side_kind;
 use actionpass_store::contents::{Cell, Pages, Table};
 use actionpass_store::ledger::{Log, Surveyed};
 use actionpass_store::salvage::{RowFault, Salvage, SideData, TakeBeside, Told};
@@ -200,18 +201,6 @@ impl Salvage for PostgresSalvage {
 fn record(row: &[Cell]) -> Option<(u64, &str)> {
     match row {
         [Cell::Number(seq), Cell::Text(json)] => Some((u64::try_from(*seq).ok()?, json)),
-        _ => None,
-    }
-}
-
-/// What is kept under a number beside a record.
-const fn side_kind(kind: i64) -> Option<SideKind> {
-    match kind {
-        0 => Some(SideKind::Payload),
-        1 => Some(SideKind::Context),
-        2 => Some(SideKind::Facts),
-        3 => Some(SideKind::Salt),
-        4 => Some(SideKind::Token),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actionpass_model::{ApprovalRef, Digest, Issuer, PassId, RevocationId};
+use actionpass_store::backend::side_number;
 use actionpass_store::ledger::{RecordDraft, SealedRecord};
 use actionpass_store::{DecisionCommit, SideKind, UsedPass};
 use futures_util::future::try_join_all;
@@ -67,15 +68,8 @@ fn bytes(digest: Digest) -> Vec<u8> {
 }
 
 /// Where a kind of side data is kept, if this release knows it.
-pub(crate) const fn kind(kind: SideKind) -> Option<i16> {
-    match kind {
-        SideKind::Payload => Some(0),
-        SideKind::Context => Some(1),
-        SideKind::Facts => Some(2),
-        SideKind::Salt => Some(3),
-        SideKind::Token => Some(4),
-        _ => None,
-    }
+pub(crate) fn kind(kind: SideKind) -> Option<i16> {
+    side_number(kind).map(i16::from)
 }
 
 impl Writes {

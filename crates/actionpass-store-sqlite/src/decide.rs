@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use actionpass_model::{ApprovalRef, Digest, RecordKind, TrustEvidence, UnixSeconds};
+use actionpass_store::backend::side_number;
 use actionpass_store::ledger::{Head, Log, PreparedRecord, RecordDraft, RecordRef, Salt, SealedRecord};
 use actionpass_store::{
     ActionKey, Allow, AppendOutcome, Batch, CommitOutcome, DecisionCommit, Issued, Known, LedgerState, LookUp,
@@ -622,29 +623,10 @@ fn distinct(connection: &Connection, query: &str, from: i64, limit: usize) -> Re
     Ok(found)
 }
 
-/// What is kept in a place of a record.
-pub(crate) const fn side_kind(place: i64) -> Option<SideKind> {
-    match place {
-        0 => Some(SideKind::Payload),
-        1 => Some(SideKind::Context),
-        2 => Some(SideKind::Facts),
-        3 => Some(SideKind::Salt),
-        4 => Some(SideKind::Token),
-        _ => None,
-    }
-}
-
 /// Where side data is kept: 8 places for each record.
 fn slot(seq: u64, kind: SideKind) -> Option<i64> {
-    let place = match kind {
-        SideKind::Payload => 0,
-        SideKind::Context => 1,
-        SideKind::Facts => 2,
-        SideKind::Salt => 3,
-        SideKind::Token => 4,
-        _ => return None,
-    };
-    i64::try_from(seq).ok()?.checked_mul(8)?.checked_add(place)
+    let number = side_number(kind)?;
+    i64::try_from(seq).ok()?.checked_mul(8)?.checked_add(number.into())
 }
 
 fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {

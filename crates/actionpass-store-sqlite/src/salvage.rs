@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use actionpass_store::backend::side_kind;
 use actionpass_store::ledger::{Log, Surveyed};
 use actionpass_store::salvage::{RowFault, Salvage, SideData, TakeBeside, Told};
 use actionpass_store::{LedgerState, StoreCode, StoreError};
@@ -353,7 +354,7 @@ fn beside(connection: &Connection, take: &mut TakeBeside<'_>) -> Result<(), Fail
             Some(row) => match from_sql(row.get(0)?) {
                 Ok(seq) => Some((
                     seq,
-                    decide::side_kind(row.get(1)?),
+                    side_kind(row.get(1)?),
                     row.get_ref(2)?.as_bytes().ok().map(<[u8]>::to_vec),
                 )),
                 Err(_) => continue,

@@ -12,7 +12,33 @@ use actionpass_model::{
 use actionpass_queue::{RequestCode, Step, came_to_nothing, step};
 
 use crate::ledger::{Consequence, Log, PreparedRecord, RecordDraft};
-use crate::{Beside, Change, NOTHING_BESIDE, Open, StoredRequest, VoteToken, is_said};
+use crate::{Beside, Change, NOTHING_BESIDE, Open, SideKind, StoredRequest, VoteToken, is_said};
+
+/// The number under which a kind of side data is kept beside a record, below 8; `None` for one that no table has a place for. Numbers stay as
+/// they are: databases hold them.
+#[must_use]
+pub const fn side_number(kind: SideKind) -> Option<u8> {
+    match kind {
+        SideKind::Payload => Some(0),
+        SideKind::Context => Some(1),
+        SideKind::Facts => Some(2),
+        SideKind::Salt => Some(3),
+        SideKind::Token => Some(4),
+    }
+}
+
+/// The kind of side data that is kept under a number.
+#[must_use]
+pub const fn side_kind(number: i64) -> Option<SideKind> {
+    match number {
+        0 => Some(SideKind::Payload),
+        1 => Some(SideKind::Context),
+        2 => Some(SideKind::Facts),
+        3 => Some(SideKind::Salt),
+        4 => Some(SideKind::Token),
+        _ => None,
+    }
+}
 
 /// An id that is a prefix and 32 hex digits in lower case, and nothing else: two of them are never the same bytes. Ours grow
 /// with time (UUIDv7), so rows are appended and not strewn.
