@@ -35,6 +35,29 @@ pub(crate) fn home() -> (Home, String) {
     (home, database)
 }
 
+/// Allows what the starter policy denies.
+pub(crate) const LAX: &str = r#"schema = "actionpass.policy.v1"
+id = "lax"
+[[rule]]
+id = "all"
+effect = "allow"
+tool = "*"
+resource = "repo:company/*"
+"#;
+
+/// Brings the key that signs now to another machine of this home, as somebody does whose key is a file.
+pub(crate) fn copy_key(home: &Home, other: &Home) {
+    let copied = Command::new("cp")
+        .args(["-a", "--"])
+        .args([
+            home.path("home/config.toml"),
+            home.path("home/keys"),
+            other.path("home"),
+        ])
+        .status();
+    assert!(copied.unwrap().success());
+}
+
 /// The same home on another machine: its folder, without what only that machine saw.
 pub(crate) fn elsewhere(home: &Home) -> Home {
     let other = Home::none();
@@ -442,15 +465,7 @@ fn two_services_on_one_database_see_each_other() {
     until("the other sees the rotation", || {
         two.post("/v1/authorize", &body(ALLOW)).status == 503
     });
-    let copied = Command::new("cp")
-        .args(["-a", "--"])
-        .args([
-            home.path("home/config.toml"),
-            home.path("home/keys"),
-            other.path("home"),
-        ])
-        .status();
-    assert!(copied.unwrap().success());
+    copy_key(&home, &other);
     for service in [&one, &two] {
         until("both sign with the new key", || {
             service.post("/v1/authorize", &body(ALLOW)).body["decision"] == "allow"

@@ -3,19 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::action::{ALLOW, DENY};
-use crate::database::{consume, database, elsewhere, home, server};
+use crate::database::{LAX, consume, database, elsewhere, home, server};
 use crate::home::{Home, Ran};
 use crate::served::{ALL_RIGHTS, Served, client, until};
 
-/// Allows whatever is asked.
-const LAX: &str = r#"schema = "actionpass.policy.v1"
-id = "lax"
-[[rule]]
-id = "all"
-effect = "allow"
-tool = "*"
-resource = "repo:company/*"
-"#;
 /// Looks at an argument.
 const RULE: &str = r#"schema = "actionpass.policy.v1"
 id = "notes"

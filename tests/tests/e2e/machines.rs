@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::action::{self, ALLOW, DENY, STEP_UP};
-use crate::database::{elsewhere, home};
+use crate::database::{LAX, copy_key, elsewhere, home};
 use crate::home::{Home, MAINTAINER, key_file};
 use crate::served::{ALL_RIGHTS, Answer, Served, ask, claims, client};
 
@@ -21,16 +20,6 @@ const SEEN: Duration = Duration::from_secs(10);
 const ROUNDS: usize = 3;
 /// How often a client is added and removed: whoever is nobody for more than ten times within a minute is answered late.
 const CLIENTS: usize = 2;
-
-/// Allows what the starter policy denies.
-const LAX: &str = r#"schema = "actionpass.policy.v1"
-id = "lax"
-[[rule]]
-id = "all"
-effect = "allow"
-tool = "*"
-resource = "repo:company/*"
-"#;
 
 /// How long it took until a change was seen everywhere.
 #[derive(Default)]
@@ -221,15 +210,7 @@ fn what_one_machine_changes_all_see() {
     times.until("a superseded key", || {
         two.post("/v1/authorize", &body(ALLOW)).status == 503
     });
-    let copied = Command::new("cp")
-        .args(["-a", "--"])
-        .args([
-            home.path("home/config.toml"),
-            home.path("home/keys"),
-            other.path("home"),
-        ])
-        .status();
-    assert!(copied.unwrap().success());
+    copy_key(&home, &other);
     times.until("a new key", || all(&decides("allow"), ALLOW));
     times.print();
     for home in machines {
