@@ -36,13 +36,24 @@ const HEAD_HELD: &str =
         current_setting('synchronous_commit'), current_setting('fsync'), actionpass.now_millis()
     FROM actionpass.ledger FOR UPDATE";
 /// The fence: moves the head from where it was read, or divides by zero, so that nothing behind it is done.
-const MOVE: &str = "WITH moved AS (
+macro_rules! fence {
+    ($told:literal) => {
+        concat!(
+            "WITH moved AS (
     UPDATE actionpass.ledger SET revision = revision + 1, size = $4, hash = $5, trust_version = $6, trust_digest = $7,
         policy = $8, reconciled = $9, issued_rows = $10, approval_rows = $11, revocation_rows = $12, last_allow = $13,
         last_approved = $14, last_revoked = $15, request_rows = $16, request_unended = $17, request_changes = $18,
         last_opened = $19, last_changed = $20
     WHERE revision = $1 AND size = $2 AND hash = $3 RETURNING 1)
-    SELECT 1 / count(*), pg_notify('actionpass', $4::bigint::text) FROM moved";
+    SELECT 1 / count(*)",
+            $told,
+            " FROM moved"
+        )
+    };
+}
+const MOVE: &str = fence!("");
+/// The same, and those who listen are told. That costs a commit time, so what nobody waits for is left to their looking.
+const MOVE_AND_TELL: &str = fence!(", pg_notify('actionpass', $4::bigint::text)");
 pub(crate) const RECORD: &str = "SELECT json FROM actionpass.record WHERE seq = $1";
 
 /// How far the clock of a front end may be from the database's.
@@ -273,6 +284,13 @@ impl<'a> OpenLedger<'a> {
         }
     }
 
+    /// Whether somebody may wait for what is to be written: parked calls and pages for requests, others for what is revoked, trusted or
+    /// in force.
+    fn is_awaited(&self) -> bool {
+        let of = |state: LedgerState, counts: Counts| (counts.changes, counts.revocations, state.trust, state.policy);
+        of(self.state, self.counts) != of(self.before.state, self.before.counts)
+    }
+
     /// Whether anything is to be written.
     pub(crate) fn is_changed(&self) -> bool {
         self.state != self.before.state || self.counts != self.before.counts
@@ -280,7 +298,8 @@ impl<'a> OpenLedger<'a> {
 
     /// Moves the head and writes what is still to be written, and commits.
     pub(crate) async fn commit_all(&mut self, session: &Session) -> Result<(), Failure> {
-        let statement = session.prepare(MOVE).await?;
+        let fence = if self.is_awaited() { MOVE_AND_TELL } else { MOVE };
+        let statement = session.prepare(fence).await?;
         let (before, state, counts) = (self.before, self.state, self.counts);
         let some = |number: Option<u64>| number.map(to_sql).transpose();
         let head = (

@@ -685,7 +685,7 @@ fn g07_a_trust_store_that_went_back_is_refused() {
     assert_eq!(changed.after.document.version, 2);
 }
 
-/// The log of another handle is heard of without looking.
+/// What others wait for in the log of another handle is heard of without looking.
 #[test]
 fn followers_are_notified() {
     let (name, store) = made_in(server());
@@ -709,7 +709,7 @@ fn followers_are_notified() {
                 });
                 // At another moment between two looks each time.
                 thread::sleep(Duration::from_millis(13 * number));
-                let _ = block_on(store.append_one(fixtures::used(number))).unwrap();
+                let _ = block_on(store.append_one(fixtures::revoked(number, number, number))).unwrap();
                 let appended = Instant::now();
                 following.join().unwrap().saturating_duration_since(appended)
             })
