@@ -25,9 +25,16 @@ export class RawJson {
   }
 }
 
-function notJson(path, what) {
-  const place = path === '' ? 'the value' : `\`${path}\``;
-  return failure('value_not_json', `${place} is ${what}, which is no JSON value`, path === '' ? undefined : path);
+/** Where a value is: the text of its path, or a member or element of another place. Its path is spelled out for refusals only. */
+function pathOf(place) {
+  if (typeof place === 'string') return place;
+  return typeof place.name === 'number' ? `${pathOf(place.of)}[${place.name}]` : member(pathOf(place.of), place.name);
+}
+
+function notJson(at, what) {
+  const path = pathOf(at);
+  const named = path === '' ? 'the value' : `\`${path}\``;
+  return failure('value_not_json', `${named} is ${what}, which is no JSON value`, path === '' ? undefined : path);
 }
 
 function member(path, name) {
@@ -46,56 +53,70 @@ function kind(value) {
   return typeof name === 'string' && name !== '' ? `a ${name}` : 'an object that is not plain';
 }
 
-function text(value, path, depth) {
+/** Text that JSON quotes as it is: printable ASCII without quotation marks and backslashes. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+function quoted(value, place, what) {
+  if (PLAIN.test(value)) return `"${value}"`;
+  if (!value.isWellFormed()) throw notJson(place, `${what} with half of a surrogate pair`);
+  return JSON.stringify(value);
+}
+
+function text(value, place, depth) {
   switch (typeof value) {
     case 'boolean':
       return value ? 'true' : 'false';
     case 'number':
-      if (!Number.isFinite(value)) throw notJson(path, String(value));
+      if (!Number.isFinite(value)) throw notJson(place, String(value));
       return JSON.stringify(value);
     case 'string':
-      if (!value.isWellFormed()) throw notJson(path, 'text with half of a surrogate pair');
-      return JSON.stringify(value);
+      return quoted(value, place, 'text');
     case 'object':
       break;
     default:
-      throw notJson(path, typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`);
+      throw notJson(place, typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`);
   }
   if (value === null) return 'null';
-  if (depth > MAX_DEPTH) throw notJson(path, `nested deeper than ${MAX_DEPTH}, or contains itself`);
+  if (depth > MAX_DEPTH) throw notJson(place, `nested deeper than ${MAX_DEPTH}, or contains itself`);
   const raw = RawJson.text(value);
   // Canonical, so that it is one value and nothing beside.
   if (raw !== undefined) return call(() => native.canonicalize(raw));
-  return Array.isArray(value) ? elements(value, path, depth) : members(value, path, depth);
+  return Array.isArray(value) ? elements(value, place, depth) : members(value, place, depth);
 }
 
-function elements(array, path, depth) {
+function elements(array, place, depth) {
   const { length } = array;
   const keys = Reflect.ownKeys(array);
   // Its elements and its length.
-  if (keys.length < length + 1) throw notJson(path, 'an array with holes');
-  if (keys.length > length + 1) throw notJson(path, 'an array with members');
+  if (keys.length < length + 1) throw notJson(place, 'an array with holes');
+  if (keys.length > length + 1) throw notJson(place, 'an array with members');
   let all = '[';
   for (let index = 0; index < length; index += 1) {
     if (index > 0) all += ',';
-    all += text(array[index], `${path}[${index}]`, depth + 1);
+    all += text(array[index], { of: place, name: index }, depth + 1);
   }
   return `${all}]`;
 }
 
-function members(object, path, depth) {
-  if (!isPlain(object)) throw notJson(path, kind(object));
-  let all = '{';
-  for (const name of Reflect.ownKeys(object)) {
-    if (typeof name === 'symbol') throw notJson(path, 'an object with a symbol for a name');
-    const at = member(path, name);
+function members(object, place, depth) {
+  if (!isPlain(object)) throw notJson(place, kind(object));
+  const names = Object.keys(object);
+  const all = Reflect.ownKeys(object);
+  if (all.length !== names.length) throw unlisted(object, all, names, place);
+  let told = '{';
+  for (const name of names) {
+    const at = { of: place, name };
     if (name === '__proto__') throw notJson(at, 'a member named `__proto__`');
-    if (!name.isWellFormed()) throw notJson(at, 'a name with half of a surrogate pair');
-    if (!Object.prototype.propertyIsEnumerable.call(object, name)) throw notJson(at, 'hidden');
-    if (all !== '{') all += ',';
-    all += `${JSON.stringify(name)}:${text(object[name], at, depth + 1)}`;
+    if (told !== '{') told += ',';
+    told += `${quoted(name, at, 'a name')}:${text(object[name], at, depth + 1)}`;
   }
-  return `${all}}`;
+  return `${told}}`;
+}
+
+/** Why an object is refused that has more than its names tell: the first such member. */
+function unlisted(object, all, names, place) {
+  const found = all.find((name) => !names.includes(name));
+  return typeof found === 'string' ? notJson({ of: place, name: found }, 'hidden') : notJson(place, 'an object with a symbol for a name');
 }
 
 /** The JSON text of a value, each part of which is read once. */
