@@ -36,6 +36,9 @@ use crate::process::{Result, capture, cargo, root};
 /// longer than this say something all the time.
 const PATIENCE: Duration = Duration::from_secs(150);
 
+/// How often a suite that says nothing is looked at.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// Where tests that run the command line find it.
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
 
@@ -420,15 +423,20 @@ fn watch(child: &mut Child) -> Result<Option<Outcome>> {
             }
         }
     });
+    let mut said = Instant::now();
     loop {
-        match lines.recv_timeout(PATIENCE) {
+        match lines.recv_timeout(GLANCE) {
             Ok(line) => {
+                said = Instant::now();
                 if let Some(test) = failed(&line) {
                     return Ok(Some(Outcome::Caught(test.into())));
                 }
             }
-            Err(mpsc::RecvTimeoutError::Timeout) => return Ok(Some(Outcome::Hangs)),
             Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(None),
+            // What a test started and left running may hold the output open: the end of the child is the end.
+            Err(mpsc::RecvTimeoutError::Timeout) if child.try_wait()?.is_some() => return Ok(None),
+            Err(mpsc::RecvTimeoutError::Timeout) if said.elapsed() > PATIENCE => return Ok(Some(Outcome::Hangs)),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
     }
 }
@@ -511,6 +519,21 @@ mod tests {
             rows + 1,
             "one row for each, and the head"
         );
+    }
+
+    #[test]
+    fn what_a_test_left_running_keeps_no_suite_waiting() {
+        let folder = std::env::temp_dir().join(format!("actionpass-mutants-left-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (id, script) = (
+            folder.join("id"),
+            "sleep 600 & echo $! >\"$0\"; echo test a ... ok; exit 3",
+        );
+        let outcome = run_tests(Command::new("sh").args(["-c", script]).arg(&id)).unwrap();
+        assert!(matches!(outcome, Outcome::Caught(status) if status.contains('3')));
+        let left = fs::read_to_string(&id).unwrap();
+        assert!(Command::new("kill").arg(left.trim()).status().unwrap().success());
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

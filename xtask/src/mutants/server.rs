@@ -1,5 +1,5 @@
-//! The mutants of what the service believes its clients, each of which believes a client something that its entry doesn't say, and of what is
-//! erased by age.
+//! The mutants of what the service believes its clients, each of which believes a client something that its entry doesn't say, of what is
+//! erased by age, and of the documents that all machines go by.
 
 use super::{List, Mutant, Suite};
 
@@ -7,7 +7,7 @@ pub(super) const LIST: List = List {
     name: "server",
     folder: "crates",
     packages: &["-pactionpass-home", "-pactionpass-server"],
-    suites: &[Suite::of(&["--lib"]).only(&["g21_", "retention"])],
+    suites: &[Suite::of(&["--lib"]).only(&["g21_", "retention", "documents"])],
     mutants: MUTANTS,
 };
 
@@ -175,5 +175,32 @@ const MUTANTS: &[Mutant] = &[
         "actionpass-home/src/retention.rs",
         "if self.live.contains_key(&record.seq) {",
         "if self.live.contains_key(&u64::MAX) {",
+    ),
+    // What all machines go by.
+    Mutant::new(
+        "a change is lost to one that was faster",
+        "actionpass-home/src/kept.rs",
+        "if swapped.map_err(|error| self.about(name, error))?.is_some() {",
+        "if swapped.map_err(|error| self.about(name, error)).is_ok() {",
+    ),
+    Mutant::new(
+        "what is refused is written",
+        "actionpass-home/src/documents.rs",
+        "done = Some(Err(error));
+                None",
+        "done = Some(Err(error));
+                Some(Vec::new())",
+    ),
+    Mutant::new(
+        "files of a policy that readers read differently",
+        "actionpass-home/src/kept.rs",
+        "if serde_json::to_vec(&bundle).ok().as_deref() != Some(bytes) {",
+        "if serde_json::to_vec(&bundle).ok().is_none() {",
+    ),
+    Mutant::new(
+        "a secret that others may read is believed",
+        "actionpass-home/src/documents.rs",
+        "if document.is_secret {",
+        "if document.is_secret && document.most == 0 {",
     ),
 ];

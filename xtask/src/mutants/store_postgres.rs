@@ -13,6 +13,7 @@ pub(super) const LIST: List = List {
             "--test=access",
             "--test=fork",
             "--test=rows",
+            "--test=documents",
         ]),
         Suite::of(&["--test=conformance", "--test=processes"]),
     ],
@@ -164,5 +165,40 @@ const MUTANTS: &[Mutant] = &[
         "tls.rs",
         "ServerName::try_from(domain.to_owned())",
         "ServerName::try_from(domain.replace(\"localhost\", \"127.0.0.1\"))",
+    ),
+    // What all machines go by.
+    Mutant::new(
+        "a document is replaced whatever its version",
+        "documents.rs",
+        "WHERE name = $1 AND version = $5\"",
+        "WHERE name = $1 AND $5::bigint > 0\"",
+    ),
+    Mutant::new(
+        "a document that was edited is believed",
+        "documents.rs",
+        "Some((version, digest, Some(bytes))) if sha256(&bytes) == digest => Some(KeptDocument {",
+        "Some((version, digest, Some(bytes))) => Some(KeptDocument {",
+    ),
+    Mutant::new(
+        "a document that went back is believed",
+        "documents.rs",
+        "(Some(known), Some(found)) => is_before(known, found),
+            (Some(_), None) => true,",
+        "(Some(known), Some(found)) => is_before(known, found) && known.version == found.version,
+            (Some(_), None) => true,",
+    ),
+    Mutant::new(
+        "a document that is gone was never there",
+        "documents.rs",
+        "(Some(_), None) => true,
+            (None, _) => false,",
+        "(Some(_), None) => false,
+            (None, _) => false,",
+    ),
+    Mutant::new(
+        "a document is put where commits don't last",
+        "documents.rs",
+        "check_settings(session).await?;",
+        "let _ = check_settings(session).await;",
     ),
 ];
