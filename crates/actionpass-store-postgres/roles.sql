@@ -4,13 +4,14 @@
 -- actionpass_admin    owns the tables: migrations, the trust store, policy and clients, what is said of a restored database.
 -- actionpass_front    decides, consumes and records: front ends and executors. It changes neither the trust store nor a record, and of
 --                     documents those that a service writes: what servers list (pins), and invitations with passkeys that wait.
+-- actionpass_service  a front end that serves the page: who is signed in there besides.
 -- actionpass_auditor  reads the log and the policy, and no payload, token, salt, request or client.
 
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['actionpass_admin', 'actionpass_front', 'actionpass_auditor'] LOOP
+    FOREACH name IN ARRAY ARRAY['actionpass_admin', 'actionpass_front', 'actionpass_service', 'actionpass_auditor'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', name);
         END IF;
@@ -18,15 +19,20 @@ BEGIN
     EXECUTE 'ALTER SCHEMA actionpass OWNER TO actionpass_admin';
     FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'actionpass' LOOP
         EXECUTE format('ALTER TABLE actionpass.%I OWNER TO actionpass_admin', name);
-        EXECUTE format('REVOKE ALL ON actionpass.%I FROM PUBLIC, actionpass_front, actionpass_auditor', name);
+        EXECUTE format('REVOKE ALL ON actionpass.%I FROM PUBLIC, actionpass_front, actionpass_service, actionpass_auditor', name);
+        IF name LIKE 'page\_%' THEN
+            EXECUTE format('GRANT SELECT, INSERT, DELETE ON actionpass.%I TO actionpass_service', name);
+        ELSE
+            EXECUTE format('GRANT SELECT ON actionpass.%I TO actionpass_front', name);
+        END IF;
     END LOOP;
     EXECUTE 'ALTER FUNCTION actionpass.now_millis() OWNER TO actionpass_admin';
 END
 $$;
 
 GRANT USAGE ON SCHEMA actionpass TO actionpass_front, actionpass_auditor;
+GRANT actionpass_front TO actionpass_service;
 
-GRANT SELECT ON ALL TABLES IN SCHEMA actionpass TO actionpass_front;
 GRANT INSERT ON actionpass.record, actionpass.side, actionpass.issued, actionpass.approval, actionpass.revocation,
     actionpass.used, actionpass.replay, actionpass.request, actionpass.request_side, actionpass.request_hold
     TO actionpass_front;

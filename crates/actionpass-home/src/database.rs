@@ -105,7 +105,7 @@ mod linked {
     use actionpass_store::salvage::Salvage;
     use actionpass_store::{ReplayStart, StoreCode, StoreError};
     use actionpass_store_postgres::{
-        Found, PostgresDocuments, PostgresOptions, PostgresSalvage, PostgresStore, PostgresTrust,
+        Found, PostgresDocuments, PostgresOptions, PostgresSalvage, PostgresSessions, PostgresStore, PostgresTrust,
     };
     use actionpass_store_sqlite::Witness;
     use pollster::block_on;
@@ -182,11 +182,13 @@ mod linked {
             let store = opened.map_err(|error| self.about(error))?;
             let trust = PostgresTrust::of(&store);
             let documents = DatabaseDocuments::new(Arc::new(PostgresDocuments::of(&store)), self.url.clone());
+            let sessions = Arc::new(PostgresSessions::of(&store));
             Ok(Kept {
                 store: Arc::new(store),
                 trust: Arc::new(trust),
                 file: None,
                 documents: Documents::Database(documents),
+                sessions,
             })
         }
 

@@ -12,8 +12,9 @@ use actionpass_gate::Catalogue;
 use actionpass_model::{KeyId, KeyUse};
 use actionpass_store::ledger::Log;
 use actionpass_store::lock_file::{self, LockError};
+use actionpass_store::sessions::SessionStore;
 use actionpass_store::trust_file::{TrustFile, TrustFileCode, TrustFileError, TrustSnapshot};
-use actionpass_store::{StoreCode, StoreError, TrustDocument};
+use actionpass_store::{MemorySessions, StoreCode, StoreError, TrustDocument};
 use actionpass_store_sqlite::{SqliteStore, Witness};
 use actionpass_verify::Trust;
 use pollster::block_on;
@@ -54,6 +55,8 @@ pub(crate) struct Kept {
     /// The file of the trust store, where it is one.
     pub(crate) file: Option<TrustFile>,
     pub(crate) documents: Documents,
+    /// Who is signed in at its page: for all machines in its database, or in the memory of this process.
+    pub(crate) sessions: Arc<dyn SessionStore>,
 }
 
 /// A home that exists and that nobody else can write.
@@ -338,6 +341,7 @@ impl Home {
                     trust: Arc::new(file.clone()),
                     file: Some(file),
                     documents: Documents::Files(self.clone()),
+                    sessions: Arc::new(MemorySessions::default()),
                 }
             }
         };

@@ -11,6 +11,7 @@ use actionpass_model::{CodedError, Timestamp};
 use actionpass_policy::PolicyEngine;
 use actionpass_store::ledger::RecordRef;
 use actionpass_store::offload::{Unfinished, offload};
+use actionpass_store::sessions::SessionStore;
 use actionpass_store::trust_file::{TrustFile, TrustSnapshot};
 use actionpass_store::{Ledger, ReplayStart, StoreCode, StoreError, TrustDocument};
 use actionpass_verify::{DocumentTrust, LiveTrust, TrustSource};
@@ -39,6 +40,9 @@ pub struct OpenHome {
     pub trust: Arc<dyn TrustDocument>,
     /// Its ledger, approvals and used passes.
     pub store: Arc<dyn HomeStore>,
+    /// Who is signed in at its page: known to all machines where the home is in a database, to this process alone where it is a
+    /// folder.
+    pub sessions: Arc<dyn SessionStore>,
     /// The file of the trust store, where it is one.
     file: Option<TrustFile>,
     /// Where its policy, pins, clients and invitations are.
@@ -78,12 +82,14 @@ impl OpenHome {
             trust,
             file,
             documents,
+            sessions,
         } = home.kept(&config, access)?;
         Ok(Self {
             home,
             config,
             trust,
             store,
+            sessions,
             file,
             documents,
         })

@@ -41,14 +41,11 @@ use crate::operations::Found;
 use crate::problem::Refused;
 use crate::requests::negotiate::prefers_html;
 
-use sessions::{Person, Sessions};
+use sessions::Person;
 
 pub(crate) use local::not_registered;
 pub(crate) use remote::Remote;
 pub(crate) use source::{Host, Invited, SharedHost, Source};
-
-/// What everything of the page shares beside where its requests are from.
-type Door = Extension<Arc<Sessions>>;
 
 /// Every route of the page.
 pub(crate) fn routes() -> Router<SharedHost> {
@@ -69,7 +66,6 @@ pub(crate) fn routes() -> Router<SharedHost> {
         .route("/page.css", get(assets::style))
         .route("/icon.svg", get(assets::icon))
         .route_layer(middleware::map_response(with_headers))
-        .layer(Extension(Arc::new(Sessions::default())))
 }
 
 /// What watches a page that is served alone.
@@ -166,13 +162,13 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
 }
 
 /// Who is signed in.
-async fn signed_in(host: &SharedHost, sessions: &Sessions, headers: &HeaderMap) -> Result<Option<Person>, Refused> {
-    sessions.person(host, headers, now()?).await
+async fn signed_in(host: &Host, headers: &HeaderMap) -> Result<Option<Person>, Refused> {
+    sessions::person(host, headers, now()?).await
 }
 
 /// Who is signed in, where only such a one is answered.
-async fn person(host: &SharedHost, sessions: &Sessions, headers: &HeaderMap) -> Result<Person, Refused> {
-    let person = signed_in(host, sessions, headers).await?;
+async fn person(host: &Host, headers: &HeaderMap) -> Result<Person, Refused> {
+    let person = signed_in(host, headers).await?;
     person.ok_or_else(|| ServerCode::SignedOut.into())
 }
 

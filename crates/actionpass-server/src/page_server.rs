@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actionpass_client::Client;
 use actionpass_model::{Issuer, WebOrigin};
+use actionpass_store::MemorySessions;
 use tokio::task::JoinSet;
 
 use crate::listening::Listening;
@@ -13,7 +14,8 @@ use crate::router::page_front;
 use crate::{ServeError, Settings};
 
 /// The page alone, listening: it has no key, no store and no home, decides nothing, and asks a service for all that it shows. What
-/// people sign is computed here from the action that the service sends, so the service isn't trusted with that.
+/// people sign is computed here from the action that the service sends, so the service isn't trusted with that. Who is signed in is in
+/// its memory: of several, a browser stays with one.
 ///
 /// It speaks plain HTTP: a proxy before it ends TLS.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ impl PageServer {
         let host = Arc::new(Host {
             front,
             source: Arc::new(source),
+            sessions: Arc::new(MemorySessions::default()),
         });
         Ok(Self { host, listening })
     }

@@ -40,6 +40,7 @@ fn host(gate: &Shared) -> SharedHost {
     Arc::new(Host {
         front: gate.front.clone(),
         source: gate.clone(),
+        sessions: Arc::clone(&gate.home.sessions),
     })
 }
 

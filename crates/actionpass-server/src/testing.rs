@@ -100,6 +100,7 @@ impl Fixture {
         self.router = page_router(Arc::new(Host {
             front,
             source: Arc::new(source),
+            sessions: Arc::new(actionpass_store::MemorySessions::default()),
         }));
         self
     }

@@ -21,6 +21,7 @@ use crate::error::{Failure, Kind};
 use crate::ledger::{check_clock, check_durable};
 use crate::schema::{LOCKS, MARKS_LOCK};
 use crate::session::{Session, from_sql, get, to_sql, to_uuid};
+use crate::sessions;
 use crate::writer::{Reply, next_batch, send};
 
 /// A call that marks.
@@ -271,7 +272,8 @@ async fn prune(session: &Session, now: UnixSeconds) -> Result<(), Failure> {
     session.run("COMMIT").await
 }
 
-/// What the store knows is lost in part: never earlier than before.
+/// What the store knows is lost in part: never earlier than before. Who was signed out since is not signed in again, and no challenge
+/// of before signs anybody in.
 async fn restart(session: &Session, start: ReplayStart) -> Result<(), Failure> {
     let start = to_sql(start.at().get())?;
     session.run("BEGIN").await?;
@@ -279,6 +281,7 @@ async fn restart(session: &Session, start: ReplayStart) -> Result<(), Failure> {
     session.execute(RESTORED, &[&start]).await?;
     session.query(HOLD, &[&LOCKS, &MARKS_LOCK]).await?;
     session.execute(RESTART, &[&start]).await?;
+    sessions::end_all(session).await?;
     session.run("COMMIT").await
 }
 

@@ -6,9 +6,11 @@ pub(crate) const LOCKS: i32 = 0x4150_7373;
 pub(crate) const MIGRATION_LOCK: i32 = 0;
 /// Shared by those who mark passes used, held by whoever forgets marks.
 pub(crate) const MARKS_LOCK: i32 = 1;
+/// Held by whoever signs in at the page.
+pub(crate) const SIGN_INS_LOCK: i32 = 4;
 
 /// One script for each version of the schema; `actionpass.version` says how many were run. Released scripts never change.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V4];
 
 /// Makes the schema and the count of its versions, if they aren't there.
 pub(crate) const FOUNDATION: &str = "
@@ -185,4 +187,36 @@ CREATE TABLE actionpass.document (
     bytes bytea NOT NULL
 );
 ALTER TABLE actionpass.document ENABLE ROW LEVEL SECURITY;
+"#;
+
+const V4: &str = r#"
+-- The page's: what challenges of sign-ins follow from; the challenges that signed somebody in; who is signed in; and votes that are
+-- about to be signed. Cookies are hashes, times milliseconds since 1970.
+CREATE TABLE actionpass.page_secret (
+    id smallint PRIMARY KEY CHECK (id = 0),
+    secret bytea NOT NULL
+);
+CREATE TABLE actionpass.page_sign_in (
+    challenge bytea PRIMARY KEY,
+    kid text COLLATE "C" NOT NULL,
+    until bigint NOT NULL
+);
+CREATE INDEX page_sign_in_kid ON actionpass.page_sign_in (kid, until);
+CREATE INDEX page_sign_in_until ON actionpass.page_sign_in (until);
+CREATE TABLE actionpass.page_session (
+    session bytea PRIMARY KEY,
+    kid text COLLATE "C" NOT NULL,
+    until bigint NOT NULL
+);
+CREATE INDEX page_session_kid ON actionpass.page_session (kid, until);
+CREATE INDEX page_session_until ON actionpass.page_session (until);
+CREATE TABLE actionpass.page_ballot (
+    session bytea NOT NULL,
+    id uuid NOT NULL,
+    request uuid NOT NULL,
+    input text NOT NULL,
+    until bigint NOT NULL,
+    PRIMARY KEY (session, id)
+);
+CREATE INDEX page_ballot_until ON actionpass.page_ballot (until);
 "#;

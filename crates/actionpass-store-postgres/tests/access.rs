@@ -39,7 +39,7 @@ impl Roles {
         for _ in 0..2 {
             server().sql(&name, ROLES_SQL);
         }
-        for role in ["admin", "front", "auditor"] {
+        for role in ["admin", "front", "service", "auditor"] {
             let user = format!("CREATE ROLE {name}_{role} LOGIN; GRANT actionpass_{role} TO {name}_{role}");
             server().sql(&name, &user);
         }
@@ -117,12 +117,16 @@ fn front_ends_decide_and_change_neither_trust_nor_records() {
         code(block_on(store.restart_replay(ReplayStart::restored(fixtures::at(9))))),
         StoreCode::StoreReadOnly
     );
+    let version = server().sql(&roles.name, "SELECT version FROM actionpass.version");
     server().sql(&roles.name, "UPDATE actionpass.version SET version = 0");
     assert_eq!(
         code(PostgresStore::migrate(&roles.options("front"))),
         StoreCode::StoreReadOnly
     );
-    server().sql(&roles.name, "UPDATE actionpass.version SET version = 2");
+    server().sql(
+        &roles.name,
+        &format!("UPDATE actionpass.version SET version = {version}"),
+    );
     for script in [
         "UPDATE actionpass.record SET json = ''",
         "DELETE FROM actionpass.record",

@@ -48,6 +48,16 @@ mod replay {
         block_on: block_on);
 }
 
+mod sessions {
+    use actionpass_store_postgres::PostgresSessions;
+
+    use super::*;
+
+    actionpass_store::session_store_conformance!(durable,
+        open: |folder: &Path| PostgresSessions::of(&opened(folder, &fixtures::log())),
+        block_on: block_on);
+}
+
 mod trust {
     use actionpass_store::conformance::TrustStore;
     use actionpass_store::trust_file::TrustFileCode;

@@ -194,10 +194,12 @@ fn a_migration_holds_nobody_up_who_decides() {
     let (name, store) = create(server());
     server().sql(
         &name,
-        "DROP TABLE actionpass.document; UPDATE actionpass.version SET version = 1",
+        "DROP TABLE actionpass.document, actionpass.page_secret, actionpass.page_sign_in, actionpass.page_session,
+             actionpass.page_ballot;
+         UPDATE actionpass.version SET version = 1",
     );
     let found = PostgresStore::find(&options(server(), &name)).unwrap();
-    assert_eq!((found.applied, found.pending, found.has_store), (1, 1, true));
+    assert_eq!((found.applied, found.pending > 0, found.has_store), (1, true, true));
     assert_eq!(
         code(PostgresStore::open(&options(server(), &name))),
         StoreCode::StoreOutdated
@@ -217,7 +219,10 @@ fn a_migration_holds_nobody_up_who_decides() {
             committed(number + 1);
             number + 1
         });
-        assert_eq!(PostgresStore::migrate(&options(server(), &name)).unwrap(), 1);
+        assert_eq!(
+            PostgresStore::migrate(&options(server(), &name)).unwrap(),
+            found.pending
+        );
         is_over.store(true, Ordering::Relaxed);
         deciding.join().unwrap()
     });

@@ -37,6 +37,7 @@ pub mod outcomes;
 pub mod queue;
 pub mod replay;
 pub mod requests;
+pub mod sessions;
 pub mod trust;
 pub mod uses;
 
@@ -46,6 +47,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::ledger::Log;
+use crate::sessions::SessionStore;
 use crate::{DecisionStore, Ledger, OutcomeStore, QueueStore, ReplayStart, ReplayStore, TrustDocument, UseStore};
 
 #[doc(no_inline)]
@@ -73,6 +75,9 @@ pub type OpenReplay<'a> = dyn Fn(&Path, ReplayStart) -> Arc<dyn ReplayStore> + S
 
 /// Opens a store of recorded uses in a folder.
 pub type OpenUses<'a> = dyn Fn(&Path, &Log) -> Arc<dyn UseStore> + Sync + 'a;
+
+/// Opens the sessions of a page in a folder.
+pub type OpenSessions<'a> = dyn Fn(&Path) -> Arc<dyn SessionStore> + Sync + 'a;
 
 /// Opens a trust document in a folder, and makes it as this if it isn't there.
 pub type OpenTrust<'a> = dyn Fn(&Path, &TrustStore) -> Arc<dyn TrustDocument> + Sync + 'a;
@@ -343,6 +348,42 @@ macro_rules! replay_store_conformance {
             };
             let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
             $crate::conformance::replay::$clause(&$crate::conformance::Suite::new(&open, &block_on));
+        }
+    )+};
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`SessionStore`]; see [`conformance`](mod@self).
+#[macro_export]
+macro_rules! session_store_conformance {
+    (durable, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::session_store_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::session_store_conformance!(@clauses $open, $block_on;
+            two_handles_share_their_sessions
+            of_two_handles_one_is_served
+        );
+    };
+    (volatile, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::session_store_conformance!(@clauses $open, $block_on;
+            the_secret_is_one_for_all
+            a_session_is_open_until_it_ends
+            a_challenge_signs_in_once
+            of_16_threads_one_signs_in
+            the_oldest_session_of_a_passkey_makes_room
+            a_passkey_signs_in_so_often
+            a_ballot_serves_once
+            a_ballot_ends_with_its_session
+            the_oldest_ballot_of_a_session_makes_room
+            of_16_threads_one_takes_a_ballot
+        );
+    };
+    (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(
+        #[test]
+        fn $clause() {
+            let open = |folder: &::std::path::Path| -> ::std::sync::Arc<dyn $crate::sessions::SessionStore> {
+                ::std::sync::Arc::new(($open)(folder))
+            };
+            let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
+            $crate::conformance::sessions::$clause(&$crate::conformance::Suite::new(&open, &block_on));
         }
     )+};
 }

@@ -31,6 +31,7 @@
 //! | … and recorded in the same transactions | [`UseStore`] |
 //! | sealing records, verifying a log | [`ledger`] |
 //! | keys and revocations, wherever they are kept | [`TrustDocument`], [`MemoryTrust`], in a JSON file [`trust_file`] |
+//! | who is signed in at the page | [`sessions`], [`MemorySessions`] |
 //! | everything that a store holds, on its way into another | [`contents`] |
 //! | what backends with tables have in common | [`backend`] |
 //! | a store in whatever state it is, looked at | [`salvage`] |
@@ -56,6 +57,7 @@ mod process;
 mod queue;
 mod replay;
 pub mod salvage;
+pub mod sessions;
 mod tally;
 mod trust_document;
 pub mod trust_file;
@@ -68,7 +70,7 @@ pub use decision::{
 };
 pub use error::{StoreCode, StoreError, StoreFuture};
 pub use log::{AppendOutcome, Batch, Ledger, LedgerExt, LedgerState, SideKind, StoredRecord, TrustRange};
-pub use memory::{MemoryDecisionStore, MemoryReplayStore};
+pub use memory::{MemoryDecisionStore, MemoryReplayStore, MemorySessions};
 pub use outcome::{OutcomeStore, Report, Reported, UsedPass};
 pub use process::Process;
 pub use queue::{

@@ -3,6 +3,8 @@
 mod decision;
 mod queue;
 mod replay;
+mod sessions;
 
 pub use decision::MemoryDecisionStore;
 pub use replay::MemoryReplayStore;
+pub use sessions::MemorySessions;

@@ -6,7 +6,7 @@ use actionpass_model::TrustStore;
 use actionpass_store::conformance::block_on;
 use actionpass_store::ledger::Log;
 use actionpass_store::trust_file::TrustFile;
-use actionpass_store::{MemoryDecisionStore, MemoryReplayStore, MemoryTrust, ReplayStart};
+use actionpass_store::{MemoryDecisionStore, MemoryReplayStore, MemorySessions, MemoryTrust, ReplayStart};
 
 mod decisions {
     use super::*;
@@ -37,6 +37,14 @@ mod replay {
 
     actionpass_store::replay_store_conformance!(volatile,
         open: |_: &Path, start: ReplayStart| MemoryReplayStore::new(start),
+        block_on: block_on);
+}
+
+mod sessions {
+    use super::*;
+
+    actionpass_store::session_store_conformance!(volatile,
+        open: |_: &Path| MemorySessions::default(),
         block_on: block_on);
 }
 

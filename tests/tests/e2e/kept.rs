@@ -272,7 +272,7 @@ fn front_ends_change_no_policy_and_no_client() {
     let token = client(&home, "all", ALL_RIGHTS);
     let roles = home.run(["store", "roles"]).exits(0).json();
     server.sql("home", roles["sql"].as_str().unwrap());
-    server.sql("home", "CREATE ROLE gate LOGIN; GRANT actionpass_front TO gate");
+    server.sql("home", "CREATE ROLE gate LOGIN; GRANT actionpass_service TO gate");
     let config = home.read("home/config.toml");
     home.write(
         "home/config.toml",
@@ -364,17 +364,20 @@ fn a_migration_takes_over_what_the_folder_has() {
     home.write("home/policy.toml", LAX);
     server().sql(
         &name,
-        "DROP TABLE actionpass.document; UPDATE actionpass.version SET version = 1",
+        "DROP TABLE actionpass.document, actionpass.page_secret, actionpass.page_sign_in, actionpass.page_session,
+             actionpass.page_ballot;
+         UPDATE actionpass.version SET version = 1",
     );
     home.run(["authorize", "--action", ALLOW]).fails(40, "store_outdated");
     let dry = home.run(["store", "migrate", "--dry-run"]).exits(0).json();
     let files = json!(["policy.toml", "clients.toml"]);
-    assert_eq!((&dry["pending"], &dry["files"]), (&json!(1), &files));
+    let pending = dry["pending"].as_u64().unwrap();
+    assert_eq!((pending > 0, &dry["files"]), (true, &files));
     home.run(["policy", "show"]).fails(40, "store_outdated");
     let done = home.run(["store", "migrate"]).exits(0).json();
     assert_eq!(
         (&done["applied"], &done["files"], &done["takesOver"]),
-        (&json!(2), &files, &json!(false))
+        (&json!(1 + pending), &files, &json!(false))
     );
     assert_eq!(
         (in_force(&home).0, names(&home)),

@@ -112,6 +112,9 @@ mod secrets;
 #[cfg(target_os = "linux")]
 mod served;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod signed_in;
+#[cfg(test)]
 mod story;
 #[cfg(test)]
 mod syncs;

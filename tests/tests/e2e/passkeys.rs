@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::action::STEP_UP;
 use crate::home::{Home, ISSUER};
 
-const MAYA: &str = "user:maya@example.com";
-const PAGE: [&str; 6] = [
+pub(crate) const MAYA: &str = "user:maya@example.com";
+pub(crate) const PAGE: [&str; 6] = [
     "--webauthn-rp-id",
     "approve.example.com",
     "--webauthn-origin",

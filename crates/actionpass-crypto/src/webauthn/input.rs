@@ -57,9 +57,21 @@ impl AssertionInput {
     /// The token of this assertion. Nothing about it is checked: that is for whoever reads the token, each time.
     #[must_use]
     pub fn into_token(self, assertion: &Assertion) -> String {
-        let mut text = self.text;
+        assertion.into_token_of(self.text)
+    }
+}
+
+impl Assertion {
+    /// The token of what was to be signed, where its [text](AssertionInput::as_str) was kept until the assertion came. Nothing about
+    /// either is checked: that is for whoever reads the token, each time.
+    #[must_use]
+    pub fn token_of(&self, input: &str) -> String {
+        self.into_token_of(input.to_owned())
+    }
+
+    fn into_token_of(&self, mut text: String) -> String {
         text.push('.');
-        base64url::encode_into(assertion.to_part().as_bytes(), &mut text);
+        base64url::encode_into(self.to_part().as_bytes(), &mut text);
         text
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actionpass_model::{ApprovalRequest, RequestId, Timestamp};
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::html::{self as layout, shown, time};
 use super::look::{Looked, ended, outcome};
 use super::sessions::Person;
-use super::{Door, Host, SharedHost, now, page, signed_in};
+use super::{Host, SharedHost, now, page, signed_in};
 use crate::problem::Refused;
 
 /// How many requests that wait one sees at once.
@@ -22,12 +22,8 @@ const MAX_REMEMBERED: usize = 100;
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// `GET /`.
-pub(super) async fn waiting(
-    State(host): State<SharedHost>,
-    Extension(sessions): Door,
-    headers: HeaderMap,
-) -> Result<Response, Refused> {
-    let Some(person) = signed_in(&host, &sessions, &headers).await? else {
+pub(super) async fn waiting(State(host): State<SharedHost>, headers: HeaderMap) -> Result<Response, Refused> {
+    let Some(person) = signed_in(&host, &headers).await? else {
         return Ok(sign_in(StatusCode::OK));
     };
     let now = now()?;
@@ -54,12 +50,8 @@ pub(super) async fn waiting(
 }
 
 /// `GET /history`.
-pub(super) async fn history(
-    State(host): State<SharedHost>,
-    Extension(sessions): Door,
-    headers: HeaderMap,
-) -> Result<Response, Refused> {
-    let Some(person) = signed_in(&host, &sessions, &headers).await? else {
+pub(super) async fn history(State(host): State<SharedHost>, headers: HeaderMap) -> Result<Response, Refused> {
+    let Some(person) = signed_in(&host, &headers).await? else {
         return Ok(sign_in(StatusCode::UNAUTHORIZED));
     };
     let now = now()?;

@@ -2,11 +2,10 @@
 //! between the making of a page and its stream, and while a device sleeps.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actionpass_model::RequestId;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
@@ -16,8 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::look::{Looked, outcome};
-use super::sessions::{Person, Sessions};
-use super::{Door, Host, SharedHost, now, person};
+use super::sessions::{self, Person};
+use super::{Host, SharedHost, now, person};
 use crate::load::Kept as Place;
 use crate::problem::Refused;
 
@@ -36,7 +35,6 @@ pub(super) struct Of {
 struct Listener {
     first: Option<Event>,
     host: SharedHost,
-    sessions: Arc<Sessions>,
     person: Person,
     changes: BoxStream<'static, Option<RequestId>>,
     has_missed: bool,
@@ -48,11 +46,10 @@ struct Listener {
 /// when the service stops.
 pub(super) async fn stream(
     State(host): State<SharedHost>,
-    Extension(sessions): Door,
     headers: HeaderMap,
     Query(of): Query<Of>,
 ) -> Result<Response, Refused> {
-    let person = person(&host, &sessions, &headers).await?;
+    let person = person(&host, &headers).await?;
     let mut listener = Listener {
         first: None,
         _place: host.front.load.stream(person.principal.as_str())?,
@@ -60,7 +57,6 @@ pub(super) async fn stream(
         changes: host.source.changes(),
         has_missed: false,
         host,
-        sessions,
     };
     listener.first = match &of.request {
         Some(request) => tell(&listener.host, &listener.person, request).await,
@@ -88,7 +84,7 @@ impl Listener {
                 },
                 () = self.host.front.stop.begun() => return None,
             };
-            match self.sessions.again(&self.host, &self.person, now().ok()?).await {
+            match sessions::again(&self.host, &self.person, now().ok()?).await {
                 Ok(Some(person)) => self.person = person,
                 Ok(None) => return None,
                 // Whether they are signed in still can't be known, so they are told nothing; later, that they missed something.

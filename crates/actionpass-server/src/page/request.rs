@@ -5,7 +5,7 @@ use actionpass_crypto::webauthn::AssertionInput;
 use actionpass_display::{SectionName, View};
 use actionpass_model::{ApprovalId, RefusalClaims, RequestId, Statement, Vote, VoteKind};
 use actionpass_queue::RequestCode;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, PreEscaped, html};
@@ -15,9 +15,9 @@ use serde_json::json;
 use super::html::{self as layout, shown, time};
 use super::look::{Looked, outcome, unknown};
 use super::question::{Bytes, Question, assertion};
-use super::sessions::Person;
+use super::sessions::{self, Person};
 use super::source::{Review, Subject};
-use super::{Door, SharedHost, beside, json, now, page, person, signed_in};
+use super::{SharedHost, beside, json, now, page, person, signed_in};
 use crate::ServerCode;
 use crate::problem::Refused;
 
@@ -50,11 +50,10 @@ fn id_of(text: &str) -> Result<RequestId, Refused> {
 /// `GET /requests/{id}`.
 pub(super) async fn show(
     State(host): State<SharedHost>,
-    Extension(sessions): Door,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Response, Refused> {
-    let Some(person) = signed_in(&host, &sessions, &headers).await? else {
+    let Some(person) = signed_in(&host, &headers).await? else {
         // The address stays, so that signing in leads back to it.
         return Ok(super::listing::sign_in(StatusCode::UNAUTHORIZED));
     };
@@ -260,12 +259,11 @@ fn closed(looked: &Looked, is_open: bool) -> &'static str {
 /// `POST /requests/{id}/ballot`: what the passkey is to sign. Nothing is decided by it.
 pub(super) async fn ballot(
     State(host): State<SharedHost>,
-    Extension(sessions): Door,
     headers: HeaderMap,
     Path(id): Path<String>,
     Question(asked): Question<Decide>,
 ) -> Result<Response, Refused> {
-    let person = person(&host, &sessions, &headers).await?;
+    let person = person(&host, &headers).await?;
     let (id, now) = (id_of(&id)?, now()?);
     let looked = host.source.look(&person, &id).await?;
     if let Some(contradiction) = &looked.review.contradiction {
@@ -307,25 +305,24 @@ pub(super) async fn ballot(
     }
     .map_err(|error| Refused::of(&error))?;
     let answer = json!({ "ballot": ballot, "input": input.as_str(), "credential": person.credential });
-    sessions.keep_ballot(&person, ballot, id, input, now);
+    sessions::keep_ballot(&host, &person, ballot, id, &input, now).await?;
     Ok(json(answer.to_string()))
 }
 
 /// `POST /requests/{id}/vote`: the assertion that makes a token of it.
 pub(super) async fn vote(
     State(host): State<SharedHost>,
-    Extension(sessions): Door,
     headers: HeaderMap,
     Path(id): Path<String>,
     Question(signed): Question<Signed>,
 ) -> Result<Response, Refused> {
-    let person = person(&host, &sessions, &headers).await?;
+    let person = person(&host, &headers).await?;
     let id = id_of(&id)?;
     host.front.load.vote(person.principal.as_str())?;
-    let ballot = sessions.take_ballot(&person, &signed.ballot, &id, now()?);
-    let ballot = ballot.ok_or(ServerCode::BallotUnknown)?;
+    let input = sessions::take_ballot(&host, &person, signed.ballot, id.clone(), now()?).await?;
+    let input = input.ok_or(ServerCode::BallotUnknown)?;
     let assertion = assertion(signed.authenticator_data, signed.client_data_json, signed.signature);
-    let token = ballot.input.into_token(&assertion);
+    let token = assertion.token_of(&input);
     let voted = host.source.vote(&id, &token).await?;
     Ok(json(
         json!({ "state": voted.state.as_str(), "text": voted.text }).to_string(),

@@ -1,13 +1,13 @@
 //! Signing in with a passkey, and out.
 
 use actionpass_model::CredentialId;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::Deserialize;
 
 use super::question::{Bytes, Question, assertion, base64url};
-use super::{Door, SharedHost, check_origin, now};
+use super::{SharedHost, check_origin, now, sessions};
 use crate::ServerCode;
 use crate::problem::Refused;
 
@@ -34,10 +34,9 @@ fn cookies<const N: usize>(cookies: [String; N]) -> AppendHeaders<[(header::Head
 /// `POST /sign-in/challenge`.
 pub(super) async fn challenge(
     State(host): State<SharedHost>,
-    Extension(sessions): Door,
     Question(Nothing {}): Question<Nothing>,
 ) -> Result<Response, Refused> {
-    let (challenge, cookie) = sessions.begin(&host, now()?)?;
+    let (challenge, cookie) = sessions::begin(&host, now()?).await?;
     let answer = format!(r#"{{"challenge":"{}"}}"#, base64url(challenge.as_bytes()));
     Ok((cookies([cookie]), super::json(answer)).into_response())
 }
@@ -45,13 +44,12 @@ pub(super) async fn challenge(
 /// `POST /sign-in`: why it fails, the log says.
 pub(super) async fn sign_in(
     State(host): State<SharedHost>,
-    Extension(sessions): Door,
     headers: HeaderMap,
     Question(asked): Question<SignIn>,
 ) -> Result<Response, Refused> {
     let now = now()?;
     let refused = Refused::from(ServerCode::SignInRefused);
-    let Some(started) = sessions.started(&host, &headers, now) else {
+    let Some(started) = sessions::started(&host, &headers, now).await? else {
         tracing::info!("a sign-in had no challenge of ours");
         return Err(refused);
     };
@@ -62,8 +60,9 @@ pub(super) async fn sign_in(
     let trust = host.source.trust().await?;
     match trust.sign_in(&credential, &assertion, &started.challenge, now.to_unix_seconds()) {
         Ok(person) => {
-            tracing::info!(principal = %person.principal, kid = %person.kid, "signed in");
-            let set = sessions.open(&host, started, person.kid, now)?;
+            let (principal, kid) = (person.principal, person.kid);
+            let set = sessions::open(&host, started, kid.clone(), now).await?;
+            tracing::info!(%principal, %kid, "signed in");
             Ok((StatusCode::NO_CONTENT, cookies(set)).into_response())
         }
         Err(error) => {
@@ -74,13 +73,9 @@ pub(super) async fn sign_in(
 }
 
 /// `POST /sign-out`: a form, so that it works without a script.
-pub(super) async fn sign_out(
-    State(host): State<SharedHost>,
-    Extension(sessions): Door,
-    headers: HeaderMap,
-) -> Result<Response, Refused> {
+pub(super) async fn sign_out(State(host): State<SharedHost>, headers: HeaderMap) -> Result<Response, Refused> {
     check_origin(&host, &headers)?;
-    let cookie = sessions.close(&host, &headers);
+    let cookie = sessions::close(&host, &headers).await?;
     let home = [(header::LOCATION, HeaderValue::from_static("/"))];
     Ok((StatusCode::SEE_OTHER, home, cookies([cookie])).into_response())
 }

@@ -12,6 +12,7 @@ use actionpass_model::{
     ApprovalId, ApprovalRequest, Approver, Issuer, KeyId, RequestId, RequestState, Role, Statement, Tenants, Timestamp,
 };
 use actionpass_policy::Requirement;
+use actionpass_store::sessions::SessionStore;
 use actionpass_verify::Trust;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -32,6 +33,8 @@ pub(crate) type SharedHost = Arc<Host>;
 pub(crate) struct Host {
     pub(crate) front: SharedFront,
     pub(crate) source: Arc<dyn Source>,
+    /// Who is signed in.
+    pub(crate) sessions: Arc<dyn SessionStore>,
 }
 
 /// Where the page has its requests from.

@@ -374,7 +374,7 @@ async fn challenges_of_others_end_no_sign_in() {
 async fn one_passkey_signs_in_so_often_and_keeps_nobody_else_out() {
     let fixture = Fixture::new().await;
     let mut browser = Browser::of_maya(&fixture).await;
-    for _ in 0..super::sessions::MAX_SIGN_INS {
+    for _ in 0..actionpass_store::sessions::MAX_SIGN_INS {
         browser.sign_in().await;
     }
     let challenge = browser.challenge().await;
