@@ -20,6 +20,9 @@ use crate::environment::{Random, System, random_salt, uuid};
 use crate::revoke::{lift, lost, put_back, reconcile_with, revoke};
 use crate::{AuthorizeCode, NewRevocation, RevokeError};
 
+/// How often another policy is put into force because somebody brought it meanwhile.
+const MAX_POLICIES: usize = 8;
+
 /// Whoever changes an issuer's trust and policy: each change is made and then recorded, so that the ledger never says what
 /// isn't so and a decision never rests on what was replaced.
 ///
@@ -99,6 +102,9 @@ pub enum AdminError {
         /// Its own error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Each time that a policy had come into force, another one was there.
+    #[error("other policies came into force for too long")]
+    PolicyMoves,
     /// The time is not known.
     #[error("the time is not known")]
     ClockUnknown,
@@ -154,6 +160,7 @@ impl AdminError {
             }
             Self::Unrecorded { source, .. } => source.code().into(),
             Self::Step { code, .. } => code.clone(),
+            Self::PolicyMoves => StoreCode::StoreBusy.into(),
             Self::ClockUnknown => VerifyCode::ClockUnknown.into(),
             Self::NoRandomness => AuthorizeCode::RandomnessUnavailable.into(),
         }
@@ -173,6 +180,7 @@ impl AdminError {
             Self::RolledBack { .. }
             | Self::RevocationLost { .. }
             | Self::Older { .. }
+            | Self::PolicyMoves
             | Self::ClockUnknown
             | Self::NoRandomness => true,
         }
@@ -402,6 +410,43 @@ impl Administrator {
             policy,
         };
         self.record(&body).await.map(Some)
+    }
+
+    /// Puts the policy that `read` gives into force, and reads again, until what is in force is what was read last; gives that,
+    /// and the newest record.
+    ///
+    /// Others may bring policies to the same place meanwhile. Without a second look, whoever read the former policy a moment before
+    /// another came into force would put the former back. Whoever is answered may judge by the policy, and nobody else: one that
+    /// another was put in the place of is never given.
+    ///
+    /// # Errors
+    /// Those of `read` and of [`enforce`](Self::enforce); [`AdminError::PolicyMoves`] if another policy was there eight times in a
+    /// row.
+    pub async fn enforce_kept<P, E, F>(
+        &self,
+        read: impl Fn() -> F,
+        policy: impl Fn(&P) -> &dyn PolicyEngine,
+    ) -> Result<(P, Option<RecordRef>), E>
+    where
+        E: From<AdminError>,
+        F: Future<Output = Result<P, E>>,
+    {
+        let mut kept = read().await?;
+        let mut made = None;
+        for _ in 0..MAX_POLICIES {
+            let record = self.enforce(policy(&kept)).await?;
+            let was_in_force = record.is_none();
+            made = record.or(made);
+            if was_in_force {
+                return Ok((kept, made));
+            }
+            let now = read().await?;
+            if policy(&now).digest() == policy(&kept).digest() {
+                return Ok((now, made));
+            }
+            kept = now;
+        }
+        Err(AdminError::PolicyMoves.into())
     }
 
     /// Believes a key from now on. A key that isn't one, off its curve or under another id than its thumbprint, is refused.

@@ -254,30 +254,14 @@ impl IssuerBuilder {
     }
 }
 
-/// Puts the policy that the deployment says into force; gives it, and the record, if it wasn't.
-///
-/// The deployment may be shared with issuers elsewhere. One that puts a policy into force asks once more whether it is still the one
-/// that the deployment says: otherwise one that read the former policy a moment before another came into force would put the former back.
+/// Puts the policy that the deployment says into force; gives it, and the record, if it wasn't. The deployment may be shared with
+/// issuers elsewhere.
 async fn enforced(
     deployment: &dyn Deployment,
     administrator: &Administrator,
 ) -> Result<(Arc<dyn PolicyEngine>, Option<RecordRef>), AuthorizeError> {
-    let mut policy = deployment.policy().await.map_err(AuthorizeError::boxed)?;
-    let (mut rounds, mut made): (usize, _) = (0, None);
-    loop {
-        let record = administrator.enforce(&*policy).await?;
-        let is_in_force = record.is_none();
-        made = record.or(made);
-        if is_in_force || rounds >= MAX_ROUNDS {
-            return Ok((policy, made));
-        }
-        rounds = rounds.saturating_add(1);
-        let now = deployment.policy().await.map_err(AuthorizeError::boxed)?;
-        if now.digest() == policy.digest() {
-            return Ok((policy, made));
-        }
-        policy = now;
-    }
+    let read = || async { deployment.policy().await.map_err(AuthorizeError::boxed) };
+    administrator.enforce_kept(read, |policy| &**policy).await
 }
 
 impl Issuer {
@@ -434,7 +418,8 @@ impl Issuer {
     /// The policy that the deployment says now comes into force, if it isn't in force already: whole, or not at all.
     ///
     /// # Errors
-    /// What the deployment or the ledger says: the policy of before stays.
+    /// What the deployment or the ledger says, and [`AdminError::PolicyMoves`]: the policy of before stays, and allows nothing once
+    /// another is in force.
     pub async fn reload_policy(&self) -> Result<Option<RecordRef>, AuthorizeError> {
         let (policy, record) = enforced(&*self.deployment, &self.administrator).await?;
         self.replace(|current| current.with_policy(Arc::clone(&policy)));

@@ -57,6 +57,29 @@ struct Files {
     said_before: Mutex<Option<Arc<SoftwareKey>>>,
 }
 
+/// A place where another policy is whenever somebody looks: somebody always brings one.
+#[derive(Debug, Default)]
+struct Restless {
+    looks: AtomicUsize,
+    /// Which look found the last one that was brought.
+    last: AtomicUsize,
+    key: Mutex<Option<Arc<SoftwareKey>>>,
+}
+
+impl Deployment for Restless {
+    fn policy(&self) -> PartFuture<'_, dyn PolicyEngine> {
+        let look = self.looks.fetch_add(1, Ordering::Relaxed);
+        let number = look.min(self.last.load(Ordering::Relaxed));
+        let policy = RulePolicy::load(&renamed(&format!("policy-{number}")), "policy.toml").unwrap();
+        Box::pin(ready(Ok(Arc::new(policy) as _)))
+    }
+
+    fn signer(&self) -> PartFuture<'_, dyn Signer> {
+        let key = self.key.lock().unwrap().clone();
+        Box::pin(ready(Ok(key.unwrap() as _)))
+    }
+}
+
 impl Files {
     fn set_policy(&self, text: impl Into<String>) {
         *self.policy.lock().unwrap() = text.into();
@@ -319,6 +342,59 @@ fn a_policy_that_was_read_before_another_came_is_not_put_back() {
     *place.files.policy_before.lock().unwrap() = Some(STARTER_POLICY.to_owned());
     assert_eq!(policy_of(&authorize(&place.open())), "frozen");
     place.verified_size();
+}
+
+/// Where somebody always brings another policy, nobody judges by one that was replaced: an issuer doesn't open, one that lives answers
+/// no call, and both go on once it is over.
+#[test]
+fn policies_that_never_rest_are_an_error_and_no_decision() {
+    let place = Place::new();
+    let restless = Arc::new(Restless {
+        last: AtomicUsize::new(usize::MAX),
+        key: Mutex::new(Some(place.files.key())),
+        ..Restless::default()
+    });
+    let open = || {
+        let builder = Issuer::builder(
+            place.config.clone(),
+            Arc::clone(&restless) as _,
+            Arc::clone(&place.trust) as _,
+            Arc::clone(&place.store) as _,
+        );
+        block_on(builder.open())
+    };
+    let busy = |error: AuthorizeError| assert_eq!(error.code().as_str(), "store_busy");
+    busy(open().unwrap_err());
+    assert_eq!(
+        restless.looks.load(Ordering::Relaxed),
+        9,
+        "what is there, and after each of eight"
+    );
+    assert_eq!(place.records_of(RecordKind::Policy).len(), 8);
+
+    restless
+        .last
+        .store(restless.looks.load(Ordering::Relaxed), Ordering::Relaxed);
+    let issuer = open().unwrap();
+    let before = allowed(&issuer);
+    restless.last.store(usize::MAX, Ordering::Relaxed);
+    busy(block_on(issuer.reload_policy()).unwrap_err());
+    // Its own policy isn't in force any more, and the one that is can't be told.
+    busy(ask(&issuer, EXAMPLE_ALLOW).unwrap_err());
+    let allows = |place: &Place| {
+        let decisions = place.records_of(RecordKind::Decision);
+        decisions
+            .iter()
+            .filter(|record| record.body.get()["decision"] == "allow")
+            .count()
+    };
+    assert_eq!(allows(&place), 1);
+
+    restless
+        .last
+        .store(restless.looks.load(Ordering::Relaxed), Ordering::Relaxed);
+    assert_ne!(policy_of(&allowed(&issuer)), policy_of(&before));
+    assert_eq!(allows(&place), 2);
 }
 
 #[test]

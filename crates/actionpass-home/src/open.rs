@@ -22,9 +22,6 @@ use crate::documents::Documents;
 use crate::home::Kept;
 use crate::{Config, Home, HomeError, HomeStore, PolicyFiles, home};
 
-/// How often another policy is put into force because somebody brought it meanwhile.
-const MAX_ROUNDS: usize = 8;
-
 /// Whoever can be asked for secrets, from any thread.
 pub type SharedSecrets = Arc<dyn Secrets + Send + Sync>;
 
@@ -154,31 +151,15 @@ impl OpenHome {
         &self,
         administrator: &Administrator,
     ) -> Result<(PolicyFiles, Option<RecordRef>), HomeError> {
-        let read = || {
+        let read = || async {
             let (home, config) = (self.home.clone(), self.config.clone());
-            offload(move || home.policy_files(&config))
+            let unfinished = |error| {
+                let error = StoreError::with_source(StoreCode::StoreUnavailable, error);
+                HomeError::store(&self.home.place_of_store(&self.config), error)
+            };
+            offload(move || home.policy_files(&config)).await.map_err(unfinished)?
         };
-        let unfinished = |error| {
-            let error = StoreError::with_source(StoreCode::StoreUnavailable, error);
-            HomeError::store(&self.home.place_of_store(&self.config), error)
-        };
-        let mut files = read().await.map_err(unfinished)??;
-        let mut made = None;
-        for _ in 0..MAX_ROUNDS {
-            let record = administrator.enforce(&files.policy).await?;
-            let was_in_force = record.is_none();
-            made = record.or(made);
-            if was_in_force {
-                return Ok((files, made));
-            }
-            let now = read().await.map_err(unfinished)??;
-            if now.policy.digest() == files.policy.digest() {
-                return Ok((now, made));
-            }
-            files = now;
-        }
-        let late = StoreError::with_source(StoreCode::StoreBusy, "other policies came into force for too long");
-        Err(HomeError::store(&self.home.place_of_store(&self.config), late))
+        administrator.enforce_kept(read, |files| &files.policy).await
     }
 
     /// The issuer in the making, for a program that brings its own timers or watches requests.
