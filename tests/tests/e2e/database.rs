@@ -4,7 +4,6 @@ use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use actionpass_servers::postgres::Postgres;
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use crate::action::{self, ALLOW, DENY, STEP_UP};
 use crate::home::{Home, ISSUER, MAINTAINER, key_file};
 use crate::served::{ALL_RIGHTS, Served, client};
+use crate::support::until;
 
 /// The one server of all these tests.
 pub(crate) fn server() -> &'static Postgres {
@@ -73,16 +73,6 @@ pub(crate) fn elsewhere(home: &Home) -> Home {
     }
     fs::remove_file(other.path("home/ledger.witness")).unwrap();
     other
-}
-
-/// Waits until something is so.
-#[track_caller]
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 pub(crate) fn consume(home: &Home, pass: &str, action: &str) -> crate::home::Ran {

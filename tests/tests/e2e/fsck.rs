@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::action::{ALLOW, DENY, STEP_UP};
 use crate::back::{copy, put_back};
 use crate::home::Home;
+use crate::support::files_in;
 
 /// A home with a decision of every kind, a use, and a request.
 fn filled() -> Home {
@@ -35,20 +36,11 @@ fn fill(home: &Home) {
 
 /// Every file of the home, with its content.
 fn files(home: &Home) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![home.path("home")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let content = fs::read(&path).unwrap();
-                found.insert(path, content);
-            }
-        }
-    }
-    found
+    let read = |path: PathBuf| {
+        let content = fs::read(&path).unwrap();
+        (path, content)
+    };
+    files_in(&home.path("home")).map(read).collect()
 }
 
 /// What `ledger fsck` says, with this exit code; the home is as before, and people are told too.

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::action::{ALLOW, DENY};
 use crate::database::{LAX, consume, database, elsewhere, home, server};
 use crate::home::{Home, Ran};
-use crate::served::{ALL_RIGHTS, Served, client, until};
+use crate::served::{ALL_RIGHTS, Served, client};
+use crate::support::until;
 
 /// Looks at an argument.
 const RULE: &str = r#"schema = "actionpass.policy.v1"

@@ -117,6 +117,8 @@ mod signed_in;
 #[cfg(test)]
 mod story;
 #[cfg(test)]
+mod support;
+#[cfg(test)]
 mod syncs;
 #[cfg(test)]
 mod tampered;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::action::ALLOW;
 use crate::home::Home;
+use crate::support::everything_in;
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
@@ -143,24 +144,17 @@ fn what_is_made_is_private() {
     let home = Home::with_maintainer();
     home.pass(ALLOW);
     home.run(["keys", "rotate"]).exits(0);
-    let mut folders = vec![home.path("home")];
-    while let Some(folder) = folders.pop() {
-        assert_eq!(
-            fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
-            0o700,
-            "{folder:?}"
-        );
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            // The lock of the trust store is empty: nothing of it can be read.
-            let is_empty = fs::metadata(&path).unwrap().len() == 0;
-            let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-            assert!(mode == 0o600 || is_empty && mode & 0o022 == 0, "{path:?}: {mode:o}");
+    let folder = home.path("home");
+    for path in everything_in(&folder).into_iter().chain([folder]) {
+        let metadata = fs::metadata(&path).unwrap();
+        let mode = metadata.permissions().mode() & 0o777;
+        if metadata.is_dir() {
+            assert_eq!(mode, 0o700, "{path:?}");
+            continue;
         }
+        // The lock of the trust store is empty: nothing of it can be read.
+        let is_empty = metadata.len() == 0;
+        assert!(mode == 0o600 || is_empty && mode & 0o022 == 0, "{path:?}: {mode:o}");
     }
     let key = home.path(&crate::home::key_file(crate::home::MAINTAINER));
     assert_eq!(fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::approving::OnTerminal;
 use crate::home::{Home, Ran};
+use crate::support::files_in;
 
 const CLAUDE_JSON: &str = "{\n  \"numStartups\": 7,\n  \"mcpServers\": {\n    \"files\": {\n      \"type\": \"stdio\",\n      \"command\": \"npx\",\n      \"args\": [\"-y\", \"@modelcontextprotocol/server-filesystem\", \"/srv/work\"],\n      \"env\": { \"NOTE\": \"hunter2\" }\n    }\n  },\n  \"unknown\": [1.50, null]\n}";
 
@@ -68,16 +69,8 @@ fn snapshot(home: &Home) -> BTreeMap<PathBuf, String> {
         home.path(".mcp.json"),
         fs::read_to_string(home.path(".mcp.json")).unwrap_or_default(),
     )]);
-    let mut folders = vec![home.path("user")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.insert(path.clone(), fs::read_to_string(path).unwrap());
-            }
-        }
+    for path in files_in(&home.path("user")) {
+        files.insert(path.clone(), fs::read_to_string(path).unwrap());
     }
     files
 }

@@ -9,6 +9,8 @@ use rusqlite::Connection;
 use crate::action::ALLOW;
 use crate::home::{Home, Ran};
 use crate::program::actionpass;
+#[cfg(unix)]
+use crate::support::everything_in;
 
 /// Somebody without rights, where this runs as root.
 const NOBODY: &str = "65534";
@@ -24,19 +26,14 @@ fn is_root(made: &Path) -> bool {
 fn only_to_be_read(home: &Home) {
     use std::os::unix::fs::PermissionsExt;
 
-    fn walk(path: &Path) {
-        if path.is_dir() {
-            fs::read_dir(path)
-                .unwrap()
-                .for_each(|entry| walk(&entry.unwrap().path()));
-        }
+    let folder = home.path("home");
+    for path in everything_in(&folder).into_iter().chain([folder]) {
         let mode = if path.is_dir() { 0o500 } else { 0o400 };
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        if is_root(path) {
-            std::os::unix::fs::chown(path, NOBODY.parse().ok(), NOBODY.parse().ok()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        if is_root(&path) {
+            std::os::unix::fs::chown(&path, NOBODY.parse().ok(), NOBODY.parse().ok()).unwrap();
         }
     }
-    walk(&home.path("home"));
     fs::set_permissions(home.path("."), fs::Permissions::from_mode(0o755)).unwrap();
 }
 

@@ -8,7 +8,7 @@ mod proxied;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::Value;
@@ -170,17 +170,6 @@ pub(crate) fn ask(
         serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()))
     };
     Some(Answer { status, body })
-}
-
-/// Waits until something is so, and says how long that took.
-#[track_caller]
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    start.elapsed()
 }
 
 /// What a token says, unverified.

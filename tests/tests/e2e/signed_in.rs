@@ -17,7 +17,8 @@ use crate::action::STEP_UP;
 use crate::database::{elsewhere, server};
 use crate::home::{Home, ISSUER};
 use crate::passkeys::{MAYA, PAGE};
-use crate::served::{ALL_RIGHTS, Served, client, until};
+use crate::served::{ALL_RIGHTS, Served, client};
+use crate::support::until;
 
 const ORIGIN: &str = PAGE[3];
 const SESSION: &str = "__Host-actionpass-session";

@@ -3,6 +3,8 @@
 use std::fs::{self, Permissions};
 use std::path::{Path, PathBuf};
 
+use crate::support::everything_in;
+
 /// What is in a folder. Making a home takes several commands, and nearly every test starts from one: what they leave
 /// is kept here and written out for each test. All that come from one template have the same keys.
 pub(crate) struct Template {
@@ -19,24 +21,18 @@ struct Entry {
 impl Template {
     /// Everything in a folder.
     pub(crate) fn of(folder: &Path) -> Self {
-        let mut entries = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(next) = folders.pop() {
-            for entry in fs::read_dir(next).unwrap() {
-                let path = entry.unwrap().path();
-                let metadata = fs::symlink_metadata(&path).unwrap();
-                assert!(!metadata.is_symlink(), "{}", path.display());
-                entries.push(Entry {
-                    path: path.strip_prefix(folder).unwrap().to_owned(),
-                    permissions: metadata.permissions(),
-                    bytes: metadata.is_file().then(|| fs::read(&path).unwrap()),
-                });
-                if metadata.is_dir() {
-                    folders.push(path);
-                }
+        let entry = |path: PathBuf| {
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            assert!(!metadata.is_symlink(), "{}", path.display());
+            Entry {
+                path: path.strip_prefix(folder).unwrap().to_owned(),
+                permissions: metadata.permissions(),
+                bytes: metadata.is_file().then(|| fs::read(&path).unwrap()),
             }
+        };
+        Self {
+            entries: everything_in(folder).into_iter().map(entry).collect(),
         }
-        Self { entries }
     }
 
     /// Writes it into another folder, which is there and empty.

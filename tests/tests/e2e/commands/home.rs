@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::Transcript;
 use crate::action::ALLOW;
 use crate::home::{Home, ISSUER};
+use crate::support::everything_in;
 
 #[test]
 fn init() {
@@ -31,25 +32,16 @@ fn init() {
 #[test]
 fn nobody_else_reads_or_writes_what_init_makes() {
     let home = Home::with_approvers();
-    let mut folders = vec![home.path("home")];
+    let folder = home.path("home");
     let mut seen = 0;
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(&folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .chain([folder.clone()])
-        {
-            let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-            let wanted = if path.is_dir() { 0o700 } else { 0o600 };
-            // Lock files hold nothing.
-            if path.extension().is_none_or(|extension| extension != "lock") {
-                assert_eq!(mode, wanted, "{}: {mode:o}", path.display());
-            }
-            seen += 1;
-            if path.is_dir() && path != folder {
-                folders.push(path);
-            }
+    for path in everything_in(&folder).into_iter().chain([folder]) {
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+        // Lock files hold nothing.
+        if path.extension().is_none_or(|extension| extension != "lock") {
+            assert_eq!(mode, wanted, "{}: {mode:o}", path.display());
         }
+        seen += 1;
     }
     assert!(seen >= 12, "{seen}");
 }

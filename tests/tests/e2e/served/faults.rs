@@ -13,11 +13,12 @@ use std::time::Duration;
 use actionpass_servers::openbao::OpenBao;
 use serde_json::{Value, json};
 
-use super::{ALL_RIGHTS, Answer, Served, client, serve, until};
+use super::{ALL_RIGHTS, Answer, Served, client, serve};
 use crate::action::{self, ALLOW, DENY, STEP_UP};
 use crate::custodians::sign_with;
 use crate::home::{Home, MAINTAINER};
 use crate::program::actionpass;
+use crate::support::until;
 
 /// Callers that ask at once.
 const CALLERS: usize = 4;

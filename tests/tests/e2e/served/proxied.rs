@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use actionpass_servers::{Process, free_port, python_tool};
 use serde_json::{Value, json};
 
-use super::{ALL_RIGHTS, PATIENCE, Served, client, serve, until};
+use super::{ALL_RIGHTS, PATIENCE, Served, client, serve};
 use crate::action::{self, ALLOW, STEP_UP};
 use crate::home::Home;
 use crate::program::root;
+use crate::support::until;
 
 const NAME: &str = "approve.example.com";
 /// What `[limits] max_bytes` is unless something else is said.
