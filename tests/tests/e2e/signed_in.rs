@@ -329,16 +329,22 @@ fn g15_a_page_without_its_database_answers_nobody() {
     server.kill();
     let away = (503, "store_unavailable".to_owned());
     let path = format!("/requests/{id}");
-    let told = [
-        maya.get(&service, "/"),
-        maya.get(&service, &path),
-        maya.get(&service, "/live"),
-        maya.post(&service, &format!("{path}/ballot"), &json!({ "decision": "approve" })),
-        maya.post(&service, &format!("{path}/vote"), &vote),
-        late.post(&service, "/sign-in/challenge", &json!({})),
-        late.enter(&service, &assertion),
-        maya.sign_out(&service),
+    let decision = json!({ "decision": "approve" });
+    let asks: [&(dyn Fn() -> Told + Sync); 8] = [
+        &|| maya.get(&service, "/"),
+        &|| maya.get(&service, &path),
+        &|| maya.get(&service, "/live"),
+        &|| maya.post(&service, &format!("{path}/ballot"), &decision),
+        &|| maya.post(&service, &format!("{path}/vote"), &vote),
+        &|| late.post(&service, "/sign-in/challenge", &json!({})),
+        &|| late.enter(&service, &assertion),
+        &|| maya.sign_out(&service),
     ];
+    // At once: each of them waits for the database for as long as it may.
+    let told = std::thread::scope(|scope| {
+        let asked = asks.map(|ask| scope.spawn(ask));
+        asked.map(|asked| asked.join().unwrap())
+    });
     for told in told {
         assert_eq!(told.problem(), away, "{told:?}");
         assert!(told.cookies.is_empty(), "{told:?}");
