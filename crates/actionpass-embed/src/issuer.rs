@@ -184,10 +184,17 @@ impl Issuer {
     /// `passphrase` names what keeps the passphrase of an encrypted key, where `config.toml` doesn't.
     ///
     /// # Errors
-    /// What is wrong with the home, or what its custodian says.
+    /// What is wrong with the home, or what its custodian says. `argument_invalid` for a home that is in a database: its trust store
+    /// isn't a file, and a `trust.json` that lies in it isn't in force. Its service is asked instead, through a client.
     pub async fn open_home(root: &str, passphrase: Option<&str>) -> Result<Self, Error> {
         let named = passphrase.map(SecretSource::parse).transpose()?;
-        let open = OpenHome::open(Home::open(Path::new(root))?)?;
+        let home = Home::open(Path::new(root))?;
+        if home.config()?.database().is_some() {
+            let hint = "the home is in a PostgreSQL database, which this package doesn't open: run `actionpass serve` on it, and ask \
+                        that service through a client";
+            return Err(Error::argument("home", hint));
+        }
+        let open = OpenHome::open(home)?;
         let configured = open.config.signing.passphrase.as_ref();
         let source = named.or_else(|| configured.map(|source| source.below(open.home.root())));
         let secrets: Arc<dyn Secrets + Send + Sync> = Arc::new(Named(source));

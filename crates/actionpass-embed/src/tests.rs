@@ -386,6 +386,24 @@ fn a_home_is_opened_and_closed() {
     assert_eq!(missing.code(), "home_missing");
 }
 
+/// Whatever lies in its folder: an exported `trust.json` is not the one in force.
+#[test]
+fn a_home_in_a_database_is_asked_through_its_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("home");
+    let name = actionpass::model::Issuer::parse(ISSUER).unwrap();
+    let tenant = actionpass::model::Tenant::parse("org:example").unwrap();
+    wait(actionpass::NewHome::new(name, vec![tenant]).create(&root, &actionpass::custody::NoSecrets)).unwrap();
+    let config = std::fs::read_to_string(root.join("config.toml")).unwrap();
+    let database = "[store]\nurl = \"postgres://gate@127.0.0.1:1/actionpass\"\n";
+    std::fs::write(root.join("config.toml"), format!("{config}\n{database}")).unwrap();
+    let refused = wait(Issuer::open_home(root.to_str().unwrap(), None)).unwrap_err();
+    assert_eq!((refused.code(), refused.path()), ("argument_invalid", Some("home")));
+    for hint in ["PostgreSQL", "`actionpass serve`", "client"] {
+        assert!(refused.message().contains(hint), "{refused}");
+    }
+}
+
 #[test]
 fn a_forked_copy_is_refused() {
     assert!(Process::current().check().is_ok());
