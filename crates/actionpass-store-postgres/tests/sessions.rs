@@ -32,10 +32,10 @@ fn after(seconds: u64) -> Timestamp {
 fn sign_in(number: u64, seconds: u64) -> SignIn {
     SignIn {
         challenge: fixtures::digest(number),
-        challenge_until: after(seconds + 300),
+        challenge_until: after(seconds.saturating_add(300)),
         kid: KeyId::parse(&format!("{number:042}A")).unwrap(),
         session: fixtures::digest(number),
-        until: after(seconds + HOUR),
+        until: after(seconds.saturating_add(HOUR)),
     }
 }
 
@@ -44,7 +44,7 @@ fn ballot(number: u64, seconds: u64) -> KeptBallot {
         id: format!("apr_{number:032x}").parse().unwrap(),
         request: format!("req_{number:032x}").parse().unwrap(),
         input: "header.payload".to_owned(),
-        until: after(seconds + 300),
+        until: after(seconds.saturating_add(300)),
     }
 }
 
@@ -85,10 +85,8 @@ fn both_clocks_say_what_is_over() {
     assert_eq!(open(&sessions, 1, 0).unwrap(), Opened::Opened);
     server().sql(
         &name,
-        &format!(
-            "UPDATE actionpass.page_sign_in SET until = actionpass.now_millis() - 1000;
-            UPDATE actionpass.page_session SET until = actionpass.now_millis() + 1000"
-        ),
+        "UPDATE actionpass.page_sign_in SET until = actionpass.now_millis() - 1000;
+         UPDATE actionpass.page_session SET until = actionpass.now_millis() + 1000",
     );
     let far = 20 * 365 * 24 * HOUR;
     assert_eq!(open(&sessions, 2, far).unwrap(), Opened::Opened);

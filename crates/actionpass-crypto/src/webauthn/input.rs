@@ -57,7 +57,7 @@ impl AssertionInput {
     /// The token of this assertion. Nothing about it is checked: that is for whoever reads the token, each time.
     #[must_use]
     pub fn into_token(self, assertion: &Assertion) -> String {
-        assertion.into_token_of(self.text)
+        assertion.complete(self.text)
     }
 }
 
@@ -66,10 +66,10 @@ impl Assertion {
     /// either is checked: that is for whoever reads the token, each time.
     #[must_use]
     pub fn token_of(&self, input: &str) -> String {
-        self.into_token_of(input.to_owned())
+        self.complete(input.to_owned())
     }
 
-    fn into_token_of(&self, mut text: String) -> String {
+    fn complete(&self, mut text: String) -> String {
         text.push('.');
         base64url::encode_into(self.to_part().as_bytes(), &mut text);
         text
