@@ -21,6 +21,7 @@
 //!   for the one body that every authorization writes.
 //! - [`rfc8785`]: the RFC's own transformation, which rounds numbers, for interoperability.
 //! - [`sha256`]: the digests of the whole project.
+//! - [`merkle`]: the tree over the entries of a ledger (RFC 6962).
 //! - [`scan`]: members and elements of canonical bytes, without copying. [`names`]: member names that some readers
 //!   take for one.
 //!
@@ -33,6 +34,7 @@ mod digest;
 mod error;
 mod gate;
 mod limits;
+pub mod merkle;
 pub mod names;
 mod number;
 mod order;

@@ -10,7 +10,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use actionpass_canon::merkle::root_of_inclusion;
 use actionpass_canon::{AdmitCode, Limits, admit, canonicalize, rfc8785};
+use actionpass_model::Digest;
 use base64ct::{Base64, Encoding};
 use serde_json::Value;
 
@@ -274,5 +276,34 @@ fn number_table() {
                 expected.as_bytes()
             );
         }
+    }
+}
+
+fn merkle_cases(file: &str) -> Vec<Value> {
+    let Some(dir) = vectors_dir() else { return Vec::new() };
+    let text = std::fs::read_to_string(dir.join("merkle").join(file)).unwrap();
+    let cases: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(cases.len(), 98, "{file}");
+    cases
+}
+
+/// A hash of a case; `None` if it isn't 32 bytes, which no caller can hand over.
+fn merkle_hash(value: &Value) -> Option<Digest> {
+    let bytes = Base64::decode_vec(value.as_str().unwrap()).unwrap();
+    bytes.try_into().ok().map(Digest::from_bytes)
+}
+
+/// The proofs of transparency-dev/merkle: each holds or doesn't, as they say.
+#[test]
+fn merkle_inclusion_proofs() {
+    for case in merkle_cases("inclusion.jsonl") {
+        let holds = (|| {
+            let proof = case["proof"].as_array().map_or(&[][..], Vec::as_slice);
+            let proof = proof.iter().map(merkle_hash).collect::<Option<Vec<_>>>()?;
+            let (index, size) = (case["leafIdx"].as_u64()?, case["treeSize"].as_u64()?);
+            let root = root_of_inclusion(index, size, merkle_hash(&case["leafHash"])?, &proof)?;
+            Some(root == merkle_hash(&case["root"])?)
+        })();
+        assert_eq!(holds == Some(true), case["wantErr"] == false, "{}", case["case"]);
     }
 }
