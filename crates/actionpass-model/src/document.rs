@@ -29,8 +29,7 @@ crate::codes! {
         PrivateKeyMember = "private_key_member",
         /// Two members are right each, but contradict each other.
         MembersContradict = "members_contradict",
-        /// A trust store asks for something that no release enforces yet: `roots`, or a key of use `root`, `revocation`
-        /// or `ledger`.
+        /// A trust store asks for something that no release enforces yet: `roots`, or a key of use `root` or `revocation`.
         TrustUseUnenforced = "trust_use_unenforced",
     }
 }

@@ -82,6 +82,9 @@ impl schemars::JsonSchema for Tenants {
 /// The algorithms of passkeys (RFC 7518 §3.1, RFC 9864 §2.2).
 const PASSKEY_ALGORITHMS: [&str; 2] = ["ES256", "Ed25519"];
 
+/// The algorithms of ledger keys: those that C2SP's signed notes have a signature type for, 0x02 and 0x01.
+const LEDGER_ALGORITHMS: [&str; 2] = ["ES256", "Ed25519"];
+
 /// One public key, with everything that says when to believe it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -94,7 +97,7 @@ pub struct TrustKey {
     pub jwk: Jwk,
     /// The one algorithm that it verifies (RFC 7518 §3.1).
     pub alg: String,
-    /// The one use that it has. Only `pass` and `approval` are enforced, and a trust store with another is refused.
+    /// The one use that it has. Only `pass`, `approval` and `ledger` are enforced, and a trust store with another is refused.
     #[serde(rename = "use")]
     pub key_use: KeyUse,
     /// Whose passes or revocation lists it signs.
@@ -154,6 +157,15 @@ impl TrustKey {
         Self {
             principal: Some(principal),
             ..Self::of_use(KeyUse::Approval, kid, jwk, alg)
+        }
+    }
+
+    /// A key that signs checkpoints of the log of this origin (`docs/spec/checkpoint.md`).
+    #[must_use]
+    pub fn ledger(kid: KeyId, jwk: Jwk, alg: &str, origin: Origin) -> Self {
+        Self {
+            origin: Some(origin),
+            ..Self::of_use(KeyUse::Ledger, kid, jwk, alg)
         }
     }
 
@@ -236,9 +248,30 @@ impl TrustKey {
     /// Whether keys of this use are believed for something. Of the others nothing is checked yet.
     const fn is_enforced(&self) -> bool {
         match self.key_use {
-            KeyUse::Pass | KeyUse::Approval => true,
-            KeyUse::Revocation | KeyUse::Ledger | KeyUse::Root => false,
+            KeyUse::Pass | KeyUse::Approval | KeyUse::Ledger => true,
+            KeyUse::Revocation | KeyUse::Root => false,
         }
+    }
+
+    /// What keeps a ledger key from signing checkpoints.
+    fn ledger_problem(&self) -> Option<(&'static str, &'static str)> {
+        let origin = self.origin.as_ref()?;
+        if origin.as_str().contains('+') {
+            return Some(("origin", "has a plus sign, which no name of a key in a signed note has"));
+        }
+        if !LEDGER_ALGORITHMS.contains(&self.alg.as_str()) {
+            return Some((
+                "alg",
+                "must be ES256 or Ed25519 on ledger keys: checkpoints have no other",
+            ));
+        }
+        if self.tenants != Tenants::Any {
+            return Some((
+                "tenants",
+                "must be `[\"*\"]` on ledger keys: a checkpoint is of all records",
+            ));
+        }
+        None
     }
 
     fn problem(&self) -> Option<(&'static str, &'static str)> {
@@ -251,8 +284,11 @@ impl TrustKey {
         if self.principal.is_some() != (self.key_use == KeyUse::Approval) {
             return Some(("principal", "must stand on approval keys, and on no other"));
         }
-        if self.origin.is_some() {
+        if self.origin.is_some() != (self.key_use == KeyUse::Ledger) {
             return Some(("origin", "must stand on ledger keys, and on no other"));
+        }
+        if let Some(problem) = self.ledger_problem() {
+            return Some(problem);
         }
         if !self.roles.is_empty() && self.key_use != KeyUse::Approval {
             return Some(("roles", "must be empty but on approval keys"));
@@ -503,10 +539,12 @@ mod tests {
         let kid = |first: char| KeyId::parse(&KID.replace('N', &first.to_string())).unwrap();
         let issuer = || Issuer::parse("https://issuer.example").unwrap();
         let approver = Approver::parse("user:a").unwrap();
+        let origin = Origin::parse("issuer.example").unwrap();
         let time = |text: &str| Some(Timestamp::parse(text).unwrap());
         let mut trust = TrustStore::new(Timestamp::parse("2026-11-23T01:02:03.000Z").unwrap());
         trust.keys = vec![
             TrustKey::pass(kid('A'), jwk.clone(), "ES256", issuer()),
+            TrustKey::ledger(kid('C'), jwk.clone(), "ES256", origin),
             TrustKey::approval(kid('B'), jwk, "ES256", approver)
                 .with_roles(vec![Role::parse("maintainer").unwrap()])
                 .with_tenants(Tenants::Only(vec![Tenant::parse("org:a").unwrap()]))
@@ -514,7 +552,7 @@ mod tests {
         ];
         assert_eq!(trust.check(), Ok(()));
         let uses = trust.keys.iter().map(|key| key.key_use);
-        assert!(uses.eq([KeyUse::Pass, KeyUse::Approval]));
+        assert!(uses.eq([KeyUse::Pass, KeyUse::Ledger, KeyUse::Approval]));
         let bytes = serde_json::to_vec(&trust).unwrap();
         assert_eq!(TrustStore::from_json(&bytes).unwrap(), trust);
         // The first is the one that is written by hand elsewhere in these tests.
@@ -614,10 +652,9 @@ mod tests {
             key.as_object_mut().unwrap().remove("issuer");
         };
         type Change = fn(&mut Value);
-        let owners: [(&str, Change); 3] = [
+        let owners: [(&str, Change); 2] = [
             ("root", |_| ()),
             ("revocation", |key| key["issuer"] = json!("https://issuer.example")),
-            ("ledger", |key| key["origin"] = json!("log.example")),
         ];
         for (key_use, own) in owners {
             let error = refusal(|key| {
@@ -638,6 +675,40 @@ mod tests {
         // Alone, an origin contradicts the key that it stands on.
         let error = refusal(|key| key["origin"] = json!("log.example"));
         assert_eq!(error.code(), DocumentCode::MembersContradict);
+    }
+
+    /// What stands on a ledger key is what the verification of a checkpoint asks for, and nothing that it doesn't.
+    #[test]
+    fn ledger_keys_are_of_one_log() {
+        let ledger = |change: &dyn Fn(&mut Value)| {
+            let mut key = key();
+            key.as_object_mut().unwrap().remove("issuer");
+            key["use"] = json!("ledger");
+            key["origin"] = json!("issuer.example");
+            change(&mut key);
+            TrustStore::from_json(&store(&[key])).map_err(|error| (error.code(), error.path().to_owned()))
+        };
+        assert_eq!(ledger(&|_| ()).unwrap().keys[0].owner(), Some("issuer.example"));
+        assert!(ledger(&|key| key["alg"] = json!("Ed25519")).is_ok());
+        let changes: [(&str, Value); 8] = [
+            ("issuer", json!("https://issuer.example")),
+            ("principal", json!("user:a")),
+            ("origin", json!("issuer.example/a+b")),
+            ("alg", json!("ES384")),
+            ("alg", json!("ML-DSA-65")),
+            ("tenants", json!(["org:a"])),
+            ("roles", json!(["maintainer"])),
+            ("webauthn", passkey("ES256", KID)["webauthn"].clone()),
+        ];
+        for (member, value) in changes {
+            let refused = ledger(&|key| key[member] = value.clone()).unwrap_err();
+            assert_eq!(refused, (DocumentCode::MembersContradict, format!("keys[0].{member}")));
+        }
+        let without = ledger(&|key| drop(key.as_object_mut().unwrap().remove("origin")));
+        assert_eq!(
+            without.unwrap_err(),
+            (DocumentCode::MembersContradict, "keys[0].origin".to_owned())
+        );
     }
 
     #[test]
