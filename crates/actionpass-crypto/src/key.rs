@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use actionpass_model::{Approver, Issuer, Jwk, KeyId, TrustKey};
+use actionpass_model::{Approver, Issuer, Jwk, KeyId, Origin, TrustKey};
 
 use crate::algorithm::KeyType;
 use crate::backend::{self, VerifyingKey};
@@ -306,6 +306,18 @@ impl PublicKey {
             self.algorithm.as_str(),
             principal.clone(),
         )
+    }
+
+    /// The entry that lets this key sign checkpoints of a log, as [`pass_key_of`](Self::pass_key_of) does for passes. A trust
+    /// store takes such an entry of a key of ES256 or Ed25519 only.
+    #[must_use]
+    pub fn ledger_key_of(&self, origin: &Origin) -> TrustKey {
+        TrustKey::ledger(self.kid.clone(), self.to_jwk(), self.algorithm.as_str(), origin.clone())
+    }
+
+    /// The bytes of the key: the coordinates, one after the other.
+    pub(crate) fn coordinates(&self) -> &[u8] {
+        &self.coordinates
     }
 
     /// Verifies what a custodian signed. Tokens are verified through a [`Keyring`](crate::Keyring).

@@ -41,6 +41,7 @@
 //! | public keys, trusted ones | [`PublicKey`], [`Keyring`] |
 //! | PEM text, for readers of private keys | [`pem`] |
 //! | reading tokens | [`Unverified`], [`Verified`], [`JwsError`] |
+//! | the signed head of a ledger: notes, checkpoints, proofs | [`tlog`] |
 //! | passkeys: their assertions, sign-ins and registration | [`webauthn`] |
 //! | looking at tokens without believing them, published test suites | [`dangerous`] |
 //! | the JSON serialization | module `jose` (feature `jose`) |
@@ -70,6 +71,7 @@ mod signature;
 mod signer;
 mod signing;
 mod software;
+pub mod tlog;
 pub mod webauthn;
 #[cfg(feature = "signature")]
 pub mod wrapper;

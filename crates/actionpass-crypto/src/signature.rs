@@ -89,6 +89,17 @@ impl Signature {
         })
     }
 
+    /// The DER form of an ECDSA signature (RFC 3279 §2.2.3), which [`from_der`](Self::from_der) reads; `None` for other
+    /// algorithms, which have none.
+    #[must_use]
+    pub fn to_der(&self) -> Option<Vec<u8>> {
+        if !self.algorithm.is_ecdsa() {
+            return None;
+        }
+        let (r, s) = self.bytes.split_at(self.bytes.len() / 2);
+        der_of(0x30, &[der_integer(r)?, der_integer(s)?].concat())
+    }
+
     /// The algorithm that it is of.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
@@ -131,6 +142,27 @@ fn der_value(der: &[u8], tag: u8) -> Result<(&[u8], &[u8]), SignatureError> {
     };
     rest.split_at_checked(length)
         .ok_or(SignatureError::new("a DER value ends too early"))
+}
+
+/// A DER value with this tag; `None` over 255 bytes, which no signature that we know has.
+fn der_of(tag: u8, contents: &[u8]) -> Option<Vec<u8>> {
+    let mut der = vec![tag];
+    match u8::try_from(contents.len()).ok()? {
+        length @ 0x80.. => der.extend([0x81, length]),
+        length => der.push(length),
+    }
+    der.extend_from_slice(contents);
+    Some(der)
+}
+
+/// An unsigned integer in DER: without leading zeros, but with one where the highest bit is set.
+fn der_integer(bytes: &[u8]) -> Option<Vec<u8>> {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let digits = bytes.get(zeros..).unwrap_or_default();
+    match digits {
+        [0x80..=0xFF, ..] | [] => der_of(0x02, &[&[0], digits].concat()),
+        _ => der_of(0x02, digits),
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ actionpass_model::codes! {
         ClaimsNotSignable = "claims_not_signable" => InputRefused,
         /// The token would be longer than any verifier reads: it is not signed.
         TooLong = "token_too_long" => InputRefused,
+        /// A checkpoint of this log, or one by this key, can't be written in the form that is signed.
+        CheckpointNotSignable = "checkpoint_not_signable" => InputRefused,
     }
 }
 
@@ -80,6 +82,12 @@ pub enum SignError {
         /// The limit.
         max_bytes: usize,
     },
+    /// There is no checkpoint of this log, or none by this key.
+    #[error("there is no checkpoint to sign: {problem}")]
+    CheckpointNotSignable {
+        /// Why not.
+        problem: &'static str,
+    },
 }
 
 impl SignError {
@@ -110,6 +118,7 @@ impl SignError {
             Self::WrongKey => SignCode::WrongKey,
             Self::ClaimsNotSignable(_) => SignCode::ClaimsNotSignable,
             Self::TooLong { .. } => SignCode::TooLong,
+            Self::CheckpointNotSignable { .. } => SignCode::CheckpointNotSignable,
         }
     }
 }

@@ -10,10 +10,11 @@ use crate::{Algorithm, PublicKey, Signature, VerifyError, backend, base64url};
 /// The `typ` of what [`SigningInput::probe`] makes: no document has it.
 const PROBE_TYP: &str = "actionpass-probe+jwt";
 
-/// What a custodian signs: the ASCII `header.payload` of a compact JWS (RFC 7515 §5.1), bound to one key.
+/// What a custodian signs, bound to one key: the ASCII `header.payload` of a compact JWS (RFC 7515 §5.1), or the ASCII lines
+/// of a [checkpoint](crate::tlog::Checkpoint), which have line feeds as no JWS has.
 ///
-/// There is no way to make one from bytes: it comes from a typed document or is a probe, so a custodian never signs
-/// what somebody else calls a message.
+/// There is no way to make one from bytes: it comes from a typed document or a checkpoint, or is a probe, so a custodian
+/// never signs what somebody else calls a message.
 #[derive(Clone, Eq, PartialEq)]
 pub struct SigningInput {
     algorithm: Algorithm,
@@ -41,18 +42,24 @@ where
 {
     let input = SigningInput::for_document(document, signer.public_key())?;
     let signature = signer.sign(&input).await?;
+    check_signature(signer, &input, &signature)?;
+    Ok(input.into_token(&signature))
+}
+
+/// Holds what a custodian returned against its input, before anybody gets it.
+pub(crate) fn check_signature<S>(signer: &S, input: &SigningInput, signature: &Signature) -> Result<(), SignError>
+where
+    S: Signer + ?Sized,
+{
     let checked = match signer.residence() {
         // The kid is the thumbprint of the key: a trust store's key of the same kid is this same key.
-        Residence::Outside => signer.public_key().verify(&input, &signature),
+        Residence::Outside => signer.public_key().verify(input, signature),
         Residence::Process if signature.algorithm() != input.algorithm => Err(VerifyError),
         Residence::Process => Ok(()),
     };
-    match checked {
-        Ok(()) => Ok(input.into_token(&signature)),
-        Err(VerifyError) => Err(SignError::SelfCheckFailed {
-            custodian: signer.custodian().into(),
-        }),
-    }
+    checked.map_err(|VerifyError| SignError::SelfCheckFailed {
+        custodian: signer.custodian().into(),
+    })
 }
 
 impl SigningInput {
@@ -92,6 +99,16 @@ impl SigningInput {
 
     fn new(typ: &str, claims: &[u8], key: &PublicKey) -> Self {
         let (text, sha256) = Self::text_of(typ, claims, key);
+        Self::with_hash(text, sha256, key)
+    }
+
+    /// Text that is no JWS, to be signed as it is.
+    pub(crate) fn of_text(text: String, key: &PublicKey) -> Self {
+        let sha256 = backend::sha256(text.as_bytes());
+        Self::with_hash(text, sha256, key)
+    }
+
+    fn with_hash(text: String, sha256: [u8; 32], key: &PublicKey) -> Self {
         Self {
             algorithm: key.algorithm(),
             kid: key.kid().clone(),
@@ -152,13 +169,13 @@ impl SigningInput {
         }
     }
 
-    /// The algorithm that the header names.
+    /// The algorithm of the key.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The key that the header names: no other may sign this.
+    /// The key that it was made for: no other may sign this.
     #[must_use]
     pub const fn kid(&self) -> &KeyId {
         &self.kid
