@@ -10,6 +10,8 @@ mod meaning;
 mod salt;
 mod seal;
 mod survey;
+mod tree;
+mod tree_head;
 mod verify;
 
 pub use consequence::Consequence;
@@ -20,4 +22,5 @@ pub use meaning::{LedgerVerifier, RecordVerifier};
 pub use salt::Salt;
 pub use seal::{Log, PreparedRecord, SealedRecord, seal};
 pub use survey::{Anchor, Finding, Stretch, Survey, SurveyCode, Surveyed, survey_jsonl};
+pub use tree_head::TreeHead;
 pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, verify_jsonl, verify_jsonl_with};

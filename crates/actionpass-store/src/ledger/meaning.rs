@@ -88,11 +88,11 @@ impl LedgerVerifier {
     /// [`LedgerError`]: those of [`ChainVerifier::push`] first. The record is not taken in then, and nothing may be
     /// verified behind it.
     pub fn push(&mut self, json: &[u8]) -> Result<RecordRef, LedgerError> {
-        let link = self.chain.check(json)?;
-        let contradictions = self.meaning.contradictions(&link, self.is_partial);
+        let placed = self.chain.check(json)?;
+        let contradictions = self.meaning.contradictions(&placed.record, self.is_partial);
         match contradictions.into_iter().next() {
             Some(error) => Err(error),
-            None => Ok(self.chain.take(link)),
+            None => Ok(self.chain.take(placed)),
         }
     }
 

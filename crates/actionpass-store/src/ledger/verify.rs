@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::BufRead;
+use std::ops::Range;
 
 use actionpass_canon::{AdmitError, Limits, admit, sha256_parts};
 use actionpass_model::{
@@ -12,7 +13,8 @@ use actionpass_model::{
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::lines::{Line, MAX_LINE_BYTES, read_line};
-use super::{Head, KnownHead, Log, RecordRef, RecordVerifier};
+use super::tree::GrowingTree;
+use super::{Head, KnownHead, Log, RecordRef, RecordVerifier, TreeHead};
 
 codes! {
     /// What is wrong with a ledger.
@@ -184,6 +186,8 @@ pub struct VerifiedLedger {
     pub head: Head,
     /// Whose log it is; `None` if there are no records and none was expected.
     pub log: Option<Log>,
+    /// The same end with the Merkle tree up to it, if that was asked for; `None` if there are no records, too.
+    pub tree: Option<TreeHead>,
     /// How many decisions were only observed: their calls were executed, whatever was decided. 0 from a [`ChainVerifier`], which
     /// doesn't look into records.
     pub observed: u64,
@@ -204,6 +208,14 @@ pub struct ChainVerifier {
     behind: Option<KnownHead>,
     log: Option<Log>,
     known: Vec<KnownHead>,
+    /// The Merkle tree, if it is asked for and known from the first record on.
+    tree: Option<GrowingTree>,
+    /// The root where it began, if it began behind the head of a tree.
+    behind_root: Option<Digest>,
+    /// Number and root of the heads of trees that are known.
+    roots: Vec<(u64, Digest)>,
+    /// Whose they are.
+    logs: Vec<Log>,
 }
 
 impl ChainVerifier {
@@ -221,6 +233,43 @@ impl ChainVerifier {
             behind: Some(head),
             ..Self::default()
         }
+    }
+
+    /// The same behind the head of a tree, whose root somebody vouches for: the log is that one's, and the Merkle tree goes
+    /// on from there.
+    #[must_use]
+    pub fn behind_tree(head: &TreeHead) -> Self {
+        Self {
+            tree: Some(GrowingTree::behind(head)),
+            behind_root: Some(head.root()),
+            ..Self::behind(head.known()).with_log(head.log().clone())
+        }
+    }
+
+    /// Computes the Merkle tree beside the chain, from the first record of the log on: [`VerifiedLedger::tree`] then is where it
+    /// ends. Without effect [behind a record](Self::behind): the tree before it isn't known.
+    ///
+    /// It costs a second SHA-256 of each entry.
+    #[must_use]
+    pub fn with_tree(mut self) -> Self {
+        if self.head.size() == 0 {
+            self.tree = Some(GrowingTree::default());
+        }
+        self
+    }
+
+    /// Demands that the log is this head's and holds its record, as [`with_known_head`](Self::with_known_head) does, and that
+    /// the tree has its root there. The root isn't computed [behind a record](Self::behind), only behind the head of a tree.
+    #[must_use]
+    pub fn with_tree_head(mut self, head: &TreeHead) -> Self {
+        self.roots.push((head.seq(), head.root()));
+        self.logs.push(head.log().clone());
+        self.with_tree_from_start().with_known_head(head.known())
+    }
+
+    /// With the tree, unless it is there already.
+    fn with_tree_from_start(self) -> Self {
+        if self.tree.is_some() { self } else { self.with_tree() }
     }
 
     /// Verifies this log and no other.
@@ -243,12 +292,12 @@ impl ChainVerifier {
     /// [`LedgerError`], the first that holds of: malformed, hash mismatch, log mismatch, sequence broken, chain broken,
     /// forked. The record is not taken in then.
     pub fn push(&mut self, json: &[u8]) -> Result<RecordRef, LedgerError> {
-        let record = self.check(json)?;
-        Ok(self.take(record))
+        let placed = self.check(json)?;
+        Ok(self.take(placed))
     }
 
     /// Holds the next record against the chain, and changes nothing.
-    pub(super) fn check(&self, json: &[u8]) -> Result<LinkRecord, LedgerError> {
+    pub(super) fn check(&self, json: &[u8]) -> Result<Placed, LedgerError> {
         let seq = self.head.size();
         let fault = |code| LedgerError::new(code, seq);
         let link = Link::read(json).map_err(|malformed| {
@@ -259,9 +308,10 @@ impl ChainVerifier {
         if link.computed != link.record.ledger_hash {
             return Err(fault(LedgerCode::LedgerHashMismatch));
         }
+        let entry = self.tree.as_ref().map(|_| link.entry(json));
         let record = link.record;
         let is_other = |log: &Log| *log.origin() != record.log || *log.issuer() != record.issuer;
-        if self.log.as_ref().is_some_and(is_other) {
+        if self.log.iter().chain(&self.logs).any(is_other) {
             return Err(fault(LedgerCode::LedgerLogMismatch));
         }
         if record.seq != seq {
@@ -277,11 +327,24 @@ impl ChainVerifier {
         {
             return Err(fault(LedgerCode::LedgerForked));
         }
-        Ok(record)
+        if let (Some(tree), Some(entry)) = (&self.tree, &entry) {
+            let mut roots = self.roots.iter().filter(|(at, _)| *at == seq).peekable();
+            if roots.peek().is_some() {
+                let root = tree.root_with(entry);
+                if roots.any(|(_, known)| *known != root) {
+                    return Err(fault(LedgerCode::LedgerForked));
+                }
+            }
+        }
+        Ok(Placed { record, entry })
     }
 
     /// Takes in a record that was found to be in its place.
-    pub(super) fn take(&mut self, record: LinkRecord) -> RecordRef {
+    pub(super) fn take(&mut self, placed: Placed) -> RecordRef {
+        let Placed { record, entry } = placed;
+        if let (Some(tree), Some(entry)) = (&mut self.tree, entry) {
+            tree.push(entry, record.ledger_hash);
+        }
         if self.log.is_none() {
             self.log = Some(Log::new(record.log, record.issuer));
         }
@@ -311,11 +374,19 @@ impl ChainVerifier {
             return Err(LedgerError::new(LedgerCode::LedgerTruncated, size));
         }
         let is_other = |behind: KnownHead| self.known.iter().any(|known| known.seq() == first && *known != behind);
-        if self.behind.is_some_and(is_other) {
+        let has_other_root = |root: Digest| self.roots.iter().any(|(seq, known)| *seq == first && *known != root);
+        if self.behind.is_some_and(is_other) || self.behind_root.is_some_and(has_other_root) {
             return Err(LedgerError::new(LedgerCode::LedgerForked, first));
         }
+        if let Some(log) = &self.log
+            && self.logs.iter().any(|known| known != log)
+        {
+            return Err(LedgerError::new(LedgerCode::LedgerLogMismatch, size));
+        }
+        let tree = self.tree.zip(self.log.clone());
         Ok(VerifiedLedger {
             head: self.head,
+            tree: tree.and_then(|(tree, log)| tree.into_head(log)),
             log: self.log,
             observed: 0,
         })
@@ -418,6 +489,14 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
 pub(super) struct Link {
     pub(super) record: LinkRecord,
     pub(super) computed: Digest,
+    /// Where the member `ledgerHash` stands, with the comma before it.
+    hash_member: Range<usize>,
+}
+
+/// A record that was found to be in its place, and its entry where a tree is computed.
+pub(super) struct Placed {
+    pub(super) record: LinkRecord,
+    entry: Option<Vec<u8>>,
 }
 
 pub(super) struct Malformed {
@@ -466,14 +545,23 @@ impl Link {
         let start = admitted.windows(member.len()).rposition(|window| window == member);
         let start = start.ok_or_else(|| Malformed::whole("`ledgerHash` is not where it must be"))?;
         let before = admitted.get(..start).unwrap_or_default();
-        let after = admitted.get(start.saturating_add(member.len())..).unwrap_or_default();
+        let end = start.saturating_add(member.len());
+        let after = admitted.get(end..).unwrap_or_default();
         if before.len().saturating_add(after.len()) > MAX_ENTRY_BYTES {
             return Err(Malformed::whole("the entry is larger than 65535 bytes"));
         }
         Ok(Self {
             computed: sha256_parts(&[before, after]),
+            hash_member: start..end,
             record,
         })
+    }
+
+    /// The entry: what was read, without `ledgerHash`.
+    fn entry(&self, json: &[u8]) -> Vec<u8> {
+        let before = json.get(..self.hash_member.start).unwrap_or_default();
+        let after = json.get(self.hash_member.end..).unwrap_or_default();
+        [before, after].concat()
     }
 }
 

@@ -78,6 +78,8 @@ fn rehashed(line: &[u8]) -> Vec<u8> {
     )
 }
 
+mod trees;
+
 #[test]
 fn a_whole_chain_verifies() {
     let records = chain("log", 5);
@@ -89,6 +91,7 @@ fn a_whole_chain_verifies() {
         VerifiedLedger {
             head: Head::EMPTY,
             log: None,
+            tree: None,
             observed: 0,
         }
     );
