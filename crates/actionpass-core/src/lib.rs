@@ -30,6 +30,7 @@
 //! | a human's signed yes | [`Approval`] |
 //! | what offered approvals are worth, without deciding | [`Offered`] |
 //! | where approvals come from while an agent waits | [`ApprovalSource`] |
+//! | the head of a log, signed | [`sign_head`] |
 //! | taking back | [`revoke`], [`reconcile`] |
 //! | time, timers and randomness | [`Clock`], [`Timer`], [`Random`], [`System`] |
 //! | all of it without a file | [`InMemory`] |
@@ -48,6 +49,7 @@ mod environment;
 mod error;
 mod event;
 mod facts;
+mod head;
 mod in_memory;
 mod issuer;
 mod log;
@@ -72,6 +74,7 @@ pub use environment::{Random, RequestWatch, System, Timer, TimerFuture};
 pub use error::{AuthorizeCode, AuthorizeError};
 pub use event::RequestEvent;
 pub use facts::FactsTerms;
+pub use head::sign_head;
 pub use in_memory::{InMemory, InMemoryBuilder, InMemoryError};
 pub use issuer::{Deployment, FixedDeployment, Issuer, IssuerBuilder, PartFuture};
 pub use offered::{Occasion, Offered};

@@ -9,6 +9,7 @@
 //! | all of them held / and this is the pass's one use | [`VerifiedPass`], [`ConsumedPass`] |
 //! | which of them failed | [`Refusal`], [`VerifyCode`] |
 //! | checks of approvals, shared with the issuer | [`approval`] |
+//! | how far a log had come, signed | [`SignedHead`] |
 //! | who signed in with a passkey | [`Trust::sign_in`], [`SignedIn`] |
 //! | names, times and claims; admitting arguments; the replay store's contract | [`model`], [`canon`], [`store`] |
 //!
@@ -34,6 +35,7 @@ mod executor;
 mod live;
 mod log;
 mod sign_in;
+mod signed_head;
 mod standing;
 mod trust;
 mod verifier;
@@ -44,6 +46,7 @@ pub use code::{Finding, Refusal, VerifyCode};
 pub use executor::Executor;
 pub use live::{DocumentTrust, FixedTrust, LiveTrust, TrustSource, TrustSourceFuture};
 pub use sign_in::{SignInError, SignedIn};
+pub use signed_head::{SignedHead, SignedHeadCode, SignedHeadError};
 pub use standing::{KeyStanding, StandingCode};
 pub use trust::{Trust, TrustError};
 pub use verifier::{ConsumedPass, PassSummary, VerifiedPass, Verifier};
