@@ -172,6 +172,12 @@ struct LedgerSection {
     commitment: Option<Commitment>,
     #[serde(default)]
     keep_denied: bool,
+    /// The key that signs heads; `file:` paths are relative to the home.
+    #[serde(default, deserialize_with = "parsed_if_there")]
+    key: Option<KeyUri>,
+    /// What keeps the passphrase of its encrypted file.
+    #[serde(default, deserialize_with = "parsed_if_there")]
+    passphrase: Option<SecretSource>,
 }
 
 /// `[retention]`.
@@ -312,6 +318,10 @@ impl Config {
             let problem = "`password` is that of a database, which `url` names";
             return Err(refused(text.find("[store]").unwrap_or_default(), problem));
         }
+        if config.ledger.passphrase.is_some() && config.ledger.key.is_none() {
+            let problem = "`passphrase` is that of a key, which `key` names";
+            return Err(refused(text.find("[ledger]").unwrap_or_default(), problem));
+        }
         if let Some(problem) = config.serve.problem() {
             return Err(refused(text.find("[serve]").unwrap_or_default(), problem));
         }
@@ -451,6 +461,18 @@ impl Config {
     #[must_use]
     pub const fn side_data_kept(&self) -> Option<Duration> {
         self.retention.side_data
+    }
+
+    /// The key that signs heads of the ledger, if there is one.
+    #[must_use]
+    pub const fn ledger_key(&self) -> Option<&KeyUri> {
+        self.ledger.key.as_ref()
+    }
+
+    /// What keeps the passphrase of that key's encrypted file, if that was said.
+    #[must_use]
+    pub const fn ledger_passphrase(&self) -> Option<&SecretSource> {
+        self.ledger.passphrase.as_ref()
     }
 
     /// Whether records hold salted commitments in the place of hashes.

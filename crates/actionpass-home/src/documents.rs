@@ -1,4 +1,5 @@
-//! What a home keeps beside its store and its trust store: pins, clients, invitations, and the files of its policy. In files of the
+//! What a home keeps beside its store and its trust store: pins, clients, invitations, the newest signed
+//! head, and the files of its policy. In files of the
 //! home, or in the database that keeps everything else.
 
 use std::path::{Path, PathBuf};
@@ -33,8 +34,14 @@ pub(crate) const APPROVERS_FILE: Document = Document {
     is_secret: true,
     most: files::MAX_BYTES,
 };
+/// The head of the ledger that was signed last. It is handed on anyway.
+pub(crate) const HEAD_FILE: Document = Document {
+    name: home::SIGNED_HEAD,
+    is_secret: false,
+    most: files::MAX_BYTES,
+};
 /// What is one file in a folder as well.
-pub(crate) const ALL: [Document; 3] = [PINS_FILE, CLIENTS_FILE, APPROVERS_FILE];
+pub(crate) const ALL: [Document; 4] = [PINS_FILE, CLIENTS_FILE, APPROVERS_FILE, HEAD_FILE];
 
 /// What makes another document of one, or `None` where it is to stay. It may be called more than once, with what is there by then.
 pub(crate) type Turn<'a> = &'a mut dyn FnMut(Option<Vec<u8>>) -> Option<Vec<u8>>;

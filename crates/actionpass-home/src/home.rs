@@ -40,6 +40,8 @@ pub const PINS: &str = "pins.json";
 pub const APPROVERS: &str = "approvers.json";
 /// Decisions, ledger and used passes, SQLite.
 pub const LEDGER: &str = "ledger.db";
+/// The head of the ledger that was signed last (C2SP tlog-proof), once one was signed.
+pub const SIGNED_HEAD: &str = "ledger.tlog-proof";
 /// What notices that the ledger went back.
 pub const WITNESS: &str = "ledger.witness";
 /// Held by the service of a home, so that there is one.
@@ -417,7 +419,16 @@ impl Home {
     /// The kid of the signing key, without its passphrase where the file's name says it; `None` if it can't be told.
     #[must_use]
     pub fn signing_kid(&self, config: &Config) -> Option<KeyId> {
-        let uri = &config.signing.key;
+        self.kid_of(&config.signing.key)
+    }
+
+    /// The kid of the key that signs heads of the ledger, in the same way.
+    #[must_use]
+    pub fn ledger_kid(&self, config: &Config) -> Option<KeyId> {
+        self.kid_of(config.ledger_key()?)
+    }
+
+    fn kid_of(&self, uri: &KeyUri) -> Option<KeyId> {
         if uri.scheme() == "file"
             && let Some((_, kid)) = Path::new(uri.rest())
                 .file_stem()

@@ -28,6 +28,7 @@
 //! | its rules, and how calls become actions | [`HomePolicy`], [`PolicyFiles`], [`Home::catalogue`], [`Home::pins`] |
 //! | ledger, trust and issuer of a home | [`OpenHome`], [`HomeStore`] |
 //! | the database that keeps them in the place of its files | [`Database`] |
+//! | the head of its ledger, signed | [`OpenHome::sign_head`] |
 //! | what lies beside its records, erased by age | [`retention`] |
 //! | a home that is made | [`NewHome`] |
 //! | people who are invited, and passkeys that wait to be confirmed | [`Approvers`] |
@@ -57,6 +58,7 @@ mod replay;
 pub mod retention;
 mod salvage;
 mod serve;
+mod signed_head;
 mod store;
 mod tools;
 mod webhooks;
@@ -84,5 +86,6 @@ pub use policy_files::{Brought, BroughtFiles, PolicyFiles};
 pub use replay::ReplayFile;
 pub use salvage::LeftFile;
 pub use serve::{DEFAULT_LISTEN, Metrics, Otlp, Serve, ServeLimits};
+pub use signed_head::{HeadCode, HeadSigningError};
 pub use store::HomeStore;
 pub use webhooks::{HttpUrl, Network, REQUEST_EVENTS, Webhook, WebhookFormat};

@@ -43,10 +43,6 @@ pub struct OpenHome {
     /// The file of the trust store, where it is one.
     file: Option<TrustFile>,
     /// Where its policy, pins, clients and invitations are.
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(dead_code, reason = "only a copy asks for those of one store")
-    )]
     pub(crate) documents: Documents,
 }
 
