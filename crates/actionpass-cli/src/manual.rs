@@ -538,7 +538,18 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Verify an export, without any home",
                 "actionpass ledger verify ledger.jsonl --trust trust.json",
             ),
+            example(
+                "Verify that it goes on from a signed head",
+                "actionpass ledger verify --checkpoint head.tlog-proof",
+            ),
         ],
+    ),
+    (
+        "ledger checkpoint",
+        &[example(
+            "Sign where the ledger ends now",
+            "actionpass ledger checkpoint --out head.tlog-proof",
+        )],
     ),
     (
         "ledger export",

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actionpass_crypto::{Algorithm, PublicKey};
-use actionpass_home::Config;
+use actionpass_home::{Config, home};
 use actionpass_model::{
     Approver, CredentialId, DocumentCode, Issuer, KeyUse, Passkey, Role, RpId, Tenant, Tenants, TrustKey, WebOrigin,
 };
@@ -21,7 +21,7 @@ pub(crate) enum Use {
     Revocation,
     /// Approvals of a principal
     Approval,
-    /// Checkpoints of a log: not enforced yet, and refused
+    /// Checkpoints of the home's ledger
     Ledger,
     /// Trust stores: not enforced yet, and refused
     Root,
@@ -153,6 +153,10 @@ impl std::fmt::Display for Alg {
 /// The trust store's entry of a key.
 pub(crate) fn entry(key: &PublicKey, key_use: KeyUse, owner: &Owner, config: &Config) -> Outcome<TrustKey> {
     check_owner(key_use, owner)?;
+    if key_use == KeyUse::Ledger {
+        // Of every tenant: a checkpoint is of all records.
+        return Ok(key.ledger_key_of(home::log(config)?.origin()));
+    }
     let entry = match &owner.principal {
         Some(principal) => key.approval_key_of(principal).with_roles(owner.roles.clone()),
         None => key.pass_key_of(owner.issuer.as_ref().unwrap_or(&config.issuer)),
@@ -161,10 +165,10 @@ pub(crate) fn entry(key: &PublicKey, key_use: KeyUse, owner: &Owner, config: &Co
 }
 
 /// Refuses a use that nothing enforces yet, and an owner that keys of this use don't have. What passes is a key of use
-/// `approval` with a principal, or of use `pass` without one.
+/// `approval` with a principal, of use `pass` without one, or of use `ledger` without anything.
 pub(crate) fn check_owner(key_use: KeyUse, owner: &Owner) -> Outcome<()> {
     let refused = |problem: &str| Err(Failure::new(CliCode::UsageInvalid, problem));
-    if !matches!(key_use, KeyUse::Pass | KeyUse::Approval) {
+    if !matches!(key_use, KeyUse::Pass | KeyUse::Approval | KeyUse::Ledger) {
         return Err(Failure::new(
             DocumentCode::TrustUseUnenforced,
             format!(
@@ -181,6 +185,9 @@ pub(crate) fn check_owner(key_use: KeyUse, owner: &Owner) -> Outcome<()> {
     }
     if key_use != KeyUse::Pass && owner.issuer.is_some() {
         return refused("--issuer is for keys of use `pass`");
+    }
+    if key_use == KeyUse::Ledger && !owner.tenants.is_empty() {
+        return refused("--tenant is not for keys of use `ledger`: a checkpoint is of all records");
     }
     Ok(())
 }

@@ -192,9 +192,9 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "`ledger verify` doesn't look at the rows",
         "commands/ledger.rs",
-        "if self.from.is_none() {
+        "if from.is_none() {
                     issuer.store",
-        "if self.from.is_some() {
+        "if from.is_some() {
                     issuer.store",
     ),
     Mutant::new(
@@ -206,10 +206,17 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "`ledger verify` forgets the heads it is told",
         "commands/ledger.rs",
-        "            verifier = verifier.with_known_head(*head);
+        "            verifier = verifier.with_known_head(not_before(from, head, \"--head\")?);
 ",
-        "            let _ = head;
+        "            let _ = not_before(from, head, \"--head\")?;
 ",
+    ),
+    Mutant::new(
+        "`ledger verify` forgets the signed heads it is given",
+        "commands/ledger.rs",
+        "            verifier = verifier.with_tree_head(head);
+",
+        "",
     ),
     Mutant::new(
         "an empty export is whole",

@@ -303,7 +303,16 @@ fn settle(home: &Administered, key: &OpenKey, purpose: &PurposeArgs, origin: Ori
         entry.key_use.as_str(),
         entry.owner().unwrap_or("none")
     );
-    Ok(Reply::new(json).with_data(format!("{}\n", entry.kid)).with_talk(talk))
+    let next = match (entry.key_use, home.opened.config.ledger_key()) {
+        (KeyUse::Ledger, None) => format!(
+            "With these lines in config.toml it signs heads of the ledger:\n  [ledger]\n  key = \"{}\"\n",
+            key.uri
+        ),
+        _ => String::new(),
+    };
+    Ok(Reply::new(json)
+        .with_data(format!("{}\n", entry.kid))
+        .with_talk(talk + &next))
 }
 
 fn list(context: &Context) -> Outcome<Reply> {
@@ -312,6 +321,7 @@ fn list(context: &Context) -> Outcome<Reply> {
     let trust = home.trust()?;
     let files = home.private_keys();
     let signing = home.signing_kid(&config);
+    let signs_heads = home.ledger_kid(&config);
     let mut table = Table::new(&["KID", "USE", "OWNER", "STATUS", "VALID", "PRIVATE KEY"]);
     let mut keys = Vec::new();
     for entry in trust.keyring().iter() {
@@ -320,7 +330,8 @@ fn list(context: &Context) -> Outcome<Reply> {
             .iter()
             .find(|(kid, _)| *kid == key.kid)
             .map(|(_, file)| file.as_str());
-        let is_signing = signing.as_ref() == Some(&key.kid);
+        let signs_heads = signs_heads.as_ref() == Some(&key.kid);
+        let is_signing = signs_heads || signing.as_ref() == Some(&key.kid);
         let status = if entry.is_revoked() {
             KeyStatus::Revoked
         } else {
@@ -329,7 +340,10 @@ fn list(context: &Context) -> Outcome<Reply> {
         let place = match (file, is_signing) {
             (Some(file), true) => format!("{file} (signs)"),
             (Some(file), false) => file.to_owned(),
-            (None, true) => format!("{} (signs)", config.signing.key),
+            (None, true) => {
+                let uri = config.ledger_key().filter(|_| signs_heads);
+                format!("{} (signs)", uri.unwrap_or(&config.signing.key))
+            }
             (None, false) => "-".to_owned(),
         };
         table.row([

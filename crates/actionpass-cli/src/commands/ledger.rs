@@ -22,10 +22,12 @@ use crate::input;
 use crate::output::{Ink, Reply};
 use pollster::block_on;
 
+use checkpoint::{Begin, CheckpointArgs, Start};
 use erase::EraseArgs;
 use fsck::FsckArgs;
 use show::ShowArgs;
 
+mod checkpoint;
 mod erase;
 mod fsck;
 mod show;
@@ -41,6 +43,8 @@ pub(crate) enum LedgerCommand {
     Verify(VerifyArgs),
     /// Say what is damaged, in a home or an export, and what can still be proved; nothing is changed
     Fsck(FsckArgs),
+    /// Sign where the ledger ends now: a file that shows later whether the end was cut off or history rewritten
+    Checkpoint(CheckpointArgs),
     /// Print all records as JSON lines, or some of them
     Export(ExportArgs),
     /// Erase payloads, tokens and salts beside old records; the records stay
@@ -56,10 +60,13 @@ pub(crate) struct VerifyArgs {
     /// A record that the ledger is known to hold, to find what was cut off or rewritten; may be repeated
     #[arg(long = "head", value_name = "SEQ:HASH")]
     heads: Vec<KnownHead>,
-    /// Begin behind this record, which was verified before: neither it nor what is before it is read
-    #[arg(long, value_name = "SEQ:HASH")]
-    from: Option<KnownHead>,
-    /// Weigh the passes in it by the keys of this trust store [default: the home's, for the home's ledger]
+    /// A signed head that the ledger has to go on from, a file of `ledger checkpoint`; may be repeated
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    checkpoints: Vec<PathBuf>,
+    /// Begin behind this record or signed head, which was verified before: neither it nor what is before it is read
+    #[arg(long, value_name = "SEQ:HASH|FILE")]
+    from: Option<Start>,
+    /// Weigh the passes in it, and verify signed heads, by the keys of this trust store [default: the home's, for the home's ledger]
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 }
@@ -80,6 +87,7 @@ impl LedgerCommand {
             Self::Show(_) => "ledger-show",
             Self::Verify(_) => "ledger-verify",
             Self::Fsck(_) => "ledger-fsck",
+            Self::Checkpoint(_) => "ledger-checkpoint",
             Self::Export(_) => "ledger-export",
             Self::Erase(_) => "ledger-erase",
             Self::Restored => "ledger-restored",
@@ -91,6 +99,7 @@ impl LedgerCommand {
             Self::Show(args) => args.run(context),
             Self::Verify(args) => args.run(context),
             Self::Fsck(args) => args.run(context),
+            Self::Checkpoint(args) => args.run(context),
             Self::Export(args) => args.run(context),
             Self::Erase(args) => args.run(context),
             Self::Restored => restored(context),
@@ -100,30 +109,44 @@ impl LedgerCommand {
 
 impl VerifyArgs {
     fn run(self, context: &Context) -> Outcome<Reply> {
-        let mut verifier = self.from.map_or_else(ChainVerifier::new, ChainVerifier::behind);
-        for head in &self.heads {
-            if self.from.is_some_and(|from| head.seq() < from.seq()) {
-                let problem = format!("--head {head} stands in front of --from, where nothing is read");
-                return Err(Failure::new(CliCode::UsageInvalid, problem));
-            }
-            verifier = verifier.with_known_head(*head);
-        }
         let named = self.trust.as_deref().map(input::trust).transpose()?;
-        let (verified, weighed) = match &self.file {
-            Some(path) => verify_file(path, verifier, named)?,
-            None => {
-                let issuer = context.open_home_to_read()?;
-                // Later than the ledger: it knows every key that signed.
-                let trust = named.map_or_else(|| issuer.home.trust(), Ok)?;
-                let mut passes = Passes::new(trust);
-                let first = self.from.map_or(0, |from| from.seq().saturating_add(1));
-                let verified = walk_home(&issuer, verifier, first, |json| passes.weigh(json))?;
+        let issuer = match &self.file {
+            Some(_) => None,
+            None => Some(context.open_home_to_read()?),
+        };
+        // Of a home later than the ledger: it knows every key that signed.
+        let trust = match (&issuer, named) {
+            (Some(issuer), None) => Some(issuer.home.trust()?),
+            (_, named) => named,
+        };
+        let begin = Begin::read(self.from.as_ref(), trust.as_ref())?;
+        let checkpoints = checkpoint::signed_heads(&self.checkpoints, trust.as_ref())?;
+        let from = begin.head();
+        let mut verifier = begin.verifier();
+        for head in self.heads.iter().copied() {
+            verifier = verifier.with_known_head(not_before(from, head, "--head")?);
+        }
+        for head in &checkpoints {
+            not_before(from, head.known(), "--checkpoint")?;
+            verifier = verifier.with_tree_head(head);
+        }
+        let (verified, weighed) = match (&self.file, issuer) {
+            (Some(path), _) => verify_file(path, verifier, trust)?,
+            (None, Some(issuer)) => {
+                // INVARIANT: a home has a trust store.
+                let mut passes = trust.map(Passes::new);
+                let first = from.map_or(0, |from| from.seq().saturating_add(1));
+                let verified = walk_home(&issuer, verifier, first, |json| {
+                    passes.as_mut().map_or(Ok(()), |passes| passes.weigh(json))
+                })?;
                 // Rows say of themselves which records they go back to, and those are all of them.
-                if self.from.is_none() {
+                if from.is_none() {
                     issuer.store.check_rows()?;
                 }
-                (verified, Some(passes))
+                (verified, passes)
             }
+            // INVARIANT: without a file there is a home.
+            (None, None) => return Err(Failure::new(CliCode::UsageInvalid, "there is nothing to verify")),
         };
         let head = verified.head.known().map(|head| head.to_string());
         let mut json = json!({ "valid": true, "size": verified.head.size() });
@@ -132,7 +155,7 @@ impl VerifyArgs {
             Ink::stdout().good("ok"),
             verified.head.size()
         );
-        if let (Some(from), Some(members)) = (self.from, json.as_object_mut()) {
+        if let (Some(from), Some(members)) = (from, json.as_object_mut()) {
             members.insert("from".to_owned(), from.to_string().into());
             text = format!(
                 "{} {} records behind {from}, the chain is whole from there on; nothing before was read\n",
@@ -157,8 +180,23 @@ impl VerifyArgs {
         if let (Some(head), Some(members)) = (&head, json.as_object_mut()) {
             members.insert("head".to_owned(), head.as_str().into());
             text.push_str(&format!("  head {head}\n"));
-            if self.heads.is_empty() {
+            if self.heads.is_empty() && checkpoints.is_empty() {
                 text.push_str("  keep the head elsewhere: with --head it shows whether the end was cut off\n");
+            }
+        }
+        if let (Some(tree), Some(members)) = (&verified.tree, json.as_object_mut()) {
+            members.insert("root".to_owned(), tree.root().to_string().into());
+            text.push_str(&format!("  root {}\n", tree.root()));
+        }
+        if let (false, Some(members)) = (checkpoints.is_empty(), json.as_object_mut()) {
+            let passed: Vec<Value> = checkpoints.iter().map(checkpoint::json_of).collect();
+            members.insert("checkpoints".to_owned(), passed.into());
+            for head in &checkpoints {
+                text.push_str(&format!(
+                    "  goes on from the signed head {} of {} records\n",
+                    head.known(),
+                    head.size()
+                ));
             }
         }
         if let (Some(passes), Some(members)) = (&weighed, json.as_object_mut()) {
@@ -167,6 +205,15 @@ impl VerifyArgs {
         }
         Ok(Reply::new(json).with_data(text))
     }
+}
+
+/// Refuses a known head in front of what is read.
+fn not_before(from: Option<KnownHead>, head: KnownHead, option: &str) -> Outcome<KnownHead> {
+    if from.is_some_and(|from| head.seq() < from.seq()) {
+        let problem = format!("{option} {head} stands in front of --from, where nothing is read");
+        return Err(Failure::new(CliCode::UsageInvalid, problem));
+    }
+    Ok(head)
 }
 
 /// The passes of a ledger, weighed by what a trust store says today of the keys that signed them.

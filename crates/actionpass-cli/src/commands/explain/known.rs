@@ -3,13 +3,14 @@
 use actionpass_canon::{AdmitCode, CanonCode};
 use actionpass_client::ClientCode;
 use actionpass_core::AuthorizeCode;
+use actionpass_crypto::tlog::CheckpointCode;
 use actionpass_crypto::{JwsCode, KeyCode, KeyringCode, SignCode, WebAuthnCode};
 use actionpass_custodians::SecretSourceCode;
 use actionpass_custody::{CustodianCode, KeyFileCode};
 use actionpass_display::DisplayCode;
 use actionpass_door::DoorCode;
 use actionpass_gate::{CallCode, CatalogueCode, ListingCode};
-use actionpass_home::HomeCode;
+use actionpass_home::{HeadCode, HomeCode};
 use actionpass_hook::HookCode;
 use actionpass_mcp::McpCode;
 use actionpass_model::{BindingCode, CodeClass, DocumentCode};
@@ -20,7 +21,7 @@ use actionpass_setup::SetupCode;
 use actionpass_store::ledger::{LedgerCode, SurveyCode};
 use actionpass_store::trust_file::{ChangeCode, TrustFileCode};
 use actionpass_store::{ReplayCode, StoreCode};
-use actionpass_verify::{StandingCode, VerifyCode};
+use actionpass_verify::{SignedHeadCode, StandingCode, VerifyCode};
 
 use crate::code::CliCode;
 
@@ -59,13 +60,13 @@ all! {
     "actionpass-cli": CliCode;
     "actionpass-client": ClientCode;
     "actionpass-core": AuthorizeCode;
-    "actionpass-crypto": JwsCode, KeyCode, KeyringCode, SignCode, WebAuthnCode;
+    "actionpass-crypto": JwsCode, KeyCode, KeyringCode, SignCode, CheckpointCode, WebAuthnCode;
     "actionpass-custodians": SecretSourceCode;
     "actionpass-custody": CustodianCode, KeyFileCode;
     "actionpass-display": DisplayCode;
     "actionpass-door": DoorCode;
     "actionpass-gate": CatalogueCode, CallCode, ListingCode;
-    "actionpass-home": HomeCode;
+    "actionpass-home": HomeCode, HeadCode;
     "actionpass-hook": HookCode;
     "actionpass-mcp": McpCode;
     "actionpass-model": BindingCode, DocumentCode;
@@ -74,7 +75,7 @@ all! {
     "actionpass-server": ServerCode;
     "actionpass-setup": SetupCode;
     "actionpass-store": StoreCode, SurveyCode, LedgerCode, ReplayCode, ChangeCode, TrustFileCode;
-    "actionpass-verify": VerifyCode, StandingCode;
+    "actionpass-verify": VerifyCode, SignedHeadCode, StandingCode;
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use actionpass_store::trust_file::TrustFileCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::checkpoint::signed_heads;
 use crate::code::CliCode;
 use crate::commands::doctor::remedy_of;
 use crate::context::Context;
@@ -34,6 +35,12 @@ pub(crate) struct FsckArgs {
     /// A record that the ledger is known to hold, from a head kept elsewhere: what leads to it is proved; may be repeated
     #[arg(long = "head", value_name = "SEQ:HASH")]
     heads: Vec<KnownHead>,
+    /// A signed head, a file of `ledger checkpoint`: what leads to it is proved; may be repeated
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    checkpoints: Vec<PathBuf>,
+    /// Verify signed heads by the keys of this trust store [default: the home's, for a home]
+    #[arg(long, value_name = "FILE", requires = "checkpoints")]
+    trust: Option<PathBuf>,
 }
 
 /// Everything that an examination found.
@@ -62,6 +69,16 @@ impl FsckArgs {
         let mut survey = Survey::new();
         for head in &self.heads {
             survey = survey.with_known_head(*head, Anchor::Given);
+        }
+        if !self.checkpoints.is_empty() {
+            let trust = match (&self.trust, &self.file) {
+                (Some(path), _) => Some(input::trust(path)?),
+                (None, Some(_)) => None,
+                (None, None) => Some(context.home()?.trust()?),
+            };
+            for head in signed_heads(&self.checkpoints, trust.as_ref())? {
+                survey = survey.with_known_head(head.known(), Anchor::Given);
+            }
         }
         let report = match &self.file {
             Some(path) => of_export(path, survey)?,
