@@ -59,7 +59,7 @@ fn uses_are_refused_until_they_are_enforced() {
     let before = home.read(TRUST);
     let keys = || std::fs::read_dir(home.path("home/keys")).unwrap().count();
     let made = keys();
-    for key_use in ["root", "revocation", "ledger"] {
+    for key_use in ["root", "revocation"] {
         for command in [
             &["trust", "add", &jwk, "--use", key_use][..],
             &["keys", "new", "--use", key_use],

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use actionpass_model::{KeyStatus, Tenants, Timestamp, TrustStore};
+use actionpass_crypto::Unverified;
+use actionpass_model::{ApprovalClaims, KeyStatus, Tenants, Timestamp, TrustStore};
 use actionpass_testkit::fixtures::{self, FixtureKey};
 use actionpass_testkit::tokens::Forgery;
 use actionpass_testkit::{Testbed, tokens};
@@ -158,19 +159,45 @@ fn g08_a_trust_store_that_relies_on_what_is_not_enforced_is_refused() {
         members.extend(owner.as_object().unwrap().clone());
         trust["keys"].as_array_mut().unwrap().push(key);
     }
-    let unenforced: [fn(&mut Value); 4] = [
+    let unenforced: [fn(&mut Value); 3] = [
         |trust| trust["roots"] = json!({ "threshold": 1 }),
         |trust| with_key(trust, "root", json!({})),
         |trust| with_key(trust, "revocation", json!({ "issuer": fixtures::issuer() })),
-        |trust| with_key(trust, "ledger", json!({ "origin": fixtures::origin() })),
     ];
     for change in unenforced {
         assert_eq!(code(change).as_deref(), Some("trust_use_unenforced"));
     }
-    assert_eq!(
-        code(|trust| with_key(trust, "pass", json!({ "issuer": fixtures::issuer() }))),
-        None
-    );
+    let enforced: [fn(&mut Value); 2] = [
+        |trust| with_key(trust, "pass", json!({ "issuer": fixtures::issuer() })),
+        |trust| with_key(trust, "ledger", json!({ "origin": fixtures::origin() })),
+    ];
+    for change in enforced {
+        assert_eq!(code(change), None);
+    }
+}
+
+/// A ledger key of the very issuer whose pass it signs, and of everybody's trust.
+#[test]
+fn g08_a_key_for_checkpoints_signs_neither_passes_nor_approvals() {
+    let (bed, action) = (Testbed::new(), fixtures::action());
+    bed.trust().update(|trust| {
+        trust
+            .keys
+            .push(FixtureKey::LEDGER.public_key().ledger_key_of(&fixtures::origin()));
+    });
+    let pass = tokens::sign(FixtureKey::LEDGER, &fixtures::pass_claims(&action));
+    assert_eq!(codes(bed.verify(&pass, &action)), ["key_use_mismatch"]);
+
+    let mut trust = fixtures::trust_store();
+    trust
+        .keys
+        .push(FixtureKey::LEDGER.public_key().ledger_key_of(&fixtures::origin()));
+    let trust = Trust::parse(&serde_json::to_vec(&trust).unwrap()).unwrap();
+    let approval = tokens::sign(FixtureKey::LEDGER, &fixtures::approval_claims(&action));
+    let refused = Unverified::<ApprovalClaims>::parse(&approval)
+        .unwrap()
+        .verify(trust.keyring());
+    assert_eq!(refused.unwrap_err().code(), "key_use_mismatch");
 }
 
 #[test]

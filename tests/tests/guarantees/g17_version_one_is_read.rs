@@ -9,16 +9,17 @@ use std::fs;
 use std::path::PathBuf;
 
 use actionpass_canon::{BoundAction, BoundFacts, Limits, sha256};
-use actionpass_crypto::{PublicKey, Unverified};
+use actionpass_core::sign_head;
+use actionpass_crypto::{PublicKey, Signer, Unverified, rustcrypto};
 use actionpass_model::{
     ApprovalRequest, AssertedApproval, Decision, DecisionBody, Document, EndState, Jwk, OutcomeBody, PassClaims,
     Principal, Revocation, RevocationTarget, SignedDocument, TrustStore,
 };
 use actionpass_policy::{PolicyEngine, PolicyInput, RulePolicy};
-use actionpass_store::ledger::{ChainVerifier, verify_jsonl};
+use actionpass_store::ledger::{ChainVerifier, TreeHead, verify_jsonl};
 use actionpass_testkit::fixtures::{self, FixtureKey};
-use actionpass_testkit::{Authenticator, tokens};
-use actionpass_verify::{Call, Trust, Verifier, approval};
+use actionpass_testkit::{Authenticator, block_on, tokens};
+use actionpass_verify::{Call, SignedHead, Trust, Verifier, approval};
 use serde_json::{Value, json};
 
 fn folder() -> PathBuf {
@@ -86,6 +87,41 @@ overridable_by = ["security"]
 reason = "off limits"
 "#;
 
+/// The private key of RFC 8032 §7.1, test 1.
+fn ed25519() -> rustcrypto::SoftwareKey {
+    const PREFIX: [u8; 16] = [
+        0x30, 0x2E, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+    ];
+    const SEED: [u8; 32] = [
+        0x9D, 0x61, 0xB1, 0x9D, 0xEF, 0xFD, 0x5A, 0x60, 0xBA, 0x84, 0x4A, 0xF4, 0x92, 0xEC, 0x2C, 0xC4, 0x44, 0x49,
+        0xC5, 0x69, 0x7B, 0x32, 0x69, 0x19, 0x70, 0x3B, 0xAC, 0x03, 0x1C, 0xAE, 0x7F, 0x60,
+    ];
+    rustcrypto::SoftwareKey::from_pkcs8_der(&[&PREFIX[..], &SEED].concat()).unwrap()
+}
+
+/// The keys that sign heads of the golden ledger, in a trust store.
+fn trust_of_heads() -> TrustStore {
+    let mut trust = fixtures::trust_store();
+    for key in [FixtureKey::LEDGER.public_key(), ed25519().public_key().clone()] {
+        trust.keys.push(key.ledger_key_of(&fixtures::origin()));
+    }
+    trust
+}
+
+/// Where a ledger ends, with its tree.
+fn tree(ledger: &[u8]) -> TreeHead {
+    let verified = verify_jsonl(ledger, ChainVerifier::new().with_tree()).unwrap();
+    verified.tree.unwrap()
+}
+
+/// Both keys sign the same bytes alike each time (RFC 6979, RFC 8032).
+fn signed_head(signer: &dyn Signer, ledger: &[u8]) -> Vec<u8> {
+    block_on(sign_head(signer, &tree(ledger)))
+        .unwrap()
+        .to_string()
+        .into_bytes()
+}
+
 /// Every golden file, made from the fixtures of today.
 fn made() -> BTreeMap<&'static str, Vec<u8>> {
     let revoked = |number, target| pretty(&fixtures::revocation(number, target));
@@ -143,6 +179,12 @@ fn made() -> BTreeMap<&'static str, Vec<u8>> {
             "revocation-principal.json",
             revoked(4, RevocationTarget::Principal(rogue)),
         ),
+        ("trust-ledger.json", pretty(&trust_of_heads())),
+        (
+            "head-es256.tlog-proof",
+            signed_head(&FixtureKey::LEDGER.signer(), &ledger),
+        ),
+        ("head-ed25519.tlog-proof", signed_head(&ed25519(), &ledger)),
         ("ledger.jsonl", ledger),
         ("request.json", pretty(&fixtures::approval_request())),
         ("decision-observed.json", pretty(&fixtures::observed().0)),
@@ -206,6 +248,16 @@ fn g17_golden_files_are_what_the_fixtures_make() {
 fn g17_hashes_are_those_of_then() {
     let then: Value = serde_json::from_slice(&golden("hashes.json")).unwrap();
     assert_eq!(hashes(), then);
+}
+
+#[test]
+fn g17_signed_heads_of_then_verify() {
+    let trust = Trust::parse(&golden("trust-ledger.json")).unwrap();
+    for name in ["head-es256.tlog-proof", "head-ed25519.tlog-proof"] {
+        let head = SignedHead::verify(&golden(name), &trust, fixtures::seconds()).unwrap();
+        assert_eq!(head.head(), &tree(&golden("ledger.jsonl")));
+        assert_eq!(head.proof().to_string().into_bytes(), golden(name));
+    }
 }
 
 #[test]

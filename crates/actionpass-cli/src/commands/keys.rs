@@ -305,7 +305,7 @@ fn settle(home: &Administered, key: &OpenKey, purpose: &PurposeArgs, origin: Ori
     );
     let next = match (entry.key_use, home.opened.config.ledger_key()) {
         (KeyUse::Ledger, None) => format!(
-            "With these lines in config.toml it signs heads of the ledger:\n  [ledger]\n  key = \"{}\"\n",
+            "With this line in `[ledger]` of config.toml it signs heads of the ledger:\n  key = \"{}\"\n",
             key.uri
         ),
         _ => String::new(),

@@ -10,6 +10,7 @@ use actionpass_verify::{Clock, SystemClock};
 
 use crate::home::Home;
 use crate::program::actionpass;
+use crate::signed_heads::sign_heads;
 
 /// Every command, each behind those whose results its examples need.
 const ORDER: &[&str] = &[
@@ -85,6 +86,7 @@ const ORDER: &[&str] = &[
     "ledger",
     "ledger show",
     "ledger export",
+    "ledger checkpoint",
     "ledger verify",
     "ledger fsck",
     "ledger erase",
@@ -244,6 +246,9 @@ fn prepare(home: &Home, command: &str) {
             home.write("settings.json", &settings);
             fs::create_dir(home.path(".gemini")).unwrap();
             home.write(".gemini/settings.json", settings);
+        }
+        "ledger checkpoint" => {
+            sign_heads(home, "ES256");
         }
         // Its input ends at once: no server is started.
         "mcp" => add_doors(home, &["mcp"]),

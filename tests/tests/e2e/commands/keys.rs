@@ -51,7 +51,7 @@ fn keys() {
     ]);
     transcript.run(&["keys", "import", "mine.pem"]);
     transcript.run(&["keys", "import", "mine.pem"]);
-    transcript.run(&["keys", "import", "mine.pem", "--use", "ledger"]);
+    transcript.run(&["keys", "import", "mine.pem", "--use", "root"]);
     transcript.run(&["keys", "import", "maintainer.jwk"]);
     transcript.run(&["keys", "check"]);
     transcript.run(&["keys", "check", "--json"]);

@@ -1,0 +1,275 @@
+//! Signed heads: what was cut off, rewritten or put back is found by whoever has one, and never signed.
+
+use std::fs;
+
+use actionpass_canon::{Limits, admit, sha256};
+use serde_json::{Value, json};
+
+use crate::action::{ALLOW, DENY, STEP_UP};
+use crate::back::{copy, put_back};
+use crate::home::Home;
+
+const CONFIG: &str = "home/config.toml";
+const TRUST: &str = "home/trust.json";
+const KEPT: &str = "home/ledger.tlog-proof";
+
+/// Makes a key that signs heads, and has the configuration name it; gives its kid.
+pub(crate) fn sign_heads(home: &Home, algorithm: &str) -> String {
+    let made = home
+        .run(["keys", "new", "--use", "ledger", "--alg", algorithm])
+        .exits(0);
+    name_key(home, made.json()["key"].as_str().unwrap());
+    made.json()["kid"].as_str().unwrap().to_owned()
+}
+
+/// Has the configuration name this key for heads, in the place of any other.
+fn name_key(home: &Home, key: &str) {
+    let config = home.read(CONFIG);
+    let mut lines: Vec<String> = config.lines().map(ToOwned::to_owned).collect();
+    if !lines.iter().any(|line| line == "[ledger]") {
+        lines.push("[ledger]".to_owned());
+    }
+    let place = lines.iter().position(|line| line == "[ledger]").unwrap() + 1;
+    if lines.get(place).is_some_and(|line| line.starts_with("key = ")) {
+        lines.remove(place);
+    }
+    lines.insert(place, format!("key = \"{key}\""));
+    home.write(CONFIG, lines.join("\n") + "\n");
+}
+
+/// Two decisions more.
+fn go_on(home: &Home) {
+    home.run(["authorize", "--action", DENY]).exits(10);
+    home.run(["authorize", "--action", STEP_UP]).exits(11);
+}
+
+fn checkpoint(home: &Home, file: &str) -> Value {
+    home.run(["ledger", "checkpoint", "--out", file]).exits(0).json()
+}
+
+/// Forgets what notices that the ledger went back, as whoever writes the whole home can.
+fn forget_witness(home: &Home) {
+    fs::remove_file(home.path("home/ledger.witness")).unwrap();
+}
+
+#[test]
+fn g12_a_ledger_goes_on_from_its_signed_heads() {
+    for algorithm in ["ES256", "Ed25519"] {
+        let home = Home::with_maintainer();
+        let kid = sign_heads(&home, algorithm);
+        home.pass(ALLOW);
+        let first = checkpoint(&home, "first.tlog-proof");
+        assert_eq!((&first["kid"], &first["log"]), (&json!(kid), &json!("issuer.example")));
+        let text = home.read("first.tlog-proof");
+        assert_eq!(
+            (first["checkpoint"].as_str(), home.read(KEPT)),
+            (Some(&*text), text.clone())
+        );
+        go_on(&home);
+        // On stdout without a file, and kept in the home.
+        let second = home.talk(["ledger", "checkpoint"]).exits(0).stdout;
+        home.write("second.tlog-proof", &second);
+        assert_eq!(home.read(KEPT), second);
+        go_on(&home);
+
+        let both = ["--checkpoint", "first.tlog-proof", "--checkpoint", "second.tlog-proof"];
+        let verified = home.run([&["ledger", "verify"][..], &both].concat()).exits(0).json();
+        assert_eq!(verified["checkpoints"][0]["head"], first["head"]);
+        assert_eq!(verified["checkpoints"][0]["root"], first["root"]);
+        let now = checkpoint(&home, "now.tlog-proof");
+        assert_eq!((&verified["root"], &verified["head"]), (&now["root"], &now["head"]));
+
+        // An auditor has the export and the trust store.
+        let auditor = Home::none();
+        let export = home.talk(["ledger", "export"]).exits(0).stdout;
+        auditor.write("export.jsonl", &export);
+        auditor.write("trust.json", home.talk(["trust", "export"]).exits(0).stdout);
+        auditor.set_mode("trust.json", 0o600);
+        for file in ["first.tlog-proof", "second.tlog-proof", "now.tlog-proof"] {
+            auditor.write(file, home.read(file));
+        }
+        let of_export = ["ledger", "verify", "export.jsonl", "--trust", "trust.json"];
+        let verified = auditor.run([&of_export[..], &both].concat()).exits(0).json();
+        assert_eq!(verified["root"], now["root"]);
+        auditor
+            .run([&["ledger", "verify", "export.jsonl"][..], &both].concat())
+            .fails(2, "usage_invalid");
+        auditor
+            .run([&["ledger", "fsck", "export.jsonl", "--trust", "trust.json"][..], &both].concat())
+            .exits(0);
+
+        // What follows a signed head leads to the next one.
+        let rest = home
+            .talk(["ledger", "export", "--from", &first["size"].to_string()])
+            .exits(0);
+        auditor.write("rest.jsonl", rest.stdout);
+        let of_rest = ["ledger", "verify", "rest.jsonl", "--trust", "trust.json"];
+        let from = ["--from", "first.tlog-proof", "--checkpoint", "now.tlog-proof"];
+        let verified = auditor.run([&of_rest[..], &from].concat()).exits(0).json();
+        assert_eq!((&verified["root"], &verified["from"]), (&now["root"], &first["head"]));
+        let behind = ["--from", "second.tlog-proof", "--checkpoint", "first.tlog-proof"];
+        auditor.run([&of_rest[..], &behind].concat()).fails(2, "usage_invalid");
+        home.run(["ledger", "verify", "--from", "second.tlog-proof"]).exits(0);
+
+        // Its end, cut off: nobody else would notice.
+        let lines: Vec<&str> = export.split_inclusive('\n').collect();
+        auditor.write("export.jsonl", lines[..lines.len() - 1].concat());
+        auditor.run(of_export).exits(0);
+        auditor
+            .run([&of_export[..], &["--checkpoint", "now.tlog-proof"]].concat())
+            .fails(30, "ledger_truncated");
+    }
+}
+
+/// The same records with another time in one of them, and fresh hashes from there on.
+fn rewritten(export: &str, at: usize) -> String {
+    let canonical = |record: &Value| {
+        admit(record.to_string().as_bytes(), &Limits::default())
+            .unwrap()
+            .into_vec()
+    };
+    let mut last = Value::Null;
+    let mut text = String::new();
+    for (seq, line) in export.lines().enumerate() {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        let members = record.as_object_mut().unwrap();
+        if seq == at {
+            members.insert("time".to_owned(), json!("2026-01-01T00:00:00.000Z"));
+        }
+        if seq > at {
+            members.insert("previousLedgerHash".to_owned(), last);
+        }
+        members.remove("ledgerHash");
+        last = json!(sha256(&canonical(&record)).to_string());
+        record["ledgerHash"] = last.clone();
+        text += std::str::from_utf8(&canonical(&record)).unwrap();
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn g12_a_rewritten_export_is_another_ledger() {
+    let home = Home::with_maintainer();
+    sign_heads(&home, "ES256");
+    home.pass(ALLOW);
+    let size = checkpoint(&home, "head.tlog-proof")["size"].as_u64().unwrap();
+    go_on(&home);
+    let export = home.talk(["ledger", "export"]).exits(0).stdout;
+    let verify = ["ledger", "verify", "rewritten.jsonl"];
+    let against = [&verify[..], &["--checkpoint", "head.tlog-proof", "--trust", TRUST]].concat();
+    for at in 0..export.lines().count() {
+        home.write("rewritten.jsonl", rewritten(&export, at));
+        // Whole, and nothing in it says otherwise.
+        home.run(verify).exits(0);
+        if (at as u64) < size {
+            home.run(&against).fails(30, "ledger_forked");
+        } else {
+            home.run(&against).exits(0);
+        }
+    }
+}
+
+#[test]
+fn g12_a_store_that_was_put_back_is_not_signed() {
+    let home = Home::with_maintainer();
+    sign_heads(&home, "Ed25519");
+    home.pass(ALLOW);
+    let before = copy(&home);
+    go_on(&home);
+    checkpoint(&home, "head.tlog-proof");
+    let kept = home.read(KEPT);
+
+    put_back(&home, &before);
+    forget_witness(&home);
+    home.run(["ledger", "verify"]).exits(0);
+    let against = ["ledger", "verify", "--checkpoint", "head.tlog-proof"];
+    home.run(against).fails(30, "ledger_truncated");
+    home.run(["ledger", "checkpoint"]).fails(30, "ledger_truncated");
+    // Another history of the same length and longer.
+    go_on(&home);
+    go_on(&home);
+    home.run(["ledger", "verify"]).exits(0);
+    home.run(against).fails(30, "ledger_forked");
+    home.run(["ledger", "checkpoint"]).fails(30, "ledger_forked");
+    assert_eq!(home.read(KEPT), kept);
+
+    // What is no head any more holds the ledger to nothing, and so nothing is signed.
+    home.write(KEPT, kept.replacen("index", "indes", 1));
+    home.run(["ledger", "checkpoint"]).fails(30, "ledger_kept_head_invalid");
+}
+
+#[test]
+fn each_key_signs_what_it_is_for() {
+    let home = Home::with_maintainer();
+    home.run(["ledger", "checkpoint"]).fails(2, "ledger_key_missing");
+    let kid = sign_heads(&home, "Ed25519");
+    home.pass(ALLOW);
+    checkpoint(&home, "head.tlog-proof");
+    let against = ["ledger", "verify", "--checkpoint", "head.tlog-proof"];
+
+    // Another issuer's trust store, which has a ledger key as well.
+    let other = Home::with_maintainer();
+    sign_heads(&other, "Ed25519");
+    home.run([&against[..], &["--trust", other.path(TRUST).to_str().unwrap()]].concat())
+        .fails(20, "checkpoint_key_unknown");
+
+    // The key for passes signs no head, and the key for heads no pass.
+    let config = home.read(CONFIG);
+    let pass_key = config
+        .lines()
+        .find_map(|line| line.strip_prefix("key = \"file:keys/pass-"));
+    let pass_key = format!("file:keys/pass-{}", pass_key.unwrap().split('"').next().unwrap());
+    name_key(&home, &pass_key);
+    home.run(["ledger", "checkpoint"]).fails(31, "ledger_key_not_trusted");
+    home.write(
+        CONFIG,
+        config.replacen(&pass_key, &format!("file:keys/ledger-{kid}.pem"), 1),
+    );
+    assert_ne!(home.run(["authorize", "--action", ALLOW]).exit, 0);
+    home.write(CONFIG, &config);
+
+    // A retired key's heads hold, and it signs no more; a revoked key's don't.
+    home.run(["keys", "retire", &kid]).exits(0);
+    home.run(against).exits(0);
+    home.run(["ledger", "checkpoint"]).fails(31, "ledger_key_not_trusted");
+    home.run(["revoke", "key", &kid, "--reason", "test"]).exits(0);
+    home.run(against).fails(23, "checkpoint_key_revoked");
+    // The next key goes on from what the former signed.
+    sign_heads(&home, "ES256");
+    let signed = checkpoint(&home, "head.tlog-proof");
+    home.run(against).exits(0);
+    assert_ne!(signed["kid"], json!(kid));
+
+    // A limit to tenants, and algorithms that notes don't have.
+    let new = ["keys", "new", "--use", "ledger"];
+    home.run([&new[..], &["--tenant", "org:example"]].concat())
+        .fails(2, "usage_invalid");
+    home.run([&new[..], &["--alg", "ES384"]].concat())
+        .fails(31, "members_contradict");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn g12_heads_of_a_ledger_in_a_database_are_signed_forward() {
+    let (home, _) = crate::database::home();
+    sign_heads(&home, "ES256");
+    go_on(&home);
+    let first = checkpoint(&home, "first.tlog-proof");
+    go_on(&home);
+    let second = checkpoint(&home, "second.tlog-proof");
+    assert!(first["size"].as_u64() < second["size"].as_u64());
+    assert!(!home.path(KEPT).exists());
+    home.run([
+        "ledger",
+        "verify",
+        "--checkpoint",
+        "first.tlog-proof",
+        "--checkpoint",
+        "second.tlog-proof",
+    ])
+    .exits(0);
+    // The kept head is the one in the database: signing goes on from it.
+    let again = checkpoint(&home, "third.tlog-proof");
+    assert_eq!(again["root"], second["root"]);
+}
