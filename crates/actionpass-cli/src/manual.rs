@@ -904,6 +904,7 @@ pub(crate) mod tests {
                 "`clients.toml`, `approvers.json`",
                 "`protect.json`",
                 "`ledger.db`",
+                "`ledger.tlog-proof`",
                 "`ledger.witness`",
                 "`examples/`"
             ]
