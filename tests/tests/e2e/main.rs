@@ -114,6 +114,7 @@ mod served;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod signed_in;
+#[cfg(test)]
 mod signed_heads;
 #[cfg(test)]
 mod story;
