@@ -1,7 +1,8 @@
 -- Roles for the schema `actionpass`, to be given to users of the database: `GRANT actionpass_front TO gate`. Run it as a
 -- superuser once the tables are there, and again after each migration; it may be run any number of times.
 --
--- actionpass_admin    owns the tables: migrations, the trust store, policy and clients, what is said of a restored database.
+-- actionpass_admin    owns the tables: migrations, the trust store, policy and clients, what is said of a restored database. It
+--                     alone takes records out into archives.
 -- actionpass_front    decides, consumes and records: front ends and executors. It changes neither the trust store nor a record, and of
 --                     documents those that a service writes: what servers list (pins), and invitations with passkeys that wait.
 -- actionpass_service  a front end that serves the page: who is signed in there besides.
@@ -36,7 +37,7 @@ GRANT actionpass_front TO actionpass_service;
 GRANT INSERT ON actionpass.record, actionpass.side, actionpass.issued, actionpass.approval, actionpass.revocation,
     actionpass.used, actionpass.replay, actionpass.request, actionpass.request_side, actionpass.request_hold
     TO actionpass_front;
--- The head, which is moved; not whose log it is, nor what was said of a restored database.
+-- The head, which is moved; not whose log it is or where it begins, nor what was said of a restored database.
 GRANT UPDATE (revision, size, hash, trust_version, trust_digest, policy, reconciled, issued_rows, approval_rows,
     revocation_rows, last_allow, last_approved, last_revoked, request_rows, request_unended, request_changes, last_opened,
     last_changed) ON actionpass.ledger TO actionpass_front;
@@ -46,7 +47,7 @@ GRANT UPDATE ON actionpass.request, actionpass.request_hold TO actionpass_front;
 -- What is erased, and marks that expired.
 GRANT DELETE ON actionpass.side, actionpass.request_side, actionpass.replay TO actionpass_front;
 
-GRANT SELECT ON actionpass.version, actionpass.ledger, actionpass.record, actionpass.revocation, actionpass.replay_limits,
+GRANT SELECT ON actionpass.version, actionpass.ledger, actionpass.signed_head, actionpass.record, actionpass.revocation, actionpass.replay_limits,
     actionpass.trust TO actionpass_auditor;
 
 -- Documents: rows, each for whom it is.

@@ -697,7 +697,11 @@ impl Administrator {
         Ok(outcome.to_ref())
     }
 
-    pub(crate) fn draft<B: RecordBody>(&self, body: &B) -> Result<RecordDraft, AdminError> {
+    /// A record of now that is appended in another way.
+    ///
+    /// # Errors
+    /// [`AdminError::ClockUnknown`], [`AdminError::NoRandomness`], [`AdminError::Ledger`].
+    pub fn draft<B: RecordBody>(&self, body: &B) -> Result<RecordDraft, AdminError> {
         let now = self.now()?;
         let id = uuid(now, &*self.random)
             .map(RecordId::from_uuid)

@@ -176,7 +176,7 @@ pub(crate) async fn lost(
         if held.contains(&id) {
             continue;
         }
-        let record = ledger.read(seq, 1).await?.into_iter().next();
+        let record = ledger.revocation_at(seq).await?;
         let body = record.and_then(|record| record.to_body::<RevocationBody>());
         let revocation = body.ok_or(StoreError::new(StoreCode::StoreCorrupt))?.revocation;
         if revocation.expires_at.is_none_or(|end| end > now) {

@@ -114,12 +114,15 @@ async fn below(store: &dyn HomeStore, period: Duration, now: Timestamp) -> Resul
     let step = millis(LONGEST_QUIET).min(millis(period) / 4);
     let mut left = millis(period);
     let mut at = now.unix_millis();
-    let mut seq = store.state().await?.head.size();
-    while seq > 0 {
+    let state = store.state().await?;
+    // Whatever was taken out was older than anything that is asked for.
+    let first = state.first.size();
+    let mut seq = state.head.size();
+    while seq > first {
         // The earliest record that is older by no more than this.
         let most = step.min(left);
         let bound = at.saturating_sub(most);
-        let (mut low, mut high) = (0, seq);
+        let (mut low, mut high) = (first, seq);
         while low < high {
             let middle = low.midpoint(high);
             if time_of(store, middle).await? >= bound {
@@ -143,7 +146,25 @@ async fn below(store: &dyn HomeStore, period: Duration, now: Timestamp) -> Resul
             left = left.saturating_sub(step);
         }
     }
-    Ok(0)
+    Ok(first)
+}
+
+/// The number of the first record from `first` on that is not older than a scope says.
+pub(crate) async fn end_of(store: &dyn HomeStore, first: u64, scope: Scope) -> Result<u64, StoreError> {
+    const PAGE: usize = 512;
+    let mut seq = first;
+    loop {
+        let records = store.read(seq, PAGE).await?;
+        if records.is_empty() {
+            return Ok(seq);
+        }
+        for record in &records {
+            if record.seq >= scope.below || time(record)? >= scope.before.unix_millis() {
+                return Ok(record.seq);
+            }
+            seq = record.seq.saturating_add(1);
+        }
+    }
 }
 
 async fn time_of(store: &dyn HomeStore, seq: u64) -> Result<u64, StoreError> {

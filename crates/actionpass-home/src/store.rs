@@ -2,12 +2,13 @@
 
 use std::fmt::Debug;
 
+use actionpass_model::ArchivedRows;
 use actionpass_store::ledger::Log;
-use actionpass_store::{OutcomeStore, QueueStore, ReplayStart, StoreError, StoreFuture, UseStore};
+use actionpass_store::{ArchiveStore, OutcomeStore, QueueStore, ReplayStart, StoreError, StoreFuture, UseStore};
 use actionpass_store_sqlite::SqliteStore;
 
 /// The store of a home: decisions, requests, ledger and used passes, and what whoever looks after them needs besides.
-pub trait HomeStore: OutcomeStore + QueueStore + UseStore + Debug {
+pub trait HomeStore: ArchiveStore + OutcomeStore + QueueStore + UseStore + Debug {
     /// Whose log it holds; `None` in an executor's.
     fn log(&self) -> Option<&Log>;
 
@@ -16,6 +17,13 @@ pub trait HomeStore: OutcomeStore + QueueStore + UseStore + Debug {
     /// # Errors
     /// [`StoreCode::StoreRowsMissing`](actionpass_store::StoreCode::StoreRowsMissing), naming the first record whose rows differ.
     fn check_rows(&self) -> Result<(), StoreError>;
+
+    /// What the records in front of this number left in what is kept for look-ups, which is compared with them on the way. Blocks
+    /// this thread.
+    ///
+    /// # Errors
+    /// Those of [`check_rows`](Self::check_rows).
+    fn rows_before(&self, until: u64) -> Result<ArchivedRows, StoreError>;
 
     /// That what is written now would survive the loss of power.
     ///
@@ -51,6 +59,10 @@ impl HomeStore for SqliteStore {
         Self::check_rows(self)
     }
 
+    fn rows_before(&self, until: u64) -> Result<ArchivedRows, StoreError> {
+        Self::rows_before(self, until)
+    }
+
     /// Each connection asks for it itself when it is opened.
     fn check_durable(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
@@ -77,6 +89,10 @@ impl HomeStore for actionpass_store_postgres::PostgresStore {
 
     fn check_rows(&self) -> Result<(), StoreError> {
         pollster::block_on(Self::check_rows(self))
+    }
+
+    fn rows_before(&self, until: u64) -> Result<ArchivedRows, StoreError> {
+        pollster::block_on(Self::rows_before(self, until))
     }
 
     fn check_durable(&self) -> StoreFuture<'_, ()> {

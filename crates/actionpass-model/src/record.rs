@@ -45,7 +45,7 @@ pub enum RecordKind {
     Trust,
     /// Another policy came into force.
     Policy,
-    /// Side data was erased.
+    /// Side data was erased, or records were taken out of the store.
     Erasure,
     /// Something happened to an approval request.
     Request,
@@ -559,6 +559,48 @@ pub struct ErasureBody {
     pub rules: Vec<RuleId>,
 }
 
+schema_tag!(
+    /// `actionpass.archive.v1`.
+    ArchiveSchema, "actionpass.archive.v1");
+
+/// The body of an erasure by which the beginning of a log left its store: its records are in an export, in front of a signed head.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+pub struct ArchiveBody {
+    /// The version of this body.
+    pub schema: ArchiveSchema,
+    /// How many records the log had up to there, and so the number of the first that stays.
+    pub size: u64,
+    /// The `ledgerHash` of the last that is taken out.
+    pub last_hash: Digest,
+    /// The root of the Merkle tree of so many records, as the signed head has it.
+    pub root: Digest,
+    /// What these records, from the first of the log on, left in the tables beside the log.
+    pub rows: ArchivedRows,
+    /// Who had it done.
+    pub archived_by: Principal,
+    /// Why.
+    pub reason: Statement,
+}
+
+/// How many rows beside the log go back to records that were taken out: by them the tables are counted from then on.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+pub struct ArchivedRows {
+    /// Actions that were allowed.
+    pub actions: u64,
+    /// Approvals that were used.
+    pub approvals: u64,
+    /// Revocations.
+    pub revocations: u64,
+    /// Approval requests that were opened.
+    pub requests: u64,
+    /// Changes of approval requests.
+    pub request_changes: u64,
+}
+
 crate::closed::objects!(
     Record,
     DecisionBody,
@@ -576,6 +618,8 @@ crate::closed::objects!(
     LiftedEvidence,
     PolicyBody,
     PinBody,
-    ErasureBody
+    ErasureBody,
+    ArchiveBody,
+    ArchivedRows
 );
 crate::closed::names!(RecordKind, DecisionMode, Commitment, OutcomeStatus, KeyEvent, PinChange);

@@ -139,6 +139,11 @@ impl Events {
 /// is the first: it is for whoever verifies the ledger.
 pub(crate) async fn read(store: &dyn QueueStore, seq: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
     let error = match store.read(seq, limit).await {
+        // Nobody who waits for anything waits for what was taken out.
+        Err(error) if error.code() == StoreCode::LedgerArchived => {
+            let first = store.state().await?.first.size();
+            return store.read(first, limit).await;
+        }
         Err(error) if error.code() == StoreCode::StoreCorrupt => error,
         read => return read,
     };

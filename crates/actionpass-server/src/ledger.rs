@@ -65,7 +65,7 @@ struct Filter {
     pass: Option<PassId>,
 }
 
-/// Lists records, in the order of the ledger.
+/// Lists records, in the order of the ledger, from the first on that is not in an archive.
 #[utoipa::path(get, path = "/v1/ledger/records", tag = "ledger", params(
     ("kind" = Option<schema::RecordKind>, Query, description = "`decision`, `revocation`, `outcome`, `use`, `key`, `trust`, `policy`, `pin`, `erasure` or `request`"),
     ("tenant" = Option<schema::Tenant>, Query, description = "That concern this tenant"),
@@ -90,7 +90,14 @@ pub(crate) async fn records(State(gate): State<Shared>, caller: Caller, uri: Uri
     };
     let after = query.get::<u64>("after")?;
     let before = query.get::<u64>("before")?.unwrap_or(u64::MAX);
-    let mut seq = after.map_or(0, |after| after.saturating_add(1));
+    // Behind a record that was taken out, and isn't the last of those, there is nothing to go on with: the store says so.
+    let mut seq = match after {
+        Some(after) => after.saturating_add(1),
+        None => {
+            let state = gate.home.store.state().await.map_err(|error| Refused::of(&error))?;
+            state.first.size()
+        }
+    };
 
     let mut found = Vec::new();
     let mut looked_at: usize = 0;
@@ -163,7 +170,7 @@ pub(crate) async fn at(gate: &Gate, seq: u64) -> Result<StoredRecord, Refused> {
     stored.ok_or_else(|| ServerCode::RecordUnknown.into())
 }
 
-/// Every record as a line of JSON, up to where the ledger ends now: what `ledger export` prints and `ledger verify` takes.
+/// Every record that is there as a line of JSON, up to where the ledger ends now; the first is that behind the last archive: what `ledger export` prints and `ledger verify` takes.
 #[utoipa::path(get, path = "/v1/ledger/export", tag = "ledger",
     responses((status = 200, body = String, content_type = "application/x-ndjson"), (status = "default", body = actionpass_client::api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn export(State(gate): State<Shared>, caller: Caller, uri: Uri) -> Result<Response, Refused> {
@@ -175,7 +182,8 @@ pub(crate) async fn export(State(gate): State<Shared>, caller: Caller, uri: Uri)
     }
     let state = gate.home.store.state().await.map_err(|error| Refused::of(&error))?;
     let size = state.head.size();
-    let lines = futures_util::stream::try_unfold((gate, 0), move |(gate, seq)| async move {
+    let first = state.first.size();
+    let lines = futures_util::stream::try_unfold((gate, first), move |(gate, seq)| async move {
         if seq >= size {
             return Ok(None);
         }

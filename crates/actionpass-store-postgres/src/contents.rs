@@ -23,11 +23,12 @@ const fn columns(table: Table) -> (&'static str, &'static str, &'static str) {
             "ledger",
             "origin, issuer, size, hash, trust_version, trust_digest, policy, reconciled, restored, issued_rows, approval_rows,
                 revocation_rows, last_allow, last_approved, last_revoked, request_rows, request_unended, request_changes,
-                last_opened, last_changed",
+                last_opened, last_changed, first, first_hash, archived",
             "origin, issuer, size, hash, trust_version, trust_digest, policy, reconciled, restored, issued_rows, approval_rows,
                 revocation_rows, last_allow, last_approved, last_revoked, request_rows, request_unended, request_changes,
-                last_opened, last_changed",
+                last_opened, last_changed, first, first_hash, archived",
         ),
+        Table::SignedHead => ("signed_head", "bytes", "bytes"),
         Table::Limits => ("replay_limits", "start, pruned_to", "start, pruned_to"),
         Table::Record => ("record", "seq, json", "seq, json"),
         Table::Side => ("side", "seq, kind, bytes", "seq, kind::bigint, bytes"),
@@ -88,7 +89,7 @@ fn insert(table: Table) -> String {
     }
     let (mut named, mut values) = (mine.to_owned(), values.join(", "));
     let extra = match table {
-        Table::Ledger | Table::Limits => Some(("id", "0")),
+        Table::Ledger | Table::SignedHead | Table::Limits => Some(("id", "0")),
         // Which call made a mark counts only while it is made.
         Table::Mark => Some(("call", "gen_random_uuid()")),
         _ => None,

@@ -42,6 +42,13 @@ impl Failure {
         Self::new(StoreCode::StoreCorrupt, problem)
     }
 
+    /// A record that is asked for stands in front of the first that the database has.
+    pub(crate) fn archived(first: u64) -> Self {
+        let error = StoreError::archived(first);
+        let problem = error.source().map(ToString::to_string).unwrap_or_default();
+        Self::new(error.code(), problem)
+    }
+
     /// It was tried for as long as it may be.
     pub(crate) fn late() -> Self {
         Self {

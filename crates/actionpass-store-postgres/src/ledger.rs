@@ -26,14 +26,16 @@ const HEAD: &str =
     "SELECT origin, issuer, revision, size, hash, trust_version, trust_digest, policy, reconciled, restored,
         issued_rows, approval_rows, revocation_rows, last_allow, last_approved, last_revoked,
         request_rows, request_unended, request_changes, last_opened, last_changed,
-        current_setting('synchronous_commit'), current_setting('fsync'), actionpass.now_millis()
+        current_setting('synchronous_commit'), current_setting('fsync'), actionpass.now_millis(),
+        first, first_hash, archived
     FROM actionpass.ledger";
 /// The same, held until the transaction ends.
 const HEAD_HELD: &str =
     "SELECT origin, issuer, revision, size, hash, trust_version, trust_digest, policy, reconciled, restored,
         issued_rows, approval_rows, revocation_rows, last_allow, last_approved, last_revoked,
         request_rows, request_unended, request_changes, last_opened, last_changed,
-        current_setting('synchronous_commit'), current_setting('fsync'), actionpass.now_millis()
+        current_setting('synchronous_commit'), current_setting('fsync'), actionpass.now_millis(),
+        first, first_hash, archived
     FROM actionpass.ledger FOR UPDATE";
 /// The fence: moves the head from where it was read, or divides by zero, so that nothing behind it is done.
 macro_rules! fence {
@@ -82,6 +84,8 @@ pub(crate) struct HeadRow {
     pub(crate) state: LedgerState,
     pub(crate) counts: Counts,
     pub(crate) revision: u64,
+    /// The record that says where the log begins.
+    pub(crate) archived: Option<u64>,
 }
 
 /// Which statement reads the head.
@@ -106,6 +110,11 @@ impl HeadRow {
             _ => None,
         };
         let mut state = LedgerState::new(Head::new(number(&row, 3)?, digest(&row, 4)?));
+        state.first = match (number(&row, 24)?, get::<Option<Vec<u8>>>(&row, 25)?) {
+            (0, None) => Head::EMPTY,
+            (first @ 1.., Some(hash)) => Head::new(first, to_digest(&hash)?),
+            _ => return Err(Failure::corrupt("where the log begins")),
+        };
         state.trust = trust;
         state.policy = get::<Option<Vec<u8>>>(&row, 7)?
             .map(|bytes| to_digest(&bytes))
@@ -130,6 +139,7 @@ impl HeadRow {
             state,
             counts,
             revision: number(&row, 2)?,
+            archived: maybe(&row, 26)?,
         })
     }
 
@@ -526,7 +536,8 @@ impl<'a> OpenLedger<'a> {
                 continue;
             }
             // The outcome of a pass is reported, so that there is one.
-            if !is_side_known(draft) || draft.effects().outcome.is_some() {
+            let effects = draft.effects();
+            if !is_side_known(draft) || effects.outcome.is_some() || effects.archives.is_some() {
                 return Err(StoreError::new(StoreCode::StoreMisused));
             }
             let record = prepared.seal(&head)?;

@@ -40,6 +40,7 @@
 //! - A store doesn't survive a fork: in the new process every call gives
 //!   [`StoreCode::StoreForked`](actionpass_store::StoreCode::StoreForked). Open stores after the fork.
 
+mod archive;
 mod contents;
 mod documents;
 mod error;

@@ -215,7 +215,7 @@ impl Held<'_, '_> {
     }
 
     /// Writes what was judged, so that the next call finds it.
-    async fn flush(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn flush(&mut self) -> Result<(), Failure> {
         self.ledger.writes.flush(self.session, Vec::new(), None).await
     }
 }

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 
-use actionpass_model::{ApprovalRef, Issuer, PassId, RevocationId, Timestamp};
+use actionpass_model::{ApprovalRef, ArchivedRows, Issuer, PassId, RevocationId, Timestamp};
 use actionpass_store::backend::{Hold, Kept};
-use actionpass_store::ledger::{Consequence, Surveyed};
+use actionpass_store::ledger::{Consequence, Head, Surveyed};
 use actionpass_store::{ActionKey, LEEWAY_SECS, RequestTally, StoreCode};
 use uuid::Uuid;
 
+use crate::archive::moved;
 use crate::error::Failure;
 use crate::ledger::{Counts, HeadRow, head_statement};
 use crate::requests;
@@ -44,6 +45,8 @@ const COUNTS: &str = "SELECT (SELECT count(*) FROM actionpass.issued), (SELECT c
     (SELECT count(*) FROM actionpass.revocation)";
 const OF_REQUESTS: &str = "SELECT count(*), coalesce(sum(version), 0)::bigint, count(*) FILTER (WHERE ended IS NULL),
     (SELECT count(*) FROM actionpass.request_hold) FROM actionpass.request";
+const ARE_THERE: &str = "SELECT EXISTS (SELECT FROM actionpass.issued), EXISTS (SELECT FROM actionpass.approval),
+    EXISTS (SELECT FROM actionpass.revocation), EXISTS (SELECT FROM actionpass.request)";
 const MAY_READ: &str = "SELECT has_table_privilege('actionpass.issued', 'SELECT')
     AND has_table_privilege('actionpass.approval', 'SELECT') AND has_table_privilege('actionpass.request', 'SELECT')";
 
@@ -61,16 +64,32 @@ pub(crate) async fn check_last(session: &Session) -> Result<(), Failure> {
     let may_read = session.one(MAY_READ, &[]).await?;
     if may_read.map_or(Ok(false), |row| get(&row, 0))? {
         let head = session.one(head_statement(false), &[]).await?;
+        let head = HeadRow::read(head, None)?;
+        crate::archive::check_beginning(session, &head).await?;
         let Counts {
+            issued,
+            approvals,
+            revocations,
+            requests,
             last_allow,
             last_approved,
             last_revoked,
             last_opened,
             last_changed,
             ..
-        } = HeadRow::read(head, None)?.counts;
+        } = head.counts;
+        let there = session.one(ARE_THERE, &[]).await?;
+        let there = there.ok_or_else(|| Failure::corrupt("a count"))?;
+        for (column, count) in [issued, approvals, revocations, requests].into_iter().enumerate() {
+            if count > 0 && !get::<bool>(&there, column)? {
+                return Err(missing("a table has no rows, and the log has"));
+            }
+        }
         let last = [last_allow, last_approved, last_revoked, last_opened, last_changed];
-        let mut seqs: Vec<i64> = last.into_iter().flatten().map(to_sql).collect::<Result<_, _>>()?;
+        // What a record said that was taken out, the tables are counted by.
+        let first = head.state.first.size();
+        let last = last.into_iter().flatten().filter(|seq| *seq >= first);
+        let mut seqs: Vec<i64> = last.map(to_sql).collect::<Result<_, _>>()?;
         seqs.sort_unstable();
         seqs.dedup();
         let records = records(session, ONE_OF, &[&seqs]).await?;
@@ -246,6 +265,10 @@ pub(crate) struct Comparison {
     /// Until when the marks must stay of passes that were allowed, as far as that is not over.
     due: HashMap<PassId, u64>,
     requests: RequestTally,
+    /// Where the log begins.
+    first: Head,
+    /// What records in front of that left in the tables.
+    before: ArchivedRows,
 }
 
 impl Comparison {
@@ -259,6 +282,54 @@ impl Comparison {
             revocations: 0,
             due: HashMap::new(),
             requests: RequestTally::default(),
+            first: Head::EMPTY,
+            before: ArchivedRows::default(),
+        }
+    }
+
+    /// Begins anew where the log begins, if that moved.
+    async fn begin(&mut self, session: &Session, head: &HeadRow) -> Result<(), Failure> {
+        let first = head.state.first;
+        if first == self.first {
+            return Ok(());
+        }
+        // Whoever opened the store found it to be an archive's, of this head.
+        let seq = head.archived.ok_or_else(|| Failure::corrupt("where the log begins"))?;
+        let said = records(session, ONE_OF, &[&vec![to_sql(seq)?]]).await?;
+        let before = match said.first() {
+            Some((_, Consequence::Archive { head, rows })) if *head == first => *rows,
+            _ => return Err(moved(seq)),
+        };
+        *self = Self {
+            next: first.size(),
+            first,
+            before,
+            ..Self::new(self.issuer.clone())
+        };
+        Ok(())
+    }
+
+    /// What the records so far left in the tables.
+    const fn so_far(&self) -> ArchivedRows {
+        let before = self.before;
+        ArchivedRows {
+            actions: before.actions.saturating_add(self.issued),
+            approvals: before.approvals.saturating_add(self.approvals),
+            revocations: before.revocations.saturating_add(self.revocations),
+            requests: before.requests.saturating_add(self.requests.opened()),
+            request_changes: before.request_changes.saturating_add(self.requests.changes()),
+        }
+    }
+
+    /// Compares the records in front of this number, each page in a moment of its own, and gives what they left in the tables.
+    pub(crate) async fn run_until(mut self, session: &Session, until: u64) -> Result<ArchivedRows, Failure> {
+        loop {
+            session.run(crate::reads::MOMENT).await?;
+            let is_done = self.page(session, until).await?;
+            session.run("COMMIT").await?;
+            if is_done {
+                return Ok(self.so_far());
+            }
         }
     }
 
@@ -266,20 +337,23 @@ impl Comparison {
     pub(crate) async fn run(mut self, session: &Session) -> Result<(), Failure> {
         while !self.is_done {
             session.run(crate::reads::MOMENT).await?;
-            self.page(session).await?;
+            self.is_done = self.page(session, u64::MAX).await?;
             session.run("COMMIT").await?;
         }
         Ok(())
     }
 
-    /// Compares the next records; behind the last, the number of rows.
-    async fn page(&mut self, session: &Session) -> Result<(), Failure> {
+    /// Compares the next records in front of this number; behind the last of all, the number of rows. Gives whether there are no
+    /// more.
+    async fn page(&mut self, session: &Session, until: u64) -> Result<bool, Failure> {
         // A record and its rows were written together, so they are read together.
         let head = session.one(head_statement(false), &[]).await?;
         let head = HeadRow::read(head, None)?;
+        self.begin(session, &head).await?;
         let pruned_to = pruned_to(session).await?;
         let mut page = self.next_page();
-        for (seq, consequence) in records(session, RECORDS, &[&to_sql(self.next)?, &PAGE]).await? {
+        let limit = i64::try_from(until.saturating_sub(self.next)).map_or(PAGE, |left| left.min(PAGE));
+        for (seq, consequence) in records(session, RECORDS, &[&to_sql(self.next)?, &limit]).await? {
             if seq != self.next {
                 return Err(missing_of("a record is missing in front of another", seq));
             }
@@ -287,11 +361,13 @@ impl Comparison {
             self.next = seq.saturating_add(1);
         }
         page.check(session).await?;
-        if self.next >= head.state.head.size() {
-            self.count(session, &head.counts).await?;
-            self.is_done = true;
+        if self.next < head.state.head.size() {
+            return Ok(self.next >= until);
         }
-        Ok(())
+        if until == u64::MAX {
+            self.count(session, &head.counts).await?;
+        }
+        Ok(true)
     }
 
     fn next_page(&self) -> Page {
@@ -310,7 +386,17 @@ impl Comparison {
     ) -> Result<Vec<(Option<u64>, Failure)>, Failure> {
         let mut faults = Vec::new();
         session.run(crate::reads::MOMENT).await?;
-        let head = session.one(head_statement(false), &[]).await?;
+        let head = HeadRow::read(session.one(head_statement(false), &[]).await?, None)?;
+        let begun = crate::archive::check_beginning(session, &head).await;
+        for checked in [begun, self.begin(session, &head).await] {
+            match checked {
+                Err(failure) if matches!(failure.code, StoreCode::StoreRowsMissing | StoreCode::StoreCorrupt) => {
+                    faults.push((None, failure));
+                }
+                checked => checked?,
+            }
+        }
+        self.next = head.state.first.size();
         let pruned_to = pruned_to(session).await?;
         loop {
             let rows = session.query(RECORDS, &[&to_sql(self.next)?, &PAGE]).await?;
@@ -337,7 +423,7 @@ impl Comparison {
             }
         }
         if found.lost.is_empty() && faults.is_empty() {
-            match self.count(session, &HeadRow::read(head, None)?.counts).await {
+            match self.count(session, &head.counts).await {
                 Err(failure) if failure.code == StoreCode::StoreRowsMissing => faults.push((None, failure)),
                 counted => counted?,
             }
@@ -379,6 +465,7 @@ impl Comparison {
                     page.marked.1.push(to_sql(seq)?);
                 }
             }
+            Consequence::Archive { head, .. } if head.size() > self.first.size() => return Err(moved(seq)),
             Consequence::Revocation(_) => self.revocations = self.revocations.saturating_add(1),
             Consequence::Erasure { records, at } => {
                 for opener in records {
@@ -416,23 +503,24 @@ impl Comparison {
             .one(COUNTS, &[])
             .await?
             .ok_or_else(|| Failure::corrupt("a count"))?;
+        let logged = self.so_far();
         for (column, kept, logged, problem) in [
             (
                 0,
                 kept.issued,
-                self.issued,
+                logged.actions,
                 "more or fewer actions are marked issued than the log allows",
             ),
             (
                 1,
                 kept.approvals,
-                self.approvals,
+                logged.approvals,
                 "more or fewer approvals are marked used than the log says",
             ),
             (
                 2,
                 kept.revocations,
-                self.revocations,
+                logged.revocations,
                 "more or fewer revocations are marked recorded than the log has",
             ),
         ] {
@@ -445,13 +533,17 @@ impl Comparison {
             .await?
             .ok_or_else(|| Failure::corrupt("a count"))?;
         let there = (number(&row, 0)?, number(&row, 1)?);
-        if there != (self.requests.opened(), self.requests.changes()) || (kept.requests, kept.changes) != there {
+        if there != (logged.requests, logged.request_changes) || (kept.requests, kept.changes) != there {
             return Err(missing(
                 "there are more or fewer approval requests or changes of them than the log has",
             ));
         }
         if number(&row, 2)? != kept.unended {
             return Err(missing("more or fewer approval requests have no end than were counted"));
+        }
+        // What holds follow from may have been taken out.
+        if self.first.size() > 0 {
+            return Ok(());
         }
         let mut known: u64 = 0;
         for held in self.requests.holds() {

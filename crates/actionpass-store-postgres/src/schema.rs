@@ -10,7 +10,7 @@ pub(crate) const MARKS_LOCK: i32 = 1;
 pub(crate) const SIGN_INS_LOCK: i32 = 4;
 
 /// One script for each version of the schema; `actionpass.version` says how many were run. Released scripts never change.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V4];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// Makes the schema and the count of its versions, if they aren't there.
 pub(crate) const FOUNDATION: &str = "
@@ -187,6 +187,16 @@ CREATE TABLE actionpass.document (
     bytes bytea NOT NULL
 );
 ALTER TABLE actionpass.document ENABLE ROW LEVEL SECURITY;
+"#;
+
+const V3: &str = r#"
+-- Where the log begins, if records were taken out: how many, the hash of the last of them, and the record that says so. The
+-- signed head lies apart, since the row of the log is written by every batch.
+ALTER TABLE actionpass.ledger ADD COLUMN first bigint NOT NULL DEFAULT 0, ADD COLUMN first_hash bytea, ADD COLUMN archived bigint;
+CREATE TABLE actionpass.signed_head (
+    id smallint PRIMARY KEY CHECK (id = 0),
+    bytes bytea NOT NULL
+);
 "#;
 
 const V4: &str = r#"

@@ -7,7 +7,9 @@ use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use actionpass_model::{ApprovalRequest, Issuer, PassId, RequestId, RevocationId, Statement, Timestamp, UnixSeconds};
+use actionpass_model::{
+    ApprovalRequest, ArchivedRows, Issuer, PassId, RequestId, RevocationId, Statement, Timestamp, UnixSeconds,
+};
 use actionpass_store::backend::{Lift, QueueCall};
 use actionpass_store::ledger::{Log, RecordDraft, SealedRecord};
 use actionpass_store::{
@@ -30,7 +32,7 @@ use crate::ledger::{Append, Commit, HeadRow, ReportCall, check_durable, head_sta
 use crate::marks::{self, Marking};
 use crate::migrate::{self, Holds};
 use crate::options::PostgresOptions;
-use crate::session::{Session, from_uuid, get, number, pool, to_sql};
+use crate::session::{Session, from_uuid, get, maybe, number, pool, to_sql};
 use crate::writer::{self, Reply, UseCall, Write, Writer, send};
 use crate::{reads, requests, rows, writes};
 
@@ -57,8 +59,8 @@ struct Running {
     thread: JoinHandle<()>,
 }
 
-struct Calls {
-    writes: UnboundedSender<Write>,
+pub(crate) struct Calls {
+    pub(crate) writes: UnboundedSender<Write>,
     marks: UnboundedSender<Marking>,
     look_ups: UnboundedSender<(LookUp, Reply<Known>)>,
     follows: UnboundedSender<Follower>,
@@ -295,21 +297,23 @@ impl PostgresStore {
         self.0.log.as_ref()
     }
 
-    /// Frees what erased side data left behind in the tables (`VACUUM`). What the write-ahead log, replicas and backups keep
+    /// Frees what erased side data, and records that were taken out, left behind in the tables (`VACUUM`). What the write-ahead log, replicas and backups keep
     /// of it is beyond this.
     ///
     /// # Errors
     /// [`StoreCode::StoreReadOnly`] for a user who doesn't own the tables.
     pub fn purge(&self) -> StoreFuture<'_, ()> {
         const OWNS: &str = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class
-            WHERE oid IN ('actionpass.side'::regclass, 'actionpass.request_side'::regclass)";
+            WHERE oid IN ('actionpass.side'::regclass, 'actionpass.request_side'::regclass, 'actionpass.record'::regclass)";
         self.ask(async |session| {
             let row = session.one(OWNS, &[]).await?;
             if !row.map_or(Ok(false), |row| get(&row, 0))? {
                 let problem = "only who owns the tables may vacuum them";
                 return Err(Failure::new(StoreCode::StoreReadOnly, problem));
             }
-            session.run("VACUUM actionpass.side, actionpass.request_side").await
+            session
+                .run("VACUUM actionpass.side, actionpass.request_side, actionpass.record")
+                .await
         })
     }
 
@@ -324,7 +328,7 @@ impl PostgresStore {
         })
     }
 
-    /// Writes the whole log as JSON lines, from its first record on, and gives their number. Blocks this thread, in
+    /// Writes the whole log as JSON lines, from the first record on that is there, and gives their number. Blocks this thread, in
     /// constant memory; writers go on, and what they append meanwhile may be in it.
     ///
     /// Nothing is verified here: [`verify_jsonl`](actionpass_store::ledger::verify_jsonl) does that with the result.
@@ -333,7 +337,8 @@ impl PostgresStore {
     /// Those of `out`, and [`io::ErrorKind::Other`] with a [`StoreError`].
     pub fn export(&self, mut out: impl io::Write) -> io::Result<u64> {
         const PAGE: usize = 1000;
-        let mut size: u64 = 0;
+        let first = self.first().map_err(io::Error::other)?;
+        let mut size = first;
         loop {
             let (answer, answered) = sync_channel(1);
             let from = size;
@@ -352,9 +357,26 @@ impl PostgresStore {
             }
             if page.len() < PAGE {
                 out.flush()?;
-                return Ok(size);
+                return Ok(size.saturating_sub(first));
             }
         }
+    }
+
+    /// The number of the first record that is there. Blocks this thread.
+    fn first(&self) -> Result<u64, StoreError> {
+        if self.0.log.is_none() {
+            return Ok(0);
+        }
+        let (answer, answered) = sync_channel(1);
+        self.run(move |pool, patience| async move {
+            let first = reads::insist(&pool, patience, async |session| {
+                let head = session.one(head_statement(false), &[]).await?;
+                Ok(HeadRow::read(head, None)?.state.first.size())
+            });
+            let _ = answer.send(first.await);
+        })?;
+        let first = answered.recv().map_err(|_| gone())?;
+        first.map_err(|failure| failure.to_error())
     }
 
     /// Compares the tables with the log: the issued action and the used approvals of every allow, every revocation, every use
@@ -373,6 +395,29 @@ impl PostgresStore {
                 let compared = async {
                     let session = Session::begin(&pool).await?;
                     let compared = rows::Comparison::new(issuer).run(&session).await;
+                    if compared.is_err() {
+                        session.give_up();
+                    }
+                    compared
+                };
+                send(reply, compared.await.map_err(|failure| failure.to_error()));
+            })?;
+            received(answer).await
+        })
+    }
+
+    /// What the records in front of this number left in the tables, which are compared with them on the way.
+    ///
+    /// # Errors
+    /// Those of [`check_rows`](Self::check_rows).
+    pub fn rows_before(&self, until: u64) -> StoreFuture<'_, ArchivedRows> {
+        Box::pin(async move {
+            let issuer = self.needed_log()?.issuer().clone();
+            let (reply, answer) = channel();
+            self.run(move |pool, _| async move {
+                let compared = async {
+                    let session = Session::begin(&pool).await?;
+                    let compared = rows::Comparison::new(issuer).run_until(&session, until).await;
                     if compared.is_err() {
                         session.give_up();
                     }
@@ -425,7 +470,7 @@ impl PostgresStore {
     }
 
     /// Gives the thread a call.
-    fn call(&self, call: impl FnOnce(&Calls) -> bool) -> Result<(), StoreError> {
+    pub(crate) fn call(&self, call: impl FnOnce(&Calls) -> bool) -> Result<(), StoreError> {
         if call(&self.running()?.calls) {
             Ok(())
         } else {
@@ -460,7 +505,7 @@ impl PostgresStore {
     }
 }
 
-async fn received<T>(answer: Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(crate) async fn received<T>(answer: Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
     answer.await.unwrap_or_else(|_| Err(gone()))
 }
 
@@ -515,8 +560,8 @@ async fn begin(
         let seen = seen.map_err(|_| Failure::new(StoreCode::StoreUnavailable, "the witness was not asked"))?;
         if let Some(known) = seen.map_err(|error| Failure::of(&error))? {
             let head = session.one(head_statement(false), &[]).await?;
-            let head = HeadRow::read(head, None)?.state.head;
-            bounded(options.timeout, writer::check_holds(&session, head, known)).await?;
+            let state = HeadRow::read(head, None)?.state;
+            bounded(options.timeout, writer::check_holds(&session, &state, known)).await?;
         }
     }
     Ok((pool, log))
@@ -612,6 +657,17 @@ impl Ledger for PostgresStore {
             let beside = "SELECT bytes FROM actionpass.side WHERE seq = $1 AND kind = $2";
             let row = session.one(beside, &[&seq, &place]).await?;
             row.map(|row| get(&row, 0)).transpose()
+        })
+    }
+
+    fn revocation_at(&self, seq: u64) -> StoreFuture<'_, Option<StoredRecord>> {
+        const OF_A_REVOCATION: &str = "SELECT json FROM actionpass.record
+            WHERE seq = $1 AND EXISTS (SELECT FROM actionpass.revocation WHERE seq = $1)";
+        self.ask(async move |session| {
+            let Ok(place) = to_sql(seq) else { return Ok(None) };
+            let row = session.one(OF_A_REVOCATION, &[&place]).await?;
+            let json: Option<String> = row.map(|row| get(&row, 0)).transpose()?;
+            Ok(json.map(|json| StoredRecord::new(seq, json.into_bytes())))
         })
     }
 
@@ -742,11 +798,23 @@ impl QueueStore for PostgresStore {
 }
 
 async fn read(session: &Session, seq: u64, limit: usize) -> Result<Vec<StoredRecord>, Failure> {
-    const PAGE: &str = "SELECT seq, json FROM actionpass.record WHERE seq >= $1 ORDER BY seq LIMIT $2";
+    // Records are taken out behind a beginning that moved before, so both are of one moment.
+    const PAGE: &str = "SELECT r.seq, r.json, l.first FROM
+        (SELECT coalesce((SELECT first FROM actionpass.ledger), 0) AS first) AS l LEFT JOIN LATERAL
+        (SELECT seq, json FROM actionpass.record WHERE seq >= $1 ORDER BY seq LIMIT $2) AS r ON true ORDER BY r.seq";
     // Beyond what the database counts to there are no records.
     let Ok(first) = to_sql(seq) else { return Ok(Vec::new()) };
     let limit = to_sql(limit as u64).unwrap_or(i64::MAX);
     let rows = session.query(PAGE, &[&first, &limit]).await?;
-    let record = |row| Ok(StoredRecord::new(number(row, 0)?, get::<String>(row, 1)?.into_bytes()));
-    rows.iter().map(record).collect()
+    let mut records = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let begins = number(row, 2)?;
+        if begins > seq {
+            return Err(Failure::archived(begins));
+        }
+        if let Some(seq) = maybe(row, 0)? {
+            records.push(StoredRecord::new(seq, get::<String>(row, 1)?.into_bytes()));
+        }
+    }
+    Ok(records)
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use actionpass_store::backend::{Lift, QueueCall};
 use actionpass_store::ledger::{Head, KnownHead, Log, SealedRecord};
 use actionpass_store::{
-    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, HeadWitness, LedgerState, Mark, Reported,
-    StoreCode, StoreError, UsedUp,
+    AppendOutcome, ArchiveOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, HeadWitness, LedgerState, Mark,
+    Reported, StoreCode, StoreError, UsedUp,
 };
 use deadpool_postgres::Pool;
 use futures_channel::oneshot::Sender;
@@ -22,6 +22,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::archive::ArchiveCall;
 use crate::error::{Failure, Kind};
 use crate::facts::{Facts, Questions};
 use crate::follow::News;
@@ -47,6 +48,7 @@ pub(crate) enum Write {
     Lift(Box<QueueCall<Lift>>, Reply<Option<SealedRecord>>),
     Report(Box<ReportCall>, Reply<Reported>),
     UseUp(Box<UseCall>, Reply<UsedUp>),
+    Archive(Box<ArchiveCall>, Reply<ArchiveOutcome>),
 }
 
 /// A pass that is to be marked used, and the record of that.
@@ -64,6 +66,7 @@ enum Outcome {
     Lift(Result<Option<SealedRecord>, StoreError>),
     Report(Result<Reported, StoreError>),
     UseUp(Result<UsedUp, StoreError>),
+    Archive(Result<ArchiveOutcome, StoreError>),
 }
 
 impl Write {
@@ -75,6 +78,7 @@ impl Write {
             (Self::Lift(_, reply), Outcome::Lift(outcome)) => send(reply, outcome),
             (Self::Report(_, reply), Outcome::Report(outcome)) => send(reply, outcome),
             (Self::UseUp(_, reply), Outcome::UseUp(outcome)) => send(reply, outcome),
+            (Self::Archive(_, reply), Outcome::Archive(outcome)) => send(reply, outcome),
             (write, _) => write.fail(&Failure::corrupt("an answer to another call")),
         }
     }
@@ -88,6 +92,7 @@ impl Write {
             Self::Lift(_, reply) => send(reply, Err(error)),
             Self::Report(_, reply) => send(reply, Err(error)),
             Self::UseUp(_, reply) => send(reply, Err(error)),
+            Self::Archive(_, reply) => send(reply, Err(error)),
         }
     }
 
@@ -96,7 +101,7 @@ impl Write {
         match self {
             Self::Commit(commit, _) => commit.queue_part().is_some(),
             Self::Append(append, _) => append.erases(),
-            Self::Change(..) | Self::Lift(..) => true,
+            Self::Change(..) | Self::Lift(..) | Self::Archive(..) => true,
             Self::Report(..) | Self::UseUp(..) => false,
         }
     }
@@ -112,7 +117,7 @@ impl Write {
             Self::Commit(commit, _) => commit.ask(questions),
             Self::Append(append, _) => append.ask(questions),
             Self::Report(report, _) => questions.passes.push(report.call.pass.clone()),
-            Self::Change(..) | Self::Lift(..) | Self::UseUp(..) => {}
+            Self::Change(..) | Self::Lift(..) | Self::UseUp(..) | Self::Archive(..) => {}
         }
     }
 }
@@ -292,10 +297,10 @@ impl Writer {
         let head = HeadRow::read(row, Some(log))?;
         let seen = self.seen.get();
         if let Some(known) = seen.known().filter(|_| seen != head.state.head) {
-            check_holds(session, head.state.head, known).await?;
+            check_holds(session, &head.state, known).await?;
         }
         self.seen.set(head.state.head);
-        if let Some(outcomes) = heard(session, unheard).await? {
+        if let Some(outcomes) = heard(session, &head.state, unheard).await? {
             session.run("ROLLBACK").await?;
             self.told(log, head.state).await?;
             return Ok(outcomes);
@@ -362,7 +367,13 @@ impl Writer {
 }
 
 /// That the log with this head holds a record: else the database is an earlier state, or another one.
-pub(crate) async fn check_holds(session: &Session, head: Head, known: KnownHead) -> Result<(), Failure> {
+pub(crate) async fn check_holds(session: &Session, state: &LedgerState, known: KnownHead) -> Result<(), Failure> {
+    let (head, first) = (state.head, state.first);
+    // What was taken out its signed head vouches for.
+    let is_archived = known.seq() < first.size() && first.known().is_some_and(|last| last.seq() != known.seq());
+    if is_archived || first.known() == Some(known) {
+        return Ok(());
+    }
     if known.seq() < head.size() && is_there(session, known).await? {
         return Ok(());
     }
@@ -380,9 +391,17 @@ async fn is_there(session: &Session, known: KnownHead) -> Result<bool, Failure> 
 
 /// What the calls get, if one of the commits took place of which nobody heard. The head is held: no such commit is still on
 /// its way, or it will find the head moved.
-async fn heard(session: &Session, unheard: &mut Vec<Unheard>) -> Result<Option<Vec<Outcome>>, Failure> {
+async fn heard(
+    session: &Session,
+    state: &LedgerState,
+    unheard: &mut Vec<Unheard>,
+) -> Result<Option<Vec<Outcome>>, Failure> {
     for place in 0..unheard.len() {
         let Some(candidate) = unheard.get(place) else { break };
+        if candidate.last.seq() < state.first.size() {
+            let problem = "what was committed unheard was taken out into an archive meanwhile";
+            return Err(Failure::new(StoreCode::StoreUnavailable, problem));
+        }
         if is_there(session, candidate.last).await? {
             return Ok(Some(unheard.swap_remove(place).outcomes));
         }
@@ -404,6 +423,7 @@ async fn queued(session: &Session, ledger: &mut OpenLedger<'_>, write: &Write) -
         Write::Append(append, _) => Outcome::Append(held.append(append).await?),
         Write::Change(call, _) => Outcome::Change(held.change(call).await?),
         Write::Lift(call, _) => Outcome::Lift(held.lift(call).await?),
+        Write::Archive(call, _) => Outcome::Archive(held.archive(call).await?),
         Write::Report(..) | Write::UseUp(..) => return Ok(None),
     }))
 }
@@ -424,7 +444,7 @@ fn judged(ledger: &mut OpenLedger<'_>, write: &Write) -> Result<Outcome, Failure
         }
         Write::Append(append, _) => Outcome::Append(ledger.append(append)?),
         Write::Report(call, _) => Outcome::Report(ledger.report(call)?),
-        Write::Change(..) | Write::Lift(..) | Write::UseUp(..) => {
+        Write::Change(..) | Write::Lift(..) | Write::UseUp(..) | Write::Archive(..) => {
             return Err(Failure::corrupt("a call that is judged elsewhere"));
         }
     })

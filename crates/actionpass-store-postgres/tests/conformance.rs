@@ -32,6 +32,12 @@ mod outcomes {
     actionpass_store::outcome_store_conformance!(durable, open: opened, block_on: block_on);
 }
 
+mod archives {
+    use super::*;
+
+    actionpass_store::archive_store_conformance!(durable, open: opened, block_on: block_on);
+}
+
 mod uses {
     use super::*;
 

@@ -9,14 +9,14 @@ use actionpass_model::UnixSeconds;
 use actionpass_store::backend::{Lift, QueueCall};
 use actionpass_store::ledger::{Log, SealedRecord};
 use actionpass_store::{
-    AppendOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, Known, LedgerState, LookUp, Mark, ReplayStart,
-    Reported, StoreCode, StoreError, UsedUp,
+    AppendOutcome, ArchiveOutcome, Change, ChangeOutcome, CommitOutcome, Consumption, Known, LedgerState, LookUp, Mark,
+    ReplayStart, Reported, StoreCode, StoreError, UsedUp,
 };
 use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
 use crate::consume::{self, Issuers, Limits};
-use crate::decide::{self, Append, Commit, Judged, OpenLedger, ReportCall};
+use crate::decide::{self, Append, ArchiveCall, Commit, Judged, OpenLedger, ReportCall};
 use crate::error::Failure;
 use crate::file::{Access, BUSY_TIMEOUT};
 use crate::moment::{Moment, run_cached};
@@ -41,6 +41,8 @@ pub(crate) enum Write {
     Change(Box<QueueCall<Change>>, Reply<ChangeOutcome>),
     Lift(Box<QueueCall<Lift>>, Reply<Option<SealedRecord>>),
     Report(Box<ReportCall>, Reply<Reported>),
+    Archive(Box<ArchiveCall>, Reply<ArchiveOutcome>),
+    Sweep(usize, Reply<bool>),
     Consume(Mark, UnixSeconds, Reply<Consumption>),
     UseUp(Box<UseCall>, Reply<UsedUp>),
     Restart(ReplayStart, Reply<()>),
@@ -62,6 +64,8 @@ enum Outcome {
     Change(Result<ChangeOutcome, StoreError>),
     Lift(Result<Option<SealedRecord>, StoreError>),
     Report(Result<Reported, StoreError>),
+    Archive(Result<ArchiveOutcome, StoreError>),
+    Sweep(bool),
     Consume(Consumption),
     UseUp(Result<UsedUp, StoreError>),
     Restart,
@@ -77,6 +81,8 @@ impl Write {
             (Self::Change(_, reply), Outcome::Change(outcome)) => send(reply, outcome),
             (Self::Lift(_, reply), Outcome::Lift(outcome)) => send(reply, outcome),
             (Self::Report(_, reply), Outcome::Report(outcome)) => send(reply, outcome),
+            (Self::Archive(_, reply), Outcome::Archive(outcome)) => send(reply, outcome),
+            (Self::Sweep(_, reply), Outcome::Sweep(has_more)) => send(reply, Ok(has_more)),
             (Self::Consume(_, _, reply), Outcome::Consume(outcome)) => send(reply, Ok(outcome)),
             (Self::UseUp(_, reply), Outcome::UseUp(outcome)) => send(reply, outcome),
             (Self::Restart(_, reply), Outcome::Restart) => send(reply, Ok(())),
@@ -92,6 +98,8 @@ impl Write {
             Self::Change(_, reply) => send(reply, Err(error)),
             Self::Lift(_, reply) => send(reply, Err(error)),
             Self::Report(_, reply) => send(reply, Err(error)),
+            Self::Archive(_, reply) => send(reply, Err(error)),
+            Self::Sweep(_, reply) => send(reply, Err(error)),
             Self::Consume(_, _, reply) => send(reply, Err(error)),
             Self::UseUp(_, reply) => send(reply, Err(error)),
             Self::Restart(_, reply) => send(reply, Err(error)),
@@ -99,11 +107,15 @@ impl Write {
     }
 
     const fn is_for_the_log(&self) -> bool {
-        !matches!(self, Self::Consume(..) | Self::Restart(..))
+        !matches!(self, Self::Consume(..) | Self::Restart(..) | Self::Sweep(..))
     }
 
     fn erases(&self) -> bool {
-        matches!(self, Self::Append(append, _) if append.erases())
+        match self {
+            Self::Append(append, _) => append.erases(),
+            Self::Sweep(..) => true,
+            _ => false,
+        }
     }
 }
 
@@ -352,6 +364,8 @@ impl Open {
                 Write::Change(call, _) => Outcome::Change(begun(&mut ledger, connection)?.change(call)?),
                 Write::Lift(call, _) => Outcome::Lift(begun(&mut ledger, connection)?.lift(call)?),
                 Write::Report(call, _) => Outcome::Report(begun(&mut ledger, connection)?.report(call)?),
+                Write::Archive(call, _) => Outcome::Archive(begun(&mut ledger, connection)?.archive(call)?),
+                Write::Sweep(limit, _) => Outcome::Sweep(decide::sweep(connection, *limit)?),
                 Write::Consume(mark, now, _) => {
                     let limits = limits.get(|| Limits::read(connection))?;
                     let outcome = consume::consume(connection, issuers, limits, mark)?;

@@ -20,14 +20,16 @@ const fn select(table: Table) -> &'static str {
         Table::Ledger => {
             "SELECT origin, issuer, size, hash, trust_version, trust_digest, policy, reconciled, restored, issued_rows,
                 approval_rows, revocation_rows, last_allow, last_approved, last_revoked, request_rows, request_unended,
-                request_changes, last_opened, last_changed FROM ledger"
+                request_changes, last_opened, last_changed, first, first_hash, archived FROM ledger"
         }
+        Table::SignedHead => "SELECT bytes FROM signed_head",
         Table::Limits => "SELECT start, pruned_to FROM replay_limits",
         Table::Record => "SELECT seq, json FROM record ORDER BY seq",
         Table::Side => "SELECT slot / 8, slot % 8, bytes FROM side ORDER BY slot",
         Table::Issued => {
             "SELECT i.action, i.tenant, i.agent, i.action_hash,
-                (SELECT json_extract(r.json, '$.body.commitment') IS NOT NULL FROM record r WHERE r.seq = i.seq),
+                coalesce(i.is_committed,
+                    (SELECT json_extract(r.json, '$.body.commitment') IS NOT NULL FROM record r WHERE r.seq = i.seq)),
                 i.seq, i.record, i.ledger_hash, i.pass, i.expires, i.audience FROM issued i"
         }
         Table::Approval => "SELECT id, approver, seq FROM approval",
@@ -48,16 +50,17 @@ const fn insert(table: Table) -> &'static str {
         Table::Ledger => {
             "INSERT INTO ledger (id, origin, issuer, size, hash, trust_version, trust_digest, policy, reconciled, restored,
                 issued_rows, approval_rows, revocation_rows, last_allow, last_approved, last_revoked, request_rows,
-                request_unended, request_changes, last_opened, last_changed)
-             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
+                request_unended, request_changes, last_opened, last_changed, first, first_hash, archived)
+             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"
         }
+        Table::SignedHead => "INSERT INTO signed_head (id, bytes) VALUES (0, ?1)",
         Table::Limits => "INSERT INTO replay_limits (id, start, pruned_to) VALUES (0, ?1, ?2)",
         Table::Record => "INSERT INTO record (seq, json) VALUES (?1, ?2)",
         Table::Side => "INSERT INTO side (slot, bytes) VALUES (8 * ?1 + ?2, ?3)",
-        // The fifth, `is_committed`, is what the record says.
         Table::Issued => {
-            "INSERT INTO issued (action, tenant, agent, action_hash, seq, record, ledger_hash, pass, expires, audience)
-             VALUES (?1, ?2, ?3, ?4, ?6, ?7, ?8, ?9, ?10, ?11)"
+            "INSERT INTO issued
+                (action, tenant, agent, action_hash, is_committed, seq, record, ledger_hash, pass, expires, audience)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
         }
         Table::Approval => "INSERT INTO approval (id, approver, seq) VALUES (?1, ?2, ?3)",
         Table::Revocation => "INSERT INTO revocation (id, seq, record, ledger_hash) VALUES (?1, ?2, ?3, ?4)",

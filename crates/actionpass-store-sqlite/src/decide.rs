@@ -17,9 +17,11 @@ use crate::requests;
 use crate::rows::Rows;
 use crate::witness::Witnessed;
 
+mod archive;
 mod outcome;
 mod queue;
 
+pub(crate) use archive::{ArchiveCall, beginning, check_beginning, needed, sweep};
 pub(crate) use outcome::{ReportCall, used};
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
@@ -27,8 +29,9 @@ pub(crate) type Judged<T> = Result<Result<T, StoreError>, Failure>;
 
 /// Reads where the log ends and what it was told of.
 pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
-    let mut statement = connection
-        .prepare_cached("SELECT size, hash, trust_version, trust_digest, policy, reconciled, restored FROM ledger")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT size, hash, trust_version, trust_digest, policy, reconciled, restored, first, first_hash FROM ledger",
+    )?;
     let row = statement.query_row([], |row| {
         Ok((
             row.get::<_, i64>(0)?,
@@ -38,9 +41,10 @@ pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
             row.get::<_, Option<[u8; 32]>>(4)?,
             row.get::<_, i64>(5)?,
             row.get::<_, Option<i64>>(6)?,
+            (row.get::<_, i64>(7)?, row.get::<_, Option<[u8; 32]>>(8)?),
         ))
     });
-    let Some((size, hash, version, trust, policy, reconciled, restored)) = row.optional()? else {
+    let Some((size, hash, version, trust, policy, reconciled, restored, first)) = row.optional()? else {
         return Err(Failure::Store(StoreCode::StoreLogMismatch, "the store holds no log"));
     };
     let trust = match (version, trust) {
@@ -51,6 +55,11 @@ pub(crate) fn state(connection: &Connection) -> Result<LedgerState, Failure> {
         _ => None,
     };
     let mut state = LedgerState::new(Head::new(from_sql(size)?, hash));
+    state.first = match first {
+        (0, None) => Head::EMPTY,
+        (first, Some(hash)) if first > 0 => Head::new(from_sql(first)?, Digest::from_bytes(hash)),
+        _ => return Err(Failure::corrupt("where the log begins")),
+    };
     state.trust = trust;
     state.policy = policy.map(Digest::from_bytes);
     state.reconciled = from_sql(reconciled)?;
@@ -132,17 +141,19 @@ pub(crate) fn check_witnessed(connection: &Connection, log: &Log, seen: &Witness
     };
     let mut statement = connection.prepare_cached("SELECT json FROM record WHERE seq = ?1")?;
     let json: Option<String> = statement.query_row([to_sql(seq)?], |row| row.get(0)).optional()?;
-    let hash = format!(",\"ledgerHash\":\"{}\",", seen.hash);
-    if json.is_some_and(|json| json.contains(&hash)) {
-        Ok(())
-    } else {
-        Err(BACK)
-    }
+    let first = state(connection)?.first;
+    let is_there = match json {
+        Some(json) => json.contains(&format!(",\"ledgerHash\":\"{}\",", seen.hash)),
+        // What was taken out its signed head vouches for.
+        None if seen.size == first.size() => seen.hash == first.hash(),
+        None => seen.size < first.size(),
+    };
+    if is_there { Ok(()) } else { Err(BACK) }
 }
 
 fn find(connection: &Connection, action: &ActionKey) -> Result<Option<Issued>, Failure> {
     let mut statement = connection.prepare_cached(
-        "SELECT action_hash, seq, record, ledger_hash, pass, expires, audience FROM issued
+        "SELECT action_hash, seq, record, ledger_hash, pass, expires, audience, is_committed FROM issued
          WHERE action = ?1 AND tenant = ?2 AND agent = ?3",
     )?;
     let key = params![
@@ -156,9 +167,14 @@ fn find(connection: &Connection, action: &ActionKey) -> Result<Option<Issued>, F
             row.get::<_, i64>(5)?,
             row.get::<_, String>(6)?,
         );
-        Ok((digest(row, 0)?, reference(row, 1)?, pass))
+        Ok((
+            digest(row, 0)?,
+            reference(row, 1)?,
+            pass,
+            row.get::<_, Option<bool>>(7)?,
+        ))
     });
-    let Some((action_hash, record, (pass, expires, audience))) = row.optional()? else {
+    let Some((action_hash, record, (pass, expires, audience), said)) = row.optional()? else {
         return Ok(None);
     };
     let record = checked(record)?;
@@ -173,7 +189,11 @@ fn find(connection: &Connection, action: &ActionKey) -> Result<Option<Issued>, F
     );
     let token = token.map(String::from_utf8).transpose();
     let issued = issued.with_token(token.map_err(|_| Failure::corrupt("a token"))?);
-    if !is_committed(connection, issued.record.seq)? {
+    let is_committed = match said {
+        Some(said) => said,
+        None => is_committed(connection, issued.record.seq)?,
+    };
+    if !is_committed {
         return Ok(Some(issued));
     }
     let salt = side(connection, issued.record.seq, SideKind::Salt)?;
@@ -494,7 +514,8 @@ impl<'c> OpenLedger<'c> {
                 }
             }
             // The outcome of a pass is reported, so that there is one.
-            if !is_side_known(&appended.draft) || appended.draft.effects().outcome.is_some() {
+            let effects = appended.draft.effects();
+            if !is_side_known(&appended.draft) || effects.outcome.is_some() || effects.archives.is_some() {
                 return Ok(Err(StoreError::new(StoreCode::StoreMisused)));
             }
             let record = match appended.record.seal(&head) {

@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     /// The store's own, about a record.
     #[error("{1} (record {2})")]
     Record(StoreCode, &'static str, u64),
+    /// A record in front of the first, which is this.
+    #[error("the record was taken out of the store")]
+    Archived(u64),
     /// What the operating system says of the file.
     #[error("{1}")]
     File(StoreCode, Arc<io::Error>),
@@ -35,6 +38,7 @@ impl Failure {
             Self::File(code, error) => StoreError::with_source(*code, Shared(Arc::clone(error))),
             Self::Store(code, problem) => StoreError::with_source(*code, *problem),
             Self::Record(code, ..) => StoreError::with_source(*code, self.clone()),
+            Self::Archived(first) => StoreError::archived(*first),
         }
     }
 
@@ -43,7 +47,7 @@ impl Failure {
         match self {
             Self::Sqlite(error) => &**error,
             Self::File(_, error) => &**error,
-            Self::Store(..) | Self::Record(..) => self,
+            Self::Store(..) | Self::Record(..) | Self::Archived(_) => self,
         }
     }
 
@@ -57,7 +61,7 @@ impl Failure {
         match self {
             Self::Sqlite(error) => matches!(**error, rusqlite::Error::SqliteFailure(..)),
             Self::File(..) => true,
-            Self::Store(..) | Self::Record(..) => false,
+            Self::Store(..) | Self::Record(..) | Self::Archived(_) => false,
         }
     }
 

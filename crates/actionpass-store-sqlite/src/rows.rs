@@ -11,8 +11,8 @@
 
 use std::collections::HashMap;
 
-use actionpass_model::{ApprovalRef, Issuer, PassId};
-use actionpass_store::ledger::{Consequence, Surveyed};
+use actionpass_model::{ApprovalRef, ArchivedRows, Issuer, PassId};
+use actionpass_store::ledger::{Consequence, Head, Surveyed};
 use actionpass_store::{ActionKey, LEEWAY_SECS, StoreCode};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -98,8 +98,23 @@ impl Rows {
 pub(crate) fn check_last(connection: &Connection) -> Result<(), Failure> {
     if let Some(rows) = Rows::read(connection)? {
         let last = [rows.last_allow, rows.last_approved, rows.last_revoked];
-        for seq in last.into_iter().flatten() {
+        crate::decide::check_beginning(connection)?;
+        let first = crate::decide::state(connection)?.first.size();
+        // What a record said that was taken out, the tables are counted by.
+        for seq in last.into_iter().flatten().filter(|seq| *seq >= first) {
             check_record(connection, seq, &consequence(connection, seq)?)?;
+        }
+        for (table, count) in [
+            ("issued", rows.issued),
+            ("approval", rows.approvals),
+            ("revocation", rows.revocations),
+        ] {
+            let is_there = connection
+                .prepare_cached(&format!("SELECT 1 FROM {table}"))?
+                .exists([])?;
+            if count > 0 && !is_there {
+                return Err(missing("a table has no rows, and the log has"));
+            }
         }
         requests::check_last(connection)?;
     }
@@ -177,6 +192,8 @@ fn are_used(connection: &Connection, approvals: &[ApprovalRef], seq: u64) -> Res
     Ok(true)
 }
 
+const MOVED: &str = "the log begins elsewhere than its record of that says";
+
 const fn missing(problem: &'static str) -> Failure {
     Failure::Store(StoreCode::StoreRowsMissing, problem)
 }
@@ -196,6 +213,8 @@ pub(crate) struct Comparison {
     /// Until when the marks must stay of passes that were allowed, as far as that is not over.
     due: HashMap<PassId, u64>,
     requests: requests::Comparison,
+    /// Where the log begins.
+    first: Head,
 }
 
 impl Comparison {
@@ -209,7 +228,49 @@ impl Comparison {
             revocations: 0,
             due: HashMap::new(),
             requests: requests::Comparison::default(),
+            first: Head::EMPTY,
         }
+    }
+
+    /// Begins anew where the log begins, if that moved.
+    fn begin(self, connection: &Connection) -> Result<Self, Failure> {
+        let first = crate::decide::state(connection)?.first;
+        if first == self.first {
+            return Ok(self);
+        }
+        // Whoever opened the file found it to be an archive's, of this head.
+        let said: Option<i64> = connection.query_row("SELECT archived FROM ledger", [], |row| row.get(0))?;
+        let seq = from_sql(said.ok_or_else(|| Failure::corrupt("where the log begins"))?)?;
+        let Consequence::Archive { head, rows } = consequence(connection, seq)? else {
+            return Err(Failure::Record(StoreCode::StoreRowsMissing, MOVED, seq));
+        };
+        if head != first {
+            return Err(Failure::Record(StoreCode::StoreRowsMissing, MOVED, seq));
+        }
+        let mut anew = Self::new(self.issuer);
+        anew.next = first.size();
+        anew.first = first;
+        anew.issued = rows.actions;
+        anew.approvals = rows.approvals;
+        anew.revocations = rows.revocations;
+        anew.requests = requests::Comparison::behind(&rows);
+        Ok(anew)
+    }
+
+    /// What the records up to this number left in the tables, once they were compared.
+    pub(crate) const fn so_far(&self) -> ArchivedRows {
+        ArchivedRows {
+            actions: self.issued,
+            approvals: self.approvals,
+            revocations: self.revocations,
+            requests: self.requests.opened(),
+            request_changes: self.requests.changes(),
+        }
+    }
+
+    /// Whether the records in front of this number were compared.
+    pub(crate) const fn is_at(&self, until: u64) -> bool {
+        self.next >= until
     }
 
     /// Whether the log was compared to its end.
@@ -218,42 +279,62 @@ impl Comparison {
     }
 
     /// Compares the next records; behind the last, the number of rows.
-    pub(crate) fn page(mut self, connection: &Connection) -> Result<Self, Failure> {
+    pub(crate) fn page(self, connection: &Connection) -> Result<Self, Failure> {
+        self.page_until(connection, u64::MAX)
+    }
+
+    /// The same, and stops at this number.
+    pub(crate) fn page_until(self, connection: &Connection, until: u64) -> Result<Self, Failure> {
         // A record and its rows were written together, so they are read together.
         let moment = connection.unchecked_transaction()?;
+        let mut this = self.begin(&moment)?;
         let size = crate::decide::size(&moment)?;
         let limits = Limits::read(&moment)?;
-        let end = size.min(self.next.saturating_add(PAGE));
-        while self.next < end {
-            self.take(&moment, &limits)?;
-            self.next = self.next.saturating_add(1);
+        let end = size.min(this.next.saturating_add(PAGE)).min(until);
+        while this.next < end {
+            this.take(&moment, &limits)?;
+            this.next = this.next.saturating_add(1);
         }
-        if self.next >= size {
-            self.count(&moment, &limits)?;
-            self.requests.finish(&moment)?;
-            self.is_done = true;
+        if this.next >= size && until == u64::MAX {
+            this.count(&moment, &limits)?;
+            this.requests.finish(&moment)?;
+            this.is_done = true;
         }
-        Ok(self)
+        Ok(this)
     }
 
     /// Everything that differs: goes on where [`page`](Self::page) stops, over the records that were found. Rows are counted only
     /// if none was lost.
-    pub(crate) fn faults(mut self, connection: &Connection, records: &Surveyed) -> Result<Vec<Failure>, Failure> {
+    pub(crate) fn faults(self, connection: &Connection, records: &Surveyed) -> Result<Vec<Failure>, Failure> {
         let moment = connection.unchecked_transaction()?;
         let limits = Limits::read(&moment)?;
         let mut faults = Vec::new();
-        let mut statement = moment.prepare("SELECT seq FROM record WHERE seq >= 0 ORDER BY seq")?;
-        let mut rows = statement.query([])?;
+        let issuer = self.issuer.clone();
+        let mut this = match crate::decide::check_beginning(&moment).and_then(|()| self.begin(&moment)) {
+            Ok(this) => this,
+            Err(failure) if failure.is_of_database() => return Err(failure),
+            Err(failure) => {
+                faults.push(failure);
+                Self::new(issuer)
+            }
+        };
+        let first = match crate::decide::state(&moment) {
+            Ok(state) => to_sql(state.first.size())?,
+            Err(failure) if failure.is_of_database() => return Err(failure),
+            Err(_) => 0,
+        };
+        let mut statement = moment.prepare("SELECT seq FROM record WHERE seq >= ?1 ORDER BY seq")?;
+        let mut rows = statement.query([first])?;
         while let Some(row) = rows.next()? {
-            self.next = from_sql(row.get(0)?)?;
-            if records.is_lost(self.next) {
+            this.next = from_sql(row.get(0)?)?;
+            if records.is_lost(this.next) {
                 continue;
             }
-            let failure = match self.take(&moment, &limits) {
+            let failure = match this.take(&moment, &limits) {
                 Ok(()) => continue,
                 Err(failure) if failure.is_of_database() => return Err(failure),
                 Err(failure @ Failure::Record(..)) => failure,
-                Err(_) => Failure::Record(StoreCode::StoreCorrupt, "its rows can't be read", self.next),
+                Err(_) => Failure::Record(StoreCode::StoreCorrupt, "its rows can't be read", this.next),
             };
             faults.push(failure);
             if faults.len() >= MAX_FAULTS {
@@ -262,7 +343,7 @@ impl Comparison {
             }
         }
         if records.lost.is_empty() && faults.is_empty() {
-            for counted in [self.count(&moment, &limits), self.requests.finish(&moment)] {
+            for counted in [this.count(&moment, &limits), this.requests.finish(&moment)] {
                 match counted {
                     Err(failure) if failure.is_of_database() => return Err(failure),
                     counted => faults.extend(counted.err()),
@@ -289,6 +370,9 @@ impl Comparison {
                 if until > limits.pruned_to.get() {
                     self.due.insert(pass, until);
                 }
+            }
+            Consequence::Archive { head, .. } if head.size() > self.first.size() => {
+                return Err(Failure::Record(StoreCode::StoreRowsMissing, MOVED, self.next));
             }
             Consequence::Revocation(_) => self.revocations = self.revocations.saturating_add(1),
             // When a pass of another issuer ends, the log doesn't say, so its mark may have gone.

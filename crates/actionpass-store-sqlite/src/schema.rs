@@ -4,7 +4,7 @@
 pub(crate) const APPLICATION_ID: i32 = 0x4150_7373;
 
 /// One script for each version of the schema; `user_version` counts those that were run. Released scripts never change.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 const V1: &str = "
 -- One row in a store that holds a log, none in an executor's.
@@ -167,4 +167,15 @@ INSERT OR IGNORE INTO used (pass, seq)
     WHERE json_extract(json, '$.kind') = 'use' AND json_extract(json, '$.body.schema') = 'actionpass.use.v1'
         AND json_extract(json, '$.body.issuer') = (SELECT issuer FROM ledger)
     ORDER BY seq;
+";
+
+const V6: &str = "
+-- Where the log begins, if records were taken out: how many, the hash of the last of them, and the record that says so. The
+-- signed head lies apart, since the row of the log is written by every commit.
+ALTER TABLE ledger ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN first_hash BLOB;
+ALTER TABLE ledger ADD COLUMN archived INTEGER;
+CREATE TABLE signed_head (id INTEGER PRIMARY KEY CHECK (id = 0), bytes BLOB NOT NULL) STRICT;
+-- Whether the record of an allow has commitments in the place of hashes; absent where the record itself is there to say it.
+ALTER TABLE issued ADD COLUMN is_committed INTEGER;
 ";

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use actionpass_model::{Issuer, PassId, RevocationId, UnixSeconds};
+use actionpass_model::{ArchivedRows, Issuer, PassId, RevocationId, UnixSeconds};
 use actionpass_store::ledger::Log;
 use actionpass_store::{
     AppendOutcome, Batch, CommitOutcome, Consumption, DecisionCommit, DecisionStore, Known, Ledger, LedgerState,
     LookUp, Mark, ReplayStart, ReplayStore, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord,
 };
 use futures_channel::oneshot::{Receiver, channel};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::committer::{Reply, Write, Writer, send};
 use crate::decide::{Append, Commit};
@@ -26,6 +26,7 @@ use crate::reader::{self, Read, Reads};
 use crate::witness::Witness;
 use crate::{consume, decide, file, rows};
 
+mod archive;
 mod outcomes;
 mod requests;
 mod uses;
@@ -215,7 +216,7 @@ impl SqliteStore {
         Box::pin(async move { self.written(|reply| Write::Restart(start, reply)).await })
     }
 
-    /// Writes the whole log as JSON lines, from its first record on, and gives their number. Blocks this thread, in
+    /// Writes the whole log as JSON lines, from the first record on that is there, and gives their number. Blocks this thread, in
     /// constant memory; writers go on, and what they append meanwhile may be in it.
     ///
     /// Nothing is verified here: [`verify_jsonl`](actionpass_store::ledger::verify_jsonl) does that with the result.
@@ -224,7 +225,12 @@ impl SqliteStore {
     /// Those of `out`, and [`io::ErrorKind::Other`] with a [`StoreError`].
     pub fn export(&self, mut out: impl io::Write) -> io::Result<u64> {
         const PAGE: usize = 1000;
-        let mut size: u64 = 0;
+        let first = self.wait(decide::state).or_else(|error| match error.code() {
+            StoreCode::StoreLogMismatch => Ok(LedgerState::default()),
+            _ => Err(io::Error::other(error)),
+        })?;
+        let first = first.first.size();
+        let mut size = first;
         loop {
             let page = self
                 .wait(move |connection| read(connection, size, PAGE))
@@ -236,7 +242,7 @@ impl SqliteStore {
             }
             if page.len() < PAGE {
                 out.flush()?;
-                return Ok(size);
+                return Ok(size.saturating_sub(first));
             }
         }
     }
@@ -257,6 +263,22 @@ impl SqliteStore {
             comparison = self.wait(move |connection| comparison.page(connection))?;
             if comparison.is_done() {
                 return Ok(());
+            }
+        }
+    }
+
+    /// What the records in front of this number left in the tables, which are compared with them on the way. Blocks this thread.
+    ///
+    /// # Errors
+    /// Those of [`check_rows`](Self::check_rows).
+    pub fn rows_before(&self, until: u64) -> Result<ArchivedRows, StoreError> {
+        let log = self.needed_log()?;
+        let until = until.min(self.wait(decide::size)?);
+        let mut comparison = rows::Comparison::new(log.issuer().clone());
+        loop {
+            comparison = self.wait(move |connection| comparison.page_until(connection, until))?;
+            if comparison.is_at(until) {
+                return Ok(comparison.so_far());
             }
         }
     }
@@ -401,6 +423,16 @@ impl Ledger for SqliteStore {
         self.ask(move |connection| read(connection, seq, limit))
     }
 
+    fn revocation_at(&self, seq: u64) -> StoreFuture<'_, Option<StoredRecord>> {
+        self.ask(move |connection| {
+            let Ok(place) = to_sql(seq) else { return Ok(None) };
+            let mut statement = connection
+                .prepare_cached("SELECT json FROM record WHERE seq = ?1 AND seq IN (SELECT seq FROM revocation)")?;
+            let json: Option<String> = statement.query_row([place], |row| row.get(0)).optional()?;
+            Ok(json.map(|json| StoredRecord::new(seq, json.into_bytes())))
+        })
+    }
+
     fn follow(&self, seq: u64) -> StoreFuture<'_, u64> {
         Box::pin(async move {
             self.0.lease.check()?;
@@ -453,8 +485,16 @@ fn read(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<StoredRec
     // Beyond what SQLite counts to there are no records.
     let Ok(first) = to_sql(seq) else { return Ok(Vec::new()) };
     let limit = to_sql(limit as u64).unwrap_or(i64::MAX);
-    let mut statement =
-        connection.prepare_cached("SELECT seq, json FROM record WHERE seq >= ?1 ORDER BY seq LIMIT ?2")?;
+    // Records are taken out behind a beginning that moved before, so both are of one moment.
+    let moment = connection.unchecked_transaction()?;
+    let begins: Option<i64> = moment
+        .prepare_cached("SELECT first FROM ledger")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    if let Some(begins) = begins.filter(|begins| *begins > first) {
+        return Err(Failure::Archived(from_sql(begins)?));
+    }
+    let mut statement = moment.prepare_cached("SELECT seq, json FROM record WHERE seq >= ?1 ORDER BY seq LIMIT ?2")?;
     let mut rows = statement.query(params![first, limit])?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {

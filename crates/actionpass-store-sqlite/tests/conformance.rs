@@ -39,6 +39,10 @@ macro_rules! suites {
                 actionpass_store::outcome_store_conformance!(durable, open: super::ledger, block_on: super::block_on);
             }
 
+            mod archives {
+                actionpass_store::archive_store_conformance!(durable, open: super::ledger, block_on: super::block_on);
+            }
+
             mod uses {
                 actionpass_store::use_store_conformance!(durable, open: super::ledger, block_on: super::block_on);
             }

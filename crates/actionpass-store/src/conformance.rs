@@ -28,6 +28,7 @@
     reason = "a clause that doesn't hold fails its test"
 )]
 
+pub mod archive;
 mod block_on;
 pub mod decision;
 pub mod fixtures;
@@ -48,7 +49,9 @@ use std::sync::Arc;
 
 use crate::ledger::Log;
 use crate::sessions::SessionStore;
-use crate::{DecisionStore, Ledger, OutcomeStore, QueueStore, ReplayStart, ReplayStore, TrustDocument, UseStore};
+use crate::{
+    ArchiveStore, DecisionStore, Ledger, OutcomeStore, QueueStore, ReplayStart, ReplayStore, TrustDocument, UseStore,
+};
 
 #[doc(no_inline)]
 pub use actionpass_model::TrustStore;
@@ -69,6 +72,13 @@ pub type OpenQueue<'a> = dyn Fn(&Path, &Log) -> Arc<dyn QueueStore> + Sync + 'a;
 
 /// Opens a store of outcomes in a folder.
 pub type OpenOutcomes<'a> = dyn Fn(&Path, &Log) -> Arc<dyn OutcomeStore> + Sync + 'a;
+
+/// A store that can be archived, with what must not be forgotten then.
+pub trait Archivable: ArchiveStore + DecisionStore + OutcomeStore + QueueStore {}
+impl<S: ArchiveStore + DecisionStore + OutcomeStore + QueueStore> Archivable for S {}
+
+/// Opens a store that can be archived in a folder.
+pub type OpenArchivable<'a> = dyn Fn(&Path, &Log) -> Arc<dyn Archivable> + Sync + 'a;
 
 /// Opens a replay store in a folder.
 pub type OpenReplay<'a> = dyn Fn(&Path, ReplayStart) -> Arc<dyn ReplayStore> + Sync + 'a;
@@ -238,6 +248,39 @@ macro_rules! outcome_store_conformance {
             };
             let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
             $crate::conformance::outcomes::$clause(&$crate::conformance::Suite::new(&open, &block_on));
+        }
+    )+};
+}
+
+/// Expands to one `#[test]` for each clause of the contract of [`ArchiveStore`] that is not one of [`Ledger`]; see
+/// [`conformance`](mod@self).
+#[macro_export]
+macro_rules! archive_store_conformance {
+    (durable, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::archive_store_conformance!(volatile, open: $open, block_on: $block_on);
+        $crate::archive_store_conformance!(@clauses $open, $block_on;
+            g10_the_beginning_is_there_after_opening_again
+        );
+    };
+    (volatile, open: $open:expr, block_on: $block_on:expr) => {
+        $crate::archive_store_conformance!(@clauses $open, $block_on;
+            a_log_begins_with_its_first_record
+            g11_the_rest_follows_the_head
+            what_something_needs_stays
+            what_is_no_archive_moves_nothing
+            g05_nothing_is_forgotten
+            g18_requests_of_before_go_on
+            archives_follow_each_other
+        );
+    };
+    (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(
+        #[test]
+        fn $clause() {
+            let open = |folder: &::std::path::Path, log: &$crate::ledger::Log| -> ::std::sync::Arc<dyn $crate::conformance::Archivable> {
+                ::std::sync::Arc::new(($open)(folder, log))
+            };
+            let block_on = |task: $crate::conformance::Task<'_>| { ($block_on)(task); };
+            $crate::conformance::archive::$clause(&$crate::conformance::Suite::new(&open, &block_on));
         }
     )+};
 }

@@ -15,8 +15,11 @@ const PAGE: (usize, usize) = (1000, 4 << 20);
 pub enum Table {
     /// Where the log ends and what is known of it: `origin`, `issuer`, `size`, `hash`, `trust_version`, `trust_digest`,
     /// `policy`, `reconciled`, `restored`, `issued_rows`, `approval_rows`, `revocation_rows`, `last_allow`, `last_approved`,
-    /// `last_revoked`, `request_rows`, `request_unended`, `request_changes`, `last_opened`, `last_changed`. One row, the first.
+    /// `last_revoked`, `request_rows`, `request_unended`, `request_changes`, `last_opened`, `last_changed`, `first`, `first_hash`,
+    /// `archived`. One row, the first.
     Ledger,
+    /// `bytes` of the signed head that the log begins at, if records were taken out.
+    SignedHead,
     /// `start`, `pruned_to` of the marks. One row.
     Limits,
     /// `seq`, `json`.
@@ -82,6 +85,7 @@ impl Table {
     /// All, in the order in which they go.
     pub const ALL: &'static [Self] = &[
         Self::Ledger,
+        Self::SignedHead,
         Self::Limits,
         Self::Record,
         Self::Side,
@@ -100,7 +104,8 @@ impl Table {
     pub const fn kinds(self) -> &'static [Kind] {
         use Kind::{Bytes as B, Number as N, Text as T};
         match self {
-            Self::Ledger => &[T, T, N, B, N, B, B, N, N, N, N, N, N, N, N, N, N, N, N, N],
+            Self::Ledger => &[T, T, N, B, N, B, B, N, N, N, N, N, N, N, N, N, N, N, N, N, N, B, N],
+            Self::SignedHead => &[B],
             Self::Limits => &[N, N],
             Self::Record => &[N, T],
             Self::Side => &[N, N, B],

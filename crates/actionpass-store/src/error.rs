@@ -59,6 +59,10 @@ codes! {
         StoreMisused = "store_misused",
         /// A decline still holds for what is to be erased: without its hash it would hold nothing. Later it can be erased.
         SideDataHeld = "side_data_held" => InputRefused,
+        /// The record was taken out of the store into an archive.
+        LedgerArchived = "ledger_archived" => InputRefused,
+        /// Something still needs records that are to be taken out of the store: what lies beside them, or a request that waits.
+        RecordsNeeded = "records_needed" => InputRefused,
         /// The store, or the disk that it is on, has no room left; nothing is dropped to make some.
         StoreFull = "store_full",
         /// This is a copy of a process that was forked while a store was open; stores are opened after the fork.
@@ -91,6 +95,8 @@ impl StoreCode {
             Self::RecordInvalid => "the record can't be written",
             Self::StoreMisused => "the store can't be used like this",
             Self::SideDataHeld => "a decline still holds for what is to be erased",
+            Self::LedgerArchived => "the record was taken out into an archive",
+            Self::RecordsNeeded => "something still needs records that are to be taken out",
             Self::StoreFull => "the store is full",
             Self::StoreForked => "the store was opened before this process was forked",
         }
@@ -121,6 +127,13 @@ impl StoreError {
             code,
             source: Some(source.into()),
         }
+    }
+
+    /// A record that is asked for stands in front of the first that the store has.
+    #[must_use]
+    pub fn archived(first: u64) -> Self {
+        let problem = format!("the store has records from {first} on; those before are in archives");
+        Self::with_source(StoreCode::LedgerArchived, problem)
     }
 
     /// The stable code.

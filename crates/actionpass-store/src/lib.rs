@@ -26,6 +26,7 @@
 //! |---|---|
 //! | the issuer's log: records in one chain, appended in batches, followed | [`Ledger`], [`Batch`] |
 //! | the issuer's store: approvals used, records, tokens, in one commit | [`DecisionStore`], [`MemoryDecisionStore`] |
+//! | the beginning of a log taken out of its store | [`ArchiveStore`], [`MemoryDecisionStore`] |
 //! | what waits for people, in the same transactions | [`QueueStore`], [`MemoryDecisionStore`] |
 //! | the executor's store: passes used once | [`ReplayStore`], [`MemoryReplayStore`] |
 //! | … and recorded in the same transactions | [`UseStore`] |
@@ -40,6 +41,7 @@
 //!
 //! Nothing here knows signatures or policy, and no async runtime is needed.
 
+mod archive;
 pub mod backend;
 mod beside;
 #[cfg(feature = "conformance")]
@@ -64,6 +66,7 @@ pub mod trust_file;
 mod uses;
 mod witness;
 
+pub use archive::{Archive, ArchiveOutcome, ArchiveStore, Beginning, MAX_SIGNED_HEAD, Needed};
 pub use beside::{Beside, NOTHING_BESIDE};
 pub use decision::{
     ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, LookUp, newest_trust,

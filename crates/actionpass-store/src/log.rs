@@ -39,6 +39,8 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// At most `limit` records from `seq` on, in order; empty at the end of the log. What was stored is given as it is:
     /// only [`ledger::ChainVerifier`](crate::ledger::ChainVerifier) says whether it is whole.
+    ///
+    /// A record in front of [`LedgerState::first`] is refused: [`StoreCode::LedgerArchived`].
     fn read(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRecord>>;
 
     /// Waits until the log has more than `seq` records, so until there is a record at `seq`, and gives its size then.
@@ -55,6 +57,15 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Every revocation that the log holds, with the number of its record, in the order of the records.
     fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>>;
+
+    /// The record of a revocation by its number, also of one in front of [`LedgerState::first`]: these stay, so that a trust
+    /// store that went back can be mended by them.
+    fn revocation_at(&self, seq: u64) -> StoreFuture<'_, Option<StoredRecord>> {
+        Box::pin(async move {
+            let read = self.read(seq, 1).await?;
+            Ok(read.into_iter().next().filter(|record| record.seq == seq))
+        })
+    }
 }
 
 /// Conveniences of every [`Ledger`]. Nobody implements it: it is there for all of them.
@@ -172,6 +183,8 @@ impl AppendOutcome {
 pub struct LedgerState {
     /// Where the log ends.
     pub head: Head,
+    /// Where it begins: records in front of that were taken out. [`Head::EMPTY`] if all are there.
+    pub first: Head,
     /// The newest trust store that it was told of.
     pub trust: Option<TrustEvidence>,
     /// The policy that was recorded last.
@@ -190,6 +203,7 @@ impl LedgerState {
     pub const fn new(head: Head) -> Self {
         Self {
             head,
+            first: Head::EMPTY,
             trust: None,
             policy: None,
             restored: None,
@@ -295,6 +309,10 @@ macro_rules! forward {
 
             fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
                 (**self).revocations()
+            }
+
+            fn revocation_at(&self, seq: u64) -> StoreFuture<'_, Option<StoredRecord>> {
+                (**self).revocation_at(seq)
             }
         }
     };

@@ -32,6 +32,14 @@ mod outcomes {
         block_on: block_on);
 }
 
+mod archives {
+    use super::*;
+
+    actionpass_store::archive_store_conformance!(volatile,
+        open: |_: &Path, log: &Log| MemoryDecisionStore::new(log.clone()),
+        block_on: block_on);
+}
+
 mod replay {
     use super::*;
 

@@ -26,6 +26,7 @@ schemas!(
     "action.v1",
     "approval-claims.v1",
     "approval.v1",
+    "archive.v1",
     "decision.v1",
     "erasure.v1",
     "facts.v1",

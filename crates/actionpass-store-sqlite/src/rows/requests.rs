@@ -1,6 +1,6 @@
 //! Approval requests held against the log, as [`RequestTally`] counts them.
 
-use actionpass_model::Timestamp;
+use actionpass_model::{ArchivedRows, Timestamp};
 use actionpass_store::backend::{Hold, Kept};
 use actionpass_store::ledger::Consequence;
 use actionpass_store::{RequestTally, StoreCode};
@@ -15,8 +15,16 @@ const UNLIKE: &str = "the approval request is not there as the log has it";
 /// The request that was opened last and the one that was changed last are there, as those records say.
 pub(super) fn check_last(connection: &Connection) -> Result<(), Failure> {
     let numbers = Numbers::read(connection)?;
-    for seq in [numbers.last_opened, numbers.last_changed].into_iter().flatten() {
+    let first = crate::decide::state(connection)?.first.size();
+    let last = [numbers.last_opened, numbers.last_changed].into_iter().flatten();
+    for seq in last.filter(|seq| *seq >= first) {
         check(connection, seq, &consequence(connection, seq)?)?;
+    }
+    let opened = numbers.last_opened.filter(|seq| *seq < first);
+    if let Some(opened) = opened
+        && requests::by_decision(connection, opened)?.is_none()
+    {
+        return Err(missing("the request that was opened last is gone"));
     }
     Ok(())
 }
@@ -36,14 +44,38 @@ fn check(connection: &Connection, seq: u64, consequence: &Consequence) -> Result
 
 /// What the log says of requests so far, as far as it is counted at its end.
 #[derive(Debug, Default)]
-pub(super) struct Comparison(RequestTally);
+pub(super) struct Comparison {
+    tally: RequestTally,
+    /// What records in front of the first left: requests, and changes of them.
+    before: (u64, u64),
+    is_partial: bool,
+}
 
 impl Comparison {
+    /// Behind records that left so much.
+    pub(super) fn behind(rows: &ArchivedRows) -> Self {
+        Self {
+            before: (rows.requests, rows.request_changes),
+            is_partial: true,
+            ..Self::default()
+        }
+    }
+
+    /// How many requests were opened.
+    pub(super) const fn opened(&self) -> u64 {
+        self.before.0.saturating_add(self.tally.opened())
+    }
+
+    /// How often requests were changed.
+    pub(super) const fn changes(&self) -> u64 {
+        self.before.1.saturating_add(self.tally.changes())
+    }
+
     /// Compares the rows with the record at a place.
     pub(super) fn take(&mut self, connection: &Connection, seq: u64, consequence: &Consequence) -> Result<(), Failure> {
         let kept = check(connection, seq, consequence)?;
         if let Some(kept) = &kept {
-            self.0.count(&kept.request, seq, consequence);
+            self.tally.count(&kept.request, seq, consequence);
         }
         match (consequence, kept) {
             (Consequence::Named { .. }, Some(kept))
@@ -66,7 +98,7 @@ impl Comparison {
         let Some(kept) = requests::by_decision(connection, opener)? else {
             return Ok(());
         };
-        let is_ended = self.0.erased(&kept.request, kept.last, seq, at);
+        let is_ended = self.tally.erased(&kept.request, kept.last, seq, at);
         if is_ended && requests::is_bare(connection, &kept)? {
             Ok(())
         } else {
@@ -80,7 +112,7 @@ impl Comparison {
         let numbers: (i64, i64) = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let there = (from_sql(numbers.0)?, from_sql(numbers.1)?);
         let kept = Numbers::read(connection)?;
-        if there != (self.0.opened(), self.0.changes()) || (kept.rows, kept.changes) != there {
+        if there != (self.opened(), self.changes()) || (kept.rows, kept.changes) != there {
             return Err(missing(
                 "there are more or fewer approval requests or changes of them than the log has",
             ));
@@ -89,8 +121,12 @@ impl Comparison {
         if from_sql(connection.query_row(sql, [], |row| row.get(0))?)? != kept.unended {
             return Err(missing("more or fewer approval requests have no end than were counted"));
         }
+        // What holds follow from may have been taken out.
+        if self.is_partial {
+            return Ok(());
+        }
         let mut known: u64 = 0;
-        for held in self.0.holds() {
+        for held in self.tally.holds() {
             let wanted = Hold {
                 by: held.by.cloned(),
                 lifted: held.lifted.map(|at| to_sql(at.unix_millis())).transpose()?,

@@ -1,14 +1,14 @@
 //! Decisions, records and marks to fill a store with.
 
 use actionpass_model::{
-    Actor, ApprovalEvidence, ApprovalMode, ApprovalRef, Assurance, Decision, DecisionBody, DecisionSchema, Digest,
-    ErasureBody, ErasureSchema, Issuer, Jwk, KeyId, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PassId,
-    PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId, RequestId, Revocation, RevocationBody,
-    RevocationRecordSchema, RevocationSchema, RevocationTarget, Timestamp, TrustBody, TrustChangeSchema, TrustEvidence,
-    TrustKey, UnixSeconds, UseBody, UseSchema,
+    Actor, ApprovalEvidence, ApprovalMode, ApprovalRef, ArchiveBody, ArchiveSchema, ArchivedRows, Assurance, Decision,
+    DecisionBody, DecisionSchema, Digest, ErasureBody, ErasureSchema, Issuer, Jwk, KeyId, OutcomeBody, OutcomeSchema,
+    OutcomeStatus, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId, RequestId,
+    Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema, RevocationTarget, Timestamp, TrustBody,
+    TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody, UseSchema,
 };
 
-use crate::ledger::{Log, RecordBody, RecordDraft};
+use crate::ledger::{Head, Log, RecordBody, RecordDraft};
 use crate::{ActionKey, Allow, DecisionCommit, Mark, Report, SideKind};
 
 /// The time of every record, in seconds since 1970.
@@ -194,6 +194,21 @@ pub fn erased(number: u64, records: Vec<u64>) -> RecordDraft {
 #[must_use]
 pub fn erased_at(number: u64, seconds: u64, records: Vec<u64>) -> RecordDraft {
     draft_at(number, seconds, &erasure(records))
+}
+
+/// A record that says that everything up to this head was taken out, and left these rows.
+#[must_use]
+pub fn archived(number: u64, seconds: u64, head: Head, rows: ArchivedRows) -> RecordDraft {
+    let body = ArchiveBody {
+        schema: ArchiveSchema,
+        size: head.size(),
+        last_hash: head.hash(),
+        root: digest(head.size()),
+        rows,
+        archived_by: "user:owner".parse().unwrap(),
+        reason: "kept elsewhere".parse().unwrap(),
+    };
+    draft_at(number, seconds, &body)
 }
 
 fn erasure(records: Vec<u64>) -> ErasureBody {

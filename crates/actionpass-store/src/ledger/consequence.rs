@@ -1,8 +1,8 @@
 //! [`Consequence`]: what a store keeps because of a record.
 
 use actionpass_model::{
-    ActionId, Agent, ApprovalId, ApprovalRef, Approver, Decision, DecisionMode, Digest, Issuer, PassId, Principal,
-    RequestChange, RequestId, RevocationId, Tenant, Timestamp,
+    ActionId, Agent, ApprovalId, ApprovalRef, Approver, ArchivedRows, Decision, DecisionMode, Digest, Issuer, PassId,
+    Principal, RequestChange, RequestId, RevocationId, Tenant, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -57,6 +57,13 @@ pub enum Consequence {
         records: Vec<u64>,
         /// When it was recorded.
         at: Timestamp,
+    },
+    /// Records up to there were taken out of the store.
+    Archive {
+        /// Where the rest begins.
+        head: super::Head,
+        /// What the records in front of it left in the tables.
+        rows: ArchivedRows,
     },
     /// A use: the pass is used.
     Use {
@@ -141,6 +148,13 @@ impl Consequence {
                     at: record.time,
                 }
             }
+            ("erasure", "actionpass.archive.v1") => {
+                let body = serde_json::from_slice::<With<ArchivePart>>(json).ok()?.body;
+                Self::Archive {
+                    head: super::Head::new(body.size, body.last_hash),
+                    rows: body.rows,
+                }
+            }
             ("use", "actionpass.use.v1") => {
                 let body = serde_json::from_slice::<With<UsePart>>(json).ok()?.body;
                 Self::Use {
@@ -205,6 +219,14 @@ struct RequestPart {
 #[derive(Deserialize)]
 struct ErasurePart {
     records: Vec<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ArchivePart {
+    size: u64,
+    last_hash: Digest,
+    rows: ArchivedRows,
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,13 @@
 
 use actionpass_canon::{CanonError, CanonicalBytes, canonicalize, canonicalize_decision};
 use actionpass_model::{
-    DecisionBody, Digest, ErasureBody, Issuer, KeyBody, OutcomeBody, PassId, PinBody, PolicyBody, RecordId, RecordKind,
-    RequestBody, RequestId, RevocationBody, RevocationId, Tenant, Timestamp, Trace, TrustBody, TrustEvidence, UseBody,
+    ArchiveBody, DecisionBody, Digest, ErasureBody, Issuer, KeyBody, OutcomeBody, PassId, PinBody, PolicyBody,
+    RecordId, RecordKind, RequestBody, RequestId, RevocationBody, RevocationId, Tenant, Timestamp, Trace, TrustBody,
+    TrustEvidence, UseBody,
 };
 use serde::Serialize;
 
+use super::Head;
 use crate::{SideKind, StoreCode, StoreError};
 
 /// A record's body: what is recorded, of which kind, and what a store takes from it. Sealed: one for each kind.
@@ -40,6 +42,8 @@ pub struct Effects {
     pub request: Option<RequestId>,
     /// The records whose side data goes.
     pub erases: Vec<u64>,
+    /// Up to where records are taken out of the store: only [`ArchiveStore::archive`](crate::ArchiveStore::archive) does that.
+    pub archives: Option<Head>,
     /// The pass that was used, and who issued it.
     pub used: Option<(Issuer, PassId)>,
     /// The pass that an outcome is of.
@@ -206,5 +210,9 @@ record_body!(PolicyBody, Policy, |body| Effects {
 });
 record_body!(ErasureBody, Erasure, |body| Effects {
     erases: body.records.clone(),
+    ..Effects::default()
+});
+record_body!(ArchiveBody, Erasure, |body| Effects {
+    archives: Some(Head::new(body.size, body.last_hash)),
     ..Effects::default()
 });

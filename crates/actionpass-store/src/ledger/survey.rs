@@ -30,7 +30,7 @@ const MAX_FINDINGS: usize = 10_000;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Anchor {
-    /// The first record of a log, which chains to nothing. It shows that the log contradicts itself nowhere up to some record; who
+    /// The first record of a log, which chains to nothing, or to the head that a store begins at. It shows that the log contradicts itself nowhere up to some record; who
     /// writes a log can write it anew from its first record on.
     Genesis,
     /// The head that the store keeps with the records, where whoever writes one can write the other.
@@ -179,6 +179,8 @@ struct Run {
 pub struct Survey {
     log: Option<Log>,
     known: Vec<(KnownHead, Anchor)>,
+    /// What the first record must follow.
+    begin: Head,
     next: u64,
     read: u64,
     findings: Vec<Finding>,
@@ -199,6 +201,17 @@ impl Survey {
     #[must_use]
     pub fn with_log(self, log: Log) -> Self {
         Self { log: Some(log), ..self }
+    }
+
+    /// The records in front of this head were taken out: what is there begins behind it, and what records say of those isn't found
+    /// to be wrong.
+    #[must_use]
+    pub fn behind(self, begin: Head) -> Self {
+        Self {
+            begin,
+            next: begin.size(),
+            ..self
+        }
     }
 
     /// The log holds this record, if whoever says so is right.
@@ -260,7 +273,10 @@ impl Survey {
             }
         };
         let seq = record.seq;
-        let behind = self.runs.last().map_or(0, |run| run.last.saturating_add(1));
+        let behind = self
+            .runs
+            .last()
+            .map_or(self.begin.size(), |run| run.last.saturating_add(1));
         if (behind..self.next).contains(&seq) {
             // Lines that can't be read were more than there were records: some were put in.
             self.found_again(seq);
@@ -389,8 +405,9 @@ impl Survey {
             None => false,
         };
         if !follows {
-            let is_genesis = seq == 0 && record.previous_ledger_hash == Digest::ZERO;
-            if seq == 0 && !is_genesis {
+            let is_first = seq == self.begin.size();
+            let is_genesis = is_first && record.previous_ledger_hash == self.begin.hash();
+            if is_first && !is_genesis {
                 let (code, problem) = plain(LedgerCode::LedgerChainBroken);
                 self.found(code.as_str(), seq, offset, problem);
             }
@@ -413,7 +430,7 @@ impl Survey {
 
     /// What the record says of those before it.
     fn weigh(&mut self, record: &LinkRecord, offset: Option<u64>) {
-        let is_partial = !self.lost.is_empty();
+        let is_partial = !self.lost.is_empty() || self.begin.size() > 0;
         for error in self.meaning.contradictions(record, is_partial) {
             let offset = offset.filter(|_| error.seq() == record.seq);
             let problem = error.code().message().to_owned();

@@ -14,9 +14,10 @@ use crate::ledger::{Log, RecordDraft, RecordRef, Salt, SealedRecord, seal};
 use crate::offload::{Sender, channel};
 use crate::process::Process;
 use crate::{
-    ActionKey, AppendOutcome, Batch, Change, ChangeOutcome, CommitOutcome, DecisionCommit, DecisionStore, Issued,
-    Known, Ledger, LedgerState, LookUp, OutcomeStore, QueueStore, ReplayStart, Report, Reported, RequestFilter,
-    RequestPart, SideKind, StoreCode, StoreError, StoreFuture, StoredRecord, StoredRequest, UsedPass,
+    ActionKey, AppendOutcome, Archive, ArchiveOutcome, ArchiveStore, Batch, Beginning, Change, ChangeOutcome,
+    CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, Ledger, LedgerState, LookUp, Needed, OutcomeStore,
+    QueueStore, ReplayStart, Report, Reported, RequestFilter, RequestPart, SideKind, StoreCode, StoreError,
+    StoreFuture, StoredRecord, StoredRequest, UsedPass,
 };
 
 /// An issuer's store in the memory of one process. Nothing survives it: for tests and examples.
@@ -44,7 +45,12 @@ pub struct MemoryDecisionStore {
 
 #[derive(Debug, Default)]
 struct State {
+    /// From [`LedgerState::first`] on.
     records: Vec<Vec<u8>>,
+    /// The signed head that it begins at.
+    signed: Vec<u8>,
+    /// The records of revocations in front of that.
+    revoked: BTreeMap<u64, Vec<u8>>,
     known: LedgerState,
     /// Who waits for more records than this.
     followers: Vec<(u64, Sender<u64>)>,
@@ -200,10 +206,10 @@ impl MemoryDecisionStore {
         let mut outcomes = Vec::with_capacity(drafts.len());
         let mut revoked: HashMap<&RevocationId, RecordRef> = HashMap::new();
         for draft in &drafts {
-            if draft.effects().outcome.is_some() {
+            if draft.effects().outcome.is_some() || draft.effects().archives.is_some() {
                 return Err(StoreError::with_source(
                     StoreCode::StoreMisused,
-                    "outcomes of passes are reported",
+                    "outcomes of passes are reported, and records archived",
                 ));
             }
             state.queue.check_erasure(&draft.effects().erases, draft.time())?;
@@ -306,6 +312,33 @@ impl MemoryDecisionStore {
         Ok(record)
     }
 
+    fn archive_now(&self, call: Archive) -> Result<ArchiveOutcome, StoreError> {
+        let mut state = self.lock()?;
+        call.check(&state.known)?;
+        let Archive { head, signed, record } = call;
+        let last = state.read(head.size().saturating_sub(1), 1)?.pop();
+        let is_it = |last: StoredRecord| last.to_record().is_ok_and(|record| record.ledger_hash == head.hash());
+        if !last.is_some_and(is_it) {
+            return Err(Archive::misplaced());
+        }
+        if let Some(needed) = state.needed(head.size(), record.time()) {
+            return Ok(ArchiveOutcome::Needed(needed));
+        }
+        let sealed = self.keep_one(&mut state, &record)?;
+        let (first, state_mut) = (state.known.first.size(), &mut *state);
+        let count = usize::try_from(head.size().saturating_sub(first)).unwrap_or(usize::MAX);
+        let kept: HashSet<u64> = state_mut.revocations.values().map(|record| record.seq).collect();
+        let gone = state_mut.records.drain(..count.min(state_mut.records.len()));
+        let stay = (first..).zip(gone).filter(|(seq, _)| kept.contains(seq));
+        state_mut.revoked.extend(stay);
+        state_mut.signed = signed;
+        state_mut.known.first = head;
+        let (ready, known) = (state.advance_followers(), state.known);
+        drop(state);
+        answer(ready, known);
+        Ok(ArchiveOutcome::Archived(sealed))
+    }
+
     async fn follow_from(&self, seq: u64) -> Result<u64, StoreError> {
         let waiting = {
             let mut state = self.lock()?;
@@ -393,13 +426,31 @@ impl State {
         known
     }
 
-    fn read(&self, seq: u64, limit: usize) -> Vec<StoredRecord> {
-        let start = usize::try_from(seq).unwrap_or(usize::MAX);
+    fn read(&self, seq: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
+        let first = self.known.first.size();
+        let place = seq.checked_sub(first).ok_or_else(|| StoreError::archived(first))?;
+        let start = usize::try_from(place).unwrap_or(usize::MAX);
         let records = self.records.iter().skip(start).take(limit);
-        (seq..)
-            .zip(records)
+        let records = (seq..).zip(records);
+        Ok(records
             .map(|(seq, json)| StoredRecord::new(seq, json.clone()))
-            .collect()
+            .collect())
+    }
+
+    fn revocation_at(&self, seq: u64) -> Result<Option<StoredRecord>, StoreError> {
+        if seq < self.known.first.size() {
+            let kept = self.revoked.get(&seq);
+            return Ok(kept.map(|json| StoredRecord::new(seq, json.clone())));
+        }
+        Ok(self.read(seq, 1)?.pop())
+    }
+
+    fn needed(&self, until: u64, now: Timestamp) -> Option<Needed> {
+        let side = self.side.first_key_value().map(|((seq, _), _)| *seq);
+        let (beside, waiting) = self.queue.needed(now);
+        let before = |seq: &u64| *seq < until;
+        let side = side.into_iter().chain(beside).filter(before).min();
+        Needed::first(side, waiting.filter(before))
     }
 }
 
@@ -427,6 +478,32 @@ impl QueueStore for MemoryDecisionStore {
 
     fn lift(&self, request: RequestId, record: RecordDraft) -> StoreFuture<'_, Option<SealedRecord>> {
         Box::pin(ready(self.lift_now(&request, &record)))
+    }
+}
+
+impl ArchiveStore for MemoryDecisionStore {
+    fn beginning(&self) -> StoreFuture<'_, Option<Beginning>> {
+        let begins = |state: MutexGuard<'_, State>| {
+            let head = state.known.first;
+            (head.size() > 0).then(|| Beginning {
+                head,
+                signed: state.signed.clone(),
+            })
+        };
+        Box::pin(ready(self.lock().map(begins)))
+    }
+
+    fn needed(&self, until: u64, now: Timestamp) -> StoreFuture<'_, Option<Needed>> {
+        Box::pin(ready(self.lock().map(|state| state.needed(until, now))))
+    }
+
+    fn archive(&self, call: Archive) -> StoreFuture<'_, ArchiveOutcome> {
+        Box::pin(ready(self.archive_now(call)))
+    }
+
+    /// They go at once.
+    fn sweep(&self, _: usize) -> StoreFuture<'_, bool> {
+        Box::pin(ready(self.lock().map(|_| false)))
     }
 }
 
@@ -464,7 +541,11 @@ impl Ledger for MemoryDecisionStore {
     }
 
     fn read(&self, seq: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRecord>> {
-        Box::pin(ready(self.lock().map(|state| state.read(seq, limit))))
+        Box::pin(ready(self.lock().and_then(|state| state.read(seq, limit))))
+    }
+
+    fn revocation_at(&self, seq: u64) -> StoreFuture<'_, Option<StoredRecord>> {
+        Box::pin(ready(self.lock().and_then(|state| state.revocation_at(seq))))
     }
 
     fn side(&self, seq: u64, kind: SideKind) -> StoreFuture<'_, Option<Vec<u8>>> {

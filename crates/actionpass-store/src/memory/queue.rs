@@ -237,6 +237,17 @@ impl Queue {
         Ok(())
     }
 
+    /// The first records that opened a request with something beside it, and one that waits or whose decline holds.
+    pub(super) fn needed(&self, now: Timestamp) -> (Option<u64>, Option<u64>) {
+        let is_sided =
+            |stored: &&StoredRequest| stored.action.is_some() || stored.facts.is_some() || !stored.tokens.is_empty();
+        let stored = || self.requests.values().map(|kept| &kept.stored);
+        let is_needed = |request: &&ApprovalRequest| request.end.is_none() || holds(request, now);
+        let seq = |request: &ApprovalRequest| request.decision.seq;
+        let sided = stored().filter(is_sided).map(|stored| seq(&stored.request)).min();
+        (sided, self.all().filter(is_needed).map(seq).min())
+    }
+
     pub(super) fn erase(&mut self, records: &HashSet<u64>, at: Timestamp) {
         let is_gone = |kept: &&Kept| records.contains(&kept.stored.request.decision.seq);
         let gone = self.requests.values().filter(is_gone);

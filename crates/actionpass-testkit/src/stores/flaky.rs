@@ -167,6 +167,10 @@ impl<S: Ledger> Ledger for Flaky<S> {
     fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>> {
         self.call(Ledger::revocations)
     }
+
+    fn revocation_at(&self, seq: u64) -> StoreFuture<'_, Option<StoredRecord>> {
+        self.call(move |store| store.revocation_at(seq))
+    }
 }
 
 #[deny(
