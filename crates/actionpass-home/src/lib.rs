@@ -29,6 +29,7 @@
 //! | ledger, trust and issuer of a home | [`OpenHome`], [`HomeStore`] |
 //! | the database that keeps them in the place of its files | [`Database`] |
 //! | the head of its ledger, signed | [`OpenHome::sign_head`] |
+//! | its first records, in an archive | [`OpenHome::archive`] |
 //! | what lies beside its records, erased by age | [`retention`] |
 //! | a home that is made | [`NewHome`] |
 //! | people who are invited, and passkeys that wait to be confirmed | [`Approvers`] |
@@ -37,6 +38,7 @@
 //! | why one can't be used | [`HomeError`], [`HomeCode`] |
 
 mod approvers;
+mod archive;
 mod clients;
 mod code;
 mod config;
@@ -70,6 +72,7 @@ pub use approvers::{
     Approvers, INVITATION_HOLDS, Invitation, InvitationSecret, NewInvitation, PASSKEY_WAITS, WaitingPasskey,
     confirmation_code,
 };
+pub use archive::{ArchiveCode, ArchiveError, Archived, Archiving};
 pub use clients::{CLIENTS, Client, ClientToken, Clients, LiveClients, Member, Patterns, Right, Scope, client_name};
 pub use code::HomeCode;
 pub use config::{Config, MAX_LIMITS, Signing, limit};

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use actionpass_core::sign_head;
 use actionpass_crypto::SignError;
 use actionpass_custody::{CustodianError, OpenKey, Secrets};
-use actionpass_model::{Code, KeyStatus, KeyUse, UnixSeconds, codes};
-use actionpass_store::ledger::{ChainVerifier, LedgerError, LedgerVerifier, TreeHead};
+use actionpass_model::{Code, KeyStatus, KeyUse, Timestamp, UnixSeconds, codes};
+use actionpass_store::ledger::{LedgerError, LedgerVerifier, TreeHead};
 use actionpass_store::{Ledger, StoreCode, StoreError};
 use actionpass_verify::{SignedHead, SignedHeadError, Trust};
 use pollster::block_on;
 
 use crate::documents::HEAD_FILE;
-use crate::{Config, Home, HomeError, OpenHome, home};
+use crate::{ArchiveError, Config, Home, HomeError, OpenHome};
 
 /// How many records are read at once.
 const PAGE: usize = 512;
@@ -67,6 +67,9 @@ pub enum HeadSigningError {
     /// What was signed doesn't verify with the trust store.
     #[error("the signed head doesn't verify")]
     Unverified(#[source] SignedHeadError),
+    /// The store begins at a head that doesn't verify.
+    #[error(transparent)]
+    Beginning(#[from] Box<ArchiveError>),
     /// The home or its store.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -85,6 +88,7 @@ impl HeadSigningError {
             Self::Ledger(error) => error.code().into(),
             Self::Sign(error) => error.code().into(),
             Self::Unverified(error) => error.code(),
+            Self::Beginning(error) => error.code(),
             Self::Home(error) => error.code(),
         }
     }
@@ -115,7 +119,7 @@ impl OpenHome {
         for _ in 0..MAX_ROUNDS {
             let kept = self.documents.read(HEAD_FILE)?;
             let former = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?;
-            let head = self.verified_head(former.as_ref())?;
+            let head = self.verified_head(former.as_ref(), now.to_timestamp())?;
             // Read late: it knows every revocation of before.
             let trust = self.trust_now()?;
             self.check_ledger_key(key, &trust, &head)?;
@@ -143,10 +147,12 @@ impl OpenHome {
     }
 
     /// Where the ledger ends, verified as `ledger verify` does, with its tables, and through a former head.
-    fn verified_head(&self, former: Option<&TreeHead>) -> Result<TreeHead, HeadSigningError> {
+    fn verified_head(&self, former: Option<&TreeHead>, now: Timestamp) -> Result<TreeHead, HeadSigningError> {
         let about = |error| HomeError::store(&self.home.place_of_store(&self.config), error);
-        let mut chain = ChainVerifier::new().with_log(home::log(&self.config)?).with_tree();
-        if let Some(former) = former {
+        let mut chain = self.chain(&self.trust_now()?, now).map_err(Box::new)?;
+        // One in front of the first record that is there was passed by the archive of those records.
+        let first = chain.head().size();
+        if let Some(former) = former.filter(|former| former.size() > first) {
             chain = chain.with_tree_head(former);
         }
         // Read before the records, of which there may be more by then.
@@ -169,14 +175,19 @@ impl OpenHome {
         verified.tree.ok_or(HeadSigningError::NothingToSign)
     }
 
-    fn trust_now(&self) -> Result<Trust, HeadSigningError> {
+    pub(crate) fn trust_now(&self) -> Result<Trust, HeadSigningError> {
         let place = self.home.place_of_store(&self.config);
         let snapshot = block_on(self.trust.read()).map_err(|error| HomeError::trust(&place, error))?;
         Ok(Trust::from_snapshot(&snapshot).map_err(|error| HomeError::trust(&place, error))?)
     }
 
     /// Before a custodian is asked.
-    fn check_ledger_key(&self, key: &OpenKey, trust: &Trust, head: &TreeHead) -> Result<(), HeadSigningError> {
+    pub(crate) fn check_ledger_key(
+        &self,
+        key: &OpenKey,
+        trust: &Trust,
+        head: &TreeHead,
+    ) -> Result<(), HeadSigningError> {
         let kid = key.signer.public_key().kid();
         let is_trusted = trust.keyring().get(kid).is_some_and(|entry| {
             let trust = entry.trust();

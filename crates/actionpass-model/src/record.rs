@@ -45,7 +45,7 @@ pub enum RecordKind {
     Trust,
     /// Another policy came into force.
     Policy,
-    /// Side data was erased, or records were taken out of the store.
+    /// Side data was erased.
     Erasure,
     /// Something happened to an approval request.
     Request,

@@ -9,7 +9,6 @@ use actionpass_crypto::Algorithm;
 use actionpass_custody::KeyUri;
 use actionpass_home::{HomeCode, home};
 use actionpass_model::{Decision, Statement};
-use actionpass_store::ledger::ChainVerifier;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -152,7 +151,7 @@ impl Story {
             Some("already_used"),
         )?;
 
-        let verified = verify_home(&context.open_home()?, ChainVerifier::new())?;
+        let verified = verify_home(&context.open_home()?)?;
         let found = format!("{} records, each chained to the one before", verified.head.size());
         self.step(
             "ledger",

@@ -12,7 +12,6 @@ use actionpass_custody::{CustodianCode, KeyFileCode};
 use actionpass_home::{CLIENTS, Config, Home, HomeError, OpenHome, home, retention};
 use actionpass_model::{CodeClass, KeyStatus, KeyUse, Tenant, Timestamp};
 use actionpass_policy::{PolicyEngine, RulePolicy, WarningCode};
-use actionpass_store::ledger::ChainVerifier;
 use actionpass_store::{Ledger, StoreCode};
 use clap::Args;
 use serde_json::{Value, json};
@@ -335,7 +334,7 @@ fn ledger(context: &Context, config: &Config) -> Outcome<String> {
         }
     };
     let issuer = context.open_home_to_read().map_err(mend)?;
-    let verified = verify_home(&issuer, ChainVerifier::new()).map_err(mend)?;
+    let verified = verify_home(&issuer).map_err(mend)?;
     let state = block_on(issuer.store.state()).map_err(|error| mend(error.into()))?;
     if state.head.size() < verified.head.size() {
         let behind = Failure::new(StoreCode::StoreCorrupt, "the ledger's head is behind its records");

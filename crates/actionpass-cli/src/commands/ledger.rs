@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use actionpass_home::{HomeError, OpenHome, home};
 use actionpass_model::{Issuer, KeyId, KeyUse, Timestamp};
 use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerVerifier, VerifiedLedger, verify_jsonl_with};
-use actionpass_store::{Ledger, StoredRecord};
+use actionpass_store::{Ledger, StoreError, StoredRecord};
 use actionpass_verify::{StandingCode, Trust};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -22,11 +22,13 @@ use crate::input;
 use crate::output::{Ink, Reply};
 use pollster::block_on;
 
+use archive::ArchiveArgs;
 use checkpoint::{Begin, CheckpointArgs, Start};
 use erase::EraseArgs;
 use fsck::FsckArgs;
 use show::ShowArgs;
 
+mod archive;
 mod checkpoint;
 mod erase;
 mod fsck;
@@ -49,6 +51,8 @@ pub(crate) enum LedgerCommand {
     Export(ExportArgs),
     /// Erase payloads, tokens and salts beside old records; the records stay
     Erase(EraseArgs),
+    /// Put the first records into an archive with a signed head, and take them out of the store
+    Archive(ArchiveArgs),
     /// Say that `ledger.db` was restored from a backup: passes of before are then refused, since they may be used up
     Restored,
 }
@@ -90,6 +94,7 @@ impl LedgerCommand {
             Self::Checkpoint(_) => "ledger-checkpoint",
             Self::Export(_) => "ledger-export",
             Self::Erase(_) => "ledger-erase",
+            Self::Archive(_) => "ledger-archive",
             Self::Restored => "ledger-restored",
         }
     }
@@ -102,6 +107,7 @@ impl LedgerCommand {
             Self::Checkpoint(args) => args.run(context),
             Self::Export(args) => args.run(context),
             Self::Erase(args) => args.run(context),
+            Self::Archive(args) => args.run(context),
             Self::Restored => restored(context),
         }
     }
@@ -119,7 +125,15 @@ impl VerifyArgs {
             (Some(issuer), None) => Some(issuer.home.trust()?),
             (_, named) => named,
         };
-        let begin = Begin::read(self.from.as_ref(), trust.as_ref())?;
+        // A home whose first records are in archives begins behind their signed head.
+        let beginning = match (&issuer, &trust, &self.from) {
+            (Some(issuer), Some(trust), None) => issuer.beginning(trust, clock::now()?)?,
+            _ => None,
+        };
+        let begin = match &beginning {
+            Some(head) => Begin::BehindTree(Box::new(head.clone())),
+            None => Begin::read(self.from.as_ref(), trust.as_ref())?,
+        };
         let checkpoints = checkpoint::signed_heads(&self.checkpoints, trust.as_ref())?;
         let from = begin.head();
         let mut verifier = begin.verifier();
@@ -140,7 +154,7 @@ impl VerifyArgs {
                     passes.as_mut().map_or(Ok(()), |passes| passes.weigh(json))
                 })?;
                 // Rows say of themselves which records they go back to, and those are all of them.
-                if from.is_none() {
+                if self.from.is_none() {
                     issuer.store.check_rows()?;
                 }
                 (verified, passes)
@@ -162,6 +176,10 @@ impl VerifyArgs {
                 Ink::stdout().good("ok"),
                 verified.head.size().saturating_sub(from.seq()).saturating_sub(1)
             );
+            if beginning.is_some() {
+                members.insert("archived".to_owned(), from.seq().saturating_add(1).into());
+                text.push_str("  the store begins there, at the signed head of an archive, which holds\n");
+            }
         }
         if verified.observed > 0 {
             text.push_str(&format!(
@@ -355,8 +373,15 @@ fn restored(context: &Context) -> Outcome<Reply> {
 
 /// Verifies the ledger of a home: it must be the log of the home's issuer, up to the head that the store keeps.
 /// The rows beside it must be those that it says.
-pub(crate) fn verify_home(issuer: &OpenHome, verifier: ChainVerifier) -> Outcome<VerifiedLedger> {
-    let verified = walk_home(issuer, verifier, 0, |_| Ok(()))?;
+pub(crate) fn verify_home(issuer: &OpenHome) -> Outcome<VerifiedLedger> {
+    // Where the first records are in archives it begins behind their signed head.
+    let beginning = issuer.beginning(&issuer.home.trust()?, clock::now()?)?;
+    let verifier = match &beginning {
+        Some(head) => ChainVerifier::behind_tree(head),
+        None => ChainVerifier::new(),
+    };
+    let first = verifier.head().size();
+    let verified = walk_home(issuer, verifier, first, |_| Ok(()))?;
     issuer.store.check_rows()?;
     Ok(verified)
 }
@@ -382,13 +407,17 @@ fn walk_home(
     Ok(verifier.finish()?)
 }
 
-/// Hands on every record from `first` on, page by page, until there are no more or `take` has enough.
+/// Hands on every record from `first` on, page by page, until there are no more or `take` has enough; from 0 on, every one that
+/// is there.
 pub(crate) fn each_record(
     issuer: &OpenHome,
     first: u64,
     mut take: impl FnMut(&StoredRecord) -> Outcome<bool>,
 ) -> Outcome<()> {
-    let mut seq = first;
+    let mut seq = match first {
+        0 => block_on(issuer.store.state())?.first.size(),
+        first => first,
+    };
     loop {
         let records = block_on(issuer.store.read(seq, PAGE))?;
         let Some(last) = records.last() else { return Ok(()) };
@@ -410,7 +439,12 @@ impl ExportArgs {
             ));
         }
         let issuer = context.open_home_to_read()?;
-        let size = block_on(issuer.store.state())?.head.size();
+        let state = block_on(issuer.store.state())?;
+        let size = state.head.size();
+        let first = state.first.size();
+        if self.until.is_some_and(|until| until < first) || (1..first).contains(&self.from) {
+            return Err(StoreError::archived(first).into());
+        }
         let last = self.until.unwrap_or(self.from);
         if last >= size && (self.until.is_some() || self.from > 0) {
             let problem = format!("there is no record {last}: the ledger has {size}");
@@ -439,6 +473,12 @@ impl ExportArgs {
             Ok(()) => {}
         }
         drop(out);
-        Ok(Reply::new(json!({ "records": records })))
+        let mut reply = Reply::new(json!({ "records": records }));
+        if first > 0 && self.from == 0 {
+            reply = reply.with_talk(format!(
+                "the store has records from {first} on, so the export begins there; those before are in archives\n"
+            ));
+        }
+        Ok(reply)
     }
 }

@@ -365,6 +365,10 @@ fn read<B: DeserializeOwned>(record: &Record) -> Outcome<B> {
 fn approver_of(id: &ApprovalId, home: &Administered) -> Outcome<Approver> {
     const PAGE: usize = 256;
     let mut approvers = BTreeSet::new();
+    if block_on(home.opened.store.state())?.first.size() > 0 {
+        let problem = "--approver is needed: the first records are in archives, where others may have chosen this id";
+        return Err(Failure::new(CliCode::OptionMissing, problem));
+    }
     let mut seq = 0;
     loop {
         let records = block_on(home.opened.store.read(seq, PAGE))?;

@@ -3,7 +3,6 @@
 use actionpass_custodians::SecretSource;
 use actionpass_home::{Config, Database, DatabaseFound, DatabaseUrl, Home, HomeError, OpenHome, ROLES_SQL, home};
 use actionpass_model::{RecordKind, TrustBody, TrustChangeSchema, TrustEvidence};
-use actionpass_store::ledger::ChainVerifier;
 use actionpass_store::{Ledger as _, StoreCode, StoreError, TrustDocument as _};
 use clap::{Args, Subcommand};
 use pollster::block_on;
@@ -239,13 +238,13 @@ struct Carried {
 /// what is known beside them, and the trust store.
 fn carry(home: &Home, from: &Config, to: &Config) -> Outcome<Carried> {
     let source = OpenHome::open_as(home.clone(), from.clone())?;
-    let before = verify_home(&source, ChainVerifier::new())?;
+    let before = verify_home(&source)?;
     let trust = block_on(source.trust.read()).map_err(HomeError::from)?;
     let files = source.kept_files()?;
     home.fill(to, home.contents(from)?, &trust.document)?;
     let copy = OpenHome::open_as(home.clone(), to.clone())?;
     let aside = copy.put_kept_files(&files, &format!("before-copy-{}", before.head.size()))?;
-    let after = verify_home(&copy, ChainVerifier::new())?;
+    let after = verify_home(&copy)?;
     let kept = block_on(copy.trust.read()).map_err(HomeError::from)?;
     let is_same = before.head == after.head
         && trust.evidence() == kept.evidence()
@@ -333,7 +332,7 @@ fn check(context: &Context) -> Outcome<Reply> {
         found.durable?;
     }
     let opened = context.open_home_to_read()?;
-    let verified = verify_home(&opened, ChainVerifier::new())?;
+    let verified = verify_home(&opened)?;
     text.push_str(&format!(
         "  {} records, the chain is whole, and what is known beside them agrees\n",
         verified.head.size()

@@ -158,6 +158,9 @@ fn of_home(home: &Home, survey: Survey, context: &Context) -> Outcome<Report> {
         faults.push(Fault::new("store", StoreCode::StoreLogMismatch, problem.to_owned()));
     }
     let state = salvage.state().copied();
+    if let Some(state) = state.filter(|state| state.first.size() > 0) {
+        survey = survey.behind(state.first);
+    }
     if let Some(head) = kept_head(state.as_ref()) {
         survey = survey.with_known_head(head, Anchor::Store);
     }

@@ -181,7 +181,11 @@ impl ShowArgs {
         let issuer = context.open_home_to_read()?;
         let state = block_on(issuer.store.state())?;
         let newest = state.head.size().saturating_sub(self.limit as u64);
-        let first = if self.filter.is_empty() { newest } else { 0 };
+        let first = if self.filter.is_empty() {
+            newest.max(state.first.size())
+        } else {
+            0
+        };
         let mut shown: VecDeque<Record> = VecDeque::new();
         each_record(&issuer, first, |stored| {
             let record = stored.to_record()?;

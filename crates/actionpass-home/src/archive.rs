@@ -1,0 +1,421 @@
+//! The beginning of a home's ledger: the signed head that its store begins at, and records taken out into an archive.
+//!
+//! An archive is two files: the export of the records, and the signed head at the last of them. They are written, read back and verified
+//! before anything is taken out of the store.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use actionpass_core::{AdminError, Administrator, sign_head};
+use actionpass_custody::OpenKey;
+use actionpass_model::{ArchiveBody, ArchiveSchema, ArchivedRows, Code, Principal, Statement, Timestamp, codes};
+use actionpass_store::ledger::{ChainVerifier, LedgerError, LedgerVerifier, RecordRef, TreeHead, verify_jsonl};
+use actionpass_store::{Archive, ArchiveOutcome, MAX_SIGNED_HEAD, Needed, StoreCode, StoreError};
+use actionpass_verify::{SignedHead, SignedHeadError, Trust};
+use pollster::block_on;
+
+use crate::documents::HEAD_FILE;
+use crate::retention::{self, Scope};
+use crate::{HeadSigningError, HomeError, OpenHome, home};
+
+/// How many records are read at once.
+const PAGE: usize = 512;
+
+/// How many rows go in one transaction.
+const SWEPT: usize = 5000;
+
+codes! {
+    /// Why nothing was archived, where no layer below says so.
+    pub enum ArchiveCode: InputRefused {
+        /// No record is there to be archived: none is that old, or those that are meant are in archives already.
+        NothingToArchive = "ledger_nothing_to_archive" => Usage,
+        /// A file of the archive is there already and is another, or can't be written or read back.
+        FileRefused = "archive_file_refused",
+        /// What was written of the archive isn't what was to be written.
+        FileDiffers = "archive_file_differs" => LedgerBroken,
+        /// The signed head that the store begins at is another than the one that it keeps.
+        BeginningMismatch = "ledger_beginning_mismatch" => LedgerBroken,
+    }
+}
+
+/// Nothing was archived; or it was, and the store still has rows of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// No record is there to be archived.
+    #[error("no record is to be archived: the store has records from {first} on")]
+    Nothing {
+        /// The first record that is there.
+        first: u64,
+    },
+    /// The ledger has no such record.
+    #[error("the ledger has no record {0}")]
+    Unknown(u64),
+    /// Something still needs the records.
+    #[error("{0}")]
+    Needed(Needed),
+    /// A file of the archive.
+    #[error("{}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the archive that is there isn't what was written.
+    #[error("{} is not what was to be written", .path.display())]
+    Differs {
+        /// Which.
+        path: PathBuf,
+        /// What it says instead.
+        source: Box<ArchiveError>,
+    },
+    /// The signed head isn't where the store begins, or a file ends.
+    #[error("the signed head is that of another record")]
+    BeginningMismatch,
+    /// The signed head that the store begins at, or that was written, doesn't verify.
+    #[error(transparent)]
+    Signed(#[from] SignedHeadError),
+    /// The ledger, or what was written of it, isn't whole.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// No head was signed.
+    #[error(transparent)]
+    Head(#[from] HeadSigningError),
+    /// The record of it wasn't appended.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The home or its store.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+}
+
+impl ArchiveError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Nothing { .. } | Self::Unknown(_) => ArchiveCode::NothingToArchive.into(),
+            Self::Needed(_) => StoreCode::RecordsNeeded.into(),
+            Self::File { .. } => ArchiveCode::FileRefused.into(),
+            Self::Differs { .. } => ArchiveCode::FileDiffers.into(),
+            Self::BeginningMismatch => ArchiveCode::BeginningMismatch.into(),
+            Self::Signed(error) => error.code(),
+            Self::Ledger(error) => error.code().into(),
+            Self::Head(error) => error.code(),
+            Self::Admin(error) => error.code(),
+            Self::Home(error) => error.code(),
+        }
+    }
+}
+
+actionpass_model::coded_error!(ArchiveError);
+
+/// Who archives, why, and where to.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "who archives says all of it")]
+pub struct Archiving {
+    /// Who.
+    pub archived_by: Principal,
+    /// Why.
+    pub reason: Statement,
+    /// The folder that the files go to.
+    pub folder: PathBuf,
+    /// Whether the records stay in the store.
+    pub is_kept: bool,
+}
+
+/// What was archived.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Archived {
+    /// The first record of the archive.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// The export.
+    pub records: PathBuf,
+    /// The signed head.
+    pub head: PathBuf,
+    /// The record of it, if the records were taken out.
+    pub record: Option<RecordRef>,
+}
+
+impl OpenHome {
+    /// The signed head that the store begins at, verified: `None` if it begins with the first record of the log.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Signed`]; [`ArchiveError::BeginningMismatch`] if it is of another log or record; [`ArchiveError::Home`].
+    pub fn beginning(&self, trust: &Trust, now: Timestamp) -> Result<Option<TreeHead>, ArchiveError> {
+        let Some(beginning) = block_on(self.store.beginning()).map_err(|error| self.about(error))? else {
+            return Ok(None);
+        };
+        let signed = SignedHead::verify(&beginning.signed, trust, now.to_unix_seconds())?;
+        let head = signed.head();
+        if head.head() != beginning.head || *head.log() != home::log(&self.config)? {
+            return Err(ArchiveError::BeginningMismatch);
+        }
+        Ok(Some(head.clone()))
+    }
+
+    /// What verifies the records that the store has, with the Merkle tree: it begins where the store does.
+    ///
+    /// # Errors
+    /// Those of [`beginning`](Self::beginning).
+    pub fn chain(&self, trust: &Trust, now: Timestamp) -> Result<ChainVerifier, ArchiveError> {
+        let log = home::log(&self.config)?;
+        Ok(match self.beginning(trust, now)? {
+            Some(head) => ChainVerifier::behind_tree(&head),
+            None => ChainVerifier::new().with_tree(),
+        }
+        .with_log(log))
+    }
+
+    /// How many records of the log may be archived of those that are older than this, by the clock and by the records; and what
+    /// stands against archiving more of them.
+    ///
+    /// # Errors
+    /// [`HomeError::Store`].
+    pub async fn archivable(&self, scope: Scope, now: Timestamp) -> Result<(u64, Option<Needed>), HomeError> {
+        let about = |error| self.about(error);
+        let first = self.store.state().await.map_err(about)?.first.size();
+        let until = retention::end_of(&*self.store, first, scope).await.map_err(about)?;
+        let needed = self.store.needed(until, now).await.map_err(about)?;
+        Ok((needed.map_or(until, |needed| needed.seq().min(until)), needed))
+    }
+
+    /// Writes the records in front of `size` to an archive, and takes them out of the store. What an earlier call left behind is
+    /// taken up: files that are there are verified and used, and rows that were to go, go. Blocks this thread.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]. Nothing is taken out unless both files are there, durable and verified.
+    pub fn archive(
+        &self,
+        administrator: &Administrator,
+        key: &OpenKey,
+        size: u64,
+        archiving: &Archiving,
+        now: Timestamp,
+    ) -> Result<Archived, ArchiveError> {
+        let trust = self.trust_now()?;
+        let chain = self.chain(&trust, now)?;
+        let first = chain.head().size();
+        let Some(last) = size.checked_sub(1).filter(|last| *last >= first) else {
+            return Err(ArchiveError::Nothing { first });
+        };
+        let head = self.verified_until(chain.clone(), size)?;
+        self.check_ledger_key(key, &trust, &head)?;
+        let rows = self.store.rows_before(size).map_err(|error| self.about(error))?;
+        if let Some(needed) = block_on(self.store.needed(size, now)).map_err(|error| self.about(error))? {
+            return Err(ArchiveError::Needed(needed));
+        }
+        let records = archiving.folder.join(format!("{first}-{last}.jsonl"));
+        let proof = archiving.folder.join(format!("{first}-{last}.tlog-proof"));
+        if !is_there(&records)? {
+            write_new(&records, |file| self.export(file, first, size))?;
+        }
+        if !is_there(&proof)? {
+            let signed = block_on(sign_head(&*key.signer, &head)).map_err(HeadSigningError::Sign)?;
+            let signed = signed.to_string().into_bytes();
+            write_new(&proof, |file| {
+                Ok(file.write_all(&signed).map_err(|error| file_error(&proof, error))?)
+            })?;
+        }
+        let read_back = |path: &Path, checked: Result<Vec<u8>, ArchiveError>| {
+            checked.map_err(|source| ArchiveError::Differs {
+                path: path.to_owned(),
+                source: Box::new(source),
+            })
+        };
+        let signed = read_back(&proof, read_head(&proof, &head, &trust, now))?;
+        read_back(&records, verify_file(&records, chain, &head).map(|()| Vec::new()))?;
+        let mut archived = Archived {
+            first,
+            last,
+            records,
+            head: proof,
+            record: None,
+        };
+        if archiving.is_kept {
+            return Ok(archived);
+        }
+        archived.record = Some(self.take_out(administrator, &head, signed, rows, archiving)?);
+        Ok(archived)
+    }
+
+    /// Takes the rows that an archive left behind out of the store, and frees their space.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Home`].
+    pub fn sweep(&self) -> Result<(), ArchiveError> {
+        while block_on(self.store.sweep(SWEPT)).map_err(|error| self.about(error))? {}
+        Ok(block_on(self.store.purge()).map_err(|error| self.about(error))?)
+    }
+
+    fn take_out(
+        &self,
+        administrator: &Administrator,
+        head: &TreeHead,
+        signed: Vec<u8>,
+        rows: ArchivedRows,
+        archiving: &Archiving,
+    ) -> Result<RecordRef, ArchiveError> {
+        let body = ArchiveBody {
+            schema: ArchiveSchema,
+            size: head.size(),
+            last_hash: head.head().hash(),
+            root: head.root(),
+            rows,
+            archived_by: archiving.archived_by.clone(),
+            reason: archiving.reason.clone(),
+        };
+        let call = Archive {
+            head: head.head(),
+            signed,
+            record: administrator.draft(&body)?,
+        };
+        match block_on(self.store.archive(call)).map_err(|error| self.about(error))? {
+            ArchiveOutcome::Archived(record) => {
+                self.sweep()?;
+                Ok(record.to_ref())
+            }
+            ArchiveOutcome::Needed(needed) => Err(ArchiveError::Needed(needed)),
+        }
+    }
+
+    /// The head of so many records. All records that are there are verified, through the head that was signed last, and what is known
+    /// beside them.
+    fn verified_until(&self, chain: ChainVerifier, size: u64) -> Result<TreeHead, ArchiveError> {
+        let state = block_on(self.store.state()).map_err(|error| self.about(error))?;
+        if size > state.head.size() {
+            return Err(ArchiveError::Unknown(size.saturating_sub(1)));
+        }
+        let first = chain.head().size();
+        let mut until = chain.clone();
+        let mut whole = chain;
+        if let Some(known) = state.head.known() {
+            whole = whole.with_known_head(known);
+        }
+        let kept = self.documents.read(HEAD_FILE)?;
+        if let Some(former) = kept.as_deref().map(SignedHead::read_own).transpose()?
+            && former.size() > first
+        {
+            whole = whole.with_tree_head(&former);
+        }
+        let mut whole = LedgerVerifier::new(whole);
+        self.each(first, u64::MAX, |json| {
+            if until.head().size() < size {
+                let _ = until.push(json)?;
+            }
+            let _ = whole.push(json)?;
+            Ok(())
+        })?;
+        let _ = whole.finish()?;
+        self.store.check_rows().map_err(|error| self.about(error))?;
+        let tree = until.finish()?.tree;
+        tree.filter(|tree| tree.size() == size)
+            .ok_or(ArchiveError::Unknown(size.saturating_sub(1)))
+    }
+
+    fn export(&self, file: &mut dyn Write, first: u64, size: u64) -> Result<(), ArchiveError> {
+        let failed = |error| file_error(Path::new("the archive"), error);
+        self.each(first, size, |json| {
+            file.write_all(json)
+                .and_then(|()| file.write_all(b"\n"))
+                .map_err(failed)
+        })
+    }
+
+    /// Hands on the records from one number on, in front of another.
+    fn each(
+        &self,
+        first: u64,
+        size: u64,
+        mut take: impl FnMut(&[u8]) -> Result<(), ArchiveError>,
+    ) -> Result<(), ArchiveError> {
+        let mut seq = first;
+        loop {
+            let records = block_on(self.store.read(seq, PAGE)).map_err(|error| self.about(error))?;
+            if records.is_empty() {
+                return Ok(());
+            }
+            for record in &records {
+                if record.seq >= size {
+                    return Ok(());
+                }
+                take(&record.json)?;
+                seq = record.seq.saturating_add(1);
+            }
+        }
+    }
+
+    fn about(&self, error: StoreError) -> HomeError {
+        HomeError::store(&self.home.place_of_store(&self.config), error)
+    }
+}
+
+fn file_error(path: &Path, source: io::Error) -> ArchiveError {
+    ArchiveError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn is_there(path: &Path) -> Result<bool, ArchiveError> {
+    path.try_exists().map_err(|error| file_error(path, error))
+}
+
+/// Writes a new file of its owner alone, whole and durable or not at all.
+fn write_new(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), ArchiveError>) -> Result<(), ArchiveError> {
+    let failed = |error| file_error(path, error);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    // Its mode is 0600 from the start.
+    let draft = tempfile::Builder::new()
+        .prefix(".archive-")
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    let mut out = BufWriter::with_capacity(1 << 18, draft.as_file());
+    write(&mut out)?;
+    out.flush().map_err(failed)?;
+    drop(out);
+    draft.as_file().sync_all().map_err(failed)?;
+    let _ = draft.persist_noclobber(path).map_err(|error| failed(error.error))?;
+    sync_folder(folder).map_err(failed)
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The signed head of a file, which must be this one.
+fn read_head(path: &Path, head: &TreeHead, trust: &Trust, now: Timestamp) -> Result<Vec<u8>, ArchiveError> {
+    let failed = |error| file_error(path, error);
+    let length = fs::metadata(path).map_err(failed)?.len();
+    if length > MAX_SIGNED_HEAD as u64 {
+        return Err(failed(io::Error::other("larger than a signed head is")));
+    }
+    let signed = fs::read(path).map_err(failed)?;
+    match SignedHead::verify(&signed, trust, now.to_unix_seconds())?.head() == head {
+        true => Ok(signed),
+        false => Err(ArchiveError::BeginningMismatch),
+    }
+}
+
+/// That a file holds the records up to this head, behind where the chain begins.
+fn verify_file(path: &Path, chain: ChainVerifier, head: &TreeHead) -> Result<(), ArchiveError> {
+    let file = File::open(path).map_err(|error| file_error(path, error))?;
+    let verifier = LedgerVerifier::new(chain.with_tree_head(head));
+    let verified = verify_jsonl(BufReader::with_capacity(1 << 18, file), verifier)?;
+    match verified.head == head.head() {
+        true => Ok(()),
+        false => Err(ArchiveError::BeginningMismatch),
+    }
+}
