@@ -552,6 +552,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "ledger archive",
+        &[example(
+            "Put what is older than 400 days into an archive",
+            "actionpass ledger archive --older-than 400d --to archives --reason \"kept by the auditor\"",
+        )],
+    ),
+    (
         "ledger export",
         &[example(
             "All records, as JSON lines",
