@@ -114,7 +114,9 @@ fn g12_what_goes_into_a_database_and_back_is_the_same() {
     let first = filled(&here, many());
     let head = verified(|lines| first.export(lines).unwrap());
     let before = rows(SqliteStore::contents(&here));
-    for table in Table::ALL.iter().filter(|table| **table != Table::RequestHold) {
+    // That of a log whose first records were taken out has a test of its own.
+    let absent = [Table::RequestHold, Table::SignedHead];
+    for table in Table::ALL.iter().filter(|table| !absent.contains(table)) {
         assert!(before.contains_key(&format!("{table:?}")), "{table:?} is empty");
     }
 

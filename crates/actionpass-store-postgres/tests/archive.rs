@@ -1,0 +1,175 @@
+//! A log whose first records were taken out, on its way between stores, and who may take them out.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
+mod shared;
+
+use actionpass_model::Decision;
+use actionpass_store::conformance::requests::{opens, settles};
+use actionpass_store::conformance::{TempFolder, block_on, fixtures};
+use actionpass_store::ledger::Head;
+use actionpass_store::{
+    Archive, ArchiveOutcome, ArchiveStore, CommitOutcome, DecisionCommit, DecisionStore, Ledger, LedgerExt,
+    ReplayStart, StoreCode, StoreError,
+};
+use actionpass_store_postgres::{PostgresOptions, PostgresStore, ROLES_SQL};
+use actionpass_store_sqlite::SqliteStore;
+use shared::{database, options, server};
+
+fn start() -> ReplayStart {
+    ReplayStart::first(fixtures::at(0))
+}
+
+fn commit(store: &dyn DecisionStore, commit: DecisionCommit) {
+    let outcome = block_on(store.commit(commit)).unwrap();
+    assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
+}
+
+fn call(store: &dyn ArchiveStore, number: u64, size: u64, rows: actionpass_model::ArchivedRows) -> Archive {
+    let last = block_on(store.read(size - 1, 1)).unwrap().remove(0);
+    let head = Head::new(size, last.to_record().unwrap().ledger_hash);
+    Archive {
+        head,
+        signed: b"signed".to_vec(),
+        record: fixtures::archived(number, 60, head, rows),
+    }
+}
+
+fn taken_out(outcome: Result<ArchiveOutcome, StoreError>) {
+    let outcome = outcome.unwrap();
+    assert!(matches!(outcome, ArchiveOutcome::Archived(_)), "{outcome:?}");
+}
+
+/// The beginning goes along into a database, moves on there, and comes back.
+#[test]
+fn the_beginning_goes_along_both_ways() {
+    let folder = TempFolder::new();
+    let path = folder.path().join("ledger.db");
+    let file = SqliteStore::create(&path, Some(&fixtures::log()), start()).unwrap();
+    let approvals = vec![fixtures::approval("user:ann", 1)];
+    commit(&file, fixtures::decision(1, Decision::Allow, approvals.clone()));
+    commit(&file, opens(2, 5, 0));
+    commit(&file, settles(3, 5, 2, 0, 2));
+    let _ = block_on(file.append_one(fixtures::revoked(4, 1, 1))).unwrap();
+    let _ = block_on(file.append_one(fixtures::erased_at(5, 10, vec![0, 1, 2]))).unwrap();
+    taken_out(block_on(file.archive(call(&file, 6, 2, file.rows_before(2).unwrap()))));
+    while block_on(file.sweep(1)).unwrap() {}
+    file.check_rows().unwrap();
+    let state = block_on(file.state()).unwrap();
+    drop(file);
+
+    let options = options(server(), &database(server()));
+    PostgresStore::create_of(&options, SqliteStore::contents(&path).unwrap()).unwrap();
+    let store = PostgresStore::open(&options).unwrap();
+    assert_eq!(block_on(store.state()).unwrap(), state);
+    block_on(store.check_rows()).unwrap();
+    commit(
+        &store,
+        fixtures::decision_by(7, Decision::Allow, Vec::new(), fixtures::trust(1), 1),
+    );
+    let rows = block_on(store.rows_before(6)).unwrap();
+    assert_eq!(
+        (
+            rows.actions,
+            rows.approvals,
+            rows.revocations,
+            rows.requests,
+            rows.request_changes
+        ),
+        (2, 2, 1, 1, 1)
+    );
+    taken_out(block_on(store.archive(call(&store, 8, 6, rows))));
+    block_on(store.check_rows()).unwrap();
+    while block_on(store.sweep(1)).unwrap() {}
+    block_on(store.purge()).unwrap();
+    block_on(store.check_rows()).unwrap();
+    let used = fixtures::decision_by(9, Decision::Allow, approvals, fixtures::trust(1), 1);
+    assert!(matches!(
+        block_on(store.commit(used)).unwrap(),
+        CommitOutcome::ApprovalUsed(_)
+    ));
+    let (state, beginning) = (block_on(store.state()).unwrap(), block_on(store.beginning()).unwrap());
+    drop(store);
+
+    let back = folder.path().join("back.db");
+    SqliteStore::create_of(&back, PostgresStore::contents(&options).unwrap()).unwrap();
+    let back = SqliteStore::open(&back).unwrap();
+    back.check_rows().unwrap();
+    assert_eq!(block_on(back.state()).unwrap(), state);
+    assert_eq!(block_on(back.beginning()).unwrap(), beginning);
+    let kept = block_on(back.revocation_at(3)).unwrap().unwrap();
+    assert_eq!(kept.seq, 3);
+}
+
+/// A beginning that contradicts its record, and rows that are gone without one, are noticed by whoever opens the store.
+#[test]
+fn another_beginning_is_noticed_by_opening() {
+    for (sql, code) in [
+        (
+            "DELETE FROM actionpass.record WHERE seq = 2",
+            StoreCode::StoreRowsMissing,
+        ),
+        ("UPDATE actionpass.ledger SET first = 3", StoreCode::StoreRowsMissing),
+        (
+            "UPDATE actionpass.ledger SET first = 0, first_hash = NULL, archived = NULL",
+            StoreCode::StoreRowsMissing,
+        ),
+        ("UPDATE actionpass.ledger SET archived = 3", StoreCode::StoreRowsMissing),
+        ("DELETE FROM actionpass.signed_head", StoreCode::StoreCorrupt),
+    ] {
+        let name = database(server());
+        let options = options(server(), &name);
+        let store = PostgresStore::create(&options, Some(&fixtures::log()), start()).unwrap();
+        for number in 1..=4 {
+            let _ = block_on(store.append_one(fixtures::policed(number, 1))).unwrap();
+        }
+        taken_out(block_on(store.archive(call(&store, 5, 2, Default::default()))));
+        while block_on(store.sweep(1)).unwrap() {}
+        drop(store);
+        server().sql(&name, sql);
+        let error = PostgresStore::open(&options).unwrap_err();
+        assert_eq!(error.code(), code, "{sql}: {error:?}");
+    }
+}
+
+/// Front ends neither move the beginning nor delete records; the owner of the tables does both.
+#[test]
+fn only_the_owner_takes_records_out() {
+    let name = database(server());
+    drop(PostgresStore::create(&options(server(), &name), Some(&fixtures::log()), start()).unwrap());
+    server().sql(&name, ROLES_SQL);
+    let open = |role: &str| {
+        let user = format!("CREATE ROLE {name}_{role} LOGIN; GRANT actionpass_{role} TO {name}_{role}");
+        server().sql(&name, &user);
+        let url = server().url_as(&format!("{name}_{role}"), &name);
+        PostgresStore::open(&PostgresOptions::parse(&url).unwrap()).unwrap()
+    };
+    let (front, admin) = (open("front"), open("admin"));
+    for number in 1..=4 {
+        let _ = block_on(front.append_one(fixtures::policed(number, 1))).unwrap();
+    }
+    let before = block_on(front.state()).unwrap();
+    let refused = block_on(front.archive(call(&front, 5, 2, Default::default())));
+    assert_eq!(refused.unwrap_err().code(), StoreCode::StoreReadOnly);
+    assert_eq!(block_on(front.state()).unwrap(), before);
+    taken_out(block_on(admin.archive(call(&admin, 6, 2, Default::default()))));
+    assert_eq!(block_on(front.sweep(1)).unwrap_err().code(), StoreCode::StoreReadOnly);
+    while block_on(admin.sweep(1)).unwrap() {}
+    // A front end that was open all the time goes on, behind the beginning.
+    let _ = block_on(front.append_one(fixtures::policed(7, 1))).unwrap();
+    assert_eq!(
+        block_on(front.read(0, 1)).unwrap_err().code(),
+        StoreCode::LedgerArchived
+    );
+    for script in [
+        "DELETE FROM actionpass.record",
+        "UPDATE actionpass.ledger SET first = 1",
+        "DELETE FROM actionpass.signed_head",
+    ] {
+        let said = server().try_sql(&name, &format!("SET ROLE actionpass_front; {script}"));
+        assert!(
+            said.clone().is_err_and(|said| said.contains("permission denied")),
+            "{said:?}"
+        );
+    }
+}
