@@ -195,7 +195,8 @@ fn a_migration_holds_nobody_up_who_decides() {
     server().sql(
         &name,
         "DROP TABLE actionpass.document, actionpass.page_secret, actionpass.page_sign_in, actionpass.page_session,
-             actionpass.page_ballot;
+             actionpass.page_ballot, actionpass.signed_head;
+         ALTER TABLE actionpass.ledger DROP COLUMN first, DROP COLUMN first_hash, DROP COLUMN archived;
          UPDATE actionpass.version SET version = 1",
     );
     let found = PostgresStore::find(&options(server(), &name)).unwrap();

@@ -366,7 +366,8 @@ fn a_migration_takes_over_what_the_folder_has() {
     server().sql(
         &name,
         "DROP TABLE actionpass.document, actionpass.page_secret, actionpass.page_sign_in, actionpass.page_session,
-             actionpass.page_ballot;
+             actionpass.page_ballot, actionpass.signed_head;
+         ALTER TABLE actionpass.ledger DROP COLUMN first, DROP COLUMN first_hash, DROP COLUMN archived;
          UPDATE actionpass.version SET version = 1",
     );
     home.run(["authorize", "--action", ALLOW]).fails(40, "store_outdated");
