@@ -554,8 +554,8 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "ledger archive",
         &[example(
-            "Put what is older than 400 days into an archive",
-            "actionpass ledger archive --older-than 400d --to archives --reason \"kept by the auditor\"",
+            "Try it with the first record, which stays in the store",
+            "actionpass ledger archive --until 0 --to . --reason \"a trial\" --keep",
         )],
     ),
     (

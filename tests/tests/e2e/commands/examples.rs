@@ -90,6 +90,7 @@ const ORDER: &[&str] = &[
     "ledger verify",
     "ledger fsck",
     "ledger erase",
+    "ledger archive",
     "keys retire",
     "trust remove",
     "revoke",
