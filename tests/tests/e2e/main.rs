@@ -112,10 +112,10 @@ mod secrets;
 #[cfg(target_os = "linux")]
 mod served;
 #[cfg(test)]
+mod signed_heads;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod signed_in;
-#[cfg(test)]
-mod signed_heads;
 #[cfg(test)]
 mod story;
 #[cfg(test)]
