@@ -192,9 +192,9 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "`ledger verify` doesn't look at the rows",
         "commands/ledger.rs",
-        "if from.is_none() {
+        "if self.from.is_none() {
                     issuer.store",
-        "if from.is_some() {
+        "if self.from.is_some() {
                     issuer.store",
     ),
     Mutant::new(

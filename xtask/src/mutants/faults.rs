@@ -63,8 +63,8 @@ pub(super) const STORE: List = List {
         Mutant::new(
             "a database that was put back is believed",
             "actionpass-store-sqlite/src/decide.rs",
-            "if json.is_some_and(|json| json.contains(&hash)) {",
-            "if json.is_none_or(|json| json.contains(&hash)) {",
+            "seen.size < first.size() || (seen.size == first.size() && seen.hash == first.hash())",
+            "seen.size >= first.size()",
         ),
         // The committer's queue.
         Mutant::new(

@@ -35,8 +35,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a commit of which nobody heard is made again",
         "writer.rs",
-        "if let Some(outcomes) = heard(session, unheard).await? {",
-        "let _ = heard(session, unheard);
+        "if let Some(outcomes) = heard(session, &head.state, unheard).await? {",
+        "let _ = heard(session, &head.state, unheard);
         if let Some(outcomes) = None::<Vec<Outcome>> {",
     ),
     Mutant::new(

@@ -262,8 +262,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "more votes than the log has",
         "rows/requests.rs",
-        "if there != (self.0.opened(), self.0.changes()) || (kept.rows, kept.changes) != there {",
-        "if there < (self.0.opened(), self.0.changes()) || (kept.rows, kept.changes) < there {",
+        "if there != (self.opened(), self.changes()) || (kept.rows, kept.changes) != there {",
+        "if there < (self.opened(), self.changes()) || (kept.rows, kept.changes) < there {",
     ),
     Mutant::new(
         "holds that the log doesn't know",
@@ -275,8 +275,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "a database with another record in the witnessed place",
         "decide.rs",
-        "if json.is_some_and(|json| json.contains(&hash)) {",
-        "if json.is_some_and(|json| json.contains(&hash) || !json.is_empty()) {",
+        "Some(json) => json.contains(&format!(\",\\\"ledgerHash\\\":\\\"{}\\\",\", seen.hash)),",
+        "Some(json) => !json.is_empty(),",
     ),
     Mutant::new(
         "a witness forgets the trust store with its ledger",
