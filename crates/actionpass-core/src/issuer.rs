@@ -456,6 +456,21 @@ impl Issuer {
         Ok(true)
     }
 
+    /// Has the key sign a probe ([`Authorizer::probe_signer`]). Where that key is superseded the new one is opened first, as for a
+    /// decision: a front end of which nobody asks anything would not be ready again otherwise.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`]: it would sign no pass now.
+    pub async fn probe_signer(&self) -> Result<(), AuthorizeError> {
+        match self.authorizer().probe_signer().await {
+            Err(error) if error.is(AuthorizeCode::SignerSuperseded) => {
+                self.reload_signer().await?;
+                self.authorizer().probe_signer().await
+            }
+            probed => probed,
+        }
+    }
+
     /// The authorizer of now, for what is asked of one policy and one key.
     #[must_use]
     pub fn authorizer(&self) -> Arc<Authorizer> {

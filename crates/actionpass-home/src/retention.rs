@@ -63,6 +63,8 @@ pub struct Erased {
     pub held: usize,
     /// Whether there may be more than was done at once.
     pub has_more: bool,
+    /// Whether the room that it took was not overwritten: a user of a database who doesn't own the tables leaves that to its vacuum.
+    pub is_left_in_free_room: bool,
 }
 
 impl Scope {
@@ -257,8 +259,12 @@ pub async fn erase(
     }
     // Also where nothing was left to erase: an earlier call may have found the store busy.
     match store.purge().await {
-        // By schedule, whoever may not do that leaves it to the database.
-        Err(error) if scope.keeping.is_some() && error.code() == StoreCode::StoreReadOnly => {}
+        // It is erased and recorded. Whoever may not overwrite the room that it took leaves that to the database.
+        Err(error)
+            if error.code() == StoreCode::StoreReadOnly && (scope.keeping.is_some() || !erased.records.is_empty()) =>
+        {
+            erased.is_left_in_free_room = true;
+        }
         purged => purged.map_err(about)?,
     }
     Ok(erased)

@@ -165,10 +165,9 @@ pub(crate) async fn readyz(State(gate): State<Shared>, peer: Option<Extension<Pe
 
 /// Looks at every part.
 async fn look(gate: Shared) -> Parts {
-    let authorizer = gate.issuer.authorizer();
     let (key, store, trust, clients) = tokio::join!(
         part("key", async {
-            authorizer.probe_signer().await.map_err(|error| error.to_string())
+            gate.issuer.probe_signer().await.map_err(|error| error.to_string())
         }),
         part("store", async {
             let appended = gate.home.store.append(Batch::new(Vec::new())).await;

@@ -228,7 +228,8 @@ impl VerifyArgs {
 /// Refuses a known head in front of what is read.
 fn not_before(from: Option<KnownHead>, head: KnownHead, option: &str) -> Outcome<KnownHead> {
     if from.is_some_and(|from| head.seq() < from.seq()) {
-        let problem = format!("{option} {head} stands in front of --from, where nothing is read");
+        let first = from.map_or(0, |from| from.seq().saturating_add(1));
+        let problem = format!("{option} {head} stands in front of record {first}, where reading begins");
         return Err(Failure::new(CliCode::UsageInvalid, problem));
     }
     Ok(head)

@@ -317,6 +317,19 @@ fn a_slow_custodian_allows_late_or_not_at_all_and_delays_nobody_else() {
     home.run(["ledger", "verify"]).exits(0);
 }
 
+/// A balancer that asks nothing of a service that isn't ready would never bring the call that opens the new key.
+#[test]
+fn a_rotated_key_is_ready_without_a_call() {
+    let home = Home::new();
+    let served = Served::start(&home, "");
+    let ready = || served.get("/readyz").status == 200;
+    until("it is ready", ready);
+    home.run(["keys", "rotate"]).exits(0);
+    // An answer stands for three seconds, so this is of behind the rotation.
+    std::thread::sleep(Duration::from_secs(4));
+    until("it is ready with the new key", ready);
+}
+
 #[test]
 fn ready_names_the_one_part_that_does_not_work_and_is_ready_again_after_it_is_mended() {
     let (_bao, slow, home) = signed_elsewhere();

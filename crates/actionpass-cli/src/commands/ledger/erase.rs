@@ -93,6 +93,9 @@ impl EraseArgs {
                 ),
             });
         }
+        if erased.is_left_in_free_room {
+            talk.push_str("the room that it took is overwritten by the database's vacuum, or by the owner of its tables with the same command\n");
+        }
         let json = json!({
             "erased": count, "before": before, "records": erased.records, "requestsCancelled": erased.ended,
             "held": erased.held,
