@@ -3,21 +3,24 @@
 //! An archive is two files: the export of the records, and the signed head at the last of them. They are written, read back and verified
 //! before anything is taken out of the store.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use actionpass_core::{AdminError, Administrator, sign_head};
 use actionpass_custody::OpenKey;
 use actionpass_model::{ArchiveBody, ArchiveSchema, ArchivedRows, Code, Principal, Statement, Timestamp, codes};
-use actionpass_store::ledger::{ChainVerifier, LedgerError, LedgerVerifier, RecordRef, TreeHead, verify_jsonl};
-use actionpass_store::{Archive, ArchiveOutcome, MAX_SIGNED_HEAD, Needed, StoreCode, StoreError};
+use actionpass_store::ledger::{ChainVerifier, LedgerError, LedgerVerifier, Log, RecordRef, TreeHead};
+use actionpass_store::{Archive, ArchiveOutcome, Beginning, Needed, StoreCode, StoreError};
 use actionpass_verify::{SignedHead, SignedHeadError, Trust};
 use pollster::block_on;
 
 use crate::documents::HEAD_FILE;
 use crate::retention::{self, Scope};
 use crate::{HeadSigningError, HomeError, OpenHome, home};
+
+use files::{file_error, is_there, read_head, verify_file, write_new};
+
+mod files;
 
 /// How many records are read at once.
 const PAGE: usize = 512;
@@ -142,6 +145,24 @@ pub struct Archived {
     pub record: Option<RecordRef>,
 }
 
+/// The signed head that a store begins at, verified.
+///
+/// # Errors
+/// [`ArchiveError::Signed`]; [`ArchiveError::BeginningMismatch`] if it is of another log than this, or of another record.
+pub fn verified_beginning(
+    beginning: &Beginning,
+    log: &Log,
+    trust: &Trust,
+    now: Timestamp,
+) -> Result<TreeHead, ArchiveError> {
+    let signed = SignedHead::verify(&beginning.signed, trust, now.to_unix_seconds())?;
+    let head = signed.head();
+    if head.head() != beginning.head || head.log() != log {
+        return Err(ArchiveError::BeginningMismatch);
+    }
+    Ok(head.clone())
+}
+
 impl OpenHome {
     /// The signed head that the store begins at, verified: `None` if it begins with the first record of the log.
     ///
@@ -151,12 +172,8 @@ impl OpenHome {
         let Some(beginning) = block_on(self.store.beginning()).map_err(|error| self.about(error))? else {
             return Ok(None);
         };
-        let signed = SignedHead::verify(&beginning.signed, trust, now.to_unix_seconds())?;
-        let head = signed.head();
-        if head.head() != beginning.head || *head.log() != home::log(&self.config)? {
-            return Err(ArchiveError::BeginningMismatch);
-        }
-        Ok(Some(head.clone()))
+        let log = home::log(&self.config)?;
+        Ok(Some(verified_beginning(&beginning, &log, trust, now)?))
     }
 
     /// What verifies the records that the store has, with the Merkle tree: it begins where the store does.
@@ -210,6 +227,7 @@ impl OpenHome {
         if let Some(needed) = block_on(self.store.needed(size, now)).map_err(|error| self.about(error))? {
             return Err(ArchiveError::Needed(needed));
         }
+        files::remove_drafts(&archiving.folder)?;
         let records = archiving.folder.join(format!("{first}-{last}.jsonl"));
         let proof = archiving.folder.join(format!("{first}-{last}.tlog-proof"));
         if !is_there(&records)? {
@@ -230,6 +248,8 @@ impl OpenHome {
         };
         let signed = read_back(&proof, read_head(&proof, &head, &trust, now))?;
         read_back(&records, verify_file(&records, chain, &head).map(|()| Vec::new()))?;
+        // Also those that were there: a process that wrote them may have ended before the folder was durable.
+        files::make_durable(&archiving.folder, [&records, &proof])?;
         let mut archived = Archived {
             first,
             last,
@@ -298,7 +318,7 @@ impl OpenHome {
             whole = whole.with_known_head(known);
         }
         let kept = self.documents.read(HEAD_FILE)?;
-        if let Some(former) = kept.as_deref().map(SignedHead::read_own).transpose()?
+        if let Some(former) = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?
             && former.size() > first
         {
             whole = whole.with_tree_head(&former);
@@ -352,70 +372,5 @@ impl OpenHome {
 
     fn about(&self, error: StoreError) -> HomeError {
         HomeError::store(&self.home.place_of_store(&self.config), error)
-    }
-}
-
-fn file_error(path: &Path, source: io::Error) -> ArchiveError {
-    ArchiveError::File {
-        path: path.to_owned(),
-        source,
-    }
-}
-
-fn is_there(path: &Path) -> Result<bool, ArchiveError> {
-    path.try_exists().map_err(|error| file_error(path, error))
-}
-
-/// Writes a new file of its owner alone, whole and durable or not at all.
-fn write_new(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), ArchiveError>) -> Result<(), ArchiveError> {
-    let failed = |error| file_error(path, error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or_else(|| Path::new("."));
-    // Its mode is 0600 from the start.
-    let draft = tempfile::Builder::new()
-        .prefix(".archive-")
-        .tempfile_in(folder)
-        .map_err(failed)?;
-    let mut out = BufWriter::with_capacity(1 << 18, draft.as_file());
-    write(&mut out)?;
-    out.flush().map_err(failed)?;
-    drop(out);
-    draft.as_file().sync_all().map_err(failed)?;
-    let _ = draft.persist_noclobber(path).map_err(|error| failed(error.error))?;
-    sync_folder(folder).map_err(failed)
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// The signed head of a file, which must be this one.
-fn read_head(path: &Path, head: &TreeHead, trust: &Trust, now: Timestamp) -> Result<Vec<u8>, ArchiveError> {
-    let failed = |error| file_error(path, error);
-    let length = fs::metadata(path).map_err(failed)?.len();
-    if length > MAX_SIGNED_HEAD as u64 {
-        return Err(failed(io::Error::other("larger than a signed head is")));
-    }
-    let signed = fs::read(path).map_err(failed)?;
-    match SignedHead::verify(&signed, trust, now.to_unix_seconds())?.head() == head {
-        true => Ok(signed),
-        false => Err(ArchiveError::BeginningMismatch),
-    }
-}
-
-/// That a file holds the records up to this head, behind where the chain begins.
-fn verify_file(path: &Path, chain: ChainVerifier, head: &TreeHead) -> Result<(), ArchiveError> {
-    let file = File::open(path).map_err(|error| file_error(path, error))?;
-    let verifier = LedgerVerifier::new(chain.with_tree_head(head));
-    let verified = verify_jsonl(BufReader::with_capacity(1 << 18, file), verifier)?;
-    match verified.head == head.head() {
-        true => Ok(()),
-        false => Err(ArchiveError::BeginningMismatch),
     }
 }

@@ -139,7 +139,7 @@ impl OpenHome {
 
     /// The head that was signed last. Who signed it doesn't matter here, and may be revoked by now: what it says of the log has
     /// to be so.
-    fn former(&self, bytes: &[u8]) -> Result<TreeHead, HeadSigningError> {
+    pub(crate) fn former(&self, bytes: &[u8]) -> Result<TreeHead, HeadSigningError> {
         SignedHead::read_own(bytes).map_err(|source| HeadSigningError::KeptHeadInvalid {
             place: self.documents.place(HEAD_FILE.name),
             source,
