@@ -93,6 +93,16 @@ impl Salvage for PostgresSalvage {
         self.state.as_ref()
     }
 
+    fn signed_head(&mut self) -> Option<Vec<u8>> {
+        let mut signed = None;
+        self.each(&[Table::SignedHead], |row| {
+            if let [Cell::Bytes(bytes)] = row {
+                signed = Some(bytes.clone());
+            }
+        });
+        signed
+    }
+
     fn records(&mut self, take: &mut dyn FnMut(u64, &[&[u8]])) {
         self.each(&[Table::Record], |row| {
             if let Some((seq, json)) = record(row) {

@@ -21,7 +21,7 @@ mod archive;
 mod outcome;
 mod queue;
 
-pub(crate) use archive::{ArchiveCall, beginning, check_beginning, needed, sweep};
+pub(crate) use archive::{ArchiveCall, beginning, check_beginning, needed, signed, sweep};
 pub(crate) use outcome::{ReportCall, used};
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.

@@ -201,6 +201,10 @@ impl Salvage for SqliteSalvage {
         self.state.as_ref()
     }
 
+    fn signed_head(&mut self) -> Option<Vec<u8>> {
+        self.asked(decide::signed)?
+    }
+
     fn records(&mut self, take: &mut dyn FnMut(u64, &[&[u8]])) {
         self.read(take);
     }

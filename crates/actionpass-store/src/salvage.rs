@@ -27,6 +27,9 @@ pub trait Salvage {
     /// Where it says that its log ends, and what it says to know.
     fn state(&self) -> Option<&LedgerState>;
 
+    /// The signed head that it says to begin at, as it was given; `None` also if it can't be read, which is a fault.
+    fn signed_head(&mut self) -> Option<Vec<u8>>;
+
     /// Hands on what stands under each number, in the order of the numbers: several where a damaged file holds several.
     fn records(&mut self, take: &mut dyn FnMut(u64, &[&[u8]]));
 

@@ -95,7 +95,8 @@ pub(crate) fn beginning(connection: &Connection) -> Result<Option<Beginning>, Fa
     }
 }
 
-fn signed(connection: &Connection) -> Result<Option<Vec<u8>>, Failure> {
+/// The signed head that the log begins at, whether or not it says so itself.
+pub(crate) fn signed(connection: &Connection) -> Result<Option<Vec<u8>>, Failure> {
     let row = connection.query_row("SELECT bytes FROM signed_head", [], |row| row.get(0));
     Ok(row.optional()?)
 }

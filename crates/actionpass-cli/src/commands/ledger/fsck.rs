@@ -5,18 +5,19 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use actionpass_home::{Config, Home, LeftFile, home};
+use actionpass_home::{Config, Home, LeftFile, home, verified_beginning};
 use actionpass_model::{Code, CodeClass, CodedError};
-use actionpass_store::StoreCode;
 use actionpass_store::ledger::{
-    Anchor, Finding, KnownHead, LedgerCode, Stretch, Survey, SurveyCode, Surveyed, survey_jsonl,
+    Anchor, Finding, Head, KnownHead, LedgerCode, Log, Stretch, Survey, SurveyCode, Surveyed, survey_jsonl,
 };
-use actionpass_store::salvage::{Told, examine, kept_head};
+use actionpass_store::salvage::{Salvage, Told, examine, kept_head};
 use actionpass_store::trust_file::TrustFileCode;
+use actionpass_store::{Beginning, StoreCode};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::checkpoint::signed_heads;
+use crate::clock;
 use crate::code::CliCode;
 use crate::commands::doctor::remedy_of;
 use crate::context::Context;
@@ -55,7 +56,7 @@ struct Report {
 
 /// Something that is wrong.
 struct Fault {
-    /// What of it: `records`, `side`, `rows`, `store`, `witness` or `trust`.
+    /// What of it: `records`, `beginning`, `side`, `rows`, `store`, `witness` or `trust`.
     area: &'static str,
     code: Code,
     /// The records from one to another.
@@ -160,6 +161,7 @@ fn of_home(home: &Home, survey: Survey, context: &Context) -> Outcome<Report> {
     let state = salvage.state().copied();
     if let Some(state) = state.filter(|state| state.first.size() > 0) {
         survey = survey.behind(state.first);
+        faults.extend(beginning(home, &log, state.first, &mut *salvage)?);
     }
     if let Some(head) = kept_head(state.as_ref()) {
         survey = survey.with_known_head(head, Anchor::Store);
@@ -202,6 +204,18 @@ fn of_home(home: &Home, survey: Survey, context: &Context) -> Outcome<Report> {
     })
 }
 
+/// What is wrong with the signed head that the store begins at. It is verified with the trust store; what is wrong with that is told
+/// apart.
+fn beginning(home: &Home, log: &Log, head: Head, salvage: &mut dyn Salvage) -> Outcome<Option<Fault>> {
+    let Ok(trust) = home.trust() else { return Ok(None) };
+    let Some(signed) = salvage.signed_head() else {
+        let problem = "the signed head that it begins at is gone".to_owned();
+        return Ok(Some(Fault::new("beginning", StoreCode::StoreCorrupt, problem)));
+    };
+    let verified = verified_beginning(&Beginning { head, signed }, log, &trust, clock::now()?);
+    Ok(verified.err().map(|error| Fault::of_error("beginning", &error)))
+}
+
 /// What messages call the store.
 fn place(home: &Home, config: &Config) -> String {
     match config.database() {
@@ -224,7 +238,7 @@ fn steps(faults: &[Fault], records: &Surveyed, config: &Config, program: &str) -
     if codes.contains(StoreCode::StoreBusy.as_str()) {
         next.push(format!("look again once nothing writes: `{program} ledger fsck`"));
     }
-    if has("records") || has("rows") {
+    if has("records") || has("rows") || has("beginning") {
         let until = records.longest().and_then(|stretch| stretch.head);
         let until = until.map_or(String::new(), |head| {
             format!("; the one with record {head} continues what is proved here")
