@@ -361,7 +361,7 @@ fn g12_verification_starts_from_a_known_head() {
 }
 
 /// Records with something beside them, one each day, the newest today.
-fn daily(home: &Home, days: u64) {
+pub(crate) fn daily(home: &Home, days: u64) {
     let opened = OpenHome::open(actionpass_home::Home::open(&home.path("home")).unwrap()).unwrap();
     let now = SystemClock.now().unwrap().unix_millis();
     for number in 0..days {

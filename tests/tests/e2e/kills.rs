@@ -15,7 +15,7 @@ use crate::home::Home;
 const KILLS: usize = 60;
 
 /// What a process got to print before it was killed, and whether it was.
-fn kill(mut child: Child, after: Duration) -> (String, bool) {
+pub(crate) fn kill(mut child: Child, after: Duration) -> (String, bool) {
     thread::sleep(after);
     child.kill().unwrap();
     let Output { status, stdout, .. } = child.wait_with_output().unwrap();
@@ -23,13 +23,13 @@ fn kill(mut child: Child, after: Duration) -> (String, bool) {
 }
 
 /// Moments spread over `usual` and a little more, in no order.
-fn moments(count: usize, usual: Duration) -> impl Iterator<Item = Duration> {
+pub(crate) fn moments(count: usize, usual: Duration) -> impl Iterator<Item = Duration> {
     let span = usual.mul_f64(1.3);
     (0..count).map(move |n| span.mul_f64(((n * 37) % count) as f64 / count as f64))
 }
 
 /// How long it takes when nobody kills it.
-fn usual(run: impl Fn()) -> Duration {
+pub(crate) fn usual(run: impl Fn()) -> Duration {
     let mut taken: Vec<Duration> = (0..5)
         .map(|_| {
             let start = Instant::now();

@@ -12,6 +12,9 @@ mod action;
 #[cfg(target_os = "linux")]
 mod approving;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod archives;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod back;
