@@ -5,12 +5,12 @@
 mod shared;
 
 use actionpass_model::Decision;
-use actionpass_store::conformance::requests::{opens, settles};
+use actionpass_store::conformance::requests::{self, opens, settles};
 use actionpass_store::conformance::{TempFolder, block_on, fixtures};
 use actionpass_store::ledger::Head;
 use actionpass_store::{
     Archive, ArchiveOutcome, ArchiveStore, CommitOutcome, DecisionCommit, DecisionStore, Ledger, LedgerExt,
-    ReplayStart, StoreCode, StoreError,
+    OutcomeStore, QueueStore, ReplayStart, StoreCode, StoreError, UseStore, UsedUp,
 };
 use actionpass_store_postgres::{PostgresOptions, PostgresStore, ROLES_SQL};
 use actionpass_store_sqlite::SqliteStore;
@@ -172,4 +172,56 @@ fn only_the_owner_takes_records_out() {
             "{said:?}"
         );
     }
+}
+
+/// Tables of the release before: everything that was there is there, and can be archived.
+#[test]
+fn a_migration_keeps_everything() {
+    let name = database(server());
+    let options = options(server(), &name);
+    let store = PostgresStore::create(&options, Some(&fixtures::log()), start()).unwrap();
+    let approvals = vec![fixtures::approval("user:ann", 1)];
+    commit(&store, fixtures::decision(1, Decision::Allow, approvals.clone()));
+    commit(&store, fixtures::decision(2, Decision::Deny, Vec::new()));
+    commit(&store, opens(2, 5, 0));
+    let _ = block_on(store.append_one(fixtures::revoked(4, 1, 1))).unwrap();
+    let used = block_on(store.use_up(fixtures::mark(1, 0), fixtures::at(1), fixtures::used(1))).unwrap();
+    assert!(matches!(used, UsedUp::Recorded(_)));
+    let known = |store: &PostgresStore| {
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            block_on(store.state()).unwrap(),
+            block_on(store.read(0, 100)).unwrap(),
+            block_on(store.find(&fixtures::action(1))).unwrap(),
+            block_on(store.used(&fixtures::pass(1))).unwrap(),
+            block_on(store.request(&requests::id(2))).unwrap(),
+            block_on(store.revocation_at(3)).unwrap(),
+            block_on(store.beginning()).unwrap(),
+        )
+    };
+    let before = known(&store);
+    drop(store);
+    server().sql(
+        &name,
+        "DROP TABLE actionpass.signed_head, actionpass.page_secret, actionpass.page_sign_in, actionpass.page_session,
+             actionpass.page_ballot;
+         ALTER TABLE actionpass.ledger DROP COLUMN first, DROP COLUMN first_hash, DROP COLUMN archived;
+         UPDATE actionpass.version SET version = 2",
+    );
+    let outdated = PostgresStore::open(&options).map(drop);
+    assert_eq!(outdated.unwrap_err().code(), StoreCode::StoreOutdated);
+    assert_eq!(PostgresStore::migrate(&options).unwrap(), 2);
+    let store = PostgresStore::open(&options).unwrap();
+    assert_eq!(known(&store), before);
+    block_on(store.check_rows()).unwrap();
+    let _ = block_on(store.append_one(fixtures::erased_at(6, 10, vec![0, 1, 2]))).unwrap();
+    let rows = block_on(store.rows_before(4)).unwrap();
+    taken_out(block_on(store.archive(call(&store, 7, 4, rows))));
+    while block_on(store.sweep(1)).unwrap() {}
+    block_on(store.check_rows()).unwrap();
+    let used = fixtures::decision(9, Decision::Allow, approvals);
+    assert!(matches!(
+        block_on(store.commit(used)).unwrap(),
+        CommitOutcome::ApprovalUsed(_)
+    ));
 }
