@@ -8,7 +8,7 @@ use actionpass_model::{Commitment, Digest, Document, DocumentError, Record, Revo
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::ledger::{Head, RecordDraft, RecordRef, SealedRecord};
+use crate::ledger::{Consequence, Head, RecordDraft, RecordRef, SealedRecord};
 use crate::{StoreCode, StoreError, StoreFuture};
 
 /// An issuer's one log: what it decided and changed, in one chain of records, with erasable data beside it.
@@ -58,12 +58,16 @@ pub trait Ledger: Debug + Send + Sync {
     /// Every revocation that the log holds, with the number of its record, in the order of the records.
     fn revocations(&self) -> StoreFuture<'_, Vec<(RevocationId, u64)>>;
 
-    /// The record of a revocation by its number, also of one in front of [`LedgerState::first`]: these stay, so that a trust
+    /// The record of a revocation by its number, `None` if that is another; also of one in front of [`LedgerState::first`]: these stay, so that a trust
     /// store that went back can be mended by them.
     fn revocation_at(&self, seq: u64) -> StoreFuture<'_, Option<StoredRecord>> {
         Box::pin(async move {
             let read = self.read(seq, 1).await?;
-            Ok(read.into_iter().next().filter(|record| record.seq == seq))
+            let is_it = |record: &StoredRecord| {
+                let said = Consequence::of(&record.json);
+                record.seq == seq && matches!(said, Some(Consequence::Revocation(_)))
+            };
+            Ok(read.into_iter().next().filter(is_it))
         })
     }
 }

@@ -209,6 +209,9 @@ pub fn g05_nothing_is_forgotten(suite: &Archives<'_>) {
     assert!(matches!(reported, Reported::Recorded(_)));
     let revocation = suite.append(&store, revoked(4, 1, 1));
     let _ = suite.append(&store, erased_at(5, 10, vec![0, 1]));
+    // The records of others are given to nobody who asks for revocations.
+    let found = [0, revocation.seq()].map(|seq| suite.run(store.revocation_at(seq)).unwrap().is_some());
+    assert_eq!(found, [false, true]);
     let taken = suite.from(&*store, 0);
     let issued = suite.run(store.find(&action(1))).unwrap();
     let used_before = suite.run(store.used(&pass(1))).unwrap();

@@ -442,6 +442,9 @@ impl State {
             let kept = self.revoked.get(&seq);
             return Ok(kept.map(|json| StoredRecord::new(seq, json.clone())));
         }
+        if !self.revocations.values().any(|record| record.seq == seq) {
+            return Ok(None);
+        }
         Ok(self.read(seq, 1)?.pop())
     }
 
