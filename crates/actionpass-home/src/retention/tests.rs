@@ -1,6 +1,10 @@
 use actionpass_model::{Decision, UseBody, UseSchema};
 use actionpass_store::conformance::{TempFolder, block_on, fixtures, requests};
-use actionpass_store::{DecisionStore, LedgerExt, OutcomeStore, ReplayStart, SideKind, UseStore};
+use actionpass_store::ledger::Head;
+use actionpass_store::{
+    Archive, ArchiveOutcome, ArchiveStore, DecisionStore, Ledger, LedgerExt, OutcomeStore, ReplayStart, SideKind,
+    UseStore,
+};
 use actionpass_store_sqlite::SqliteStore;
 
 use super::*;
@@ -152,4 +156,69 @@ fn what_something_still_needs_is_left() {
     assert_eq!(left(at(629), Some(days(1))).1, 2);
     assert_eq!(left(at(630), Some(days(1))), (vec![0], 1));
     assert_eq!(left(at(2 * DAY), Some(days(1))), (vec![0, 1], 0));
+}
+
+/// Takes the records in front of this number out, on this day.
+#[expect(clippy::arithmetic_side_effects, reason = "the days of a test are few")]
+fn archive(store: &SqliteStore, number: u64, day: u64, size: u64) {
+    let last = block_on(store.read(size - 1, 1)).unwrap().remove(0);
+    let head = Head::new(size, last.to_record().unwrap().ledger_hash);
+    let call = Archive {
+        head,
+        signed: b"signed".to_vec(),
+        record: fixtures::archived(number, day * DAY, head, Default::default()),
+    };
+    let outcome = block_on(store.archive(call)).unwrap();
+    assert!(matches!(outcome, ArchiveOutcome::Archived(_)), "{outcome:?}");
+    while block_on(store.sweep(7)).unwrap() {}
+}
+
+/// What is due behind an archive is what would be due without it, whatever the clock says.
+#[test]
+#[expect(clippy::arithmetic_side_effects, reason = "the days of a test are few")]
+fn an_archive_changes_nothing_of_what_is_due() {
+    for apart in [1, 20] {
+        let last = 60 * apart;
+        let filled = |folder: &TempFolder| {
+            let store = made(folder);
+            for number in 0..=60 {
+                append(&store, number, number * apart);
+            }
+            let erased = fixtures::erased_at(100, last * DAY, (0..=30).collect());
+            let _ = block_on(store.append_one(erased)).unwrap();
+            store
+        };
+        let twins = TempFolder::new();
+        let twin = filled(&twins);
+        // In the place of the record of the archive.
+        let _ = block_on(twin.append_one(fixtures::erased_at(101, last * DAY, vec![0]))).unwrap();
+        for size in [1, 20, 31] {
+            let folder = TempFolder::new();
+            let store = filled(&folder);
+            archive(&store, 101, last, size);
+            for now in [0, last / 2, last, last + 1, last + 30, last + 3650] {
+                for period in [1, 8, 30, 90, 1000] {
+                    let said = due_at(&store, days(period), day(now));
+                    assert_eq!(
+                        said,
+                        due_at(&twin, days(period), day(now)),
+                        "{apart} {size} {now} {period}"
+                    );
+                }
+            }
+            let end = |before, below| {
+                let scope = Scope {
+                    before: day(before),
+                    below,
+                    keeping: None,
+                };
+                [&store, &twin].map(|store| block_on(end_of(store, size, scope)).unwrap())
+            };
+            // The record of this day is older by an hour.
+            assert_eq!(end(40 * apart, u64::MAX), [41; 2]);
+            assert_eq!(end(last, u64::MAX), [63; 2]);
+            assert_eq!(end(last, 35), [35; 2]);
+            assert_eq!(end(0, u64::MAX)[0], size);
+        }
+    }
 }
