@@ -1,6 +1,10 @@
 //! A log whose first records were taken out, on its way between stores, and who may take them out.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests fail their test"
+)]
 
 mod shared;
 

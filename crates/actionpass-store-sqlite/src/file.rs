@@ -371,6 +371,9 @@ pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
+mod version_5;
+
+#[cfg(test)]
 mod tests {
     use std::thread;
 

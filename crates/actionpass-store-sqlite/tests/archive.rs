@@ -1,6 +1,10 @@
 //! A file whose first records were taken out: what is compared, what is noticed, and what is left of them in it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests fail their test"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,10 @@
 //! A store whose first records are taken out now and then, beside a twin that keeps them all: nobody who asks can tell.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests fail their test"
+)]
 
 use actionpass_model::{ArchivedRows, Decision, Digest, VoteKind};
 use actionpass_store::conformance::requests::{self, opens, settles, votes};
