@@ -580,3 +580,70 @@ fn drafts_of_before_go() {
     ];
     assert_eq!(names(&home.path("to")), files);
 }
+
+/// The records of revocations stay: a trust store that went back is mended by them. Whose an approval was isn't known any more.
+#[test]
+fn g07_a_trust_store_that_went_back_is_mended_behind_an_archive() {
+    let home = Home::with_maintainer();
+    sign_heads(&home, "ES256");
+    let pass = home.pass(ALLOW);
+    let approval = home.approve(STEP_UP);
+    let approved = home
+        .run(["authorize", "--action", STEP_UP, "--approval", &approval])
+        .exits(0);
+    let approved = home.write_pass(&approved);
+    let before = home.read("home/trust.json");
+    let id = pass.trim_end_matches(".jwt");
+    home.run(["revoke", "pass", id, "--reason", "no longer needed"])
+        .exits(0);
+    home.run(ERASE).exits(0);
+    fs::create_dir(home.path("to")).unwrap();
+    archive(&home, size(&home) - 1, "to", &[]).exits(0);
+    home.write("home/trust.json", before);
+    home.run(["authorize", "--action", ALLOW])
+        .fails(26, "trust_rolled_back");
+    let said = home.run(["trust", "restored"]).exits(0).json();
+    assert_eq!(said["putBack"]["revocations"].as_array().map(Vec::len), Some(1));
+    consume(&home, &pass, ALLOW).refuses(23, &["pass_revoked"]);
+
+    let id = approval.trim_end_matches(".jwt");
+    let revoke = ["revoke", "approval", id, "--reason", "changed my mind"];
+    home.run(revoke).fails(2, "option_missing");
+    home.run([&revoke[..], &["--approver", MAINTAINER]].concat()).exits(0);
+    home.verify(&approved, STEP_UP).refuses(23, &["approval_revoked"]);
+    is_whole(&home);
+}
+
+/// Whoever owns the tables can write the head that the log begins at, and not sign it.
+#[test]
+fn g12_another_beginning_in_a_database_is_told() {
+    let (home, name) = crate::database::home();
+    sign_heads(&home, "ES256");
+    home.run(["authorize", "--action", DENY]).exits(10);
+    home.run(ERASE).exits(0);
+    fs::create_dir(home.path("to")).unwrap();
+    let last = size(&home) - 1;
+    archive(&home, last, "to", &[]).exits(0);
+    home.run(["ledger", "fsck"]).exits(0);
+    let sql = |script: &str| crate::database::server().sql(&name, script);
+    sql("UPDATE actionpass.signed_head SET bytes = 'nonsense'");
+    for command in [
+        &["ledger", "verify"][..],
+        &["ledger", "checkpoint"],
+        &["doctor"],
+        &["store", "check"],
+    ] {
+        let ran = home.run(command);
+        assert_ne!(ran.exit, 0, "{command:?}: {ran:?}");
+        assert!(ran.stdout.contains("checkpoint_malformed"), "{command:?}: {ran:?}");
+    }
+    let fsck = home.run(["ledger", "fsck"]);
+    assert_ne!(fsck.exit, 0);
+    let finding = fsck.json()["findings"][0].clone();
+    assert_eq!(
+        (&finding["area"], &finding["code"]),
+        (&json!("beginning"), &json!("checkpoint_malformed")),
+        "{fsck:?}"
+    );
+    refused(&home, size(&home) - 1, "to", 20, "checkpoint_malformed");
+}
