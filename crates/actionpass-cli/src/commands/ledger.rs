@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use actionpass_home::{HomeError, OpenHome, home};
 use actionpass_model::{Issuer, KeyId, KeyUse, Timestamp};
-use actionpass_store::ledger::{ChainVerifier, KnownHead, LedgerVerifier, VerifiedLedger, verify_jsonl_with};
+use actionpass_store::ledger::{
+    ChainVerifier, KnownHead, LedgerCode, LedgerVerifier, VerifiedLedger, verify_jsonl_with,
+};
 use actionpass_store::{Ledger, StoreError, StoredRecord};
 use actionpass_verify::{StandingCode, Trust};
 use clap::{Args, Subcommand};
@@ -337,6 +339,7 @@ fn verify_file(
     };
     let mut passes = trust.map(Passes::new);
     let mut failed = None;
+    let first = verifier.head().size();
     let verified = verify_jsonl_with(lines, LedgerVerifier::new(verifier), |json| {
         if let (Some(passes), None) = (&mut passes, &failed) {
             failed = passes.weigh(json).err();
@@ -344,7 +347,7 @@ fn verify_file(
     });
     let verified = verified.map_err(|error| Failure::from(error).about(&input::name(path)))?;
     // Nothing is what is left of any log whose records were all cut off.
-    if verified.head.size() == 0 {
+    if verified.head.size() == first {
         let problem = format!("{} has no records, so there is nothing to verify", input::name(path));
         return Err(Failure::new(CliCode::LedgerEmpty, problem));
     }
@@ -396,7 +399,16 @@ fn walk_home(
 ) -> Outcome<VerifiedLedger> {
     let mut verifier = verifier.with_log(home::log(&issuer.config)?);
     // Read before the records, of which there may be more by then.
-    if let Some(head) = block_on(issuer.store.state())?.head.known() {
+    let head = block_on(issuer.store.state())?.head;
+    if head.size() < verifier.head().size() {
+        // One without records has no head that would say so.
+        let problem = format!(
+            "the ledger has {} records, and ends before the head that it is to go on from",
+            head.size()
+        );
+        return Err(Failure::new(LedgerCode::LedgerTruncated, problem));
+    }
+    if let Some(head) = head.known() {
         verifier = verifier.with_known_head(head);
     }
     let mut verifier = LedgerVerifier::new(verifier);
