@@ -32,15 +32,16 @@ pub(crate) async fn insist<T>(
     let late = |_| Failure::late();
     loop {
         let asked = async {
-            let session = Session::begin(pool).await?;
-            let answer = question(&session).await;
+            let session = timeout_at(until, Session::begin(pool)).await.map_err(late)??;
+            let answer = timeout_at(until, question(&session)).await.map_err(late);
+            let answer = answer.and_then(|answer| answer);
             if answer.is_err() {
-                // It may be in the middle of a moment.
+                // It may be in the middle of a transaction, also where it is only late: what others write there would be lost.
                 session.give_up();
             }
             answer
         };
-        match timeout_at(until, asked).await.map_err(late).and_then(|answer| answer) {
+        match asked.await {
             Err(failure) if failure.kind != Kind::Lasting && Instant::now() < until => sleep(PAUSE).await,
             answer => return answer,
         }

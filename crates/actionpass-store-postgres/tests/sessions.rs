@@ -3,6 +3,9 @@
 
 mod shared;
 
+use std::thread;
+use std::time::Duration;
+
 use actionpass_model::{KeyId, Timestamp};
 use actionpass_servers::postgres::Postgres;
 use actionpass_store::conformance::{block_on, fixtures};
@@ -160,6 +163,47 @@ fn what_is_no_secret_is_refused() {
     server().sql(&name, "INSERT INTO actionpass.page_secret VALUES (0, 'short')");
     let sessions = PostgresSessions::of(&store);
     assert_eq!(code(block_on(sessions.secret([1; 32]))), StoreCode::StoreCorrupt);
+}
+
+/// Nobody goes on where a sign-in was left in the middle of its transaction: what is written there would be lost with it.
+#[test]
+fn what_follows_a_sign_in_that_was_late_lasts() {
+    let (name, _store) = create(server());
+    let impatient = options(server(), &name).with_timeout(Duration::from_secs(1));
+    let store = PostgresStore::open(&impatient).unwrap();
+    let sessions = PostgresSessions::of(&store);
+    for number in 1..=8 {
+        assert_eq!(open(&sessions, number, 0).unwrap(), Opened::Opened);
+    }
+    let challenge = fixtures::digest(9)
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
+    // Each wait is short enough, and both together are not.
+    let turn = "BEGIN; SELECT pg_advisory_xact_lock(1095791475, 4); SELECT pg_sleep(0.7); COMMIT".to_owned();
+    let used = format!(
+        "BEGIN; INSERT INTO actionpass.page_sign_in VALUES ('\\x{challenge}', '', 0); SELECT pg_sleep(1.4); ROLLBACK"
+    );
+    let others = [turn, used].map(|script| {
+        let name = name.clone();
+        thread::spawn(move || server().sql(&name, &script))
+    });
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(code(open(&sessions, 9, 0)), StoreCode::StoreUnavailable);
+    for other in others {
+        let _ = other.join().unwrap();
+    }
+    thread::sleep(Duration::from_millis(200));
+    for number in 1..=8 {
+        block_on(sessions.close(fixtures::digest(number))).unwrap();
+    }
+    // The server ends what idles in a transaction after three seconds.
+    thread::sleep(Duration::from_millis(3500));
+    assert_eq!(
+        (count(&name, "session"), count(&name, "sign_in")),
+        ("0".into(), "8".into())
+    );
 }
 
 /// Services read and write sessions; executors, other front ends and auditors neither.
