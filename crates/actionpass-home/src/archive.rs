@@ -221,7 +221,9 @@ impl OpenHome {
         let Some(last) = size.checked_sub(1).filter(|last| *last >= first) else {
             return Err(ArchiveError::Nothing { first });
         };
-        let head = self.verified_until(chain.clone(), size)?;
+        let kept = self.documents.read(HEAD_FILE)?;
+        let former = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?;
+        let head = self.verified_until(chain.clone(), size, former.as_ref())?;
         self.check_ledger_key(key, &trust, &head)?;
         let rows = self.store.rows_before(size).map_err(|error| self.about(error))?;
         if let Some(needed) = block_on(self.store.needed(size, now)).map_err(|error| self.about(error))? {
@@ -230,22 +232,35 @@ impl OpenHome {
         files::remove_drafts(&archiving.folder)?;
         let records = archiving.folder.join(format!("{first}-{last}.jsonl"));
         let proof = archiving.folder.join(format!("{first}-{last}.tlog-proof"));
-        if !is_there(&records)? {
-            write_new(&records, |file| self.export(file, first, size))?;
-        }
-        if !is_there(&proof)? {
-            let signed = block_on(sign_head(&*key.signer, &head)).map_err(HeadSigningError::Sign)?;
-            let signed = signed.to_string().into_bytes();
-            write_new(&proof, |file| {
-                Ok(file.write_all(&signed).map_err(|error| file_error(&proof, error))?)
-            })?;
-        }
         let read_back = |path: &Path, checked: Result<Vec<u8>, ArchiveError>| {
             checked.map_err(|source| ArchiveError::Differs {
                 path: path.to_owned(),
                 source: Box::new(source),
             })
         };
+        if !is_there(&records)? {
+            write_new(&records, |file| self.export(file, first, size))?;
+        }
+        let (signed, is_new) = match is_there(&proof)? {
+            true => (read_back(&proof, read_head(&proof, &head, &trust, now))?, false),
+            false => {
+                let signed = block_on(sign_head(&*key.signer, &head)).map_err(HeadSigningError::Sign)?;
+                let signed = signed.to_string().into_bytes();
+                let verified = SignedHead::verify(&signed, &trust, now.to_unix_seconds());
+                let _ = verified.map_err(HeadSigningError::Unverified)?;
+                (signed, true)
+            }
+        };
+        // A log that signed this head signs no other in its place, and nobody gets it before that is so.
+        if former.is_none_or(|former| former.size() < size) && !self.keep_head(kept.as_deref(), &signed)? {
+            let late = StoreError::with_source(StoreCode::StoreBusy, "another head was signed meanwhile");
+            return Err(HomeError::store(&self.documents.place(HEAD_FILE.name), late).into());
+        }
+        if is_new {
+            write_new(&proof, |file| {
+                Ok(file.write_all(&signed).map_err(|error| file_error(&proof, error))?)
+            })?;
+        }
         let signed = read_back(&proof, read_head(&proof, &head, &trust, now))?;
         read_back(&records, verify_file(&records, chain, &head).map(|()| Vec::new()))?;
         // Also those that were there: a process that wrote them may have ended before the folder was durable.
@@ -306,7 +321,12 @@ impl OpenHome {
 
     /// The head of so many records. All records that are there are verified, through the head that was signed last, and what is known
     /// beside them.
-    fn verified_until(&self, chain: ChainVerifier, size: u64) -> Result<TreeHead, ArchiveError> {
+    fn verified_until(
+        &self,
+        chain: ChainVerifier,
+        size: u64,
+        former: Option<&TreeHead>,
+    ) -> Result<TreeHead, ArchiveError> {
         let state = block_on(self.store.state()).map_err(|error| self.about(error))?;
         if size > state.head.size() {
             return Err(ArchiveError::Unknown(size.saturating_sub(1)));
@@ -317,11 +337,8 @@ impl OpenHome {
         if let Some(known) = state.head.known() {
             whole = whole.with_known_head(known);
         }
-        let kept = self.documents.read(HEAD_FILE)?;
-        if let Some(former) = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?
-            && former.size() > first
-        {
-            whole = whole.with_tree_head(&former);
+        if let Some(former) = former.filter(|former| former.size() >= first) {
+            whole = whole.with_tree_head(former);
         }
         let mut whole = LedgerVerifier::new(whole);
         self.each(first, u64::MAX, |json| {

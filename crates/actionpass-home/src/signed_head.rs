@@ -125,16 +125,20 @@ impl OpenHome {
             self.check_ledger_key(key, &trust, &head)?;
             let signed = block_on(sign_head(&*key.signer, &head))?.to_string().into_bytes();
             let verified = SignedHead::verify(&signed, &trust, now).map_err(HeadSigningError::Unverified)?;
-            let was_kept = self.documents.change(HEAD_FILE, |there| {
-                let is_former = there == kept;
-                Ok::<_, HomeError>((is_former, is_former.then(|| signed.clone())))
-            })?;
-            if was_kept {
+            if self.keep_head(kept.as_deref(), &signed)? {
                 return Ok(verified);
             }
         }
         let late = StoreError::with_source(StoreCode::StoreBusy, "other heads were signed for too long");
         Err(HomeError::store(&self.documents.place(HEAD_FILE.name), late).into())
+    }
+
+    /// Keeps a signed head in the place of the one that was signed last; `false` if that isn't this one any more.
+    pub(crate) fn keep_head(&self, former: Option<&[u8]>, signed: &[u8]) -> Result<bool, HomeError> {
+        self.documents.change(HEAD_FILE, |there| {
+            let is_former = there.as_deref() == former;
+            Ok((is_former, is_former.then(|| signed.to_vec())))
+        })
     }
 
     /// The head that was signed last. Who signed it doesn't matter here, and may be revoked by now: what it says of the log has
@@ -150,9 +154,9 @@ impl OpenHome {
     fn verified_head(&self, former: Option<&TreeHead>, now: Timestamp) -> Result<TreeHead, HeadSigningError> {
         let about = |error| HomeError::store(&self.home.place_of_store(&self.config), error);
         let mut chain = self.chain(&self.trust_now()?, now).map_err(Box::new)?;
-        // One in front of the first record that is there was passed by the archive of those records.
+        // One in front of the head that the store begins at was passed by the archive of those records.
         let first = chain.head().size();
-        if let Some(former) = former.filter(|former| former.size() > first) {
+        if let Some(former) = former.filter(|former| former.size() >= first) {
             chain = chain.with_tree_head(former);
         }
         // Read before the records, of which there may be more by then.

@@ -15,6 +15,8 @@ mod approving;
 #[cfg(target_os = "linux")]
 mod archives;
 #[cfg(test)]
+mod archived;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod back;

@@ -38,7 +38,7 @@ fn name_key(home: &Home, key: &str) {
 }
 
 /// Two decisions more.
-fn go_on(home: &Home) {
+pub(crate) fn go_on(home: &Home) {
     home.run(["authorize", "--action", DENY]).exits(10);
     home.run(["authorize", "--action", STEP_UP]).exits(11);
 }
@@ -48,7 +48,7 @@ fn checkpoint(home: &Home, file: &str) -> Value {
 }
 
 /// Forgets what notices that the ledger went back, as whoever writes the whole home can.
-fn forget_witness(home: &Home) {
+pub(crate) fn forget_witness(home: &Home) {
     fs::remove_file(home.path("home/ledger.witness")).unwrap();
 }
 
