@@ -21,8 +21,14 @@ pub(super) fn file_error(path: &Path, source: io::Error) -> ArchiveError {
     }
 }
 
+/// Whether the file is there. What is no file is refused before it is opened: a pipe may never end.
 pub(super) fn is_there(path: &Path) -> Result<bool, ArchiveError> {
-    path.try_exists().map_err(|error| file_error(path, error))
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(file_error(path, io::Error::other("not a file"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(file_error(path, error)),
+    }
 }
 
 /// Writes a new file of its owner alone, whole and durable or not at all.
