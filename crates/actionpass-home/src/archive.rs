@@ -275,7 +275,7 @@ impl OpenHome {
         if archiving.is_kept {
             return Ok(archived);
         }
-        archived.record = Some(self.take_out(administrator, &head, signed, rows, archiving)?);
+        archived.record = Some(self.take_out(administrator, first, &head, signed, rows, archiving)?);
         Ok(archived)
     }
 
@@ -291,6 +291,7 @@ impl OpenHome {
     fn take_out(
         &self,
         administrator: &Administrator,
+        first: u64,
         head: &TreeHead,
         signed: Vec<u8>,
         rows: ArchivedRows,
@@ -310,7 +311,14 @@ impl OpenHome {
             signed,
             record: administrator.draft(&body)?,
         };
-        match block_on(self.store.archive(call)).map_err(|error| self.about(error))? {
+        let archived = block_on(self.store.archive(call)).map_err(|error| {
+            let now = block_on(self.store.state()).map(|state| state.first.size());
+            match error.code() == StoreCode::StoreMisused && now.is_ok_and(|now| now > first) {
+                true => StoreError::with_source(StoreCode::StoreBusy, "other records were archived meanwhile"),
+                false => error,
+            }
+        });
+        match archived.map_err(|error| self.about(error))? {
             ArchiveOutcome::Archived(record) => {
                 self.sweep()?;
                 Ok(record.to_ref())

@@ -59,10 +59,30 @@ fn g12_no_other_head_is_signed_after_that_of_an_archive() {
     sign_heads(&again, "Ed25519");
     go_on(&again);
     let last = erase(&again);
-    again.run(["ledger", "checkpoint"]).exits(0);
+    again
+        .run(["ledger", "checkpoint", "--out", "first.tlog-proof"])
+        .exits(0);
     let kept = again.read(KEPT);
     archive(&again, last - 1, &["--keep"]).exits(0);
     assert_eq!(again.read(KEPT), kept);
+
+    // One in front of what is left is for the archive.
+    let against = ["--checkpoint", "first.tlog-proof"];
+    go_on(&again);
+    let last = erase(&again);
+    archive(&again, last, &[]).exits(0);
+    let refused = again.run([&["ledger", "verify"][..], &against].concat());
+    refused.fails(2, "usage_invalid");
+    let records = format!("archives/0-{last}.jsonl");
+    again
+        .run(
+            [
+                &["ledger", "verify", &records, "--trust", "home/trust.json"][..],
+                &against,
+            ]
+            .concat(),
+        )
+        .exits(0);
 }
 
 #[test]

@@ -140,10 +140,10 @@ impl VerifyArgs {
         let from = begin.head();
         let mut verifier = begin.verifier();
         for head in self.heads.iter().copied() {
-            verifier = verifier.with_known_head(not_before(from, head, "--head")?);
+            verifier = verifier.with_known_head(not_before(from, head, "--head", beginning.is_some())?);
         }
         for head in &checkpoints {
-            not_before(from, head.known(), "--checkpoint")?;
+            not_before(from, head.known(), "--checkpoint", beginning.is_some())?;
             verifier = verifier.with_tree_head(head);
         }
         let (verified, weighed) = match (&self.file, issuer) {
@@ -228,10 +228,14 @@ impl VerifyArgs {
 }
 
 /// Refuses a known head in front of what is read.
-fn not_before(from: Option<KnownHead>, head: KnownHead, option: &str) -> Outcome<KnownHead> {
+fn not_before(from: Option<KnownHead>, head: KnownHead, option: &str, is_archived: bool) -> Outcome<KnownHead> {
     if from.is_some_and(|from| head.seq() < from.seq()) {
-        let first = from.map_or(0, |from| from.seq().saturating_add(1));
-        let problem = format!("{option} {head} stands in front of record {first}, where reading begins");
+        let problem = match is_archived {
+            true => {
+                format!("{option} {head} stands in front of the first record of the store: hold the archive against it")
+            }
+            false => format!("{option} {head} stands in front of --from, where nothing is read"),
+        };
         return Err(Failure::new(CliCode::UsageInvalid, problem));
     }
     Ok(head)
