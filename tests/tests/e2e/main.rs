@@ -12,10 +12,10 @@ mod action;
 #[cfg(target_os = "linux")]
 mod approving;
 #[cfg(test)]
+mod archived;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod archives;
-#[cfg(test)]
-mod archived;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
