@@ -206,9 +206,9 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "`ledger verify` forgets the heads it is told",
         "commands/ledger.rs",
-        "            verifier = verifier.with_known_head(not_before(from, head, \"--head\")?);
+        "            verifier = verifier.with_known_head(not_before(from, head, \"--head\", beginning.is_some())?);
 ",
-        "            let _ = not_before(from, head, \"--head\")?;
+        "            let _ = not_before(from, head, \"--head\", beginning.is_some())?;
 ",
     ),
     Mutant::new(
@@ -221,8 +221,14 @@ const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "an empty export is whole",
         "commands/ledger.rs",
-        "if verified.head.size() == 0 {",
+        "if verified.head.size() == first {",
         "if verified.head.size() == u64::MAX {",
+    ),
+    Mutant::new(
+        "a store without records goes on from any head",
+        "commands/ledger.rs",
+        "if head.size() < verifier.head().size() {",
+        "if head.size() > u64::MAX - verifier.head().size() {",
     ),
     // Revoking.
     Mutant::new(

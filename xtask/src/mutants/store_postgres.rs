@@ -14,6 +14,7 @@ pub(super) const LIST: List = List {
             "--test=fork",
             "--test=rows",
             "--test=documents",
+            "--test=sessions",
         ]),
         Suite::of(&["--test=conformance", "--test=processes"]),
     ],
@@ -152,6 +153,12 @@ const MUTANTS: &[Mutant] = &[
         "rows.rs",
         "if self.due.get(pass).is_some_and(|until| *until > pruned_to) {",
         "if self.due.get(pass).is_some_and(|until| *until > u64::MAX - pruned_to) {",
+    ),
+    Mutant::new(
+        "a connection on which an answer was late is used again",
+        "reads.rs",
+        "if answer.is_err() {",
+        "if answer.as_ref().is_err_and(|failure| failure.kind != Kind::Gone) {",
     ),
     // Over which connections.
     Mutant::new(
