@@ -179,7 +179,12 @@ impl OpenHome {
         verified.tree.ok_or(HeadSigningError::NothingToSign)
     }
 
-    pub(crate) fn trust_now(&self) -> Result<Trust, HeadSigningError> {
+    /// The trust store that is kept with this store, as it is now. Where a home is on its way into another store, that of
+    /// [`Home::trust`] is another one, or isn't there yet.
+    ///
+    /// # Errors
+    /// [`HeadSigningError::Home`].
+    pub fn trust_now(&self) -> Result<Trust, HeadSigningError> {
         let place = self.home.place_of_store(&self.config);
         let snapshot = block_on(self.trust.read()).map_err(|error| HomeError::trust(&place, error))?;
         Ok(Trust::from_snapshot(&snapshot).map_err(|error| HomeError::trust(&place, error))?)

@@ -383,7 +383,7 @@ fn restored(context: &Context) -> Outcome<Reply> {
 /// The rows beside it must be those that it says.
 pub(crate) fn verify_home(issuer: &OpenHome) -> Outcome<VerifiedLedger> {
     // Where the first records are in archives it begins behind their signed head.
-    let beginning = issuer.beginning(&issuer.home.trust()?, clock::now()?)?;
+    let beginning = issuer.beginning(&issuer.trust_now()?, clock::now()?)?;
     let verifier = match &beginning {
         Some(head) => ChainVerifier::behind_tree(head),
         None => ChainVerifier::new(),
