@@ -1,22 +1,20 @@
 //! Archives: the first records leave a store, whose every answer is the one of before; whatever is wrong is found before that.
 
-use std::cell::Cell;
+mod killed;
+mod refused;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::action::{self, ALLOW, DENY, STEP_UP};
 use crate::database::consume;
-use crate::fsck::daily;
 use crate::home::{Home, MAINTAINER, Ran, key_file};
-use crate::kills::{kill, moments, usual};
 use crate::served::{ALL_RIGHTS, Served, client};
 use crate::signed_heads::sign_heads;
 
-const KEPT: &str = "home/ledger.tlog-proof";
 const ERASE: [&str; 6] = ["ledger", "erase", "--older-than", "0s", "--reason", "asked to"];
 
 /// What a home decided, which an archive must not forget.
@@ -288,141 +286,6 @@ fn erased() -> (Home, u64) {
     (home, last)
 }
 
-/// Nothing is taken out unless there is such a record, and both files are what they must be.
-#[test]
-fn what_cannot_be_archived_stays() {
-    let (home, last) = erased();
-    refused(&home, last + 1, "to", 2, "ledger_nothing_to_archive");
-    refused(&home, u64::MAX, "to", 2, "ledger_nothing_to_archive");
-    refused(&home, last, "none", 31, "archive_file_refused");
-    assert!(names(&home.path("to")).is_empty() && !home.path("none").exists());
-
-    // Files of these names that are others, before and after they were right.
-    let (records, head) = (format!("to/0-{last}.jsonl"), format!("to/0-{last}.tlog-proof"));
-    for file in [&records, &head] {
-        home.write(file, "something else");
-        refused(&home, last, "to", 30, "archive_file_differs");
-        assert_eq!(home.read(file), "something else");
-        fs::remove_file(home.path(file)).unwrap();
-    }
-    archive(&home, last, "to", &["--keep"]).exits(0);
-    let whole = [&records, &head].map(|file| home.read(file));
-    let lines: Vec<&str> = whole[0].split_inclusive('\n').collect();
-    for (file, damaged) in [
-        (&records, lines[1..].concat()),
-        (&records, lines[..lines.len() - 1].concat()),
-        (&records, whole[0].replacen("deny", "dena", 1)),
-        (&records, whole[0].clone() + lines[lines.len() - 1]),
-        (&head, whole[1].replacen("index", "indes", 1)),
-        (&head, whole[1].replacen('\n', "x\n", 1)),
-        (&head, String::new()),
-    ] {
-        home.write(file, damaged);
-        refused(&home, last, "to", 30, "archive_file_differs");
-        home.write(&records, &whole[0]);
-        home.write(&head, &whole[1]);
-    }
-    // Another home's head in the place of this one's.
-    let (other, end) = erased();
-    archive(&other, end, "to", &["--keep"]).exits(0);
-    home.write(&head, other.read(&format!("to/0-{end}.tlog-proof")));
-    refused(&home, last, "to", 30, "archive_file_differs");
-    home.write(&head, &whole[1]);
-    archive(&home, last, "to", &[]).exits(0);
-    is_whole(&home);
-}
-
-/// A signed head that the home keeps holds its log to it: of the log's end, and of its beginning.
-#[test]
-fn g12_a_kept_head_that_is_damaged_stops_an_archive() {
-    let (home, last) = erased();
-    home.run(["ledger", "checkpoint"]).exits(0);
-    let kept = home.read(KEPT);
-    home.write(KEPT, kept.replacen("index", "indes", 1));
-    refused(&home, last, "to", 30, "ledger_kept_head_invalid");
-    // What was signed behind a log that went back is no beginning either.
-    let before = crate::back::copy(&home);
-    home.write(KEPT, &kept);
-    home.run(["authorize", "--action", DENY]).exits(10);
-    home.run(["ledger", "checkpoint"]).exits(0);
-    crate::back::put_back(&home, &before);
-    fs::remove_file(home.path("home/ledger.witness")).unwrap();
-    refused(&home, last, "to", 30, "ledger_truncated");
-    assert!(names(&home.path("to")).is_empty());
-    home.write(KEPT, &kept);
-    archive(&home, last - 1, "to", &[]).exits(0);
-
-    // The head that the store begins at.
-    let sql = |script: &str| {
-        Connection::open(home.path("home/ledger.db"))
-            .unwrap()
-            .execute_batch(script)
-            .unwrap();
-    };
-    let proof = home.read(&format!("to/0-{}.tlog-proof", last - 1));
-    let end = size(&home) - 1;
-    let (other, other_end) = erased();
-    archive(&other, other_end, "to", &["--keep"]).exits(0);
-    let foreign = other.read(&format!("to/0-{other_end}.tlog-proof"));
-    for (head, code) in [
-        (kept.clone(), "ledger_beginning_mismatch"),
-        (foreign, "checkpoint_key_unknown"),
-        (proof.replacen('\n', "x\n", 1), "checkpoint_malformed"),
-        ("nonsense".to_owned(), "checkpoint_malformed"),
-    ] {
-        let hex: String = head.bytes().map(|byte| format!("{byte:02x}")).collect();
-        sql(&format!("UPDATE signed_head SET bytes = x'{hex}'"));
-        for command in [
-            &["ledger", "verify"][..],
-            &["ledger", "checkpoint"],
-            &["doctor"],
-            &["store", "check"],
-            &[
-                "ledger",
-                "archive",
-                "--until",
-                &end.to_string(),
-                "--to",
-                "to",
-                "--reason",
-                "old",
-            ],
-        ] {
-            let ran = home.run(command);
-            assert_ne!(ran.exit, 0, "{command:?}: {ran:?}");
-            assert!(ran.stdout.contains(code), "{command:?}: {ran:?}");
-        }
-        let fsck = home.run(["ledger", "fsck"]);
-        assert_ne!(fsck.exit, 0);
-        let finding = fsck.json()["findings"][0].clone();
-        assert_eq!(
-            (&finding["area"], &finding["code"]),
-            (&json!("beginning"), &json!(code)),
-            "{fsck:?}"
-        );
-    }
-    let hex: String = proof.bytes().map(|byte| format!("{byte:02x}")).collect();
-    sql(&format!("UPDATE signed_head SET bytes = x'{hex}'"));
-    is_whole(&home);
-    home.run(["ledger", "fsck"]).exits(0);
-}
-
-/// A request that waits, or whose decline holds, keeps what is beside it, and so its record.
-#[test]
-fn a_decline_that_holds_keeps_its_record() {
-    let (home, _) = erased();
-    let request = wait(&home, "declined");
-    let record = size(&home) - 1;
-    vote(&home, "decline", &request);
-    home.run(ERASE).exits(0);
-    let ran = refused(&home, size(&home) - 1, "to", 31, "records_needed");
-    assert!(ran.stdout.contains(&format!("record {record} ")), "{ran:?}");
-    archive(&home, record - 1, "to", &[]).exits(0);
-    let again = home.run(["authorize", "--action", "declined.json"]);
-    assert_eq!(again.exit, 10, "{again:?}");
-    is_whole(&home);
-}
-
 /// There and back: the beginning goes along, with the head that vouches for it.
 #[test]
 fn an_archived_home_moves_into_a_database_and_back() {
@@ -495,92 +358,6 @@ fn a_service_says_that_a_record_is_in_an_archive() {
     is_whole(&home);
 }
 
-/// How often an archive is killed.
-const KILLS: usize = 40;
-
-/// `kill -9` at any moment: the records are in the store or in an archive, none is lost or there twice, and nothing is left over.
-#[test]
-fn g10_an_archive_that_is_killed_goes_on() {
-    let home = Home::with_maintainer();
-    sign_heads(&home, "Ed25519");
-    daily(&home, 300);
-    home.run(ERASE).exits(0);
-    let before = export(&home);
-    fs::create_dir(home.path("to")).unwrap();
-    // Where the store begins, whole.
-    let first = || {
-        let verified = home.run(["ledger", "verify"]).exits(0).json();
-        verified["archived"].as_u64().unwrap_or(0)
-    };
-    let measured = Cell::new(0);
-    let usual = usual(|| {
-        drop(archive(&home, measured.get() + 4, "to", &[]).exits(0));
-        measured.set(measured.get() + 5);
-    });
-    let mut files: Vec<(u64, u64)> = (0..measured.get()).step_by(5).map(|first| (first, first + 4)).collect();
-    let (mut killed, mut finished) = (0, 0);
-    for moment in moments(KILLS, usual) {
-        let begin = first();
-        let until = begin + 4;
-        files.push((begin, until));
-        let last = until.to_string();
-        let args = ["ledger", "archive", "--until", &last, "--to", "to", "--reason", "old"];
-        let (_, was_killed) = kill(home.start(args), moment);
-        let now = first();
-        assert!([begin, until + 1].contains(&now), "{begin} {until} {now}");
-        killed += usize::from(was_killed);
-        finished += usize::from(was_killed && now > begin);
-        let again = archive(&home, until, "to", &[]);
-        match now == begin {
-            true => again.exits(0),
-            false => again.fails(2, "ledger_nothing_to_archive"),
-        };
-        assert_eq!(first(), until + 1);
-        let rows = Connection::open(home.path("home/ledger.db")).unwrap().query_row(
-            "SELECT count(*) FROM record WHERE seq < (SELECT first FROM ledger) AND seq NOT IN (SELECT seq FROM revocation)",
-            [],
-            |row| row.get::<_, i64>(0),
-        );
-        assert_eq!(rows, Ok(0));
-    }
-    assert!(killed > KILLS / 4, "only {killed} of {KILLS} were still running");
-    eprintln!("{killed} killed, {finished} of them behind the transaction");
-    let mut expected: Vec<String> = files
-        .iter()
-        .flat_map(|(first, last)| [format!("{first}-{last}.jsonl"), format!("{first}-{last}.tlog-proof")])
-        .collect();
-    expected.sort();
-    assert_eq!(names(&home.path("to")), expected);
-    let taken: String = files
-        .iter()
-        .map(|(first, last)| home.read(&format!("to/{first}-{last}.jsonl")))
-        .collect();
-    let whole = taken + &export(&home);
-    assert!(whole.starts_with(&before));
-    home.write("whole.jsonl", whole);
-    let verified = home
-        .run(["ledger", "verify", "whole.jsonl", "--trust", "home/trust.json"])
-        .exits(0)
-        .json();
-    assert_eq!(verified["head"], home.run(["ledger", "verify"]).exits(0).json()["head"]);
-    is_whole(&home);
-}
-
-/// A draft that a process left behind when it was killed goes; what else lies in the folder stays.
-#[test]
-fn drafts_of_before_go() {
-    let (home, last) = erased();
-    home.write("to/.actionpass-archive-x1y2z3", "half of it");
-    home.write("to/.archive-mine", "mine");
-    archive(&home, last, "to", &["--keep"]).exits(0);
-    let files = [
-        ".archive-mine".to_owned(),
-        format!("0-{last}.jsonl"),
-        format!("0-{last}.tlog-proof"),
-    ];
-    assert_eq!(names(&home.path("to")), files);
-}
-
 /// The records of revocations stay: a trust store that went back is mended by them. Whose an approval was isn't known any more.
 #[test]
 fn g07_a_trust_store_that_went_back_is_mended_behind_an_archive() {
@@ -612,38 +389,4 @@ fn g07_a_trust_store_that_went_back_is_mended_behind_an_archive() {
     home.run([&revoke[..], &["--approver", MAINTAINER]].concat()).exits(0);
     home.verify(&approved, STEP_UP).refuses(23, &["approval_revoked"]);
     is_whole(&home);
-}
-
-/// Whoever owns the tables can write the head that the log begins at, and not sign it.
-#[test]
-fn g12_another_beginning_in_a_database_is_told() {
-    let (home, name) = crate::database::home();
-    sign_heads(&home, "ES256");
-    home.run(["authorize", "--action", DENY]).exits(10);
-    home.run(ERASE).exits(0);
-    fs::create_dir(home.path("to")).unwrap();
-    let last = size(&home) - 1;
-    archive(&home, last, "to", &[]).exits(0);
-    home.run(["ledger", "fsck"]).exits(0);
-    let sql = |script: &str| crate::database::server().sql(&name, script);
-    sql("UPDATE actionpass.signed_head SET bytes = 'nonsense'");
-    for command in [
-        &["ledger", "verify"][..],
-        &["ledger", "checkpoint"],
-        &["doctor"],
-        &["store", "check"],
-    ] {
-        let ran = home.run(command);
-        assert_ne!(ran.exit, 0, "{command:?}: {ran:?}");
-        assert!(ran.stdout.contains("checkpoint_malformed"), "{command:?}: {ran:?}");
-    }
-    let fsck = home.run(["ledger", "fsck"]);
-    assert_ne!(fsck.exit, 0);
-    let finding = fsck.json()["findings"][0].clone();
-    assert_eq!(
-        (&finding["area"], &finding["code"]),
-        (&json!("beginning"), &json!("checkpoint_malformed")),
-        "{fsck:?}"
-    );
-    refused(&home, size(&home) - 1, "to", 20, "checkpoint_malformed");
 }

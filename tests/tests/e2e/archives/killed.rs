@@ -1,0 +1,98 @@
+//! `kill -9` while records are archived.
+
+use std::cell::Cell;
+use std::fs;
+
+use rusqlite::Connection;
+
+use super::{ERASE, archive, erased, export, is_whole, names};
+use crate::fsck::daily;
+use crate::home::Home;
+use crate::kills::{kill, moments, usual};
+use crate::signed_heads::sign_heads;
+
+/// How often an archive is killed.
+const KILLS: usize = 40;
+
+/// `kill -9` at any moment: the records are in the store or in an archive, none is lost or there twice, and nothing is left over.
+#[test]
+fn g10_an_archive_that_is_killed_goes_on() {
+    let home = Home::with_maintainer();
+    sign_heads(&home, "Ed25519");
+    daily(&home, 300);
+    home.run(ERASE).exits(0);
+    let before = export(&home);
+    fs::create_dir(home.path("to")).unwrap();
+    // Where the store begins, whole.
+    let first = || {
+        let verified = home.run(["ledger", "verify"]).exits(0).json();
+        verified["archived"].as_u64().unwrap_or(0)
+    };
+    let measured = Cell::new(0);
+    let usual = usual(|| {
+        drop(archive(&home, measured.get() + 4, "to", &[]).exits(0));
+        measured.set(measured.get() + 5);
+    });
+    let mut files: Vec<(u64, u64)> = (0..measured.get()).step_by(5).map(|first| (first, first + 4)).collect();
+    let (mut killed, mut finished) = (0, 0);
+    for moment in moments(KILLS, usual) {
+        let begin = first();
+        let until = begin + 4;
+        files.push((begin, until));
+        let last = until.to_string();
+        let args = ["ledger", "archive", "--until", &last, "--to", "to", "--reason", "old"];
+        let (_, was_killed) = kill(home.start(args), moment);
+        let now = first();
+        assert!([begin, until + 1].contains(&now), "{begin} {until} {now}");
+        killed += usize::from(was_killed);
+        finished += usize::from(was_killed && now > begin);
+        let again = archive(&home, until, "to", &[]);
+        match now == begin {
+            true => again.exits(0),
+            false => again.fails(2, "ledger_nothing_to_archive"),
+        };
+        assert_eq!(first(), until + 1);
+        let rows = Connection::open(home.path("home/ledger.db")).unwrap().query_row(
+            "SELECT count(*) FROM record WHERE seq < (SELECT first FROM ledger) AND seq NOT IN (SELECT seq FROM revocation)",
+            [],
+            |row| row.get::<_, i64>(0),
+        );
+        assert_eq!(rows, Ok(0));
+    }
+    assert!(killed > KILLS / 4, "only {killed} of {KILLS} were still running");
+    eprintln!("{killed} killed, {finished} of them behind the transaction");
+    let mut expected: Vec<String> = files
+        .iter()
+        .flat_map(|(first, last)| [format!("{first}-{last}.jsonl"), format!("{first}-{last}.tlog-proof")])
+        .collect();
+    expected.sort();
+    assert_eq!(names(&home.path("to")), expected);
+    let taken: String = files
+        .iter()
+        .map(|(first, last)| home.read(&format!("to/{first}-{last}.jsonl")))
+        .collect();
+    let whole = taken + &export(&home);
+    assert!(whole.starts_with(&before));
+    home.write("whole.jsonl", whole);
+    let verified = home
+        .run(["ledger", "verify", "whole.jsonl", "--trust", "home/trust.json"])
+        .exits(0)
+        .json();
+    assert_eq!(verified["head"], home.run(["ledger", "verify"]).exits(0).json()["head"]);
+    is_whole(&home);
+}
+
+/// A draft that a process left behind when it was killed goes; what else lies in the folder stays.
+#[test]
+fn drafts_of_before_go() {
+    let (home, last) = erased();
+    home.write("to/.actionpass-archive-x1y2z3", "half of it");
+    home.write("to/.archive-mine", "mine");
+    archive(&home, last, "to", &["--keep"]).exits(0);
+    let files = [
+        ".archive-mine".to_owned(),
+        format!("0-{last}.jsonl"),
+        format!("0-{last}.tlog-proof"),
+    ];
+    assert_eq!(names(&home.path("to")), files);
+}
