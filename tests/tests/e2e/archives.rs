@@ -1,5 +1,6 @@
 //! Archives: the first records leave a store, whose every answer is the one of before; whatever is wrong is found before that.
 
+mod attacked;
 mod killed;
 mod refused;
 

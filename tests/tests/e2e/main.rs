@@ -12,8 +12,6 @@ mod action;
 #[cfg(target_os = "linux")]
 mod approving;
 #[cfg(test)]
-mod archived;
-#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod archives;
 #[cfg(test)]
