@@ -61,7 +61,7 @@ impl Tally {
                 Wrong::ConsumedTwice => &mut self.consumed_twice,
                 Wrong::PassedTwice => &mut self.passed_twice,
             } += 1;
-            if self.found.len() < 5 {
+            if self.found.len() < 20 {
                 self.found.push(format!("{wrong:?}: {what}"));
             }
         }
