@@ -246,7 +246,7 @@ mod tests {
                 again.push(leaf);
                 prop_assert_eq!(&again, &tree);
                 prop_assert_eq!(tree.root(), root_of(so_far));
-                prop_assert_eq!(tree.size(), place + 1);
+                prop_assert_eq!(tree.size(), place.saturating_add(1));
                 prop_assert_eq!(
                     root_of_inclusion(place, tree.size(), leaf_hash(leaf), &proof),
                     Some(tree.root())

@@ -258,7 +258,7 @@ impl OpenHome {
         }
         if is_new {
             write_new(&proof, |file| {
-                Ok(file.write_all(&signed).map_err(|error| file_error(&proof, error))?)
+                file.write_all(&signed).map_err(|error| file_error(&proof, error))
             })?;
         }
         let signed = read_back(&proof, read_head(&proof, &head, &trust, now))?;

@@ -175,7 +175,6 @@ fn archive(store: &SqliteStore, number: u64, day: u64, size: u64) {
 
 /// What is due behind an archive is what would be due without it, whatever the clock says.
 #[test]
-#[expect(clippy::arithmetic_side_effects, reason = "the days of a test are few")]
 fn an_archive_changes_nothing_of_what_is_due() {
     for apart in [1, 20] {
         let last = 60 * apart;

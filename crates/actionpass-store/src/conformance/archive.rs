@@ -272,14 +272,14 @@ pub fn g18_requests_of_before_go_on(suite: &Archives<'_>) {
 pub fn archives_follow_each_other(suite: &Archives<'_>) {
     let store = suite.store();
     let mut taken = Vec::new();
-    for round in 0..4 {
-        for number in 0..3 {
-            let _ = suite.append(&store, policed(10 * round + number, number));
+    for round in 0..4_u64 {
+        for number in 0..3_u64 {
+            let _ = suite.append(&store, policed(number.saturating_add(round.saturating_mul(10)), number));
         }
         let state = suite.state(&store);
         let rest = suite.from(&*store, state.first.size());
         taken.extend(rest);
-        let _ = suite.archive(&*store, 10 * round + 9, state.head.size());
+        let _ = suite.archive(&*store, round.saturating_mul(10).saturating_add(9), state.head.size());
         suite.check(&*store, &taken);
         suite.sweep(&*store);
         suite.check(&*store, &taken);
