@@ -31,7 +31,8 @@ pub(super) fn find(source: &str) -> Result<Vec<Declaration>, String> {
     let mut before = "";
     while let Some((_, line)) = lines.next() {
         let line = line.trim();
-        if before == "#[cfg(test)]" && line.starts_with("mod ") {
+        // A module in a file of its own ends nothing here.
+        if before == "#[cfg(test)]" && line.starts_with("mod ") && line.ends_with('{') {
             break;
         }
         before = line;
@@ -173,6 +174,12 @@ mod tests {
                 entries
             }]
         );
+    }
+
+    #[test]
+    fn a_module_of_tests_in_a_file_of_its_own_hides_nothing() {
+        let source = format!("#[cfg(test)]\nmod tests;\n{SOURCE}");
+        assert_eq!(find(&source).unwrap(), find(SOURCE).unwrap());
     }
 
     #[test]

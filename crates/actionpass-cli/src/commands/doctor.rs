@@ -469,7 +469,7 @@ fn mend_database(code: &str, program: &str) -> Option<String> {
     } else if store(StoreCode::StoreCorrupt)
         || store(StoreCode::StoreRowsMissing)
         || store(StoreCode::StoreSchemaChanged)
-        || code.starts_with("ledger_")
+        || is_broken_ledger(code)
     {
         format!("keep what is there, for whoever finds out how it came to be so; {restore}")
     } else if store(StoreCode::StoreLogMismatch) {
@@ -484,6 +484,11 @@ fn mend_database(code: &str, program: &str) -> Option<String> {
     })
 }
 
+/// Whether a code says that a ledger is damaged. That a record is in an archive is none of them.
+fn is_broken_ledger(code: &str) -> bool {
+    code.starts_with("ledger_") && code != StoreCode::LedgerArchived.as_str()
+}
+
 /// What to do about a ledger. A backup loses what came after it, so it is put back only where the ledger itself was found to
 /// be damaged; everything else is mended where it is.
 fn mend_store(code: &str, program: &str) -> Option<String> {
@@ -496,7 +501,7 @@ fn mend_store(code: &str, program: &str) -> Option<String> {
     } else if store(StoreCode::StoreCorrupt)
         || store(StoreCode::StoreRowsMissing)
         || store(StoreCode::StoreSchemaChanged)
-        || code.starts_with("ledger_")
+        || is_broken_ledger(code)
     {
         format!("keep what is there, for whoever finds out how it came to be so; {restore}")
     } else if store(StoreCode::StoreNotPrivate) {

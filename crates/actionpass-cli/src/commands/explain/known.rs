@@ -66,7 +66,7 @@ all! {
     "actionpass-display": DisplayCode;
     "actionpass-door": DoorCode;
     "actionpass-gate": CatalogueCode, CallCode, ListingCode;
-    "actionpass-home": HomeCode, HeadCode, ArchiveCode;
+    "actionpass-home": ArchiveCode, HomeCode, HeadCode;
     "actionpass-hook": HookCode;
     "actionpass-mcp": McpCode;
     "actionpass-model": BindingCode, DocumentCode;
