@@ -193,6 +193,7 @@ fn errors_of_custodians_have_their_codes() {
             "signing_key_mismatch",
             "claims_not_signable",
             "token_too_long",
+            "checkpoint_not_signable",
         ]
     );
     let error = SignError::refused("kms", std::io::Error::other("access denied"));
