@@ -374,7 +374,7 @@ fn stores_are_made_once_and_found() {
     let name = database(server());
     let options = options(server(), &name);
     assert_eq!(code(PostgresStore::open(&options)), StoreCode::StoreMissing);
-    assert_eq!(PostgresStore::migrate(&options).unwrap(), 2);
+    assert_eq!(PostgresStore::migrate(&options).unwrap(), 4);
     assert_eq!(PostgresStore::migrate(&options).unwrap(), 0);
     assert_eq!(
         code(PostgresStore::open(&options)),
