@@ -258,7 +258,6 @@ pub(crate) struct Comparison {
     issuer: Issuer,
     /// The record that is next.
     next: u64,
-    is_done: bool,
     issued: u64,
     approvals: u64,
     revocations: u64,
@@ -276,7 +275,6 @@ impl Comparison {
         Self {
             issuer,
             next: 0,
-            is_done: false,
             issued: 0,
             approvals: 0,
             revocations: 0,
@@ -322,7 +320,7 @@ impl Comparison {
     }
 
     /// Compares the records in front of this number, each page in a moment of its own, and gives what they left in the tables.
-    pub(crate) async fn run_until(mut self, session: &Session, until: u64) -> Result<ArchivedRows, Failure> {
+    pub(crate) async fn run(mut self, session: &Session, until: u64) -> Result<ArchivedRows, Failure> {
         loop {
             session.run(crate::reads::MOMENT).await?;
             let is_done = self.page(session, until).await?;
@@ -331,16 +329,6 @@ impl Comparison {
                 return Ok(self.so_far());
             }
         }
-    }
-
-    /// Compares everything, each page in a moment of its own.
-    pub(crate) async fn run(mut self, session: &Session) -> Result<(), Failure> {
-        while !self.is_done {
-            session.run(crate::reads::MOMENT).await?;
-            self.is_done = self.page(session, u64::MAX).await?;
-            session.run("COMMIT").await?;
-        }
-        Ok(())
     }
 
     /// Compares the next records in front of this number; behind the last of all, the number of rows. Gives whether there are no

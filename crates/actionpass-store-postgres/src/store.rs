@@ -387,23 +387,8 @@ impl PostgresStore {
     /// [`StoreCode::StoreRowsMissing`], naming the first record whose rows differ; [`StoreCode::StoreCorrupt`] for a record
     /// that can't be read. Without a log: [`StoreCode::StoreLogMismatch`].
     pub fn check_rows(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            let issuer = self.needed_log()?.issuer().clone();
-            let (reply, answer) = channel();
-            // As long as it takes: each statement is bounded by itself.
-            self.run(move |pool, _| async move {
-                let compared = async {
-                    let session = Session::begin(&pool).await?;
-                    let compared = rows::Comparison::new(issuer).run(&session).await;
-                    if compared.is_err() {
-                        session.give_up();
-                    }
-                    compared
-                };
-                send(reply, compared.await.map_err(|failure| failure.to_error()));
-            })?;
-            received(answer).await
-        })
+        let compared = self.rows_before(u64::MAX);
+        Box::pin(async move { compared.await.map(drop) })
     }
 
     /// What the records in front of this number left in the tables, which are compared with them on the way.
@@ -414,10 +399,11 @@ impl PostgresStore {
         Box::pin(async move {
             let issuer = self.needed_log()?.issuer().clone();
             let (reply, answer) = channel();
+            // As long as it takes: each statement is bounded by itself.
             self.run(move |pool, _| async move {
                 let compared = async {
                     let session = Session::begin(&pool).await?;
-                    let compared = rows::Comparison::new(issuer).run_until(&session, until).await;
+                    let compared = rows::Comparison::new(issuer).run(&session, until).await;
                     if compared.is_err() {
                         session.give_up();
                     }
