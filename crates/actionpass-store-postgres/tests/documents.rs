@@ -7,16 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actionpass_servers::postgres::Postgres;
 use actionpass_store::conformance::{block_on, fixtures};
-use actionpass_store::{CommitOutcome, DecisionStore, Ledger, ReplayStart, StoreCode, StoreError};
+use actionpass_store::{CommitOutcome, DecisionStore, Ledger, StoreCode, StoreError};
 use actionpass_store_postgres::{PostgresDocuments, PostgresOptions, PostgresStore, ROLES_SQL};
-use shared::{database, options, server};
-
-fn create(server: &Postgres) -> (String, PostgresStore) {
-    let name = database(server);
-    let start = ReplayStart::first(fixtures::at(0));
-    let store = PostgresStore::create(&options(server, &name), Some(&fixtures::log()), start).unwrap();
-    (name, store)
-}
+use shared::{create, options, server};
 
 fn code<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> StoreCode {
     answer.unwrap_err().code()

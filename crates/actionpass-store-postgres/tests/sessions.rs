@@ -12,16 +12,9 @@ use actionpass_store::conformance::{block_on, fixtures};
 use actionpass_store::sessions::{KeptBallot, MAX_SESSIONS_IN_ALL, Opened, SessionStore, SignIn};
 use actionpass_store::{CommitOutcome, DecisionStore, ReplayStart, StoreCode, StoreError};
 use actionpass_store_postgres::{PostgresOptions, PostgresSessions, PostgresStore, ROLES_SQL};
-use shared::{database, options, server};
+use shared::{create, options, server};
 
 const HOUR: u64 = 3600;
-
-fn create(server: &Postgres) -> (String, PostgresStore) {
-    let name = database(server);
-    let start = ReplayStart::first(fixtures::at(0));
-    let store = PostgresStore::create(&options(server, &name), Some(&fixtures::log()), start).unwrap();
-    (name, store)
-}
 
 fn code<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> StoreCode {
     answer.unwrap_err().code()

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use actionpass_servers::postgres::Postgres;
-use actionpass_store_postgres::PostgresOptions;
+use actionpass_store::ReplayStart;
+use actionpass_store::conformance::fixtures;
+use actionpass_store_postgres::{PostgresOptions, PostgresStore};
 
 /// The server of this binary.
 pub(crate) fn server() -> &'static Postgres {
@@ -32,6 +34,14 @@ pub(crate) fn database(server: &Postgres) -> String {
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     server.create_database(&name);
     name
+}
+
+/// A store with a log in a new database, and the name of that.
+pub(crate) fn create(server: &Postgres) -> (String, PostgresStore) {
+    let name = database(server);
+    let start = ReplayStart::first(fixtures::at(0));
+    let store = PostgresStore::create(&options(server, &name), Some(&fixtures::log()), start).unwrap();
+    (name, store)
 }
 
 pub(crate) fn options(server: &Postgres, database: &str) -> PostgresOptions {
