@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::generated::Mode;
 use crate::process::{Result, cargo, root, run as succeed};
-use crate::variants::VARIANTS;
+use crate::variants::{EVERYTHING, VARIANTS};
 use crate::{codes, features, layers, openapi, schemas, test};
 
 type Step = (&'static str, fn() -> Result);
@@ -63,7 +63,10 @@ fn fmt() -> Result {
 /// Warnings are denied behind `--`: through RUSTFLAGS they would rebuild every dependency.
 fn clippy() -> Result {
     let deny = ["--all-targets", "--", "-Dwarnings"];
-    succeed(&mut cargo(["clippy", "--workspace"].into_iter().chain(deny))?)?;
+    for features in [None, Some(EVERYTHING)] {
+        let workspace = ["clippy", "--workspace"].into_iter().chain(features);
+        succeed(&mut cargo(workspace.chain(deny))?)?;
+    }
     for variant in VARIANTS {
         succeed(&mut cargo(variant.arguments("clippy").chain(deny))?)?;
     }

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::process::{Result, capture, cargo, root};
+use crate::variants::EVERYTHING;
 
 /// How long the tests of one suite may say nothing; a mutant under which they do hangs, which somebody would notice. Suites that take
 /// longer than this say something all the time.
@@ -113,11 +114,7 @@ impl Suite {
 }
 
 /// One package and those whose tests are end to end.
-const END_TO_END: [&str; 3] = [
-    "-pactionpass-tests",
-    "-pactionpass-cli",
-    "--features=actionpass-cli/all-custodians",
-];
+const END_TO_END: [&str; 3] = ["-pactionpass-tests", "-pactionpass-cli", EVERYTHING];
 
 /// The guarantees, tested through the crates.
 const GUARANTEES: Suite = Suite::of(&["--test=guarantees"]);

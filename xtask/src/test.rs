@@ -37,7 +37,7 @@ use std::time::Instant;
 use self::tally::Tally;
 use self::timing::{Suites, Timing};
 use crate::process::{Result, capture, cargo, root, spelled, state, tee};
-use crate::variants::VARIANTS;
+use crate::variants::{VARIANTS, WORKSPACE};
 use crate::{bindings, tools};
 
 const VECTORS: &str = "ACTIONPASS_VECTORS";
@@ -186,17 +186,9 @@ struct Run {
 const TARGETS: &[&str] = &["--lib", "--bins", "--tests", "--examples"];
 
 /// The runs: the workspace, its documentation, and each variant.
-///
-/// The command line is built with every custodian: its tests want them, and would otherwise build it once more.
 fn runs() -> Vec<Run> {
     let workspace = |targets| Run {
-        // The modules for other languages are built by themselves, as they are packed.
-        packages: vec![
-            "--workspace",
-            "--exclude=actionpass-node",
-            "--exclude=actionpass-python",
-            "--features=actionpass-cli/all-custodians",
-        ],
+        packages: WORKSPACE.to_vec(),
         targets,
     };
     let variants = VARIANTS.iter().map(|variant| Run {

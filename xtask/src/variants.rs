@@ -1,4 +1,16 @@
-//! The feature sets that are built and tested beside the workspace as a whole.
+//! What is built and tested: the workspace as a whole, and feature sets beside it.
+
+/// The workspace, with everything that the command line can have: its tests want every custodian, and would otherwise
+/// build it once more. The modules for other languages are built by themselves, as they are packed.
+pub(crate) const WORKSPACE: [&str; 4] = [
+    "--workspace",
+    "--exclude=actionpass-node",
+    "--exclude=actionpass-python",
+    EVERYTHING,
+];
+
+/// The features of the command line beside those that are on by default, and the ML-DSA that is a variant.
+pub(crate) const EVERYTHING: &str = "--features=actionpass-cli/all-custodians,actionpass-cli/otlp";
 
 /// A package with a set of features that the build of the whole workspace, where features unify, doesn't show.
 #[derive(Debug)]
@@ -37,10 +49,6 @@ pub(crate) const VARIANTS: &[Variant] = &[
     Variant {
         package: "actionpass-embed",
         flags: &["--no-default-features", "--features=rustcrypto"],
-    },
-    Variant {
-        package: "actionpass-server",
-        flags: &["--features=otlp"],
     },
     Variant {
         package: "actionpass-verify",

@@ -48,19 +48,28 @@ fn systemd_takes_the_unit_and_finds_it_confined() {
 }
 
 /// The program as the container file builds it: with the features that are on by default.
+///
+/// It is built between the other packages, so that what they all depend on isn't built anew with fewer features. What a
+/// program is linked with is decided by its own dependencies all the same.
 fn by_default() -> PathBuf {
-    // The one with every custodian is linked elsewhere first, and stands in its place again afterwards.
+    // The one with everything is linked elsewhere first, and stands in its place again afterwards.
     let all = actionpass();
     let build = |more: &[&str]| {
         let mut build = cargo();
-        build.args(["build", "--package", "actionpass-cli"]).args(more);
+        build.args([
+            "build",
+            "--workspace",
+            "--exclude=actionpass-node",
+            "--exclude=actionpass-python",
+        ]);
+        build.args(["--bin=actionpass"]).args(more);
         assert!(build.status().unwrap().success());
     };
     build(&[]);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let copy = target.join(format!("actionpass-default-{}", std::process::id()));
     fs::copy(target.parent().unwrap().join("debug/actionpass"), &copy).unwrap();
-    build(&["--features", "all-custodians"]);
+    build(&["--features=actionpass-cli/all-custodians,actionpass-cli/otlp"]);
     assert!(all.exists());
     copy
 }
@@ -182,7 +191,19 @@ fn the_container_serves_in_a_root_that_nothing_is_written_to() {
     };
     let made = run(&["init"]).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    assert!(volume.join("home/config.toml").exists());
+
+    // Telemetry is not among those features. Who asks for it isn't left without.
+    let config = volume.join("home/config.toml");
+    let plain = fs::read_to_string(&config).unwrap();
+    fs::write(
+        &config,
+        format!("{plain}\n[serve.otlp]\nendpoint = \"http://127.0.0.1:4318\"\n"),
+    )
+    .unwrap();
+    let without = run(&["serve", "--listen", "127.0.0.1:0", "--json"]).output().unwrap();
+    let said = String::from_utf8_lossy(&without.stderr).into_owned();
+    assert!(!without.status.success() && said.contains("otlp_unusable"), "{said}");
+    fs::write(&config, plain).unwrap();
 
     // As the file starts it, but for the port, which other tests may have, and with a line that a program reads.
     let mut args: Vec<&str> = stage.cmd.iter().map(String::as_str).collect();

@@ -1,6 +1,7 @@
 //! Mutants that the fault suites catch: what is acknowledged too early, forgotten too early, taken twice or not synced.
 
 use super::{List, Mutant, Suite};
+use crate::variants::EVERYTHING;
 
 /// What a store does wrong.
 pub(super) const STORE: List = List {
@@ -146,11 +147,7 @@ pub(super) const POSTGRES: List = List {
 pub(super) const HOME: List = List {
     name: "faults-home",
     folder: "crates",
-    packages: &[
-        "-pactionpass-faults",
-        "-pactionpass-cli",
-        "--features=actionpass-cli/all-custodians",
-    ],
+    packages: &["-pactionpass-faults", "-pactionpass-cli", EVERYTHING],
     suites: &[Suite::of(&["--test=faults"])
         .only(&["a_home::", "calls::", "soak::"])
         .running_the_program()],
