@@ -297,20 +297,21 @@ impl PostgresStore {
         self.0.log.as_ref()
     }
 
-    /// Frees what erased side data, and records that were taken out, left behind in the tables (`VACUUM`). What the write-ahead log, replicas and backups keep
-    /// of it is beyond this.
+    /// Frees what erased side data, and records that were taken out, left behind in the tables (`VACUUM`), however long that
+    /// takes. What the write-ahead log, replicas and backups keep of it is beyond this.
     ///
     /// # Errors
     /// [`StoreCode::StoreReadOnly`] for a user who doesn't own the tables.
     pub fn purge(&self) -> StoreFuture<'_, ()> {
         const OWNS: &str = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class
             WHERE oid IN ('actionpass.side'::regclass, 'actionpass.request_side'::regclass, 'actionpass.record'::regclass)";
-        self.ask(async |session| {
+        self.unhurried(async |session| {
             let row = session.one(OWNS, &[]).await?;
             if !row.map_or(Ok(false), |row| get(&row, 0))? {
                 let problem = "only who owns the tables may vacuum them";
                 return Err(Failure::new(StoreCode::StoreReadOnly, problem));
             }
+            session.run("SET statement_timeout = 0").await?;
             session
                 .run("VACUUM actionpass.side, actionpass.request_side, actionpass.record")
                 .await
@@ -398,20 +399,8 @@ impl PostgresStore {
     pub fn rows_before(&self, until: u64) -> StoreFuture<'_, ArchivedRows> {
         Box::pin(async move {
             let issuer = self.needed_log()?.issuer().clone();
-            let (reply, answer) = channel();
-            // As long as it takes: each statement is bounded by itself.
-            self.run(move |pool, _| async move {
-                let compared = async {
-                    let session = Session::begin(&pool).await?;
-                    let compared = rows::Comparison::new(issuer).run(&session, until).await;
-                    if compared.is_err() {
-                        session.give_up();
-                    }
-                    compared
-                };
-                send(reply, compared.await.map_err(|failure| failure.to_error()));
-            })?;
-            received(answer).await
+            self.unhurried(async move |session| rows::Comparison::new(issuer.clone()).run(session, until).await)
+                .await
         })
     }
 
@@ -483,6 +472,28 @@ impl PostgresStore {
         let asked = self.run(move |pool, patience| async move {
             let answer = reads::insist(&pool, patience, question).await;
             send(reply, answer.map_err(|failure| failure.to_error()));
+        });
+        Box::pin(async move {
+            asked?;
+            received(answer).await
+        })
+    }
+
+    /// Asks once, for as long as the answer takes, on a connection that is closed afterwards: it may have other settings by
+    /// then. What isn't set otherwise bounds each statement.
+    fn unhurried<T: Send + 'static>(
+        &self,
+        question: impl AsyncFn(&Session) -> Result<T, Failure> + Send + 'static,
+    ) -> StoreFuture<'static, T> {
+        let (reply, answer) = channel();
+        let asked = self.run(move |pool, _| async move {
+            let answered = async {
+                let session = Session::begin(&pool).await?;
+                let answer = question(&session).await;
+                session.give_up();
+                answer
+            };
+            send(reply, answered.await.map_err(|failure| failure.to_error()));
         });
         Box::pin(async move {
             asked?;

@@ -8,6 +8,8 @@
 
 mod shared;
 
+use std::time::{Duration, Instant};
+
 use actionpass_model::Decision;
 use actionpass_store::conformance::requests::{self, opens, settles};
 use actionpass_store::conformance::{TempFolder, block_on, fixtures};
@@ -103,6 +105,28 @@ fn the_beginning_goes_along_both_ways() {
     assert_eq!(block_on(back.beginning()).unwrap(), beginning);
     let kept = block_on(back.revocation_at(3)).unwrap().unwrap();
     assert_eq!(kept.seq, 3);
+}
+
+/// What a table's size takes is no reason to give up.
+#[test]
+fn room_is_freed_for_as_long_as_it_takes() {
+    let database = database(server());
+    let patience = Duration::from_secs(1);
+    let options = options(server(), &database).with_timeout(patience);
+    PostgresStore::create(&options, Some(&fixtures::log()), start()).unwrap();
+    // Every page that is read or written costs a tenth of a second.
+    for setting in ["vacuum_cost_delay = 100", "vacuum_cost_limit = 1"] {
+        server().sql(&database, &format!("ALTER DATABASE \"{database}\" SET {setting}"));
+    }
+    let store = PostgresStore::open(&options).unwrap();
+    for number in 1..=20 {
+        commit(&store, fixtures::decision(number, Decision::Allow, Vec::new()));
+    }
+    let began = Instant::now();
+    block_on(store.purge()).unwrap();
+    assert!(began.elapsed() > patience, "it was too quick to say anything");
+    // The limits of everything else are as before.
+    assert!(block_on(store.state()).is_ok());
 }
 
 /// A beginning that contradicts its record, and rows that are gone without one, are noticed by whoever opens the store.
