@@ -37,6 +37,21 @@ const OBSTRUCTED: &str = "
         OR EXISTS (SELECT FROM actionpass.request r WHERE r.action_hash = u.action_hash AND r.tenant = u.tenant
             AND r.agent = u.agent AND r.holds > u.now)";
 
+/// Whether the tables know anything of what is asked for, in the order of the statements above. Mostly they don't: the
+/// actions of decisions are new, and each statement that isn't sent spares a batch some of its time.
+const PROBE: &str = "
+    SELECT EXISTS (SELECT FROM unnest($1::text[], $2::text[], $3::text[]) AS u (action, tenant, agent)
+            JOIN actionpass.issued i ON i.action = u.action AND i.tenant = u.tenant AND i.agent = u.agent),
+        EXISTS (SELECT FROM unnest($4::uuid[], $5::text[]) AS u (id, approver)
+            JOIN actionpass.approval a ON a.id = u.id AND a.approver = u.approver),
+        EXISTS (SELECT FROM unnest($6::uuid[]) AS u (id) JOIN actionpass.revocation r ON r.id = u.id),
+        EXISTS (SELECT FROM unnest($7::uuid[]) AS u (pass) JOIN actionpass.used p ON p.pass = u.pass),
+        EXISTS (SELECT FROM unnest($8::bytea[], $9::text[], $10::text[], $11::bigint[]) AS u (action_hash, tenant, agent, now)
+            WHERE EXISTS (SELECT FROM actionpass.request r WHERE r.action_hash = u.action_hash AND r.tenant = u.tenant
+                    AND r.agent = u.agent AND r.ended IS NULL AND r.expires > u.now)
+                OR EXISTS (SELECT FROM actionpass.request r WHERE r.action_hash = u.action_hash AND r.tenant = u.tenant
+                    AND r.agent = u.agent AND r.holds > u.now))";
+
 /// What is asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
@@ -46,6 +61,27 @@ pub(crate) struct Questions {
     pub(crate) passes: Vec<PassId>,
     /// Actions, each with its time.
     pub(crate) keys: Vec<(RequestKey, Timestamp)>,
+}
+
+impl Questions {
+    /// What to ask in detail: of several kinds of questions only those that the tables know something of.
+    async fn known(&self, session: &Session, with: &[Params<'_>; 5]) -> Result<[bool; 5], Failure> {
+        let mut asks = [
+            !self.actions.is_empty(),
+            !self.approvals.is_empty(),
+            !self.revocations.is_empty(),
+            !self.passes.is_empty(),
+            !self.keys.is_empty(),
+        ];
+        if asks.iter().filter(|asks| **asks).count() > 1 {
+            let row = session.one(PROBE, &with.concat()).await?;
+            let row = row.ok_or_else(|| Failure::corrupt("whether something is known"))?;
+            for (column, asks) in asks.iter_mut().enumerate() {
+                *asks = get(&row, column)?;
+            }
+        }
+        Ok(asks)
+    }
 }
 
 /// What is known of it.
@@ -60,7 +96,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Asks all of it at once. The statements are sent in one go, behind what was sent before.
+    /// Asks all of it. The first statement is sent behind what was sent before, and it is the only one where nothing is known.
     pub(crate) async fn load(session: &Session, questions: &Questions) -> Result<Self, Failure> {
         let Questions {
             actions,
@@ -86,12 +122,20 @@ impl Facts {
             .iter()
             .map(|(_, now)| to_sql(now.unix_millis()))
             .collect::<Result<_, _>>()?;
+        let with: [Params<'_>; 5] = [
+            &[&action, &tenant, &agent],
+            &[&approval, &approver],
+            &[&revocation],
+            &[&pass],
+            &[&hash, &of_tenant, &of_agent, &now],
+        ];
+        let [of_issued, of_used, of_revoked, of_reported, of_obstructed] = questions.known(session, &with).await?;
         let (issued, used, revoked, reported, obstructed) = try_join5(
-            asked(session, ISSUED, actions.len(), &[&action, &tenant, &agent]),
-            asked(session, USED, approvals.len(), &[&approval, &approver]),
-            asked(session, REVOKED, revocations.len(), &[&revocation]),
-            asked(session, REPORTED, passes.len(), &[&pass]),
-            asked(session, OBSTRUCTED, keys.len(), &[&hash, &of_tenant, &of_agent, &now]),
+            asked(session, ISSUED, of_issued, with[0]),
+            asked(session, USED, of_used, with[1]),
+            asked(session, REVOKED, of_revoked, with[2]),
+            asked(session, REPORTED, of_reported, with[3]),
+            asked(session, OBSTRUCTED, of_obstructed, with[4]),
         )
         .await?;
         let mut facts = Self::default();
@@ -123,16 +167,12 @@ impl Facts {
 }
 
 /// The rows that a statement finds, if there is anything to ask for.
-pub(crate) async fn asked(
-    session: &Session,
-    sql: &str,
-    questions: usize,
-    with: Params<'_>,
-) -> Result<Vec<Row>, Failure> {
-    if questions == 0 {
-        return Ok(Vec::new());
+pub(crate) async fn asked(session: &Session, sql: &str, is_asked: bool, with: Params<'_>) -> Result<Vec<Row>, Failure> {
+    if is_asked {
+        session.query(sql, with).await
+    } else {
+        Ok(Vec::new())
     }
-    session.query(sql, with).await
 }
 
 /// What a row answers: its first column counts the questions from 1.

@@ -133,7 +133,13 @@ pub(crate) async fn standings(
     let tenant: Vec<&str> = asked_of.iter().map(|(key, _)| key.tenant.as_str()).collect();
     let agent: Vec<&str> = asked_of.iter().map(|(key, _)| key.agent.as_str()).collect();
     let now: Vec<i64> = asked_of.iter().map(|(_, now)| millis(*now)).collect::<Result<_, _>>()?;
-    let rows = asked(session, sql::STANDING, asked_of.len(), &[&hash, &tenant, &agent, &now]).await?;
+    let rows = asked(
+        session,
+        sql::STANDING,
+        !asked_of.is_empty(),
+        &[&hash, &tenant, &agent, &now],
+    )
+    .await?;
     let mut answers = vec![Standing::default(); asked_of.len()];
     for row in &rows {
         let (key, now) = asked_for(asked_of, row)?;

@@ -15,6 +15,7 @@ pub(super) const LIST: List = List {
             "--test=rows",
             "--test=documents",
             "--test=sessions",
+            "--test=batches",
         ]),
         Suite::of(&["--test=conformance", "--test=processes"]),
     ],
@@ -32,6 +33,20 @@ const MUTANTS: &[Mutant] = &[
     .survives(
         "a batch that only looks is of one moment, and the database refuses to change a row that changed since; one that \
          holds the head is alone; and two records have no one place. This is the fence that needs no such knowledge",
+    ),
+    Mutant::new(
+        "of several questions the third is never known",
+        "facts.rs",
+        "*asks = get(&row, column)?;",
+        "*asks = get(&row, column)? && column != 2;",
+    ),
+    Mutant::new(
+        "of several questions the last is never known",
+        "facts.rs",
+        "AND r.agent = u.agent AND r.ended IS NULL AND r.expires > u.now)
+                OR EXISTS",
+        "AND r.agent = u.agent AND r.ended IS NULL AND r.expires > u.now AND false)
+                OR EXISTS",
     ),
     Mutant::new(
         "a commit of which nobody heard is made again",
