@@ -133,6 +133,14 @@ impl OpenHome {
         Err(HomeError::store(&self.documents.place(HEAD_FILE.name), late).into())
     }
 
+    /// The head that was signed last, as the home keeps it; `None` if none was. Nothing of it is verified. Blocks this thread.
+    ///
+    /// # Errors
+    /// [`HomeError`] if its file, or its row of the database, can't be read.
+    pub fn last_signed(&self) -> Result<Option<Vec<u8>>, HomeError> {
+        self.documents.read(HEAD_FILE)
+    }
+
     /// Keeps a signed head in the place of the one that was signed last; `false` if that isn't this one any more.
     pub(crate) fn keep_head(&self, former: Option<&[u8]>, signed: &[u8]) -> Result<bool, HomeError> {
         self.documents.change(HEAD_FILE, |there| {

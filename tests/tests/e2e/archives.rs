@@ -111,7 +111,7 @@ fn size(home: &Home) -> u64 {
 }
 
 /// The command that archives up to a record, into a folder of the home's.
-fn archive(home: &Home, until: u64, folder: &str, more: &[&str]) -> Ran {
+pub(crate) fn archive(home: &Home, until: u64, folder: &str, more: &[&str]) -> Ran {
     let until = until.to_string();
     let args = [
         "ledger", "archive", "--until", &until, "--to", folder, "--reason", "old",
@@ -276,7 +276,7 @@ fn g11_a_home_in_a_database_lives_on_behind_its_archives() {
 }
 
 /// A home with two decisions whose side data is erased, a key for heads, and a folder for archives; gives its last record.
-fn erased() -> (Home, u64) {
+pub(crate) fn erased() -> (Home, u64) {
     let home = Home::with_maintainer();
     sign_heads(&home, "Ed25519");
     home.pass(ALLOW);

@@ -9,7 +9,7 @@ use crate::action::{ALLOW, DENY, STEP_UP};
 use crate::back::{copy, put_back};
 use crate::home::Home;
 
-const CONFIG: &str = "home/config.toml";
+pub(crate) const CONFIG: &str = "home/config.toml";
 const TRUST: &str = "home/trust.json";
 const KEPT: &str = "home/ledger.tlog-proof";
 
@@ -23,7 +23,7 @@ pub(crate) fn sign_heads(home: &Home, algorithm: &str) -> String {
 }
 
 /// Has the configuration name this key for heads, in the place of any other.
-fn name_key(home: &Home, key: &str) {
+pub(crate) fn name_key(home: &Home, key: &str) {
     let config = home.read(CONFIG);
     let mut lines: Vec<String> = config.lines().map(ToOwned::to_owned).collect();
     if !lines.iter().any(|line| line == "[ledger]") {

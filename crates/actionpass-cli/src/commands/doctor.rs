@@ -1,6 +1,7 @@
 //! `doctor`: what is wrong with a home, and what to do about it.
 
 mod clients;
+mod heads;
 mod requests;
 
 use std::fs;
@@ -16,7 +17,7 @@ use actionpass_store::{Ledger, StoreCode};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::ledger::verify_home;
+use super::ledger::{begins_behind, verify_home};
 use super::policy::held_roles;
 use crate::clock;
 use crate::context::Context;
@@ -42,14 +43,23 @@ struct Found {
     text: String,
     /// What works and still may not be meant.
     notes: Vec<String>,
+    /// How many records of the ledger are in archives.
+    archived: u64,
+}
+
+impl Found {
+    const fn new(text: String, notes: Vec<String>) -> Self {
+        Self {
+            text,
+            notes,
+            archived: 0,
+        }
+    }
 }
 
 impl From<String> for Found {
     fn from(text: String) -> Self {
-        Self {
-            text,
-            notes: Vec::new(),
-        }
+        Self::new(text, Vec::new())
     }
 }
 
@@ -140,6 +150,9 @@ impl DoctorArgs {
         let ledger = ledger(context, &config);
         let is_whole = ledger.is_ok();
         checks.push(("ledger", ledger.map(|found| noted(found, &home, &config))));
+        if let Ok(trust) = &trust {
+            checks.extend(heads::signed(&home, &config, trust, now, context));
+        }
         if is_whole {
             checks.push(("queue", requests::waiting(context, now)));
         }
@@ -214,10 +227,11 @@ impl DoctorArgs {
             others.join(", "),
             context.program()
         );
-        Ok(Found {
-            text: format!("{} signs, custodian `{}`", entry.kid(), key.custodian()),
-            notes: if others.is_empty() { Vec::new() } else { vec![note] },
-        })
+        let text = format!("{} signs, custodian `{}`", entry.kid(), key.custodian());
+        Ok(Found::new(
+            text,
+            if others.is_empty() { Vec::new() } else { vec![note] },
+        ))
     }
 }
 
@@ -261,16 +275,24 @@ fn ruled(policy: &RulePolicy, home: &Home) -> Found {
         .filter(|warning| warning.code == WarningCode::RoleUnheld)
         .count();
     let note = format!("{unheld} of them ask for roles that no approver holds (`actionpass policy check` lists them)");
-    Found {
-        text: format!("{}, {} rules", policy.id(), policy.rules().count()),
-        notes: if unheld == 0 { Vec::new() } else { vec![note] },
-    }
+    let text = format!("{}, {} rules", policy.id(), policy.rules().count());
+    Found::new(text, if unheld == 0 { Vec::new() } else { vec![note] })
 }
 
 fn result_json(name: &str, outcome: &Outcome<Found>) -> Value {
     match outcome {
-        Ok(Found { text, notes }) if notes.is_empty() => json!({ "name": name, "ok": true, "found": text }),
-        Ok(Found { text, notes }) => json!({ "name": name, "ok": true, "found": text, "notes": notes }),
+        Ok(found) => {
+            let mut json = json!({ "name": name, "ok": true, "found": found.text });
+            if let Some(members) = json.as_object_mut() {
+                if !found.notes.is_empty() {
+                    members.insert("notes".to_owned(), json!(found.notes));
+                }
+                if found.archived > 0 {
+                    members.insert("archived".to_owned(), found.archived.into());
+                }
+            }
+            json
+        }
         Err(failure) => {
             let mut json = json!({ "name": name, "ok": false, "code": failure.code(), "message": failure.message() });
             if let (Some(hint), Some(members)) = (failure.hint(), json.as_object_mut()) {
@@ -325,7 +347,7 @@ fn trusted(trust: &actionpass_verify::Trust, now: Timestamp, context: &Context) 
     Ok(format!("version {}, {} keys", trust.version(), trust.keyring().len()))
 }
 
-fn ledger(context: &Context, config: &Config) -> Outcome<String> {
+fn ledger(context: &Context, config: &Config) -> Outcome<Found> {
     let mend = |failure: Failure| {
         let remedy = remedy_of(failure.code().as_str(), config, &context.program());
         match remedy {
@@ -341,15 +363,19 @@ fn ledger(context: &Context, config: &Config) -> Outcome<String> {
         return Err(mend(behind));
     }
     block_on(issuer.store.check_durable()).map_err(|error| mend(error.into()))?;
-    let found = format!("{} records, the chain is whole", verified.head.size());
-    Ok(match config.database() {
-        Some(database) => format!("{found}, in {}", database.url),
-        None => found,
-    })
+    let mut found = Found::from(format!("{} records, the chain is whole", verified.head.size()));
+    if let Some(database) = config.database() {
+        found.text.push_str(&format!(", in {}", database.url));
+    }
+    found.archived = state.first.size();
+    if let Some(begins) = begins_behind(found.archived) {
+        found.text.push_str(&format!("; {begins}"));
+    }
+    Ok(found)
 }
 
 /// A ledger that is in order, and what keeps it from being used or watched.
-fn noted(found: String, home: &Home, config: &Config) -> Found {
+fn noted(found: Found, home: &Home, config: &Config) -> Found {
     let mut notes = Vec::new();
     let witness = home.witness(config);
     let name = match config.database() {
@@ -373,7 +399,7 @@ fn noted(found: String, home: &Home, config: &Config) -> Found {
         ));
     }
     notes.extend(overdue(home, config));
-    Found { text: found, notes }
+    Found { notes, ..found }
 }
 
 /// That what `[retention]` says should be gone by now isn't. A schedule has a day.

@@ -379,6 +379,14 @@ fn restored(context: &Context) -> Outcome<Reply> {
     Ok(Reply::new(json!({ "issuedFrom": from, "requestsCancelled": cancelled })).with_talk(talk))
 }
 
+/// What people are told of a store whose first records are in archives: so many of them are.
+pub(crate) fn begins_behind(archived: u64) -> Option<String> {
+    let last = archived.checked_sub(1)?;
+    Some(format!(
+        "the store begins behind record {last}, up to which they are archived"
+    ))
+}
+
 /// Verifies the ledger of a home: it must be the log of the home's issuer, up to the head that the store keeps.
 /// The rows beside it must be those that it says.
 pub(crate) fn verify_home(issuer: &OpenHome) -> Outcome<VerifiedLedger> {

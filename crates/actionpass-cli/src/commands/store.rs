@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use pollster::block_on;
 use serde_json::{Value, json};
 
-use super::ledger::{each_record, verify_home};
+use super::ledger::{begins_behind, each_record, verify_home};
 use crate::code::CliCode;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -337,7 +337,14 @@ fn check(context: &Context) -> Outcome<Reply> {
         "  {} records, the chain is whole, and what is known beside them agrees\n",
         verified.head.size()
     ));
+    let archived = block_on(opened.store.state())?.first.size();
+    if let Some(begins) = begins_behind(archived) {
+        text.push_str(&format!("  {begins}\n"));
+    }
     if let Some(members) = json.as_object_mut() {
+        if archived > 0 {
+            members.insert("archived".to_owned(), archived.into());
+        }
         members.insert("records".to_owned(), verified.head.size().into());
         members.insert(
             "head".to_owned(),

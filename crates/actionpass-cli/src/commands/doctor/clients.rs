@@ -14,13 +14,10 @@ pub(super) fn known(home: &Home, config: &Config) -> Option<Check> {
     let clients = home.clients().map_err(|error| {
         Failure::from(error).with_hint("until it is mended the service answers nobody; it is read again each second")
     });
-    let found = clients.map(|clients| Found {
-        text: format!("{} may ask the service", clients.as_slice().len()),
-        notes: clients
-            .as_slice()
-            .iter()
-            .filter_map(|client| odd(client, config))
-            .collect(),
+    let found = clients.map(|clients| {
+        let clients = clients.as_slice();
+        let notes = clients.iter().filter_map(|client| odd(client, config)).collect();
+        Found::new(format!("{} may ask the service", clients.len()), notes)
     });
     Some(("clients", found))
 }

@@ -37,10 +37,7 @@ pub(super) fn waiting(context: &Context, now: Timestamp) -> Outcome<Found> {
         ));
     }
     let plural = if live == 1 { "request waits" } else { "requests wait" };
-    Ok(Found {
-        text: format!("{live} approval {plural}"),
-        notes,
-    })
+    Ok(Found::new(format!("{live} approval {plural}"), notes))
 }
 
 /// The agents whose new requests are held, and the request that brought that about. Only those with a request that came to

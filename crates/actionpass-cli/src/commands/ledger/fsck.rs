@@ -16,6 +16,7 @@ use actionpass_store::{Beginning, StoreCode};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::begins_behind;
 use super::checkpoint::signed_heads;
 use crate::clock;
 use crate::code::CliCode;
@@ -47,6 +48,8 @@ pub(crate) struct FsckArgs {
 /// Everything that an examination found.
 struct Report {
     place: String,
+    /// How many of the first records are in archives; 0 where nothing of the store can be read that says so.
+    archived: u64,
     records: Surveyed,
     faults: Vec<Fault>,
     told: Told,
@@ -121,6 +124,7 @@ fn of_export(path: &Path, mut survey: Survey) -> Outcome<Report> {
     };
     Ok(Report {
         place: input::name(path),
+        archived: 0,
         records,
         faults,
         told: Told::default(),
@@ -196,6 +200,7 @@ fn of_home(home: &Home, survey: Survey, context: &Context) -> Outcome<Report> {
     let next = steps(&faults, &records, &config, &context.program());
     Ok(Report {
         place: place(home, &config),
+        archived: state.map_or(0, |state| state.first.size()),
         records,
         faults,
         told: examined.told,
@@ -410,6 +415,9 @@ impl Report {
             },
             "files": left, "next": self.next,
         });
+        if let (true, Some(members)) = (self.archived > 0, json.as_object_mut()) {
+            members.insert("archived".to_owned(), self.archived.into());
+        }
         if let (Some(log), Some(members)) = (&self.records.log, json.as_object_mut()) {
             members.insert("issuer".to_owned(), log.issuer().as_str().into());
             members.insert("log".to_owned(), log.origin().as_str().into());
@@ -434,6 +442,9 @@ impl Report {
                 records.size
             ),
         };
+        if let Some(begins) = begins_behind(self.archived) {
+            text.push_str(&format!("  {begins}\n"));
+        }
         let mut list = |title: &str, lines: Vec<String>, left_off: u64| {
             if lines.is_empty() {
                 return;
