@@ -340,10 +340,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     (
         "keys rotate",
-        &[example(
-            "Sign with a new key from now on; passes of the old one stay valid",
-            "actionpass keys rotate",
-        )],
+        &[
+            example(
+                "Sign with a new key from now on; passes of the old one stay valid",
+                "actionpass keys rotate",
+            ),
+            example(
+                "The same of the key that signs heads of the ledger",
+                "actionpass keys rotate --use ledger",
+            ),
+        ],
     ),
     (
         "keys retire",

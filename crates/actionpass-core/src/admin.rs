@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use actionpass_crypto::Keyring;
 use actionpass_model::{
-    Code, CodedError, DocumentError, KeyBody, KeyEvent, KeyEventSchema, KeyId, KeyStatus, KeyUse, LiftedRevocation,
-    PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId, Revocation, RevocationId, Statement, Timestamp,
-    TrustEvidence, TrustKey, TrustStore, UseBody, UseSchema,
+    Code, CodedError, DocumentError, KeyBody, KeyEvent, KeyEventSchema, KeyId, KeyStatus, LiftedRevocation, PolicyBody,
+    PolicyChangeSchema, PolicyRef, Principal, RecordId, Revocation, RevocationId, Statement, Timestamp, TrustEvidence,
+    TrustKey, TrustStore, UseBody, UseSchema,
 };
 use actionpass_policy::PolicyEngine;
 use actionpass_store::ledger::{RecordBody, RecordDraft, RecordRef};
@@ -214,7 +214,7 @@ pub(crate) fn trust_code(error: &TrustFileError) -> Code {
     source.and_then(of).unwrap_or_else(|| error.code().into())
 }
 
-/// A new signing key in the place of the old one.
+/// A new key in the place of the old one: one that signs passes, or one that signs heads of the ledger.
 #[derive(Debug)]
 pub struct Rotation {
     /// The new key's entry. It speaks for the tenants that the issuer is configured for now, which may be others than those
@@ -573,7 +573,7 @@ impl Administrator {
         Ok(Rotated { added, retired })
     }
 
-    /// Whether the trust store believes the new key as one that signs passes of this issuer now, and it is not the old one.
+    /// Whether the trust store believes the new key for the same use, issuer and log now, and it is not the old one.
     async fn is_ready(&self, rotation: &Rotation) -> Result<bool, AdminError> {
         let now = self.now()?;
         let trust = self.trust.read().await?.document;
@@ -581,7 +581,7 @@ impl Administrator {
         let is_other = rotation.old.as_ref() != Some(&new.kid);
         Ok(is_other
             && trust.key(&new.kid).is_some_and(|key| {
-                let is_ours = key.key_use == KeyUse::Pass && key.issuer == new.issuer;
+                let is_ours = key.key_use == new.key_use && key.issuer == new.issuer && key.origin == new.origin;
                 is_ours && key.status == KeyStatus::Active && !trust.is_key_revoked(&key.kid) && key.signs_at(now)
             }))
     }

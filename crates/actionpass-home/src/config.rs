@@ -502,12 +502,12 @@ pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// The text of a `config.toml` with another signing key; the rest stays as its owner wrote it, comments included. `None`
-/// if it has no `[signing] key`.
-pub(crate) fn with_signing_key(text: &str, key: &KeyUri) -> Option<String> {
+/// The text of a `config.toml` with another `key` in this table; the rest stays as its owner wrote it, comments included. `None`
+/// if the table has none.
+pub(crate) fn with_key(text: &str, table: &str, key: &KeyUri) -> Option<String> {
     let mut document: toml_edit::DocumentMut = text.parse().ok()?;
     let place = document
-        .get_mut("signing")
+        .get_mut(table)
         .and_then(|table| table.get_mut("key"))
         .and_then(toml_edit::Item::as_value_mut)?;
     let decor = place.decor().clone();
@@ -813,9 +813,15 @@ mod tests {
         let before = "# top\nissuer = \"urn:x\"\n[signing] # here\nkey =   \"file:a\" # there\n# end\n";
         let key = KeyUri::parse("file:keys/b.pem").unwrap();
         assert_eq!(
-            with_signing_key(before, &key),
+            with_key(before, "signing", &key),
             Some(before.replace("file:a", "file:keys/b.pem"))
         );
-        assert_eq!(with_signing_key("issuer = 1\n", &key), None);
+        assert_eq!(with_key("issuer = 1\n", "signing", &key), None);
+        let both = format!("{before}[ledger]\nkey = \"file:c\" # heads\n");
+        assert_eq!(
+            with_key(&both, "ledger", &key),
+            Some(both.replace("file:c", "file:keys/b.pem"))
+        );
+        assert_eq!(with_key(before, "ledger", &key), None);
     }
 }

@@ -226,13 +226,25 @@ impl Home {
     /// # Errors
     /// [`HomeError::ConfigInvalid`], [`HomeError::Unwritable`].
     pub fn set_signing_key(&self, key: &KeyUri) -> Result<(), HomeError> {
+        self.set_key("signing", key)
+    }
+
+    /// Makes `config.toml` name another key that signs heads of the ledger, where it names one.
+    ///
+    /// # Errors
+    /// [`HomeError::ConfigInvalid`], [`HomeError::Unwritable`].
+    pub fn set_ledger_key(&self, key: &KeyUri) -> Result<(), HomeError> {
+        self.set_key("ledger", key)
+    }
+
+    fn set_key(&self, table: &str, key: &KeyUri) -> Result<(), HomeError> {
         let path = self.file(CONFIG)?;
         let text = files::text(&path, HomeCode::ConfigInvalid)?;
-        let changed = config::with_signing_key(&text, key).ok_or_else(|| HomeError::ConfigInvalid {
+        let changed = config::with_key(&text, table, key).ok_or_else(|| HomeError::ConfigInvalid {
             path: path.clone(),
             line: 1,
             column: 1,
-            problem: "`[signing] key` is not there".into(),
+            problem: format!("`[{table}] key` is not there").into(),
         })?;
         files::replace(&path, changed.as_bytes())
     }

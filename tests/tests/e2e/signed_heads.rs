@@ -249,6 +249,70 @@ fn each_key_signs_what_it_is_for() {
         .fails(31, "members_contradict");
 }
 
+/// The next key signs, and what the former signed goes on to hold: it is retired, not revoked.
+#[test]
+fn a_ledger_key_is_rotated() {
+    let rotate = ["keys", "rotate", "--use", "ledger"];
+    let home = Home::with_maintainer();
+    home.run(rotate).fails(2, "ledger_key_missing");
+    let kid = sign_heads(&home, "Ed25519");
+    let before = home.read(CONFIG);
+    home.pass(ALLOW);
+    checkpoint(&home, "first.tlog-proof");
+    let rotated = home
+        .run([&rotate[..], &["--reason", "yearly"]].concat())
+        .exits(0)
+        .json();
+    let (key, next) = (rotated["key"].as_str().unwrap(), rotated["kid"].as_str().unwrap());
+    assert_eq!(
+        (&rotated["retired"], &rotated["jwk"]["kty"]),
+        (&json!(kid), &json!("OKP"))
+    );
+    assert!(key.starts_with("file:keys/ledger-") && next != kid, "{rotated}");
+    // One line is another, and no key that signs passes changed.
+    assert_eq!(home.read(CONFIG), before.replacen(&kid, next, 1));
+    home.pass(ALLOW);
+    assert_eq!(checkpoint(&home, "second.tlog-proof")["kid"], json!(next));
+    let listed = home.run(["keys", "list"]).exits(0).json();
+    let listed = listed["keys"].as_array().unwrap();
+    let of = |kid: &str| listed.iter().find(|key| key["kid"] == kid).unwrap().clone();
+    assert_eq!(
+        (&of(&kid)["status"], &of(&kid)["supersededBy"], &of(next)["signs"]),
+        (&json!("retired"), &json!(next), &json!(true))
+    );
+
+    // One that was made ahead: what takes effect is said, and done.
+    let ahead = home.talk(["keys", "new", "--use", "ledger"]).exits(0);
+    let (_, uri) = ahead.stderr.split_once("key = \"").unwrap();
+    let (uri, _) = uri.split_once('"').unwrap();
+    assert!(ahead.stderr.contains(&format!("names {key}")), "{ahead:?}");
+    assert_eq!(checkpoint(&home, "still.tlog-proof")["kid"], json!(next));
+    let to = home.run([&rotate[..], &["--to", uri]].concat()).exits(0).json();
+    assert_eq!((&to["key"], &to["retired"]), (&json!(uri), &json!(next)));
+    assert_eq!(checkpoint(&home, "third.tlog-proof")["kid"], json!(ahead.stdout.trim()));
+    let heads = ["first", "second", "still", "third"].map(|name| format!("{name}.tlog-proof"));
+    let mut verify = vec!["ledger", "verify"];
+    for head in &heads {
+        verify.extend(["--checkpoint", head]);
+    }
+    home.run(verify).exits(0);
+
+    // What notes can't be signed with comes to nothing.
+    let before = (home.read(CONFIG), home.read(TRUST));
+    home.run([&rotate[..], &["--alg", "ES384"]].concat())
+        .fails(31, "members_contradict");
+    home.run(["keys", "rotate", "--use", "approval"]).exits(2);
+    // Nor does a key take the place of one that signs something else.
+    let (_, pass_key) = before.0.split_once("[signing]").unwrap();
+    let (_, pass_key) = pass_key.split_once("key = \"").unwrap();
+    let (pass_key, _) = pass_key.split_once('"').unwrap();
+    let ledger_key = to["key"].as_str().unwrap();
+    assert_ne!(home.run([&rotate[..], &["--to", pass_key]].concat()).exit, 0);
+    assert_ne!(home.run(["keys", "rotate", "--to", ledger_key]).exit, 0);
+    assert_eq!((home.read(CONFIG), home.read(TRUST)), before);
+    home.pass(ALLOW);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn g12_heads_of_a_ledger_in_a_database_are_signed_forward() {

@@ -37,7 +37,7 @@ pub(crate) enum KeysCommand {
     Import(ImportArgs),
     /// Print public keys
     Export(ExportArgs),
-    /// Put a new signing key in the place of the old one, whose passes stay valid until they expire
+    /// Put a new key in the place of the one that signs passes, or heads of the ledger; what that one signed goes on to hold
     Rotate(rotate::RotateArgs),
     /// Say that a key signs nothing any more; what it signed before holds until it expires
     Retire(RetireArgs),
@@ -307,6 +307,12 @@ fn settle(home: &Administered, key: &OpenKey, purpose: &PurposeArgs, origin: Ori
         (KeyUse::Ledger, None) => format!(
             "With this line in `[ledger]` of config.toml it signs heads of the ledger:\n  key = \"{}\"\n",
             key.uri
+        ),
+        (KeyUse::Ledger, Some(named)) if *named != key.uri => format!(
+            "`[ledger]` of config.toml names {named}, which signs heads until this line takes its place:\n  key = \"{}\"\n\
+             `keys rotate --use ledger --to {}` writes that line and retires the key of before.\n",
+            key.uri,
+            quote(key.uri.as_str())
         ),
         _ => String::new(),
     };
