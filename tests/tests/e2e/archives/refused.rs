@@ -16,7 +16,11 @@ const KEPT: &str = "home/ledger.tlog-proof";
 fn what_cannot_be_archived_stays() {
     let (home, last) = erased();
     refused(&home, last + 1, "to", 2, "ledger_nothing_to_archive");
-    refused(&home, u64::MAX, "to", 2, "ledger_nothing_to_archive");
+    // The number that was named is the one that isn't there, however large.
+    for until in [1 << 53, 1 << 63, u64::MAX - 1, u64::MAX] {
+        let said = refused(&home, until, "to", 2, "ledger_nothing_to_archive");
+        assert!(said.stdout.contains(&format!("no record {until}\"")), "{said:?}");
+    }
     refused(&home, last, "none", 31, "archive_file_refused");
     assert!(names(&home.path("to")).is_empty() && !home.path("none").exists());
 

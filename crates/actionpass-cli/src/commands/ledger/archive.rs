@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use actionpass_home::{Archiving, duration, retention};
+use actionpass_home::{ArchiveError, Archiving, duration, retention};
 use actionpass_model::{Principal, Statement};
 use clap::{ArgGroup, Args};
 use pollster::block_on;
@@ -55,7 +55,8 @@ impl ArchiveArgs {
         // What an archive of before left behind, if it was stopped halfway.
         opened.sweep()?;
         let (size, needed) = match (self.until, self.older_than) {
-            (Some(until), _) => (until.saturating_add(1), None),
+            // There is no size behind the largest number, and no such record either.
+            (Some(until), _) => (until.checked_add(1).ok_or(ArchiveError::Unknown(until))?, None),
             (None, age) => {
                 let scope = block_on(retention::due(opened, age.unwrap_or(Duration::MAX), now))?;
                 block_on(opened.archivable(scope, now))?
