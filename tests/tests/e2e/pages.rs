@@ -129,6 +129,11 @@ fn operating() {
 }
 
 #[test]
+fn archives() {
+    follow("archives.md", 40);
+}
+
+#[test]
 fn steps_are_told_apart() {
     let page = "text\n```sh\na b \\\n    c   # exit 11\n\n# a comment\ncat > x <<'END'\ny\nEND\nd\n```\nmore\n```sh\ne # exit 2\n```\n";
     let found: Vec<(String, String)> = steps(page).into_iter().map(|step| (step.command, step.exit)).collect();

@@ -1,6 +1,7 @@
 //! Signed heads: what was cut off, rewritten or put back is found by whoever has one, and never signed.
 
 use std::fs;
+use std::process::Stdio;
 
 use actionpass_canon::{Limits, admit, sha256};
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use crate::action::{ALLOW, DENY, STEP_UP};
 use crate::back::{copy, put_back};
 use crate::home::Home;
+use crate::other_languages::{Language, command, is_ready, report_unless};
 
 pub(crate) const CONFIG: &str = "home/config.toml";
 const TRUST: &str = "home/trust.json";
@@ -311,6 +313,68 @@ fn a_ledger_key_is_rotated() {
     assert_ne!(home.run(["keys", "rotate", "--to", ledger_key]).exit, 0);
     assert_eq!((home.read(CONFIG), home.read(TRUST)), before);
     home.pass(ALLOW);
+}
+
+/// The page's own code, on a real head: it says which head that is, and what OpenSSL is to verify.
+#[test]
+fn g12_a_signed_head_is_checked_by_hand_as_the_page_says() {
+    let page = fs::read_to_string(crate::program::root().join("docs/spec/checkpoint.md")).unwrap();
+    let (_, code) = page.split_once("```python\n").unwrap();
+    let (code, _) = code.split_once("```").unwrap();
+    let home = Home::with_maintainer();
+    home.write("check.py", code);
+    sign_heads(&home, "ES256");
+    let script = home.path("check.py");
+    if !is_ready(Language::PlainPython, &script) || !report_unless(openssl(&home, &["version"]), "openssl") {
+        return;
+    }
+    let check = |head: &str| {
+        for name in ["text", "signature"] {
+            fs::remove_file(home.path(name)).ok();
+        }
+        let mut python = command(Language::PlainPython, &script).unwrap();
+        python
+            .current_dir(home.path(""))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        home.feed_to(&mut python, head.as_bytes())
+    };
+    let pem = home.talk(["keys", "export", "--use", "ledger", "--pem"]).exits(0);
+    home.write("ledger.pem", pem.stdout);
+    let verify = [
+        "dgst",
+        "-sha256",
+        "-verify",
+        "ledger.pem",
+        "-signature",
+        "signature",
+        "text",
+    ];
+    // Sizes of which the last record has proofs of several lengths.
+    for _ in 0..6 {
+        home.run(["authorize", "--action", DENY]).exits(10);
+        let signed = checkpoint(&home, "head.tlog-proof");
+        let head = home.read("head.tlog-proof");
+        let said = check(&head).exits(0);
+        assert_eq!(signed["head"], json!(said.stdout.trim()));
+        assert!(openssl(&home, &verify), "{head}");
+
+        // The root of another tree, and another record under the same root.
+        let root = head.lines().rev().nth(2).unwrap();
+        let mut other = root.to_owned();
+        other.replace_range(..1, if root.starts_with('A') { "B" } else { "A" });
+        assert_ne!(check(&head.replacen(root, &other, 1)).exit, 0);
+        assert!(!home.path("text").exists());
+        let extra = head.lines().nth(1).unwrap();
+        assert_ne!(check(&head.replacen(extra, &extra[..extra.len() - 4], 1)).exit, 0);
+        assert!(!home.path("text").exists());
+    }
+}
+
+/// Whether OpenSSL says that it is so.
+fn openssl(home: &Home, args: &[&str]) -> bool {
+    let ran = home.command_of("openssl", args).env("PATH", "/usr/bin:/bin").output();
+    ran.is_ok_and(|ran| ran.status.success())
 }
 
 #[cfg(target_os = "linux")]
