@@ -11,6 +11,7 @@
 //! - [`page_elsewhere`]: the page alone, for a gate in another process, in Chromium: the program from end to end.
 //! - [`passkeys`]: the recipes of `docs/howto/verify-a-passkey-approval`, on what a passkey in software signed, right and wrong.
 //! - [`agents`]: coding agents with our hook: whether they do what is allowed, and nothing else.
+//! - [`other_logs`]: Merkle trees, checkpoints and signed heads, beside a second implementation in Rust.
 //! - [`check_a_ledger`]: the recipe of `docs/howto/check-a-ledger`, on exports that are whole and exports that aren't.
 //!
 //! A program or package that is missing is reported as not run; `cargo xtask test` installs what it can.
@@ -35,6 +36,7 @@ mod mcp;
 #[cfg(target_os = "linux")]
 mod newcomer;
 mod normalize_a_call;
+mod other_logs;
 mod page;
 #[cfg(target_os = "linux")]
 mod page_elsewhere;
