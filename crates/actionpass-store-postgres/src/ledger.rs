@@ -22,21 +22,20 @@ use crate::writes::{Sent, Writes, kind};
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
 pub(crate) type Judged<T> = Result<T, StoreError>;
 
-const HEAD: &str =
-    "SELECT origin, issuer, revision, size, hash, trust_version, trust_digest, policy, reconciled, restored,
+/// The row of the head. Held, it stays as it is until the transaction ends.
+macro_rules! head {
+    ($held:literal) => {
+        concat!(
+            "SELECT origin, issuer, revision, size, hash, trust_version, trust_digest, policy, reconciled, restored,
         issued_rows, approval_rows, revocation_rows, last_allow, last_approved, last_revoked,
         request_rows, request_unended, request_changes, last_opened, last_changed,
         current_setting('synchronous_commit'), current_setting('fsync'), actionpass.now_millis(),
         first, first_hash, archived
-    FROM actionpass.ledger";
-/// The same, held until the transaction ends.
-const HEAD_HELD: &str =
-    "SELECT origin, issuer, revision, size, hash, trust_version, trust_digest, policy, reconciled, restored,
-        issued_rows, approval_rows, revocation_rows, last_allow, last_approved, last_revoked,
-        request_rows, request_unended, request_changes, last_opened, last_changed,
-        current_setting('synchronous_commit'), current_setting('fsync'), actionpass.now_millis(),
-        first, first_hash, archived
-    FROM actionpass.ledger FOR UPDATE";
+    FROM actionpass.ledger",
+            $held
+        )
+    };
+}
 /// The fence: moves the head from where it was read, or divides by zero, so that nothing behind it is done.
 macro_rules! fence {
     ($told:literal) => {
@@ -90,7 +89,7 @@ pub(crate) struct HeadRow {
 
 /// Which statement reads the head.
 pub(crate) const fn head_statement(is_held: bool) -> &'static str {
-    if is_held { HEAD_HELD } else { HEAD }
+    if is_held { head!(" FOR UPDATE") } else { head!("") }
 }
 
 impl HeadRow {

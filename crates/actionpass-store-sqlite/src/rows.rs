@@ -268,23 +268,13 @@ impl Comparison {
         }
     }
 
-    /// Whether the records in front of this number were compared.
-    pub(crate) const fn is_at(&self, until: u64) -> bool {
-        self.next >= until
-    }
-
-    /// Whether the log was compared to its end.
+    /// Whether the log was compared as far as it was to be.
     pub(crate) const fn is_done(&self) -> bool {
         self.is_done
     }
 
-    /// Compares the next records; behind the last, the number of rows.
-    pub(crate) fn page(self, connection: &Connection) -> Result<Self, Failure> {
-        self.page_until(connection, u64::MAX)
-    }
-
-    /// The same, and stops at this number.
-    pub(crate) fn page_until(self, connection: &Connection, until: u64) -> Result<Self, Failure> {
+    /// Compares the next records in front of this number; where it is the largest there is, the number of rows behind the last.
+    pub(crate) fn page(self, connection: &Connection, until: u64) -> Result<Self, Failure> {
         // A record and its rows were written together, so they are read together.
         let moment = connection.unchecked_transaction()?;
         let mut this = self.begin(&moment)?;
@@ -298,8 +288,8 @@ impl Comparison {
         if this.next >= size && until == u64::MAX {
             this.count(&moment, &limits)?;
             this.requests.finish(&moment)?;
-            this.is_done = true;
         }
+        this.is_done = this.next >= size.min(until);
         Ok(this)
     }
 

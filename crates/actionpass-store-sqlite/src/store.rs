@@ -257,14 +257,7 @@ impl SqliteStore {
     /// [`StoreCode::StoreRowsMissing`], naming the first record whose rows differ; [`StoreCode::StoreCorrupt`] for a record
     /// that can't be read. Without a log: [`StoreCode::StoreLogMismatch`].
     pub fn check_rows(&self) -> Result<(), StoreError> {
-        let log = self.needed_log()?;
-        let mut comparison = rows::Comparison::new(log.issuer().clone());
-        loop {
-            comparison = self.wait(move |connection| comparison.page(connection))?;
-            if comparison.is_done() {
-                return Ok(());
-            }
-        }
+        self.rows_before(u64::MAX).map(drop)
     }
 
     /// What the records in front of this number left in the tables, which are compared with them on the way. Blocks this thread.
@@ -273,11 +266,10 @@ impl SqliteStore {
     /// Those of [`check_rows`](Self::check_rows).
     pub fn rows_before(&self, until: u64) -> Result<ArchivedRows, StoreError> {
         let log = self.needed_log()?;
-        let until = until.min(self.wait(decide::size)?);
         let mut comparison = rows::Comparison::new(log.issuer().clone());
         loop {
-            comparison = self.wait(move |connection| comparison.page_until(connection, until))?;
-            if comparison.is_at(until) {
+            comparison = self.wait(move |connection| comparison.page(connection, until))?;
+            if comparison.is_done() {
                 return Ok(comparison.so_far());
             }
         }

@@ -9,13 +9,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use actionpass_model::{Commitment, Decision, DecisionBody, VoteKind};
+use actionpass_model::{Decision, VoteKind};
 use actionpass_store::conformance::requests::{opens, settles, votes};
 use actionpass_store::conformance::{TempFolder, block_on, fixtures};
-use actionpass_store::ledger::{Head, seal};
+use actionpass_store::ledger::Head;
 use actionpass_store::{
     Archive, ArchiveOutcome, ArchiveStore, ChangeOutcome, CommitOutcome, DecisionCommit, DecisionStore, Ledger,
-    LedgerExt, OutcomeStore, QueueStore, ReplayStart, Reported, SideKind, StoreCode, StoredRecord, UseStore, UsedUp,
+    LedgerExt, OutcomeStore, QueueStore, ReplayStart, Reported, StoreCode, StoredRecord, UseStore, UsedUp,
 };
 use actionpass_store_sqlite::{SqliteStore, Witness};
 use rusqlite::Connection;
@@ -29,16 +29,6 @@ fn commit(store: &SqliteStore, commit: DecisionCommit) {
     assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
 }
 
-/// An allow whose record says that it holds commitments.
-fn salted(number: u64) -> DecisionCommit {
-    let mut commit = fixtures::allow(number);
-    let sealed = seal(&fixtures::log(), &Head::EMPTY, &commit.record).unwrap();
-    let mut body: DecisionBody = StoredRecord::new(0, sealed.json().to_vec()).to_body().unwrap();
-    body.commitment = Some(Commitment::Salted);
-    commit.record = fixtures::draft(number, &body).with_side(SideKind::Salt, vec![7; 32]);
-    commit
-}
-
 /// Twelve records: allows, one salted, a request that ends behind record 5, a use with its outcome, a revocation. What lies
 /// beside them is erased.
 fn filled(path: &Path) -> SqliteStore {
@@ -47,7 +37,7 @@ fn filled(path: &Path) -> SqliteStore {
         &store,
         fixtures::decision(1, Decision::Allow, vec![fixtures::approval("user:ann", 1)]),
     );
-    commit(&store, salted(2));
+    commit(&store, fixtures::salted(2));
     let used = block_on(store.use_up(fixtures::mark(1, 0), fixtures::at(1), fixtures::used(1))).unwrap();
     assert!(matches!(used, UsedUp::Recorded(_)));
     let reported = block_on(store.report(fixtures::report(3, 1, true, None))).unwrap();

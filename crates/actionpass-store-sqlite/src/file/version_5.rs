@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use actionpass_model::{Commitment, Decision, DecisionBody, VoteKind};
+use actionpass_model::{Decision, VoteKind};
 use actionpass_store::conformance::requests::{self, opens, votes};
 use actionpass_store::conformance::{TempFolder, block_on, fixtures};
-use actionpass_store::ledger::{Head, seal};
+use actionpass_store::ledger::Head;
 use actionpass_store::{
-    Archive, ArchiveOutcome, ArchiveStore, DecisionCommit, DecisionStore, Ledger, LedgerExt, OutcomeStore, QueueStore,
-    ReplayStart, SideKind, StoredRecord, UseStore,
+    Archive, ArchiveOutcome, ArchiveStore, DecisionStore, Ledger, LedgerExt, OutcomeStore, QueueStore, ReplayStart,
+    SideKind, UseStore,
 };
 use rusqlite::Connection;
 
@@ -16,22 +16,12 @@ use super::private_file;
 use crate::SqliteStore;
 use crate::schema::{APPLICATION_ID, MIGRATIONS};
 
-/// An allow whose record says that it holds commitments.
-fn salted(number: u64) -> DecisionCommit {
-    let mut commit = fixtures::allow(number);
-    let sealed = seal(&fixtures::log(), &Head::EMPTY, &commit.record).unwrap();
-    let mut body: DecisionBody = StoredRecord::new(0, sealed.json().to_vec()).to_body().unwrap();
-    body.commitment = Some(Commitment::Salted);
-    commit.record = fixtures::draft(number, &body).with_side(SideKind::Salt, vec![7; 32]);
-    commit
-}
-
 fn filled(path: &Path) -> SqliteStore {
     let store = SqliteStore::create(path, Some(&fixtures::log()), ReplayStart::first(fixtures::at(0))).unwrap();
     let approvals = vec![fixtures::approval("user:ann", 1)];
     let _ = block_on(store.commit(fixtures::decision(1, Decision::Allow, approvals))).unwrap();
-    let _ = block_on(store.commit(salted(2))).unwrap();
-    let _ = block_on(store.commit(salted(3))).unwrap();
+    let _ = block_on(store.commit(fixtures::salted(2))).unwrap();
+    let _ = block_on(store.commit(fixtures::salted(3))).unwrap();
     let _ = block_on(store.commit(fixtures::decision(4, Decision::Deny, Vec::new()))).unwrap();
     let _ = block_on(store.use_up(fixtures::mark(1, 0), fixtures::at(1), fixtures::used(1))).unwrap();
     let _ = block_on(store.report(fixtures::report(5, 1, true, None))).unwrap();

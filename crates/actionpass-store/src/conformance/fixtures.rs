@@ -1,15 +1,16 @@
 //! Decisions, records and marks to fill a store with.
 
 use actionpass_model::{
-    Actor, ApprovalEvidence, ApprovalMode, ApprovalRef, ArchiveBody, ArchiveSchema, ArchivedRows, Assurance, Decision,
-    DecisionBody, DecisionSchema, Digest, ErasureBody, ErasureSchema, Issuer, Jwk, KeyId, OutcomeBody, OutcomeSchema,
-    OutcomeStatus, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId, RequestId,
-    Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema, RevocationTarget, Timestamp, TrustBody,
-    TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody, UseSchema,
+    Actor, ApprovalEvidence, ApprovalMode, ApprovalRef, ArchiveBody, ArchiveSchema, ArchivedRows, Assurance,
+    Commitment, Decision, DecisionBody, DecisionSchema, Digest, ErasureBody, ErasureSchema, Issuer, Jwk, KeyId,
+    OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef,
+    Principal, RecordId, RequestId, Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema,
+    RevocationTarget, Timestamp, TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody,
+    UseSchema,
 };
 
-use crate::ledger::{Head, Log, RecordBody, RecordDraft};
-use crate::{ActionKey, Allow, DecisionCommit, Mark, Report, SideKind};
+use crate::ledger::{Head, Log, RecordBody, RecordDraft, seal};
+use crate::{ActionKey, Allow, DecisionCommit, Mark, Report, SideKind, StoredRecord};
 
 /// The time of every record, in seconds since 1970.
 pub const NOW: u64 = 1_795_000_000;
@@ -233,6 +234,17 @@ pub fn decision(number: u64, decision: Decision, approvals: Vec<ApprovalRef>) ->
 #[must_use]
 pub fn allow(number: u64) -> DecisionCommit {
     decision(number, Decision::Allow, Vec::new())
+}
+
+/// The same, of a log that holds commitments in the place of hashes: its salt lies beside it.
+#[must_use]
+pub fn salted(number: u64) -> DecisionCommit {
+    let mut commit = allow(number);
+    let sealed = seal(&log(), &Head::EMPTY, &commit.record).unwrap();
+    let mut body: DecisionBody = StoredRecord::new(0, sealed.json().to_vec()).to_body().unwrap();
+    body.commitment = Some(Commitment::Salted);
+    commit.record = draft(number, &body).with_side(SideKind::Salt, vec![7; 32]);
+    commit
 }
 
 /// The decision on action `number`, with what it relied on.
