@@ -80,11 +80,12 @@ pub use pass::{
     PassTerms,
 };
 pub use record::{
-    ApprovalEvidence, ArchiveBody, ArchiveSchema, ArchivedRows, Commitment, DecisionBody, DecisionMode, DecisionSchema,
-    ErasureBody, ErasureSchema, EvidenceRef, FactsEvidence, KeyBody, KeyEvent, KeyEventSchema, LiftedEvidence,
-    MAX_ENTRY_BYTES, OfferedEvidence, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PinBody, PinChange,
-    PinChangeSchema, PolicyBody, PolicyChangeSchema, Record, RecordKind, RecordSchema, RevocationBody,
-    RevocationRecordSchema, TrustBody, TrustChangeSchema, TrustEvidence, UseBody, UseSchema,
+    ApprovalEvidence, ArchiveBody, ArchiveSchema, ArchivedRows, BeginningBody, BeginningSchema, BeginningVoucher,
+    Commitment, DecisionBody, DecisionMode, DecisionSchema, ErasureBody, ErasureSchema, EvidenceRef, FactsEvidence,
+    KeyBody, KeyEvent, KeyEventSchema, LiftedEvidence, MAX_ENTRY_BYTES, OfferedEvidence, OutcomeBody, OutcomeSchema,
+    OutcomeStatus, PassEvidence, PinBody, PinChange, PinChangeSchema, PolicyBody, PolicyChangeSchema, Record,
+    RecordKind, RecordSchema, RevocationBody, RevocationRecordSchema, TrustBody, TrustChangeSchema, TrustEvidence,
+    UseBody, UseSchema,
 };
 pub use request::{
     ApprovalRequest, DEFAULT_REQUEST_LIFETIME, DecisionRef, EndState, MAX_REQUEST_LIFETIME, PolicyVersion, RequestBody,

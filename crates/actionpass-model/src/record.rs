@@ -601,6 +601,45 @@ pub struct ArchivedRows {
     pub request_changes: u64,
 }
 
+schema_tag!(
+    /// `actionpass.beginning.v1`.
+    BeginningSchema, "actionpass.beginning.v1");
+
+/// The body of an erasure that takes nothing out: the signed head that a log's store begins at was signed anew, since the key that
+/// had signed it is believed no more.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
+pub struct BeginningBody {
+    /// The version of this body.
+    pub schema: BeginningSchema,
+    /// How many records the log has up to there, and so the number of the first that the store has.
+    pub size: u64,
+    /// The `ledgerHash` of the last record in front of it.
+    pub last_hash: Digest,
+    /// The root of the Merkle tree of so many records, as the signed head has it.
+    pub root: Digest,
+    /// The key that signs it from now on.
+    pub kid: KeyId,
+    /// What the head was held against before it was signed.
+    pub vouched_by: BeginningVoucher,
+    /// Who had it done.
+    pub signed_by: Principal,
+    /// Why.
+    pub reason: Statement,
+}
+
+/// What shows that a log's store begins where it says, without a word of the store.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case", remote = "Self")]
+pub enum BeginningVoucher {
+    /// The archived records themselves, from the first of the log on.
+    Archives,
+    /// A signed head of there, or of a record behind it, whose key is believed.
+    SignedHead,
+}
+
 crate::closed::objects!(
     Record,
     DecisionBody,
@@ -620,6 +659,15 @@ crate::closed::objects!(
     PinBody,
     ErasureBody,
     ArchiveBody,
-    ArchivedRows
+    ArchivedRows,
+    BeginningBody
 );
-crate::closed::names!(RecordKind, DecisionMode, Commitment, OutcomeStatus, KeyEvent, PinChange);
+crate::closed::names!(
+    RecordKind,
+    DecisionMode,
+    Commitment,
+    OutcomeStatus,
+    KeyEvent,
+    PinChange,
+    BeginningVoucher
+);

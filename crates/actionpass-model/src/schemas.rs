@@ -4,9 +4,9 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::{
-    Action, ApprovalClaims, ApprovalRequest, ArchiveBody, AssertedApproval, DecisionBody, ErasureBody, Facts, KeyBody,
-    OutcomeBody, PassClaims, PinBody, PolicyBody, Record, RefusalClaims, RequestBody, Revocation, RevocationBody,
-    TrustBody, TrustStore, UseBody,
+    Action, ApprovalClaims, ApprovalRequest, ArchiveBody, AssertedApproval, BeginningBody, DecisionBody, ErasureBody,
+    Facts, KeyBody, OutcomeBody, PassClaims, PinBody, PolicyBody, Record, RefusalClaims, RequestBody, Revocation,
+    RevocationBody, TrustBody, TrustStore, UseBody,
 };
 
 /// The name of every document of this version with its JSON Schema (draft 2020-12).
@@ -36,6 +36,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("pin-change.v1", of::<PinBody>()),
         ("erasure.v1", of::<ErasureBody>()),
         ("archive.v1", of::<ArchiveBody>()),
+        ("beginning.v1", of::<BeginningBody>()),
     ]
 }
 

@@ -1,8 +1,10 @@
 //! The beginning of the log, moved and looked at: what the owner of the tables may do, and no front end.
 
 use actionpass_model::{RecordKind, Timestamp};
-use actionpass_store::ledger::{Consequence, Head, Log, PreparedRecord};
-use actionpass_store::{Archive, ArchiveOutcome, ArchiveStore, Beginning, Needed, StoreCode, StoreError, StoreFuture};
+use actionpass_store::ledger::{Consequence, Head, Log, PreparedRecord, SealedRecord};
+use actionpass_store::{
+    Archive, ArchiveOutcome, ArchiveStore, Beginning, Needed, Resign, StoreCode, StoreError, StoreFuture,
+};
 use futures_channel::oneshot::channel;
 
 use crate::error::Failure;
@@ -39,6 +41,20 @@ impl ArchiveCall {
     }
 }
 
+/// A signed head to be replaced, with the record of that as far as its caller's thread makes it.
+#[derive(Debug)]
+pub(crate) struct ResignCall {
+    call: Resign,
+    record: PreparedRecord,
+}
+
+impl ResignCall {
+    fn prepare(log: &Log, call: Resign) -> Self {
+        let record = PreparedRecord::new(log, &call.record);
+        Self { call, record }
+    }
+}
+
 impl Held<'_, '_> {
     /// Moves the beginning and appends the record of that.
     pub(crate) async fn archive(&mut self, call: &ArchiveCall) -> Result<Judged<ArchiveOutcome>, Failure> {
@@ -67,6 +83,28 @@ impl Held<'_, '_> {
         self.session.execute(PUT_SIGNED, &[signed]).await?;
         self.ledger.state.first = *head;
         Ok(Ok(ArchiveOutcome::Archived(sealed)))
+    }
+
+    /// Replaces the signed head that the log begins at, and appends the record of that.
+    pub(crate) async fn resign(&mut self, call: &ResignCall) -> Result<Judged<Option<SealedRecord>>, Failure> {
+        // What stands in front of it in the batch.
+        self.flush().await?;
+        let former = signed(self.session).await?;
+        match call.call.check(&self.ledger.state, former.as_deref()) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(None)),
+            Err(misused) => return Ok(Err(misused)),
+        }
+        let appended = self
+            .ledger
+            .append_one(RecordKind::Erasure, &call.call.record, &call.record)?;
+        let sealed = match appended {
+            Ok(sealed) => sealed,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.flush().await?;
+        self.session.execute(PUT_SIGNED, &[&call.call.signed]).await?;
+        Ok(Ok(Some(sealed)))
     }
 }
 
@@ -153,6 +191,16 @@ impl ArchiveStore for PostgresStore {
             let call = Box::new(ArchiveCall::prepare(log, call));
             let (reply, answer) = channel();
             self.call(|calls| calls.writes.send(Write::Archive(call, reply)).is_ok())?;
+            received(answer).await
+        })
+    }
+
+    fn resign(&self, call: Resign) -> StoreFuture<'_, Option<SealedRecord>> {
+        Box::pin(async move {
+            let log = self.log().ok_or_else(|| StoreError::new(StoreCode::StoreLogMismatch))?;
+            let call = Box::new(ResignCall::prepare(log, call));
+            let (reply, answer) = channel();
+            self.call(|calls| calls.writes.send(Write::Resign(call, reply)).is_ok())?;
             received(answer).await
         })
     }

@@ -536,7 +536,7 @@ impl<'a> OpenLedger<'a> {
             }
             // The outcome of a pass is reported, so that there is one.
             let effects = draft.effects();
-            if !is_side_known(draft) || effects.outcome.is_some() || effects.archives.is_some() {
+            if !is_side_known(draft) || effects.outcome.is_some() || effects.is_of_the_beginning() {
                 return Err(StoreError::new(StoreCode::StoreMisused));
             }
             let record = prepared.seal(&head)?;

@@ -22,7 +22,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::archive::ArchiveCall;
+use crate::archive::{ArchiveCall, ResignCall};
 use crate::error::{Failure, Kind};
 use crate::facts::{Facts, Questions};
 use crate::follow::News;
@@ -49,6 +49,7 @@ pub(crate) enum Write {
     Report(Box<ReportCall>, Reply<Reported>),
     UseUp(Box<UseCall>, Reply<UsedUp>),
     Archive(Box<ArchiveCall>, Reply<ArchiveOutcome>),
+    Resign(Box<ResignCall>, Reply<Option<SealedRecord>>),
 }
 
 /// A pass that is to be marked used, and the record of that.
@@ -67,6 +68,7 @@ enum Outcome {
     Report(Result<Reported, StoreError>),
     UseUp(Result<UsedUp, StoreError>),
     Archive(Result<ArchiveOutcome, StoreError>),
+    Resign(Result<Option<SealedRecord>, StoreError>),
 }
 
 impl Write {
@@ -79,6 +81,7 @@ impl Write {
             (Self::Report(_, reply), Outcome::Report(outcome)) => send(reply, outcome),
             (Self::UseUp(_, reply), Outcome::UseUp(outcome)) => send(reply, outcome),
             (Self::Archive(_, reply), Outcome::Archive(outcome)) => send(reply, outcome),
+            (Self::Resign(_, reply), Outcome::Resign(outcome)) => send(reply, outcome),
             (write, _) => write.fail(&Failure::corrupt("an answer to another call")),
         }
     }
@@ -93,6 +96,7 @@ impl Write {
             Self::Report(_, reply) => send(reply, Err(error)),
             Self::UseUp(_, reply) => send(reply, Err(error)),
             Self::Archive(_, reply) => send(reply, Err(error)),
+            Self::Resign(_, reply) => send(reply, Err(error)),
         }
     }
 
@@ -101,7 +105,7 @@ impl Write {
         match self {
             Self::Commit(commit, _) => commit.queue_part().is_some(),
             Self::Append(append, _) => append.erases(),
-            Self::Change(..) | Self::Lift(..) | Self::Archive(..) => true,
+            Self::Change(..) | Self::Lift(..) | Self::Archive(..) | Self::Resign(..) => true,
             Self::Report(..) | Self::UseUp(..) => false,
         }
     }
@@ -117,7 +121,7 @@ impl Write {
             Self::Commit(commit, _) => commit.ask(questions),
             Self::Append(append, _) => append.ask(questions),
             Self::Report(report, _) => questions.passes.push(report.call.pass.clone()),
-            Self::Change(..) | Self::Lift(..) | Self::UseUp(..) | Self::Archive(..) => {}
+            Self::Change(..) | Self::Lift(..) | Self::UseUp(..) | Self::Archive(..) | Self::Resign(..) => {}
         }
     }
 }
@@ -424,6 +428,7 @@ async fn queued(session: &Session, ledger: &mut OpenLedger<'_>, write: &Write) -
         Write::Change(call, _) => Outcome::Change(held.change(call).await?),
         Write::Lift(call, _) => Outcome::Lift(held.lift(call).await?),
         Write::Archive(call, _) => Outcome::Archive(held.archive(call).await?),
+        Write::Resign(call, _) => Outcome::Resign(held.resign(call).await?),
         Write::Report(..) | Write::UseUp(..) => return Ok(None),
     }))
 }
@@ -444,7 +449,7 @@ fn judged(ledger: &mut OpenLedger<'_>, write: &Write) -> Result<Outcome, Failure
         }
         Write::Append(append, _) => Outcome::Append(ledger.append(append)?),
         Write::Report(call, _) => Outcome::Report(ledger.report(call)?),
-        Write::Change(..) | Write::Lift(..) | Write::UseUp(..) | Write::Archive(..) => {
+        Write::Change(..) | Write::Lift(..) | Write::UseUp(..) | Write::Archive(..) | Write::Resign(..) => {
             return Err(Failure::corrupt("a call that is judged elsewhere"));
         }
     })

@@ -16,7 +16,7 @@ use actionpass_store::conformance::{TempFolder, block_on, fixtures};
 use actionpass_store::ledger::Head;
 use actionpass_store::{
     Archive, ArchiveOutcome, ArchiveStore, CommitOutcome, DecisionCommit, DecisionStore, Ledger, LedgerExt,
-    OutcomeStore, QueueStore, ReplayStart, StoreCode, StoreError, UseStore, UsedUp,
+    OutcomeStore, QueueStore, ReplayStart, Resign, StoreCode, StoreError, UseStore, UsedUp,
 };
 use actionpass_store_postgres::{PostgresOptions, PostgresStore, ROLES_SQL};
 use actionpass_store_sqlite::SqliteStore;
@@ -189,7 +189,28 @@ fn only_the_owner_takes_records_out() {
         block_on(front.read(0, 1)).unwrap_err().code(),
         StoreCode::LedgerArchived
     );
+    // Nor do they replace the signed head that it begins at.
+    let resign = |store: &PostgresStore, number| {
+        let beginning = block_on(store.beginning()).unwrap().unwrap();
+        let call = Resign {
+            head: beginning.head,
+            former: beginning.signed,
+            signed: b"signed anew".to_vec(),
+            record: fixtures::resigned(number, 70, beginning.head),
+        };
+        block_on(store.resign(call))
+    };
+    let (before, beginning) = (block_on(front.state()).unwrap(), block_on(front.beginning()).unwrap());
+    assert_eq!(resign(&front, 8).unwrap_err().code(), StoreCode::StoreReadOnly);
+    assert_eq!(block_on(front.state()).unwrap(), before);
+    assert_eq!(block_on(front.beginning()).unwrap(), beginning);
+    assert!(resign(&admin, 9).unwrap().is_some());
+    assert_eq!(block_on(front.beginning()).unwrap().unwrap().signed, b"signed anew");
+    let _ = block_on(front.append_one(fixtures::policed(10, 1))).unwrap();
+    block_on(admin.check_rows()).unwrap();
     for script in [
+        "UPDATE actionpass.signed_head SET bytes = 'mine'",
+        "INSERT INTO actionpass.signed_head (id, bytes) VALUES (0, 'mine') ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes",
         "DELETE FROM actionpass.record",
         "UPDATE actionpass.ledger SET first = 1",
         "DELETE FROM actionpass.signed_head",

@@ -16,7 +16,7 @@ use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
 use crate::consume::{self, Issuers, Limits};
-use crate::decide::{self, Append, ArchiveCall, Commit, Judged, OpenLedger, ReportCall};
+use crate::decide::{self, Append, ArchiveCall, Commit, Judged, OpenLedger, ReportCall, ResignCall};
 use crate::error::Failure;
 use crate::file::{Access, BUSY_TIMEOUT};
 use crate::moment::{Moment, run_cached};
@@ -42,6 +42,7 @@ pub(crate) enum Write {
     Lift(Box<QueueCall<Lift>>, Reply<Option<SealedRecord>>),
     Report(Box<ReportCall>, Reply<Reported>),
     Archive(Box<ArchiveCall>, Reply<ArchiveOutcome>),
+    Resign(Box<ResignCall>, Reply<Option<SealedRecord>>),
     Sweep(usize, Reply<bool>),
     Consume(Mark, UnixSeconds, Reply<Consumption>),
     UseUp(Box<UseCall>, Reply<UsedUp>),
@@ -65,6 +66,7 @@ enum Outcome {
     Lift(Result<Option<SealedRecord>, StoreError>),
     Report(Result<Reported, StoreError>),
     Archive(Result<ArchiveOutcome, StoreError>),
+    Resign(Result<Option<SealedRecord>, StoreError>),
     Sweep(bool),
     Consume(Consumption),
     UseUp(Result<UsedUp, StoreError>),
@@ -82,6 +84,7 @@ impl Write {
             (Self::Lift(_, reply), Outcome::Lift(outcome)) => send(reply, outcome),
             (Self::Report(_, reply), Outcome::Report(outcome)) => send(reply, outcome),
             (Self::Archive(_, reply), Outcome::Archive(outcome)) => send(reply, outcome),
+            (Self::Resign(_, reply), Outcome::Resign(outcome)) => send(reply, outcome),
             (Self::Sweep(_, reply), Outcome::Sweep(has_more)) => send(reply, Ok(has_more)),
             (Self::Consume(_, _, reply), Outcome::Consume(outcome)) => send(reply, Ok(outcome)),
             (Self::UseUp(_, reply), Outcome::UseUp(outcome)) => send(reply, outcome),
@@ -99,6 +102,7 @@ impl Write {
             Self::Lift(_, reply) => send(reply, Err(error)),
             Self::Report(_, reply) => send(reply, Err(error)),
             Self::Archive(_, reply) => send(reply, Err(error)),
+            Self::Resign(_, reply) => send(reply, Err(error)),
             Self::Sweep(_, reply) => send(reply, Err(error)),
             Self::Consume(_, _, reply) => send(reply, Err(error)),
             Self::UseUp(_, reply) => send(reply, Err(error)),
@@ -365,6 +369,7 @@ impl Open {
                 Write::Lift(call, _) => Outcome::Lift(begun(&mut ledger, connection)?.lift(call)?),
                 Write::Report(call, _) => Outcome::Report(begun(&mut ledger, connection)?.report(call)?),
                 Write::Archive(call, _) => Outcome::Archive(begun(&mut ledger, connection)?.archive(call)?),
+                Write::Resign(call, _) => Outcome::Resign(begun(&mut ledger, connection)?.resign(call)?),
                 Write::Sweep(limit, _) => Outcome::Sweep(decide::sweep(connection, *limit)?),
                 Write::Consume(mark, now, _) => {
                     let limits = limits.get(|| Limits::read(connection))?;

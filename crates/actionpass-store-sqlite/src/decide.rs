@@ -21,7 +21,7 @@ mod archive;
 mod outcome;
 mod queue;
 
-pub(crate) use archive::{ArchiveCall, beginning, check_beginning, needed, signed, sweep};
+pub(crate) use archive::{ArchiveCall, ResignCall, beginning, check_beginning, needed, signed, sweep};
 pub(crate) use outcome::{ReportCall, used};
 
 /// What one call gives: its own error leaves the others of its batch alone, a [`Failure`] fails them all.
@@ -516,7 +516,7 @@ impl<'c> OpenLedger<'c> {
             }
             // The outcome of a pass is reported, so that there is one.
             let effects = appended.draft.effects();
-            if !is_side_known(&appended.draft) || effects.outcome.is_some() || effects.archives.is_some() {
+            if !is_side_known(&appended.draft) || effects.outcome.is_some() || effects.is_of_the_beginning() {
                 return Ok(Err(StoreError::new(StoreCode::StoreMisused)));
             }
             let record = match appended.record.seal(&head) {

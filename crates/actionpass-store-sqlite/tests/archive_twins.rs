@@ -12,7 +12,8 @@ use actionpass_store::conformance::{Archivable, TempFolder, block_on, fixtures};
 use actionpass_store::ledger::{ChainVerifier, Head, LedgerVerifier};
 use actionpass_store::{
     AppendOutcome, Archive, ArchiveOutcome, ChangeOutcome, CommitOutcome, DecisionCommit, Ledger, LedgerExt,
-    MemoryDecisionStore, ReplayStart, Reported, StoreCode, StoreError, StoredRecord, StoredRequest, UseStore, UsedUp,
+    MemoryDecisionStore, ReplayStart, Reported, Resign, StoreCode, StoreError, StoredRecord, StoredRequest, UseStore,
+    UsedUp,
 };
 use actionpass_store_sqlite::SqliteStore;
 use proptest::prelude::*;
@@ -36,6 +37,8 @@ enum Op {
     Erase(u64),
     /// The first records that are there, so many of 8 parts.
     Archive(u64),
+    /// The signed head that it begins at, replaced.
+    Resign,
     Sweep(usize),
 }
 
@@ -52,6 +55,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (one, 0..3_u64).prop_map(|(request, version)| Op::Settle(request, version)),
         3 => (1..=8_u64).prop_map(Op::Erase),
         4 => (1..=8_u64).prop_map(Op::Archive),
+        2 => Just(Op::Resign),
         1 => (1..9_usize).prop_map(Op::Sweep),
     ]
 }
@@ -114,7 +118,7 @@ fn act(store: &dyn Archivable, using: &dyn Fn(u64) -> String, number: u64, op: &
             })
         }
         Op::Settle(request, version) => commit(store, settles(number, WAITS + request, *request, *version, 2)),
-        Op::Erase(_) | Op::Archive(_) | Op::Sweep(_) => unreachable!("done elsewhere"),
+        Op::Erase(_) | Op::Archive(_) | Op::Resign | Op::Sweep(_) => unreachable!("done elsewhere"),
     }
 }
 
@@ -170,6 +174,20 @@ fn live(
         let (first, size) = (state.first.size(), state.head.size());
         match op {
             Op::Erase(_) | Op::Archive(_) if size == 0 => {}
+            Op::Resign if first == 0 => {}
+            Op::Resign => {
+                let beginning = block_on(store.beginning()).unwrap().unwrap();
+                let call = Resign {
+                    head: beginning.head,
+                    former: beginning.signed,
+                    signed: format!("signed by {number}").into_bytes(),
+                    record: fixtures::resigned(number, 60, beginning.head),
+                };
+                let record = block_on(store.resign(call)).unwrap().unwrap();
+                archives.push(record.seq());
+                let filler = fixtures::erased_at(number, 60, vec![0]);
+                prop_assert_eq!(append(twin, filler), format!("appended {}", record.seq()));
+            }
             Op::Erase(parts) => {
                 let erased = fixtures::erased_at(number, 10, (0..(size * parts).div_ceil(8)).collect());
                 prop_assert_eq!(append(store, erased.clone()), append(twin, erased));

@@ -17,7 +17,8 @@ pub const MAX_SIGNED_HEAD: usize = 128 * 1024;
 /// # Contract
 /// - **Nothing is forgotten.** Marks of issued actions, used approvals and used passes, requests and the records of revocations
 ///   stay.
-/// - **Atomicity.** The beginning moves together with the record that says so, or neither does. It never moves back.
+/// - **Atomicity.** The beginning moves together with the record that says so, or neither does. It never moves back. So does the signed
+///   head change at which it begins, which is there at every moment.
 /// - **Rows** in front of the beginning are given to nobody, and go by [`sweep`](Self::sweep): a process that dies in between
 ///   leaves rows that nobody sees, and the next sweep takes them.
 pub trait ArchiveStore: Ledger {
@@ -33,6 +34,14 @@ pub trait ArchiveStore: Ledger {
     /// which is that of a record of this log behind the former beginning, and the signed head has at most
     /// [`MAX_SIGNED_HEAD`] bytes.
     fn archive(&self, call: Archive) -> StoreFuture<'_, ArchiveOutcome>;
+
+    /// Puts another signed head of the same record in the place of the one that the store begins at, and appends the record of that.
+    /// Nothing is judged of either head: whoever calls has verified what is to be believed.
+    ///
+    /// `None` if the store begins elsewhere by then, or at another signed head: nothing was done.
+    /// [`StoreCode::StoreMisused`] unless the record says the same head ([`Effects::resigns`](crate::ledger::Effects::resigns)), and the
+    /// signed head has at most [`MAX_SIGNED_HEAD`] bytes.
+    fn resign(&self, call: Resign) -> StoreFuture<'_, Option<SealedRecord>>;
 
     /// Deletes at most so many records in front of the beginning; `true` if there are more. What is deleted is overwritten as
     /// what is erased is.
@@ -93,6 +102,50 @@ impl Archive {
     #[must_use]
     pub fn misplaced() -> StoreError {
         StoreError::with_source(StoreCode::StoreMisused, "the record at the head has another hash")
+    }
+}
+
+/// The signed head that a store begins at, to be replaced by another of the same record.
+#[derive(Clone)]
+#[expect(clippy::exhaustive_structs, reason = "all of it is needed, and callers name it")]
+pub struct Resign {
+    /// Where the store begins.
+    pub head: Head,
+    /// The signed head that it begins at so far, byte for byte.
+    pub former: Vec<u8>,
+    /// The one that takes its place.
+    pub signed: Vec<u8>,
+    /// The record that says so, whose body is a [`BeginningBody`](actionpass_model::BeginningBody).
+    pub record: RecordDraft,
+}
+
+impl fmt::Debug for Resign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resign")
+            .field("head", &self.head)
+            .field("record", &self.record)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Resign {
+    /// Whether a log of this state that begins at this signed head can do it; `false` if it begins elsewhere by now. Every store's
+    /// `resign` asks it first.
+    ///
+    /// # Errors
+    /// [`StoreCode::StoreMisused`].
+    pub fn check(&self, state: &LedgerState, signed: Option<&[u8]>) -> Result<bool, StoreError> {
+        let misused = |problem: &'static str| Err(StoreError::with_source(StoreCode::StoreMisused, problem));
+        if self.record.effects().resigns != Some(self.head) || !self.record.side().is_empty() {
+            return misused("the record doesn't say that this head was signed anew");
+        }
+        if self.head.size() == 0 {
+            return misused("a log that begins with its first record has no signed head");
+        }
+        if self.signed.is_empty() || self.signed.len() > MAX_SIGNED_HEAD {
+            return misused("the signed head is empty, or larger than 128 KiB");
+        }
+        Ok(state.first == self.head && signed == Some(self.former.as_slice()))
     }
 }
 
@@ -161,6 +214,10 @@ macro_rules! forward {
 
             fn archive(&self, call: Archive) -> StoreFuture<'_, ArchiveOutcome> {
                 (**self).archive(call)
+            }
+
+            fn resign(&self, call: Resign) -> StoreFuture<'_, Option<SealedRecord>> {
+                (**self).resign(call)
             }
 
             fn sweep(&self, limit: usize) -> StoreFuture<'_, bool> {

@@ -260,6 +260,7 @@ macro_rules! archive_store_conformance {
         $crate::archive_store_conformance!(volatile, open: $open, block_on: $block_on);
         $crate::archive_store_conformance!(@clauses $open, $block_on;
             g10_the_beginning_is_there_after_opening_again
+            g10_a_head_that_was_signed_anew_is_there_after_opening_again
         );
     };
     (volatile, open: $open:expr, block_on: $block_on:expr) => {
@@ -271,6 +272,8 @@ macro_rules! archive_store_conformance {
             g05_nothing_is_forgotten
             g18_requests_of_before_go_on
             archives_follow_each_other
+            g12_another_signed_head_takes_the_place_of_the_first
+            what_is_no_signing_anew_changes_nothing
         );
     };
     (@clauses $open:expr, $block_on:expr; $($clause:ident)+) => {$(

@@ -23,4 +23,4 @@ pub use salt::Salt;
 pub use seal::{Log, PreparedRecord, SealedRecord, seal};
 pub use survey::{Anchor, Finding, Stretch, Survey, SurveyCode, Surveyed, survey_jsonl};
 pub use tree_head::TreeHead;
-pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, verify_jsonl, verify_jsonl_with};
+pub use verify::{ChainVerifier, LedgerCode, LedgerError, VerifiedLedger, push_jsonl, verify_jsonl, verify_jsonl_with};

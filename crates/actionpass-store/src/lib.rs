@@ -66,7 +66,7 @@ pub mod trust_file;
 mod uses;
 mod witness;
 
-pub use archive::{Archive, ArchiveOutcome, ArchiveStore, Beginning, MAX_SIGNED_HEAD, Needed};
+pub use archive::{Archive, ArchiveOutcome, ArchiveStore, Beginning, MAX_SIGNED_HEAD, Needed, Resign};
 pub use beside::{Beside, NOTHING_BESIDE};
 pub use decision::{
     ActionKey, Allow, CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, LookUp, newest_trust,

@@ -27,6 +27,7 @@ schemas!(
     "approval-claims.v1",
     "approval.v1",
     "archive.v1",
+    "beginning.v1",
     "decision.v1",
     "erasure.v1",
     "facts.v1",

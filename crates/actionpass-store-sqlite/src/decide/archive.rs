@@ -1,8 +1,8 @@
 //! The beginning of the log, moved and looked at.
 
 use actionpass_model::{RecordKind, Timestamp};
-use actionpass_store::ledger::{Consequence, Log, PreparedRecord};
-use actionpass_store::{Archive, ArchiveOutcome, Beginning, LedgerState, Needed, StoreCode};
+use actionpass_store::ledger::{Consequence, Log, PreparedRecord, SealedRecord};
+use actionpass_store::{Archive, ArchiveOutcome, Beginning, LedgerState, Needed, Resign, StoreCode};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Judged, OpenLedger, state};
@@ -17,6 +17,20 @@ pub(crate) struct ArchiveCall {
 
 impl ArchiveCall {
     pub(crate) fn prepare(log: &Log, call: Archive) -> Self {
+        let record = PreparedRecord::new(log, &call.record);
+        Self { call, record }
+    }
+}
+
+/// A signed head to be replaced, with the record of that as far as its caller's thread makes it.
+#[derive(Debug)]
+pub(crate) struct ResignCall {
+    call: Resign,
+    record: PreparedRecord,
+}
+
+impl ResignCall {
+    pub(crate) fn prepare(log: &Log, call: Resign) -> Self {
         let record = PreparedRecord::new(log, &call.record);
         Self { call, record }
     }
@@ -52,13 +66,32 @@ impl OpenLedger<'_> {
             "UPDATE ledger SET first = ?1, first_hash = ?2, archived = ?3 WHERE id = 0",
             params![first, head.hash().as_bytes(), to_sql(sealed.seq())?],
         )?;
-        self.connection.execute(
-            "INSERT OR REPLACE INTO signed_head (id, bytes) VALUES (0, ?1)",
-            params![signed],
-        )?;
+        put_signed(self.connection, signed)?;
         self.state.first = *head;
         Ok(Ok(ArchiveOutcome::Archived(sealed)))
     }
+
+    /// Replaces the signed head that the log begins at, and appends the record of that.
+    pub(crate) fn resign(&mut self, call: &ResignCall) -> Judged<Option<SealedRecord>> {
+        let former = signed(self.connection)?;
+        match call.call.check(&self.state, former.as_deref()) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(None)),
+            Err(misused) => return Ok(Err(misused)),
+        }
+        let sealed = match self.append_one(RecordKind::Erasure, &call.call.record, &call.record)? {
+            Ok(sealed) => sealed,
+            Err(error) => return Ok(Err(error)),
+        };
+        put_signed(self.connection, &call.call.signed)?;
+        Ok(Ok(Some(sealed)))
+    }
+}
+
+fn put_signed(connection: &Connection, signed: &[u8]) -> Result<(), Failure> {
+    let put = "INSERT OR REPLACE INTO signed_head (id, bytes) VALUES (0, ?1)";
+    let _ = connection.execute(put, params![signed])?;
+    Ok(())
 }
 
 fn json(connection: &Connection, seq: u64) -> Result<Option<String>, Failure> {

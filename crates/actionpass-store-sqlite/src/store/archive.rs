@@ -1,11 +1,12 @@
 //! [`ArchiveStore`] for [`SqliteStore`].
 
 use actionpass_model::Timestamp;
-use actionpass_store::{Archive, ArchiveOutcome, ArchiveStore, Beginning, Needed, StoreFuture};
+use actionpass_store::ledger::SealedRecord;
+use actionpass_store::{Archive, ArchiveOutcome, ArchiveStore, Beginning, Needed, Resign, StoreFuture};
 
 use super::SqliteStore;
 use crate::committer::Write;
-use crate::decide::{self, ArchiveCall};
+use crate::decide::{self, ArchiveCall, ResignCall};
 
 impl ArchiveStore for SqliteStore {
     fn beginning(&self) -> StoreFuture<'_, Option<Beginning>> {
@@ -20,6 +21,13 @@ impl ArchiveStore for SqliteStore {
         Box::pin(async move {
             let call = ArchiveCall::prepare(self.needed_log()?, call);
             self.written(|reply| Write::Archive(Box::new(call), reply)).await
+        })
+    }
+
+    fn resign(&self, call: Resign) -> StoreFuture<'_, Option<SealedRecord>> {
+        Box::pin(async move {
+            let call = ResignCall::prepare(self.needed_log()?, call);
+            self.written(|reply| Write::Resign(Box::new(call), reply)).await
         })
     }
 

@@ -15,6 +15,13 @@ use crate::{
     Reported, StoreCode, StoredRecord,
 };
 
+mod resign;
+
+pub use resign::{
+    g10_a_head_that_was_signed_anew_is_there_after_opening_again, g12_another_signed_head_takes_the_place_of_the_first,
+    what_is_no_signing_anew_changes_nothing,
+};
+
 type Archives<'a> = Suite<'a, OpenArchivable<'a>>;
 
 /// A signed head, as far as a store looks at it.

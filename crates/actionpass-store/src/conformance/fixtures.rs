@@ -2,11 +2,11 @@
 
 use actionpass_model::{
     Actor, ApprovalEvidence, ApprovalMode, ApprovalRef, ArchiveBody, ArchiveSchema, ArchivedRows, Assurance,
-    Commitment, Decision, DecisionBody, DecisionSchema, Digest, ErasureBody, ErasureSchema, Issuer, Jwk, KeyId,
-    OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PassId, PolicyBody, PolicyChangeSchema, PolicyRef,
-    Principal, RecordId, RequestId, Revocation, RevocationBody, RevocationRecordSchema, RevocationSchema,
-    RevocationTarget, Timestamp, TrustBody, TrustChangeSchema, TrustEvidence, TrustKey, UnixSeconds, UseBody,
-    UseSchema,
+    BeginningBody, BeginningSchema, BeginningVoucher, Commitment, Decision, DecisionBody, DecisionSchema, Digest,
+    ErasureBody, ErasureSchema, Issuer, Jwk, KeyId, OutcomeBody, OutcomeSchema, OutcomeStatus, PassEvidence, PassId,
+    PolicyBody, PolicyChangeSchema, PolicyRef, Principal, RecordId, RequestId, Revocation, RevocationBody,
+    RevocationRecordSchema, RevocationSchema, RevocationTarget, Timestamp, TrustBody, TrustChangeSchema, TrustEvidence,
+    TrustKey, UnixSeconds, UseBody, UseSchema,
 };
 
 use crate::ledger::{Head, Log, RecordBody, RecordDraft, seal};
@@ -208,6 +208,22 @@ pub fn archived(number: u64, seconds: u64, head: Head, rows: ArchivedRows) -> Re
         rows,
         archived_by: "user:owner".parse().unwrap(),
         reason: "kept elsewhere".parse().unwrap(),
+    };
+    draft_at(number, seconds, &body)
+}
+
+/// A record that says that the head at which the store begins was signed anew.
+#[must_use]
+pub fn resigned(number: u64, seconds: u64, head: Head) -> RecordDraft {
+    let body = BeginningBody {
+        schema: BeginningSchema,
+        size: head.size(),
+        last_hash: head.hash(),
+        root: digest(head.size()),
+        kid: trust_kid(number),
+        vouched_by: BeginningVoucher::Archives,
+        signed_by: "user:owner".parse().unwrap(),
+        reason: "the key leaked".parse().unwrap(),
     };
     draft_at(number, seconds, &body)
 }

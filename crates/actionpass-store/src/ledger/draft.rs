@@ -2,9 +2,9 @@
 
 use actionpass_canon::{CanonError, CanonicalBytes, canonicalize, canonicalize_decision};
 use actionpass_model::{
-    ArchiveBody, DecisionBody, Digest, ErasureBody, Issuer, KeyBody, OutcomeBody, PassId, PinBody, PolicyBody,
-    RecordId, RecordKind, RequestBody, RequestId, RevocationBody, RevocationId, Tenant, Timestamp, Trace, TrustBody,
-    TrustEvidence, UseBody,
+    ArchiveBody, BeginningBody, DecisionBody, Digest, ErasureBody, Issuer, KeyBody, OutcomeBody, PassId, PinBody,
+    PolicyBody, RecordId, RecordKind, RequestBody, RequestId, RevocationBody, RevocationId, Tenant, Timestamp, Trace,
+    TrustBody, TrustEvidence, UseBody,
 };
 use serde::Serialize;
 
@@ -44,10 +44,20 @@ pub struct Effects {
     pub erases: Vec<u64>,
     /// Up to where records are taken out of the store: only [`ArchiveStore::archive`](crate::ArchiveStore::archive) does that.
     pub archives: Option<Head>,
+    /// Where the store begins, at a head that was signed anew: only [`ArchiveStore::resign`](crate::ArchiveStore::resign) does that.
+    pub resigns: Option<Head>,
     /// The pass that was used, and who issued it.
     pub used: Option<(Issuer, PassId)>,
     /// The pass that an outcome is of.
     pub outcome: Option<PassId>,
+}
+
+impl Effects {
+    /// Whether it is about where the store begins: no such record is appended by itself.
+    #[must_use]
+    pub const fn is_of_the_beginning(&self) -> bool {
+        self.archives.is_some() || self.resigns.is_some()
+    }
 }
 
 /// A record before its place in the log is known: everything but `log`, `issuer`, `seq` and the hashes.
@@ -214,5 +224,9 @@ record_body!(ErasureBody, Erasure, |body| Effects {
 });
 record_body!(ArchiveBody, Erasure, |body| Effects {
     archives: Some(Head::new(body.size, body.last_hash)),
+    ..Effects::default()
+});
+record_body!(BeginningBody, Erasure, |body| Effects {
+    resigns: Some(Head::new(body.size, body.last_hash)),
     ..Effects::default()
 });

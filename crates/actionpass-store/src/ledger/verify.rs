@@ -409,10 +409,24 @@ pub fn verify_jsonl(reader: impl BufRead, verifier: impl RecordVerifier) -> Resu
 /// # Errors
 /// As [`verify_jsonl`].
 pub fn verify_jsonl_with(
-    mut reader: impl BufRead,
+    reader: impl BufRead,
     mut verifier: impl RecordVerifier,
-    mut show: impl FnMut(&[u8]),
+    show: impl FnMut(&[u8]),
 ) -> Result<VerifiedLedger, LedgerError> {
+    let length = push_jsonl(reader, &mut verifier, show)?;
+    verifier.finish().map_err(|error| error.later(length))
+}
+
+/// The same of one of several exports that follow each other: the verifier goes on with the next one. Gives how many bytes were read,
+/// the line feed counted that the last line may lack.
+///
+/// # Errors
+/// As [`verify_jsonl`], but that the log may not end here.
+pub fn push_jsonl(
+    mut reader: impl BufRead,
+    verifier: &mut impl RecordVerifier,
+    mut show: impl FnMut(&[u8]),
+) -> Result<u64, LedgerError> {
     let mut line = Vec::new();
     let mut start: u64 = 0;
     let mut blank = None;
@@ -422,7 +436,7 @@ pub fn verify_jsonl_with(
         let end = read_line(&mut reader, &mut line)
             .map_err(|error| fault(LedgerCode::LedgerUnreadable).with_source(error))?;
         match end {
-            Line::End => return verifier.finish().map_err(|error| error.later(start)),
+            Line::End => return Ok(start),
             Line::TooLong => return Err(fault(LedgerCode::LedgerMalformed).later(MAX_LINE_BYTES as u64)),
             Line::Whole | Line::Unfinished => {}
         }

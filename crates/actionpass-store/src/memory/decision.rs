@@ -16,7 +16,7 @@ use crate::process::Process;
 use crate::{
     ActionKey, AppendOutcome, Archive, ArchiveOutcome, ArchiveStore, Batch, Beginning, Change, ChangeOutcome,
     CommitOutcome, DecisionCommit, DecisionStore, Issued, Known, Ledger, LedgerState, LookUp, Needed, OutcomeStore,
-    QueueStore, ReplayStart, Report, Reported, RequestFilter, RequestPart, SideKind, StoreCode, StoreError,
+    QueueStore, ReplayStart, Report, Reported, RequestFilter, RequestPart, Resign, SideKind, StoreCode, StoreError,
     StoreFuture, StoredRecord, StoredRequest, UsedPass,
 };
 
@@ -206,10 +206,10 @@ impl MemoryDecisionStore {
         let mut outcomes = Vec::with_capacity(drafts.len());
         let mut revoked: HashMap<&RevocationId, RecordRef> = HashMap::new();
         for draft in &drafts {
-            if draft.effects().outcome.is_some() || draft.effects().archives.is_some() {
+            if draft.effects().outcome.is_some() || draft.effects().is_of_the_beginning() {
                 return Err(StoreError::with_source(
                     StoreCode::StoreMisused,
-                    "outcomes of passes are reported, and records archived",
+                    "outcomes of passes are reported, records archived, and beginnings signed anew",
                 ));
             }
             state.queue.check_erasure(&draft.effects().erases, draft.time())?;
@@ -337,6 +337,20 @@ impl MemoryDecisionStore {
         drop(state);
         answer(ready, known);
         Ok(ArchiveOutcome::Archived(sealed))
+    }
+
+    fn resign_now(&self, call: Resign) -> Result<Option<SealedRecord>, StoreError> {
+        let mut state = self.lock()?;
+        let signed = (state.known.first.size() > 0).then_some(state.signed.as_slice());
+        if !call.check(&state.known, signed)? {
+            return Ok(None);
+        }
+        let sealed = self.keep_one(&mut state, &call.record)?;
+        state.signed = call.signed;
+        let (ready, known) = (state.advance_followers(), state.known);
+        drop(state);
+        answer(ready, known);
+        Ok(Some(sealed))
     }
 
     async fn follow_from(&self, seq: u64) -> Result<u64, StoreError> {
@@ -502,6 +516,10 @@ impl ArchiveStore for MemoryDecisionStore {
 
     fn archive(&self, call: Archive) -> StoreFuture<'_, ArchiveOutcome> {
         Box::pin(ready(self.archive_now(call)))
+    }
+
+    fn resign(&self, call: Resign) -> StoreFuture<'_, Option<SealedRecord>> {
+        Box::pin(ready(self.resign_now(call)))
     }
 
     /// They go at once.

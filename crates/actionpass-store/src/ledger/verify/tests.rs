@@ -368,3 +368,33 @@ fn what_follows_a_known_head_is_verified_without_what_is_before() {
     edited[4] = replace(&edited[4], "executor", "executer");
     assert_eq!(code(from(1), &edited[2..]), LedgerCode::LedgerHashMismatch);
 }
+
+/// Exports that follow each other are one, wherever it is cut; the first fault has its place in the export that it is in.
+#[test]
+fn parts_of_an_export_are_verified_one_after_the_other() {
+    let whole = lines(&chain("issuer.example", 6));
+    let expected = verify(&whole).unwrap();
+    for cut in 0..=whole.len() {
+        let (first, second) = whole.split_at(cut);
+        let mut verifier = ChainVerifier::new();
+        // The last line of each may lack its line feed.
+        let first = export(first);
+        let first = first.strip_suffix(b"\n").unwrap_or(&first);
+        let mut shown = Vec::new();
+        let read = push_jsonl(first, &mut verifier, |json| shown.push(json.to_vec())).unwrap();
+        assert_eq!(read, export(&whole[..cut]).len() as u64);
+        push_jsonl(export(second).as_slice(), &mut verifier, |json| {
+            shown.push(json.to_vec())
+        })
+        .unwrap();
+        assert_eq!((verifier.finish().unwrap(), shown), (expected.clone(), whole.clone()));
+    }
+    let mut verifier = ChainVerifier::new();
+    push_jsonl(export(&whole[..2]).as_slice(), &mut verifier, |_| {}).unwrap();
+    let after_a_gap = [&whole[2..3], &whole[4..]].concat();
+    let error = push_jsonl(export(&after_a_gap).as_slice(), &mut verifier, |_| {}).unwrap_err();
+    assert_eq!(
+        (error.code(), error.seq(), error.offset()),
+        (LedgerCode::LedgerSequenceBroken, 3, export(&whole[2..3]).len() as u64)
+    );
+}
