@@ -565,6 +565,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "ledger resign",
+        &[example(
+            "After the key leaked and was revoked: the archives vouch for where the store begins",
+            "actionpass ledger resign 0-0.jsonl --out beginning.tlog-proof --reason \"the key leaked\"",
+        )],
+    ),
+    (
         "ledger export",
         &[example(
             "All records, as JSON lines",

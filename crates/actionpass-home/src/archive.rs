@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use actionpass_core::{AdminError, Administrator, sign_head};
+use actionpass_core::{AdminError, Administrator};
 use actionpass_custody::OpenKey;
 use actionpass_model::{ArchiveBody, ArchiveSchema, ArchivedRows, Code, Principal, Statement, Timestamp, codes};
 use actionpass_store::ledger::{ChainVerifier, LedgerError, LedgerVerifier, Log, RecordRef, TreeHead};
@@ -18,9 +18,15 @@ use crate::documents::HEAD_FILE;
 use crate::retention::{self, Scope};
 use crate::{HeadSigningError, HomeError, OpenHome, home};
 
-use files::{file_error, is_there, read_head, verify_file, write_new};
+use files::{file_error, is_there, verify_file, write_new};
+use head_file::{HeadFile, read_back};
 
 mod files;
+mod head_file;
+mod resign;
+mod vouching;
+
+pub use resign::{ResignCode, ResignError, Resigned, Resigning, Unvouched, Voucher};
 
 /// How many records are read at once.
 const PAGE: usize = 512;
@@ -232,39 +238,20 @@ impl OpenHome {
         files::remove_drafts(&archiving.folder)?;
         let records = archiving.folder.join(format!("{first}-{last}.jsonl"));
         let proof = archiving.folder.join(format!("{first}-{last}.tlog-proof"));
-        let read_back = |path: &Path, checked: Result<Vec<u8>, ArchiveError>| {
-            checked.map_err(|source| ArchiveError::Differs {
-                path: path.to_owned(),
-                source: Box::new(source),
-            })
-        };
         if !is_there(&records)? {
             write_new(&records, |file| self.export(file, first, size))?;
         }
-        let (signed, is_new) = match is_there(&proof)? {
-            true => (read_back(&proof, read_head(&proof, &head, &trust, now))?, false),
-            false => {
-                let signed = block_on(sign_head(&*key.signer, &head)).map_err(HeadSigningError::Sign)?;
-                let signed = signed.to_string().into_bytes();
-                let verified = SignedHead::verify(&signed, &trust, now.to_unix_seconds());
-                let _ = verified.map_err(HeadSigningError::Unverified)?;
-                (signed, true)
-            }
+        let heads = HeadFile {
+            path: &proof,
+            head: &head,
+            trust: &trust,
+            now,
         };
-        // A log that signed this head signs no other in its place, and nobody gets it before that is so.
-        if former.is_none_or(|former| former.size() < size) && !self.keep_head(kept.as_deref(), &signed)? {
-            let late = StoreError::with_source(StoreCode::StoreBusy, "another head was signed meanwhile");
-            return Err(HomeError::store(&self.documents.place(HEAD_FILE.name), late).into());
-        }
-        if is_new {
-            write_new(&proof, |file| {
-                file.write_all(&signed).map_err(|error| file_error(&proof, error))
-            })?;
-        }
-        let signed = read_back(&proof, read_head(&proof, &head, &trust, now))?;
-        read_back(&records, verify_file(&records, chain, &head).map(|()| Vec::new()))?;
+        let is_newest = former.is_none_or(|former| former.size() < size);
+        let signed = self.hand_out(&heads, key, is_newest.then_some(kept.as_deref()))?;
+        read_back(&records, verify_file(&records, chain, &head))?;
         // Also those that were there: a process that wrote them may have ended before the folder was durable.
-        files::make_durable(&archiving.folder, [&records, &proof])?;
+        files::make_durable(&archiving.folder, &[&records, &proof])?;
         let mut archived = Archived {
             first,
             last,

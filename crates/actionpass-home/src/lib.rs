@@ -72,7 +72,10 @@ pub use approvers::{
     Approvers, INVITATION_HOLDS, Invitation, InvitationSecret, NewInvitation, PASSKEY_WAITS, WaitingPasskey,
     confirmation_code,
 };
-pub use archive::{ArchiveCode, ArchiveError, Archived, Archiving, verified_beginning};
+pub use archive::{
+    ArchiveCode, ArchiveError, Archived, Archiving, ResignCode, ResignError, Resigned, Resigning, Unvouched, Voucher,
+    verified_beginning,
+};
 pub use clients::{CLIENTS, Client, ClientToken, Clients, LiveClients, Member, Patterns, Right, Scope, client_name};
 pub use code::HomeCode;
 pub use config::{Config, MAX_LIMITS, Signing, limit};

@@ -1,8 +1,10 @@
 //! Archives: the first records leave a store, whose every answer is the one of before; whatever is wrong is found before that.
 
 mod attacked;
+mod forged;
 mod killed;
 mod refused;
+mod resigned;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -13,7 +13,7 @@ use crate::other_languages::{Language, command, is_ready, report_unless};
 
 pub(crate) const CONFIG: &str = "home/config.toml";
 const TRUST: &str = "home/trust.json";
-const KEPT: &str = "home/ledger.tlog-proof";
+pub(crate) const KEPT: &str = "home/ledger.tlog-proof";
 
 /// Makes a key that signs heads, and has the configuration name it; gives its kid.
 pub(crate) fn sign_heads(home: &Home, algorithm: &str) -> String {

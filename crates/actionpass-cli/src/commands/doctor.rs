@@ -8,6 +8,7 @@ use std::fs;
 
 use actionpass_core::AuthorizeCode;
 use actionpass_crypto::KeyCode;
+use actionpass_crypto::tlog::CheckpointCode;
 use actionpass_custodians::SecretSourceCode;
 use actionpass_custody::{CustodianCode, KeyFileCode};
 use actionpass_home::{CLIENTS, Config, Home, HomeError, OpenHome, home, retention};
@@ -468,6 +469,11 @@ fn bringing(name: &str) -> &'static str {
 
 /// What to do about a ledger, wherever it is.
 pub(crate) fn remedy_of(code: &str, config: &Config, program: &str) -> Option<String> {
+    if code == CheckpointCode::KeyRevoked.as_str() {
+        return Some(format!(
+            "`{program} ledger resign ARCHIVE… --out FILE --reason TEXT` has the present ledger key sign anew where the store begins"
+        ));
+    }
     match config.database() {
         Some(_) => mend_database(code, program),
         None => mend_store(code, program),

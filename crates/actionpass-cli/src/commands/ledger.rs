@@ -28,12 +28,14 @@ use archive::ArchiveArgs;
 use checkpoint::{Begin, CheckpointArgs, Start};
 use erase::EraseArgs;
 use fsck::FsckArgs;
+use resign::ResignArgs;
 use show::ShowArgs;
 
 mod archive;
 mod checkpoint;
 mod erase;
 mod fsck;
+mod resign;
 mod show;
 
 /// How many records are read at once.
@@ -55,6 +57,8 @@ pub(crate) enum LedgerCommand {
     Erase(EraseArgs),
     /// Put the first records into an archive with a signed head, and take them out of the store
     Archive(ArchiveArgs),
+    /// Sign the head anew that the store begins at, once the key that had signed it is revoked: the archives vouch for it
+    Resign(ResignArgs),
     /// Say that `ledger.db` was restored from a backup: passes of before are then refused, since they may be used up
     Restored,
 }
@@ -97,6 +101,7 @@ impl LedgerCommand {
             Self::Export(_) => "ledger-export",
             Self::Erase(_) => "ledger-erase",
             Self::Archive(_) => "ledger-archive",
+            Self::Resign(_) => "ledger-resign",
             Self::Restored => "ledger-restored",
         }
     }
@@ -110,6 +115,7 @@ impl LedgerCommand {
             Self::Export(args) => args.run(context),
             Self::Erase(args) => args.run(context),
             Self::Archive(args) => args.run(context),
+            Self::Resign(args) => args.run(context),
             Self::Restored => restored(context),
         }
     }

@@ -80,7 +80,7 @@ pub(super) fn remove_drafts(folder: &Path) -> Result<(), ArchiveError> {
 }
 
 /// Has the files, and that they are in the folder, outlast the loss of power.
-pub(super) fn make_durable(folder: &Path, files: [&Path; 2]) -> Result<(), ArchiveError> {
+pub(super) fn make_durable(folder: &Path, files: &[&Path]) -> Result<(), ArchiveError> {
     for path in files {
         // Windows writes through a file only for whoever may write to it.
         let opened = File::options().read(true).write(cfg!(windows)).open(path);

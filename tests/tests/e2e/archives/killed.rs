@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::time::Instant;
 
 use rusqlite::Connection;
 
-use super::{ERASE, archive, erased, export, is_whole, names};
+use super::resigned::{archived, resign, revoke};
+use super::{ERASE, archive, erased, export, is_whole, names, size};
 use crate::fsck::daily;
 use crate::home::Home;
 use crate::kills::{kill, moments, usual};
@@ -79,6 +81,57 @@ fn g10_an_archive_that_is_killed_goes_on() {
         .exits(0)
         .json();
     assert_eq!(verified["head"], home.run(["ledger", "verify"]).exits(0).json()["head"]);
+    is_whole(&home);
+}
+
+/// `kill -9` at any moment: the store begins at the former signed head or at the new one, and the same command goes on.
+#[test]
+fn g10_a_signing_anew_that_is_killed_goes_on() {
+    let home = Home::with_maintainer();
+    let (last, leaked) = archived(&home);
+    let records = format!("to/0-{last}.jsonl");
+    let key = Cell::new(leaked);
+    let leak = || {
+        revoke(&home, &key.take());
+        key.set(sign_heads(&home, "Ed25519"));
+    };
+    let number = Cell::new(0);
+    let next = || {
+        number.set(number.get() + 1);
+        format!("anew-{}.tlog-proof", number.get())
+    };
+    let usual = {
+        leak();
+        let start = Instant::now();
+        drop(resign(&home, &next(), &[&records]).exits(0));
+        start.elapsed()
+    };
+    let (mut killed, mut finished) = (0, 0);
+    for moment in moments(KILLS, usual) {
+        leak();
+        let out = next();
+        let args = ["ledger", "resign", &records, "--out", &out, "--reason", "leaked"];
+        let before = size(&home);
+        let (_, was_killed) = kill(home.start(args), moment);
+        let is_new = home.run(["ledger", "verify"]).exit == 0;
+        assert_eq!(size(&home), before + u64::from(is_new));
+        if !is_new {
+            home.run(["ledger", "verify"]).fails(23, "checkpoint_key_revoked");
+        }
+        killed += usize::from(was_killed);
+        finished += usize::from(was_killed && is_new);
+        let again = resign(&home, &out, &[&records]);
+        match is_new {
+            true => again.fails(2, "ledger_nothing_to_resign"),
+            false => again.exits(0),
+        };
+        assert_eq!(size(&home), before + 1);
+        home.run(["ledger", "verify", "--from", &out]).exits(0);
+    }
+    assert!(killed > KILLS / 4, "only {killed} of {KILLS} were still running");
+    eprintln!("{killed} killed, {finished} of them behind the transaction");
+    let drafts = names(&home.path("")).into_iter().filter(|name| name.starts_with('.'));
+    assert_eq!(drafts.count(), 0);
     is_whole(&home);
 }
 

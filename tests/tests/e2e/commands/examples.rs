@@ -91,6 +91,7 @@ const ORDER: &[&str] = &[
     "ledger fsck",
     "ledger erase",
     "ledger archive",
+    "ledger resign",
     "keys retire",
     "trust remove",
     "revoke",
@@ -249,6 +250,15 @@ fn prepare(home: &Home, command: &str) {
             home.write(".gemini/settings.json", settings);
         }
         "ledger checkpoint" => {
+            sign_heads(home, "ES256");
+        }
+        "ledger resign" => {
+            let archive = ["ledger", "archive", "--until", "0", "--to", ".", "--reason", "old"];
+            home.run(archive).exits(0);
+            let config = home.read("home/config.toml");
+            let (_, kid) = config.split_once("key = \"file:keys/ledger-").unwrap();
+            let kid = kid.split('.').next().unwrap();
+            home.run(["revoke", "key", kid, "--reason", "leaked"]).exits(0);
             sign_heads(home, "ES256");
         }
         // Its input ends at once: no server is started.

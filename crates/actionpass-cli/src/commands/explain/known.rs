@@ -10,7 +10,7 @@ use actionpass_custody::{CustodianCode, KeyFileCode};
 use actionpass_display::DisplayCode;
 use actionpass_door::DoorCode;
 use actionpass_gate::{CallCode, CatalogueCode, ListingCode};
-use actionpass_home::{ArchiveCode, HeadCode, HomeCode};
+use actionpass_home::{ArchiveCode, HeadCode, HomeCode, ResignCode};
 use actionpass_hook::HookCode;
 use actionpass_mcp::McpCode;
 use actionpass_model::{BindingCode, CodeClass, DocumentCode};
@@ -66,7 +66,7 @@ all! {
     "actionpass-display": DisplayCode;
     "actionpass-door": DoorCode;
     "actionpass-gate": CatalogueCode, CallCode, ListingCode;
-    "actionpass-home": ArchiveCode, HomeCode, HeadCode;
+    "actionpass-home": ResignCode, ArchiveCode, HomeCode, HeadCode;
     "actionpass-hook": HookCode;
     "actionpass-mcp": McpCode;
     "actionpass-model": BindingCode, DocumentCode;

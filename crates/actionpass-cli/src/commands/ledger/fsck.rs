@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use actionpass_crypto::tlog::CheckpointCode;
 use actionpass_home::{Config, Home, LeftFile, home, verified_beginning};
 use actionpass_model::{Code, CodeClass, CodedError};
 use actionpass_store::ledger::{
@@ -243,7 +244,13 @@ fn steps(faults: &[Fault], records: &Surveyed, config: &Config, program: &str) -
     if codes.contains(StoreCode::StoreBusy.as_str()) {
         next.push(format!("look again once nothing writes: `{program} ledger fsck`"));
     }
-    if has("records") || has("rows") || has("beginning") {
+    // A beginning whose key is revoked is signed anew, where it is.
+    let is_revoked = |fault: &Fault| fault.code == CheckpointCode::KeyRevoked.as_str();
+    let is_damaged = |fault: &Fault| match fault.area {
+        "beginning" => !is_revoked(fault),
+        area => matches!(area, "records" | "rows"),
+    };
+    if faults.iter().any(is_damaged) {
         let until = records.longest().and_then(|stretch| stretch.head);
         let until = until.map_or(String::new(), |head| {
             format!("; the one with record {head} continues what is proved here")
