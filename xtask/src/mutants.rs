@@ -7,6 +7,7 @@
 //! Mutants are made in a copy of the workspace below `target/mutants`, so that an interruption leaves the sources as they
 //! were. They are tested as `cargo test` does it, documentation apart: the same profile, and as many cases of each property.
 
+mod archives;
 mod cli;
 mod core;
 mod display;
@@ -44,7 +45,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 const PROGRAM: &str = "ACTIONPASS_PROGRAM";
 
 /// Every list, those of the quickest tests first.
-const LISTS: [&List; 14] = [
+const LISTS: [&List; 15] = [
     &display::LIST,
     &gate::LIST,
     &verify::LIST,
@@ -57,6 +58,7 @@ const LISTS: [&List; 14] = [
     &faults::POSTGRES,
     &server::LIST,
     &cli::LIST,
+    &archives::LIST,
     &faults::HOME,
     &policy::LIST,
 ];
