@@ -200,7 +200,7 @@ fn the_container_serves_in_a_root_that_nothing_is_written_to() {
         format!("{plain}\n[serve.otlp]\nendpoint = \"http://127.0.0.1:4318\"\n"),
     )
     .unwrap();
-    let without = run(&["serve", "--listen", "127.0.0.1:0", "--json"]).output().unwrap();
+    let without = run(&["serve", "--listen", "127.0.0.1:0"]).output().unwrap();
     let said = String::from_utf8_lossy(&without.stderr).into_owned();
     assert!(!without.status.success() && said.contains("otlp_unusable"), "{said}");
     fs::write(&config, plain).unwrap();
