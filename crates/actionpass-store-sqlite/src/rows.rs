@@ -215,6 +215,8 @@ pub(crate) struct Comparison {
     requests: requests::Comparison,
     /// Where the log begins.
     first: Head,
+    /// The record that says so.
+    archived: Option<u64>,
 }
 
 impl Comparison {
@@ -229,6 +231,7 @@ impl Comparison {
             due: HashMap::new(),
             requests: requests::Comparison::default(),
             first: Head::EMPTY,
+            archived: None,
         }
     }
 
@@ -250,6 +253,7 @@ impl Comparison {
         let mut anew = Self::new(self.issuer);
         anew.next = first.size();
         anew.first = first;
+        anew.archived = Some(seq);
         anew.issued = rows.actions;
         anew.approvals = rows.approvals;
         anew.revocations = rows.revocations;
@@ -361,7 +365,10 @@ impl Comparison {
                     self.due.insert(pass, until);
                 }
             }
-            Consequence::Archive { head, .. } if head.size() > self.first.size() => {
+            // One beginning has one record: another could say that it left other rows.
+            Consequence::Archive { head, .. }
+                if head.size() >= self.first.size() && self.archived != Some(self.next) =>
+            {
                 return Err(Failure::Record(StoreCode::StoreRowsMissing, MOVED, self.next));
             }
             Consequence::Revocation(_) => self.revocations = self.revocations.saturating_add(1),
