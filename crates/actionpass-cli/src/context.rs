@@ -104,7 +104,7 @@ impl Context {
     /// The home, opened to change what it keeps: a trust store that went back is refused, and revocations that a crash kept
     /// out of the ledger are recorded.
     pub(crate) fn administer(&self) -> Outcome<Administered> {
-        let opened = self.open_home()?;
+        let opened = OpenHome::open_to_administer(self.home()?)?;
         let administrator = opened.administrator();
         // By way of the home, whose error says what to do.
         let trust = block_on(administrator.open()).map_err(HomeError::from)?;

@@ -83,6 +83,19 @@ pub enum ArchiveError {
     /// The signed head isn't where the store begins, or a file ends.
     #[error("the signed head is that of another record")]
     BeginningMismatch,
+    /// The head that was signed last is in front of where the store begins: no archive leaves it so.
+    #[error(
+        "`{}` is of {kept} records, and the store begins behind {first}: whoever archived these didn't keep their head there",
+        .place.display()
+    )]
+    KeptBehind {
+        /// The file of the head that was signed last, or its place in the database.
+        place: PathBuf,
+        /// How many records it is of.
+        kept: u64,
+        /// How many records the store begins behind.
+        first: u64,
+    },
     /// The signed head that the store begins at, or that was written, doesn't verify.
     #[error(transparent)]
     Signed(#[from] SignedHeadError),
@@ -109,7 +122,7 @@ impl ArchiveError {
             Self::Needed(_) => StoreCode::RecordsNeeded.into(),
             Self::File { .. } => ArchiveCode::FileRefused.into(),
             Self::Differs { .. } => ArchiveCode::FileDiffers.into(),
-            Self::BeginningMismatch => ArchiveCode::BeginningMismatch.into(),
+            Self::BeginningMismatch | Self::KeptBehind { .. } => ArchiveCode::BeginningMismatch.into(),
             Self::Signed(error) => error.code(),
             Self::Ledger(error) => error.code().into(),
             Self::Head(error) => error.code(),
@@ -332,7 +345,7 @@ impl OpenHome {
         if let Some(known) = state.head.known() {
             whole = whole.with_known_head(known);
         }
-        if let Some(former) = former.filter(|former| former.size() >= first) {
+        if let Some(former) = self.kept_behind(former, first)? {
             whole = whole.with_tree_head(former);
         }
         let mut whole = LedgerVerifier::new(whole);
@@ -348,6 +361,23 @@ impl OpenHome {
         let tree = until.finish()?.tree;
         tree.filter(|tree| tree.size() == size)
             .ok_or(ArchiveError::Unknown(size.saturating_sub(1)))
+    }
+
+    /// The head that was signed last, which is behind where the store begins, or there: an archive keeps its own before any record
+    /// goes. A store that begins further on was put in the place of the one that was signed.
+    pub(crate) fn kept_behind<'a>(
+        &self,
+        former: Option<&'a TreeHead>,
+        first: u64,
+    ) -> Result<Option<&'a TreeHead>, ArchiveError> {
+        match former {
+            Some(former) if former.size() < first => Err(ArchiveError::KeptBehind {
+                place: self.documents.place(HEAD_FILE.name),
+                kept: former.size(),
+                first,
+            }),
+            former => Ok(former),
+        }
     }
 
     fn export(&self, file: &mut dyn Write, first: u64, size: u64) -> Result<(), ArchiveError> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actionpass_core::{Administrator, Deployment, Issuer, IssuerBuilder, PartFuture};
 use actionpass_crypto::SignError;
+use actionpass_crypto::tlog::CheckpointCode;
 use actionpass_custody::Secrets;
 use actionpass_model::{CodedError, Timestamp};
 use actionpass_policy::PolicyEngine;
@@ -47,11 +48,26 @@ pub struct OpenHome {
 }
 
 impl OpenHome {
-    /// Opens the store of a home. Neither trust nor key are read yet.
+    /// Opens the store of a home. No key is opened yet.
+    ///
+    /// # Errors
+    /// [`HomeError::Missing`], [`HomeError::ConfigInvalid`], [`HomeError::Store`], [`HomeError::Exposed`];
+    /// [`StoreCode::StoreRolledBack`] also for a store that begins at a head which doesn't verify with the trust store.
+    pub fn open(home: Home) -> Result<Self, HomeError> {
+        let config = home.config()?;
+        // Read first: what it saw was durable by then. One that can't be read is for the store to refuse.
+        let seen = home.witness(&config).read().ok().flatten().map(|seen| seen.size);
+        let opened = Self::open_by(home, config, Access::Write)?;
+        opened.check_beginning(seen)?;
+        Ok(opened)
+    }
+
+    /// The same for whoever decides nothing and uses nothing up, but changes what the home keeps: where the store begins is for
+    /// the call to judge.
     ///
     /// # Errors
     /// [`HomeError::Missing`], [`HomeError::ConfigInvalid`], [`HomeError::Store`], [`HomeError::Exposed`].
-    pub fn open(home: Home) -> Result<Self, HomeError> {
+    pub fn open_to_administer(home: Home) -> Result<Self, HomeError> {
         Self::open_for(home, Access::Write)
     }
 
@@ -86,6 +102,37 @@ impl OpenHome {
             file,
             documents,
         })
+    }
+
+    /// Whoever can write the store could have it begin anywhere, with nothing used and nothing issued in front. So what is decided goes
+    /// by the signed head that it begins at, and by the one that was signed last, which is none in front of it. One of a revoked key
+    /// does while the witness saw what is behind it: decisions go on until it is signed anew. That the trust store has
+    /// expired is for others to say.
+    fn check_beginning(&self, seen: Option<u64>) -> Result<(), HomeError> {
+        let place = self.home.place_of_store(&self.config);
+        let state = block_on(self.store.state()).map_err(|error| HomeError::store(&place, error))?;
+        if state.first.size() == 0 {
+            return Ok(());
+        }
+        let checked = || {
+            let kept = self.last_signed()?;
+            let former = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?;
+            let _ = self.kept_behind(former.as_ref(), state.first.size())?;
+            self.beginning(&self.trust_now()?, Timestamp::EPOCH)
+        };
+        match checked() {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.code() == CheckpointCode::KeyRevoked.as_str()
+                    && seen.is_some_and(|seen| seen > state.first.size()) =>
+            {
+                Ok(())
+            }
+            Err(error) => {
+                let elsewhere = StoreError::with_source(StoreCode::StoreRolledBack, error);
+                Err(HomeError::store(&place, elsewhere))
+            }
+        }
     }
 
     /// What changes this home's trust and policy, and records it. Call [`Administrator::open`] before anything else.

@@ -162,9 +162,8 @@ impl OpenHome {
     fn verified_head(&self, former: Option<&TreeHead>, now: Timestamp) -> Result<TreeHead, HeadSigningError> {
         let about = |error| HomeError::store(&self.home.place_of_store(&self.config), error);
         let mut chain = self.chain(&self.trust_now()?, now).map_err(Box::new)?;
-        // One in front of the head that the store begins at was passed by the archive of those records.
         let first = chain.head().size();
-        if let Some(former) = former.filter(|former| former.size() >= first) {
+        if let Some(former) = self.kept_behind(former, first).map_err(Box::new)? {
             chain = chain.with_tree_head(former);
         }
         // Read before the records, of which there may be more by then.

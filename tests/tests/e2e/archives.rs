@@ -1,6 +1,7 @@
 //! Archives: the first records leave a store, whose every answer is the one of before; whatever is wrong is found before that.
 
 mod attacked;
+mod believed;
 mod forged;
 mod killed;
 mod refused;

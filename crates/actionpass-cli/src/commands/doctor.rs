@@ -467,11 +467,20 @@ fn bringing(name: &str) -> &'static str {
     }
 }
 
+/// Whether a signed head is refused for its key: one in force can sign it anew.
+pub(crate) fn is_disbelieved(code: &str) -> bool {
+    [CheckpointCode::KeyRevoked, CheckpointCode::KeyUnknown]
+        .map(CheckpointCode::as_str)
+        .contains(&code)
+}
+
 /// What to do about a ledger, wherever it is.
 pub(crate) fn remedy_of(code: &str, config: &Config, program: &str) -> Option<String> {
-    if code == CheckpointCode::KeyRevoked.as_str() {
+    if is_disbelieved(code) {
         return Some(format!(
-            "`{program} ledger resign ARCHIVE… --out FILE --reason TEXT` has the present ledger key sign anew where the store begins"
+            "`{program} keys rotate --use ledger`, if the key that config.toml names is not in force, and then `{program} ledger \
+             resign ARCHIVE… --out FILE --reason TEXT`, which has the ledger key sign anew where the store begins; \
+             `--checkpoint FILE` in the place of archives with a head that another key in force has signed"
         ));
     }
     match config.database() {

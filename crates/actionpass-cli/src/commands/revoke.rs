@@ -188,7 +188,7 @@ enum Reach {
 impl Reach {
     fn of(context: &Context) -> Outcome<Self> {
         let home = context.home()?;
-        let opened = match OpenHome::open(home.clone()) {
+        let opened = match OpenHome::open_to_administer(home.clone()) {
             Ok(opened) => opened,
             Err(error) => return Self::trust_alone(home, error.into()),
         };

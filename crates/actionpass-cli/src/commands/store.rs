@@ -169,7 +169,7 @@ impl MigrateArgs {
                 members.insert("record".to_owned(), json!(record));
             }
         } else if lacks_files {
-            let taken = OpenHome::open(home)?.take_over_files()?;
+            let taken = OpenHome::open_to_administer(home)?.take_over_files()?;
             talk.push_str(&format!(
                 "{} of this home are in force for all who share the database, and the files are not used any more\n",
                 taken.join(", ")
@@ -214,7 +214,7 @@ fn begin_anew(home: &Home, config: &Config) -> Outcome<actionpass_store::ledger:
     };
     let log = home::log(config)?;
     home.witness(config).reset(&log, &state)?;
-    let opened = OpenHome::open(home.clone())?;
+    let opened = OpenHome::open_to_administer(home.clone())?;
     let administrator = opened.administrator();
     let trust = block_on(administrator.open()).map_err(HomeError::from)?;
     let body = TrustBody {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use actionpass_core::Administrator;
 use actionpass_crypto::{KeyCode, Keyring};
-use actionpass_home::HomeError;
+use actionpass_home::{HomeError, OpenHome};
 use actionpass_model::{KeyId, KeyStatus, Principal, RevocationId, Statement, Timestamp};
 use actionpass_verify::VerifyCode;
 use clap::{Args, Subcommand};
@@ -292,7 +292,7 @@ fn refresh(context: &Context) -> Outcome<Reply> {
 
 /// Where the trust store is as the ledger knows it, nothing is changed.
 fn restored(context: &Context) -> Outcome<Reply> {
-    let administrator = context.open_home()?.administrator();
+    let administrator = OpenHome::open_to_administer(context.home()?)?.administrator();
     let put_back = match block_on(administrator.open()) {
         Err(error) if Administrator::went_back(&error) => Some(PutBack::into(&administrator)?),
         opened => {

@@ -125,7 +125,11 @@ impl Checkpoint {
             }
             is_signed = true;
         }
-        let is_by_revoked = |line: &NoteSignature| revoked.iter().any(|entry| line.is_by(name, entry.key()));
+        // Ids can be copied: only a signature shows whose it is.
+        let is_by_revoked = |line: &NoteSignature| {
+            let mut keys = revoked.iter().map(|entry| entry.key());
+            keys.any(|key| line.is_by(name, key) && line.verify(note.text(), key).is_ok())
+        };
         match is_signed {
             true => Ok(checkpoint),
             false if note.signatures().iter().any(is_by_revoked) => Err(CheckpointError::KeyRevoked),

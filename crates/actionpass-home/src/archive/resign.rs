@@ -223,6 +223,10 @@ impl OpenHome {
         // Read late: it knows every revocation of before.
         let trust = self.trust_now()?;
         self.check_ledger_key(key, &trust, &claimed)?;
+        if let Voucher::Head(bytes) = &resigning.voucher {
+            let verified = SignedHead::verify(bytes, &trust, now.to_unix_seconds());
+            let _ = verified.map_err(ResignError::Voucher)?;
+        }
         let kid = key.signer.public_key().kid().clone();
         let body = BeginningBody {
             schema: BeginningSchema,
@@ -288,7 +292,7 @@ impl OpenHome {
         let is_theirs = |former: &&TreeHead| former.size() <= claimed.size();
         let bound = match voucher {
             Voucher::Archives(_) => former.filter(|former| !is_theirs(former)),
-            Voucher::Head(_) => former.filter(|former| former.size() >= claimed.size()),
+            Voucher::Head(_) => self.kept_behind(former, claimed.size())?,
         };
         if let Some(former) = bound {
             whole = whole.with_tree_head(former);

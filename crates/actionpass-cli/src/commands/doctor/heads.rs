@@ -43,10 +43,23 @@ fn check(
     match last {
         None => text.push_str("; the home keeps none that was signed"),
         Some(bytes) => match SignedHead::verify(&bytes, trust, now.to_unix_seconds()) {
-            Ok(signed) => text.push_str(&format!("; the last is of {} records", signed.head().size())),
+            Ok(signed) => {
+                let (size, state) = (signed.head().size(), block_on(opened.store.state())?);
+                text.push_str(&format!("; the last is of {size} records"));
+                if size < state.first.size() || size > state.head.size() {
+                    let (first, end) = (state.first.size(), state.head.size());
+                    notes.push(format!(
+                        "the store has records {first} to {} and the head that was signed last is of {size}: nothing is signed or \
+                         archived until the store is the one that was signed (docs/howto/restore-a-backup.md)",
+                        end.saturating_sub(1)
+                    ));
+                }
+            }
             Err(error) => {
                 let next = match SignedHead::read_own(&bytes) {
-                    Ok(_) => format!("`{program} ledger checkpoint` signs the next one"),
+                    Ok(_) => format!(
+                        "`{program} ledger checkpoint` signs the next one, once a key in force is named and holds the beginning"
+                    ),
                     Err(_) => "nothing is signed until the newest copy of it is back in its place".to_owned(),
                 };
                 notes.push(format!(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use actionpass_crypto::tlog::MAX_PROOF_BYTES;
+use actionpass_home::OpenHome;
 use actionpass_model::UnixSeconds;
 use actionpass_store::ledger::{ChainVerifier, KnownHead, TreeHead};
 use actionpass_verify::{SignedHead, Trust};
@@ -31,7 +32,7 @@ pub(crate) struct CheckpointArgs {
 
 impl CheckpointArgs {
     pub(super) fn run(self, context: &Context) -> Outcome<Reply> {
-        let home = context.open_home()?;
+        let home = OpenHome::open_to_administer(context.home()?)?;
         let asked = self.passphrase.of_old(home.config.ledger_passphrase());
         let key = asked.settle(home.home.open_ledger_key(&home.config, &asked))?;
         let signed = home.sign_head(&key, now()?)?;
