@@ -26,7 +26,7 @@ mod head_file;
 mod resign;
 mod vouching;
 
-pub use resign::{ResignCode, ResignError, Resigned, Resigning, Unvouched, Voucher};
+pub use resign::{ResignCode, ResignError, Resigned, Resigning, Unvouched, Voucher, is_of_its_key};
 
 /// How many records are read at once.
 const PAGE: usize = 512;
@@ -240,8 +240,7 @@ impl OpenHome {
         let Some(last) = size.checked_sub(1).filter(|last| *last >= first) else {
             return Err(ArchiveError::Nothing { first });
         };
-        let kept = self.documents.read(HEAD_FILE)?;
-        let former = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?;
+        let (kept, former) = self.kept_head()?;
         let head = self.verified_until(chain.clone(), size, former.as_ref())?;
         self.check_ledger_key(key, &trust, &head)?;
         let rows = self.store.rows_before(size).map_err(|error| self.about(error))?;

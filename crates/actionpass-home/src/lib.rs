@@ -74,7 +74,7 @@ pub use approvers::{
 };
 pub use archive::{
     ArchiveCode, ArchiveError, Archived, Archiving, ResignCode, ResignError, Resigned, Resigning, Unvouched, Voucher,
-    verified_beginning,
+    is_of_its_key, verified_beginning,
 };
 pub use clients::{CLIENTS, Client, ClientToken, Clients, LiveClients, Member, Patterns, Right, Scope, client_name};
 pub use code::HomeCode;

@@ -115,8 +115,7 @@ impl OpenHome {
             return Ok(());
         }
         let checked = || {
-            let kept = self.last_signed()?;
-            let former = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?;
+            let (_, former) = self.kept_head()?;
             let _ = self.kept_behind(former.as_ref(), state.first.size())?;
             self.beginning(&self.trust_now()?, Timestamp::EPOCH)
         };

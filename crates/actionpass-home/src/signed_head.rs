@@ -117,8 +117,7 @@ impl OpenHome {
     /// [`HeadSigningError`]: then nothing was signed, or nobody got it.
     pub fn sign_head(&self, key: &OpenKey, now: UnixSeconds) -> Result<SignedHead, HeadSigningError> {
         for _ in 0..MAX_ROUNDS {
-            let kept = self.documents.read(HEAD_FILE)?;
-            let former = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?;
+            let (kept, former) = self.kept_head()?;
             let head = self.verified_head(former.as_ref(), now.to_timestamp())?;
             // Read late: it knows every revocation of before.
             let trust = self.trust_now()?;
@@ -141,6 +140,13 @@ impl OpenHome {
         self.documents.read(HEAD_FILE)
     }
 
+    /// The same, and what it says.
+    pub(crate) fn kept_head(&self) -> Result<(Option<Vec<u8>>, Option<TreeHead>), HeadSigningError> {
+        let kept = self.last_signed()?;
+        let former = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?;
+        Ok((kept, former))
+    }
+
     /// Keeps a signed head in the place of the one that was signed last; `false` if that isn't this one any more.
     pub(crate) fn keep_head(&self, former: Option<&[u8]>, signed: &[u8]) -> Result<bool, HomeError> {
         self.documents.change(HEAD_FILE, |there| {
@@ -151,7 +157,7 @@ impl OpenHome {
 
     /// The head that was signed last. Who signed it doesn't matter here, and may be revoked by now: what it says of the log has
     /// to be so.
-    pub(crate) fn former(&self, bytes: &[u8]) -> Result<TreeHead, HeadSigningError> {
+    fn former(&self, bytes: &[u8]) -> Result<TreeHead, HeadSigningError> {
         SignedHead::read_own(bytes).map_err(|source| HeadSigningError::KeptHeadInvalid {
             place: self.documents.place(HEAD_FILE.name),
             source,

@@ -8,10 +8,9 @@ use std::fs;
 
 use actionpass_core::AuthorizeCode;
 use actionpass_crypto::KeyCode;
-use actionpass_crypto::tlog::CheckpointCode;
 use actionpass_custodians::SecretSourceCode;
 use actionpass_custody::{CustodianCode, KeyFileCode};
-use actionpass_home::{CLIENTS, Config, Home, HomeError, OpenHome, home, retention};
+use actionpass_home::{CLIENTS, Config, Home, HomeError, OpenHome, home, is_of_its_key, retention};
 use actionpass_model::{CodeClass, KeyStatus, KeyUse, Tenant, Timestamp};
 use actionpass_policy::{PolicyEngine, RulePolicy, WarningCode};
 use actionpass_store::{Ledger, StoreCode};
@@ -467,16 +466,9 @@ fn bringing(name: &str) -> &'static str {
     }
 }
 
-/// Whether a signed head is refused for its key: one in force can sign it anew.
-pub(crate) fn is_disbelieved(code: &str) -> bool {
-    [CheckpointCode::KeyRevoked, CheckpointCode::KeyUnknown]
-        .map(CheckpointCode::as_str)
-        .contains(&code)
-}
-
 /// What to do about a ledger, wherever it is.
 pub(crate) fn remedy_of(code: &str, config: &Config, program: &str) -> Option<String> {
-    if is_disbelieved(code) {
+    if is_of_its_key(code) {
         return Some(format!(
             "`{program} keys rotate --use ledger`, if the key that config.toml names is not in force, and then `{program} ledger \
              resign ARCHIVE… --out FILE --reason TEXT`, which has the ledger key sign anew where the store begins; \

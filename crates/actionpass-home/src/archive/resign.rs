@@ -22,7 +22,6 @@ use super::files::{make_durable, remove_drafts};
 use super::head_file::{HeadFile, read_back};
 use super::vouching::verify_archives;
 use super::{ArchiveError, verified_beginning};
-use crate::documents::HEAD_FILE;
 use crate::{HeadSigningError, HomeError, OpenHome, home};
 
 codes! {
@@ -217,8 +216,7 @@ impl OpenHome {
         let beginning = beginning.ok_or(ResignError::FirstRecord)?;
         let log = home::log(&self.config)?;
         let claimed = claimed(&beginning, &log, &self.trust_now()?, now)?;
-        let kept = self.documents.read(HEAD_FILE)?;
-        let former = kept.as_deref().map(|bytes| self.former(bytes)).transpose()?;
+        let (kept, former) = self.kept_head()?;
         self.vouch(&resigning.voucher, &claimed, former.as_ref(), now)?;
         // Read late: it knows every revocation of before.
         let trust = self.trust_now()?;
@@ -339,6 +337,14 @@ impl OpenHome {
     }
 }
 
+/// Whether a signed head that is refused with this code is refused for its key alone: one in force can sign it anew.
+#[must_use]
+pub fn is_of_its_key(code: &str) -> bool {
+    [CheckpointCode::KeyRevoked, CheckpointCode::KeyUnknown]
+        .map(CheckpointCode::as_str)
+        .contains(&code)
+}
+
 /// What the signed head says that the store begins at, whose key is believed no more; nothing has vouched for it yet.
 fn claimed(beginning: &Beginning, log: &Log, trust: &Trust, now: Timestamp) -> Result<TreeHead, ResignError> {
     let refused = match verified_beginning(beginning, log, trust, now) {
@@ -347,7 +353,7 @@ fn claimed(beginning: &Beginning, log: &Log, trust: &Trust, now: Timestamp) -> R
     };
     // Anything else than the key stands against the head itself.
     let code = refused.code();
-    if code != CheckpointCode::KeyRevoked.as_str() && code != CheckpointCode::KeyUnknown.as_str() {
+    if !is_of_its_key(code.as_str()) {
         return Err(refused.into());
     }
     let head = SignedHead::read_own(&beginning.signed).map_err(ArchiveError::from)?;

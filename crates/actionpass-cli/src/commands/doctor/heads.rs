@@ -28,8 +28,9 @@ fn check(
 ) -> Outcome<Option<Found>> {
     let log = home::log(config)?;
     let last = opened.last_signed()?;
-    let is_archived = block_on(opened.store.state())?.first.size() > 0;
-    if config.ledger_key().is_none() && last.is_none() && !is_archived {
+    let state = block_on(opened.store.state())?;
+    let (first, end) = (state.first.size(), state.head.size());
+    if config.ledger_key().is_none() && last.is_none() && first == 0 {
         return Ok(None);
     }
     let mut notes = Vec::new();
@@ -44,10 +45,9 @@ fn check(
         None => text.push_str("; the home keeps none that was signed"),
         Some(bytes) => match SignedHead::verify(&bytes, trust, now.to_unix_seconds()) {
             Ok(signed) => {
-                let (size, state) = (signed.head().size(), block_on(opened.store.state())?);
+                let size = signed.head().size();
                 text.push_str(&format!("; the last is of {size} records"));
-                if size < state.first.size() || size > state.head.size() {
-                    let (first, end) = (state.first.size(), state.head.size());
+                if size < first || size > end {
                     notes.push(format!(
                         "the store has records {first} to {} and the head that was signed last is of {size}: nothing is signed or \
                          archived until the store is the one that was signed (docs/howto/restore-a-backup.md)",

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use actionpass_home::{Config, Home, LeftFile, home, verified_beginning};
+use actionpass_home::{Config, Home, LeftFile, home, is_of_its_key, verified_beginning};
 use actionpass_model::{Code, CodeClass, CodedError};
 use actionpass_store::ledger::{
     Anchor, Finding, Head, KnownHead, LedgerCode, Log, Stretch, Survey, SurveyCode, Surveyed, survey_jsonl,
@@ -20,7 +20,7 @@ use super::begins_behind;
 use super::checkpoint::signed_heads;
 use crate::clock;
 use crate::code::CliCode;
-use crate::commands::doctor::{is_disbelieved, remedy_of};
+use crate::commands::doctor::remedy_of;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::input;
@@ -244,7 +244,7 @@ fn steps(faults: &[Fault], records: &Surveyed, config: &Config, program: &str) -
         next.push(format!("look again once nothing writes: `{program} ledger fsck`"));
     }
     // A beginning whose key is revoked is signed anew, where it is.
-    let is_revoked = |fault: &Fault| is_disbelieved(fault.code.as_str());
+    let is_revoked = |fault: &Fault| is_of_its_key(fault.code.as_str());
     let is_damaged = |fault: &Fault| match fault.area {
         "beginning" => !is_revoked(fault),
         area => matches!(area, "records" | "rows"),
